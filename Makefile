@@ -1,0 +1,82 @@
+# `make demo` and `make test` do all set-up themselves, in a virtual environment of
+# their own; they need Python 3.11 or newer and make. Choose the interpreter with
+# `make demo PYTHON=python3.12`; start afresh with `make clean`.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+PYTHON ?=
+PYTEST_ARGS ?=
+
+# Packages may be large and lines slow.
+PIP_DEFAULT_TIMEOUT ?= 120
+PIP_RETRIES ?= 10
+export PIP_DEFAULT_TIMEOUT PIP_RETRIES
+
+# What napari's viewer needs of a Debian or Ubuntu system to run without a screen.
+QT_LIBRARIES := xvfb libdbus-1-3 libegl1 libfontconfig1 libgl1 libglib2.0-0 \
+	libxcb-cursor0 libxcb-icccm4 libxcb-image0 libxcb-keysyms1 libxcb-randr0 \
+	libxcb-render-util0 libxcb-shape0 libxcb-xkb1 libxkbcommon-x11-0
+
+# The environment is the one made here, whatever the shell has set.
+unexport PYTHONHOME PYTHONPATH
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint format constraints clean
+
+help: ## list what make can do
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
+
+demo: $(VENV)/.demo ## denoise a simulated movie, with pictures and numbers in ./demo
+	$(BIN)/napari-udvd demo
+
+test: $(VENV)/.test ## run the tests; more options in PYTEST_ARGS="-k stack -x"
+	@sh tools/apt_install.sh $(QT_LIBRARIES)
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/.dev ## check style, types and which module may import which
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+format: $(VENV)/.dev ## put the code into the project's style
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+constraints: $(VENV)/.dev ## write the versions that .venv has to constraints.txt
+	$(PIP) install --quiet -c constraints.txt -e ".[dev,docs,cluster]"
+	$(BIN)/python tools/freeze.py constraints.txt
+
+clean: ## remove the environment, caches and what the demo wrote
+	rm -rf $(VENV) demo dist .coverage .hypothesis .import_linter_cache \
+		.mypy_cache .pytest_cache .ruff_cache
+	find benchmarks src tests -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+
+# Stamp files: an environment is installed again only when its inputs change.
+$(VENV)/bin/python:
+	@sh tools/make_venv.sh $(VENV) $(PYTHON)
+
+# Torch goes first and alone, by its exact version: that is how pip takes a CPU build
+# that a machine keeps for it (a wheel in PIP_FIND_LINKS, another PIP_EXTRA_INDEX_URL)
+# rather than the registry's, which on Linux brings gigabytes of CUDA along.
+$(VENV)/.torch: constraints.txt | $(VENV)/bin/python
+	$(PIP) install "$$(grep '^torch==' constraints.txt)"
+	@touch $@
+
+$(VENV)/.demo: pyproject.toml constraints.txt $(VENV)/.torch
+	@echo "Installing napari-udvd (a minute, the first time)"
+	$(PIP) install --quiet -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.test: pyproject.toml constraints.txt $(VENV)/.torch
+	@echo "Installing napari-udvd with what its tests need (minutes, the first time)"
+	$(PIP) install --quiet -c constraints.txt -e ".[test]"
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt $(VENV)/.torch
+	@echo "Installing napari-udvd with the developers' tools (minutes, the first time)"
+	$(PIP) install --quiet -c constraints.txt -e ".[dev]"
+	@touch $@ $(VENV)/.test

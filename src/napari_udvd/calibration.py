@@ -1,0 +1,106 @@
+"""From grey levels to the numbers a network works with, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from napari_udvd.noise import NoiseModel
+from napari_udvd.series import Series, read_clip
+from napari_udvd.stack import Stack
+
+__all__ = ["Calibration", "Scaler", "calibrate"]
+
+FRAMES_READ = 32
+"""Frames that the intensity range is measured on, spread evenly over the movie."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Normalisation and noise of one channel; one for the whole movie.
+
+    Attributes
+    ----------
+    offset, scale
+        A network sees ``(grey level - offset) / scale``.
+    noise
+        Noise model in grey levels.
+    """
+
+    offset: float
+    scale: float
+    noise: NoiseModel
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "offset": self.offset,
+            "scale": self.scale,
+            "noise": self.noise.to_dict(),
+        }
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Calibration:
+        noise = NoiseModel.from_dict(values["noise"])
+        return cls(float(values["offset"]), float(values["scale"]), noise)
+
+
+def calibrate(stacks: Sequence[Stack], channel: int, noise: NoiseModel) -> Calibration:
+    """Measure offset and scale of a channel over all stacks and depth planes.
+
+    The offset is the mean grey level and the scale the range between the 1st and the
+    99.9th percentile, so that networks see numbers around zero of order one.
+    """
+    samples = []
+    for stack in stacks:
+        frames = np.unique(np.linspace(0, stack.n_frames - 1, FRAMES_READ).astype(int))
+        for z in range(stack.n_planes):
+            rows = [
+                read_clip(stack, Series((channel,), z), [t])[..., ::2, ::2].ravel()
+                for t in frames
+            ]
+            samples.append(np.concatenate(rows))
+    values = np.concatenate(samples)
+    low, high = np.percentile(values, (1, 99.9))
+    return Calibration(float(values.mean()), float(max(high - low, 1e-6)), noise)
+
+
+class Scaler:
+    """Calibrations of the channels of a series, ready for tensors on a device.
+
+    Every method takes and returns ``(..., C, H, W)``.
+    """
+
+    def __init__(
+        self, calibrations: Sequence[Calibration], device: torch.device | str = "cpu"
+    ) -> None:
+        def column(values: list[float]) -> Tensor:
+            return torch.tensor(values, dtype=torch.float32, device=device)[
+                :, None, None
+            ]
+
+        self._offset = column([c.offset for c in calibrations])
+        self._scale = column([c.scale for c in calibrations])
+        self._gain = column([c.noise.gain / c.scale for c in calibrations])
+        self._dark = column([(c.noise.offset - c.offset) / c.scale for c in calibrations])
+        self._floor = column([(c.noise.read_noise / c.scale) ** 2 for c in calibrations])
+
+    def normalise(self, grey: Tensor) -> Tensor:
+        """Grey levels to network units."""
+        return (grey - self._offset) / self._scale
+
+    def restore(self, value: Tensor) -> Tensor:
+        """Network units to grey levels."""
+        return value * self._scale + self._offset
+
+    def restore_std(self, std: Tensor) -> Tensor:
+        """Standard deviation in network units to grey levels."""
+        return std * self._scale
+
+    def noise_variance(self, mean: Tensor) -> Tensor:
+        """Poisson-Gaussian variance of the noise at a clean `mean`, network units."""
+        return self._gain * (mean - self._dark).clamp_min(0) + self._floor

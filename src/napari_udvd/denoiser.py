@@ -1,0 +1,242 @@
+"""Denoiser: a trained network with everything needed to use it again."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from napari_udvd._version import __version__
+from napari_udvd.calibration import Calibration
+from napari_udvd.denoising import denoise_stack
+from napari_udvd.device import choose_device, choose_precision
+from napari_udvd.errors import InputError, OutputError
+from napari_udvd.formats import ArraySink
+from napari_udvd.models import UDVD
+from napari_udvd.stack import ArrayLike, Stack
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    from torch import Tensor
+
+__all__ = ["Denoiser", "check_fits", "load", "read_model_file", "write_model_file"]
+
+_KEY = "napari_udvd"
+_NETWORKS = {UDVD.name: UDVD}
+
+
+@dataclass(frozen=True, eq=False)
+class Denoiser:
+    """A trained network, its calibration and the record of its training.
+
+    Attributes
+    ----------
+    net
+        The network, in evaluation mode.
+    calibrations
+        Normalisation and noise, one per channel of the movie it was trained on.
+    joint
+        The network takes all channels at once instead of one by one.
+    record
+        How it was made: settings, movie, diagnosis, validation curve.
+    """
+
+    net: UDVD
+    calibrations: tuple[Calibration, ...]
+    joint: bool = False
+    record: Mapping[str, Any] = field(default_factory=dict)
+
+    def denoise(
+        self,
+        movie: Stack | ArrayLike,
+        axes: str | None = None,
+        *,
+        device: str = "auto",
+        dtype: npt.DTypeLike | None = None,
+        use_posterior: bool = True,
+        tile: int | None = None,
+    ) -> npt.NDArray[Any]:
+        """Denoise a whole movie into memory.
+
+        Parameters
+        ----------
+        movie
+            A stack or an array.
+        axes
+            Names of the array's axes, see :meth:`Stack.from_array`.
+        device
+            ``"auto"``, ``"cpu"``, ``"cuda"``, ``"mps"``.
+        dtype
+            Of the result; the movie's own by default (integers are rounded).
+        use_posterior
+            Put the noisy pixel back in, weighted by what is known of its noise.
+        tile
+            Rows and columns processed at a time; chosen if None.
+
+        Returns
+        -------
+        ndarray
+            Shape and axes of the movie, grey levels.
+
+        Raises
+        ------
+        InputError
+            If the movie does not fit the network, see :func:`check_fits`.
+        """
+        stack = movie if isinstance(movie, Stack) else Stack.from_array(movie, axes)
+        check_fits(self, stack)
+        sink = ArraySink(stack, dtype or stack.dtype)
+        where = choose_device(device)
+        for _ in denoise_stack(
+            self.net,
+            self.calibrations,
+            stack,
+            sink,
+            joint=self.joint,
+            device=where,
+            precision=choose_precision(where),
+            use_posterior=use_posterior,
+            tile=tile,
+        ):
+            pass
+        return sink.array
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write one ``.safetensors`` file with weights and everything in its header.
+
+        Raises
+        ------
+        OutputError
+            If the file cannot be written; nothing is left behind.
+        """
+        header = {
+            "version": __version__,
+            "network": self.net.name,
+            "configuration": self.net.configuration(),
+            "calibrations": [c.to_dict() for c in self.calibrations],
+            "joint": self.joint,
+            "record": dict(self.record),
+        }
+        write_model_file(path, self.net.state_dict(), header)
+
+
+def load(path: str | os.PathLike[str]) -> Denoiser:
+    """Read a model file written by :meth:`Denoiser.save`.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged, or not a model of this program. Code that a
+        file may hold is never executed.
+    """
+    header, tensors = read_model_file(path)
+    label = str(path)
+    try:
+        net = _NETWORKS[header["network"]](**header["configuration"])
+        net.load_state_dict(tensors)
+        calibrations = tuple(Calibration.from_dict(c) for c in header["calibrations"])
+        joint, record = bool(header["joint"]), header["record"]
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise InputError(
+            f"model file {label!r} does not hold a network that this version "
+            f"({__version__}) knows; it was written by version "
+            f"{header.get('version', 'unknown')} ({error})"
+        ) from error
+    return Denoiser(net.eval(), calibrations, joint, record)
+
+
+def check_fits(denoiser: Denoiser, stack: Stack) -> None:
+    """Check that a movie can be denoised by a model.
+
+    Raises
+    ------
+    InputError
+        If channels, frames or frame size do not fit.
+    """
+    label = stack.source or "the movie"
+    trained = len(denoiser.calibrations)
+    if stack.n_channels != trained:
+        raise InputError(
+            f"{label!r} has {stack.n_channels} channel(s), but the model was trained "
+            f"on {trained}; train a model on this movie, or pick its channels first"
+        )
+    needed = denoiser.net.context + 1
+    if stack.n_frames < needed:
+        raise InputError(
+            f"{label!r} has {stack.n_frames} frame(s); this model looks "
+            f"{denoiser.net.context} frames ahead and needs at least {needed}"
+        )
+    height, width = stack.frame_shape
+    if height <= denoiser.net.hole[0] or width <= denoiser.net.hole[1]:
+        raise InputError(
+            f"frames of {label!r} are {height} x {width} pixels, no larger than the "
+            f"model's hole of {denoiser.net.hole[0]} x {denoiser.net.hole[1]}"
+        )
+
+
+def write_model_file(
+    path: str | os.PathLike[str],
+    tensors: Mapping[str, Tensor],
+    header: Mapping[str, Any],
+) -> None:
+    """Write tensors and a JSON header atomically: a killed run leaves no half file."""
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    try:
+        save_file(plain, partial, metadata={_KEY: json.dumps(header)})
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except (OSError, SafetensorError) as error:
+        raise OutputError(
+            f"cannot write {str(path)!r} ({error}); nothing was left behind. Choose a "
+            "folder that exists, can be written and has space"
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def read_model_file(
+    path: str | os.PathLike[str],
+) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Read header and tensors of a file written by :func:`write_model_file`.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged or foreign.
+    """
+    label = str(path)
+    if not Path(path).is_file():
+        raise InputError(f"model file {label!r} does not exist")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise InputError(
+            f"{label!r} is not a model file, or it is damaged ({error}). Models are "
+            ".safetensors files written by this program; published checkpoints are "
+            "read by import-published"
+        ) from error
+    if _KEY not in metadata:
+        raise InputError(
+            f"{label!r} is a safetensors file, but not a model of napari-udvd: its "
+            "header lacks the network's configuration"
+        )
+    try:
+        header = json.loads(metadata[_KEY])
+    except json.JSONDecodeError as error:
+        raise InputError(f"the header of model file {label!r} is damaged") from error
+    if any(not torch.isfinite(tensor).all() for tensor in tensors.values()):
+        raise InputError(f"model file {label!r} holds weights that are not finite")
+    return header, tensors

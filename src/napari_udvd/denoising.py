@@ -1,0 +1,263 @@
+"""Stream a trained network over a stack.
+
+Frames go through in blocks and tiles, so that memory depends neither on the length
+of the movie nor, with tiles, on the size of its frames. Tiles overlap by the radius
+of the network's receptive field and are aligned to its pooling grid: there are no
+seams to blend. Frames beyond the ends are mirrored in time.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from napari_udvd.calibration import Calibration, Scaler
+from napari_udvd.models import UDVD, posterior
+from napari_udvd.series import Series, read_clip, reflected, series_of
+from napari_udvd.stack import Plane, Stack
+
+__all__ = ["FrameSink", "Progress", "denoise_stack", "is_out_of_memory"]
+
+BLOCK_BYTES = 64 * 2**20
+"""Size of the frames of one block in float32."""
+
+BLOCK_FRAMES = 32
+"""Largest block: the frames around it are read and half processed once more."""
+
+TILE = {"cpu": 768, "mps": 768, "cuda": 1536}
+"""Rows and columns of a tile to begin with; frames up to 1.5 times that are whole."""
+
+SMALLEST_TILE = 32
+"""Below this, running out of memory is final."""
+
+ALIGNMENT = 4
+"""Pooling grid of the networks."""
+
+Block = npt.NDArray[np.float32]
+
+
+class FrameSink(Protocol):
+    """Where denoised frames go: an array, a file (see ``formats``)."""
+
+    def write(self, frames: Block, start: int, plane: Plane) -> None:
+        """Take frames ``(T, Y, X)`` that begin at time `start`."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Frames denoised so far, of all frames of all planes."""
+
+    done: int
+    total: int
+
+
+def denoise_stack(
+    net: UDVD,
+    calibrations: Sequence[Calibration],
+    stack: Stack,
+    sink: FrameSink,
+    *,
+    joint: bool = False,
+    device: torch.device | str = "cpu",
+    precision: torch.dtype = torch.float32,
+    use_posterior: bool = True,
+    std_sink: FrameSink | None = None,
+    tile: int | None = None,
+    cancel: threading.Event | None = None,
+) -> Iterator[Progress]:
+    """Denoise every frame of every plane, writing block by block.
+
+    Parameters
+    ----------
+    net
+        Trained network.
+    calibrations
+        One per channel of the stack.
+    stack
+        Movie to denoise; only a block of it is in memory at a time.
+    sink
+        Receives the result, in grey levels.
+    joint
+        The network takes all channels at once.
+    device, precision
+        Where and in which floating-point type to compute.
+    use_posterior
+        Combine prediction and noisy pixel (needs a likelihood head; without one the
+        prediction is written).
+    std_sink
+        Receives the standard deviation of the result; needs a likelihood head.
+    tile
+        Rows and columns of a tile; chosen by the device if None. It is halved as
+        often as memory runs out.
+    cancel
+        Set it to stop after the current block.
+
+    Yields
+    ------
+    Progress
+        After each block.
+
+    Raises
+    ------
+    MemoryError
+        If not even the smallest tile fits in memory.
+    """
+    device = torch.device(device)
+    net = net.to(device).eval()
+    runner = _Runner(net, device, precision, use_posterior, std_sink is not None)
+    edge = tile or _first_tile(stack.frame_shape, device)
+    all_series = series_of(stack, joint)
+    total = len(all_series) * stack.n_frames * len(all_series[0].channels)
+    done = 0
+    for series in all_series:
+        scaler = Scaler([calibrations[c] for c in series.channels], device)
+        for start, stop in _blocks(stack):
+            while True:
+                try:
+                    mean, std = runner.block(stack, series, scaler, start, stop, edge)
+                    break
+                except (RuntimeError, MemoryError) as error:
+                    if not is_out_of_memory(error):
+                        raise
+                    if edge <= SMALLEST_TILE:
+                        raise MemoryError(
+                            f"not even tiles of {edge} x {edge} pixels fit in the "
+                            f"memory of {device}; close other programs, or choose a "
+                            "smaller width or another device"
+                        ) from error
+                edge = max(edge // 2, SMALLEST_TILE)
+                _release(device)
+            for k, plane in enumerate(series.planes()):
+                sink.write(mean[:, k], start, plane)
+                if std_sink is not None:
+                    std_sink.write(std[:, k], start, plane)
+            done += (stop - start) * len(series.channels)
+            yield Progress(done, total)
+            if cancel is not None and cancel.is_set():
+                return
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell memory running out, on any device, from other errors."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and (
+        "out of memory" in text or "can't allocate memory" in text
+    )
+
+
+@dataclass(frozen=True)
+class _Runner:
+    """One block of frames, tile by tile."""
+
+    net: UDVD
+    device: torch.device
+    precision: torch.dtype
+    use_posterior: bool
+    with_std: bool
+
+    def block(
+        self,
+        stack: Stack,
+        series: Series,
+        scaler: Scaler,
+        start: int,
+        stop: int,
+        edge: int,
+    ) -> tuple[Block, Block]:
+        """Denoise frames ``start .. stop - 1``: mean and std ``(T, C, H, W)``."""
+        context = self.net.context
+        window = range(start - context, stop + context)
+        frames = [reflected(t, stack.n_frames) for t in window]
+        grey = read_clip(stack, series, frames)
+        height, width = stack.frame_shape
+        mean = np.empty((stop - start, len(series.channels), height, width), np.float32)
+        std = np.empty(mean.shape if self.with_std else (0,), np.float32)
+        for rows, columns in _tiles(height, width, edge):
+            seen_rows = _with_halo(rows, height, self.net.radius)
+            seen_columns = _with_halo(columns, width, self.net.radius)
+            inner = (
+                ...,
+                slice(rows.start - seen_rows.start, rows.stop - seen_rows.start),
+                slice(
+                    columns.start - seen_columns.start,
+                    columns.stop - seen_columns.start,
+                ),
+            )
+            clip = torch.from_numpy(grey[:, :, seen_rows, seen_columns])
+            for t, (tile_mean, tile_std) in enumerate(self._stream(clip, scaler)):
+                mean[t, :, rows, columns] = tile_mean[inner].numpy()
+                if self.with_std and tile_std is not None:
+                    std[t, :, rows, columns] = tile_std[inner].numpy()
+        return mean, std
+
+    def _stream(
+        self, clip: Tensor, scaler: Scaler
+    ) -> Iterator[tuple[Tensor, Tensor | None]]:
+        # the mode is entered per frame: a generator must not leave it set
+        stream = self.net.stream()
+        context = self.net.context
+        for k in range(len(clip)):
+            with torch.inference_mode():
+                frame = scaler.normalise(clip[k : k + 1].to(self.device))
+                prediction = stream.push(frame.to(self.precision))
+                if prediction is None:
+                    continue
+                mean, std = prediction.mean, prediction.std
+                if self.use_posterior and prediction.factor is not None:
+                    noisy = scaler.normalise(
+                        clip[k - context : k - context + 1].to(self.device)
+                    )
+                    variance = scaler.noise_variance(mean)
+                    mean, std = posterior(prediction, noisy, variance)
+                result = scaler.restore(mean)[0].cpu()
+                deviation = None if std is None else scaler.restore_std(std)[0].cpu()
+            yield result, deviation
+
+
+def _blocks(stack: Stack) -> Iterator[tuple[int, int]]:
+    height, width = stack.frame_shape
+    size = max(1, min(BLOCK_FRAMES, BLOCK_BYTES // (4 * height * width)))
+    for start in range(0, stack.n_frames, size):
+        yield start, min(start + size, stack.n_frames)
+
+
+def _first_tile(shape: tuple[int, int], device: torch.device) -> int:
+    edge = TILE[device.type]
+    return max(shape) if max(shape) <= 1.5 * edge else edge
+
+
+def _tiles(height: int, width: int, edge: int) -> Iterator[tuple[slice, slice]]:
+    yield from product(_cores(height, edge), _cores(width, edge))
+
+
+def _cores(length: int, edge: int) -> list[slice]:
+    """Cut an axis into nearly equal parts of at most `edge` pixels."""
+    parts = -(-length // edge)
+    cuts = [round(length * k / parts) for k in range(parts + 1)]
+    return [slice(a, b) for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+
+
+def _with_halo(core: slice, length: int, radius: int) -> slice:
+    """Widen to what the network sees, with both ends on its pooling grid.
+
+    Half-planes that look down or right count the grid from the far end, so the
+    distance to that end must be aligned too.
+    """
+    before = max(core.start - radius, 0)
+    after = max(length - core.stop - radius, 0)
+    return slice(before - before % ALIGNMENT, length - (after - after % ALIGNMENT))
+
+
+def _release(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.empty_cache()

@@ -1,0 +1,78 @@
+"""Where to compute, and in which precision."""
+
+from __future__ import annotations
+
+import time
+from functools import cache
+
+import torch
+import torch.nn.functional as F
+
+from napari_udvd.errors import InputError
+
+__all__ = ["available_devices", "choose_device", "choose_precision"]
+
+
+def available_devices() -> list[str]:
+    """Names of the devices of this machine, best first: CUDA, Apple MPS, CPU."""
+    names = [f"cuda:{k}" for k in range(torch.cuda.device_count())]
+    if torch.backends.mps.is_available():
+        names.append("mps")
+    return [*names, "cpu"]
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """Turn a user's choice into a device.
+
+    Parameters
+    ----------
+    name
+        ``"auto"`` (the best there is), ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
+
+    Raises
+    ------
+    InputError
+        If there is no such device.
+    """
+    here = available_devices()
+    if name == "auto":
+        return torch.device(here[0])
+    if name not in here and not (name == "cuda" and "cuda:0" in here):
+        raise InputError(
+            f"there is no device {name!r} here; choose auto or one of "
+            f"{', '.join(here)}"
+        )
+    return torch.device(name)
+
+
+@cache
+def choose_precision(device: torch.device) -> torch.dtype:
+    """bfloat16 where it makes convolutions clearly faster, else float32.
+
+    On CUDA this is a property of the chip. CPUs say that they support bfloat16 also
+    where they emulate it, so one convolution is timed in both (a few milliseconds).
+    """
+    if device.type == "cuda":
+        native = torch.cuda.get_device_capability(device) >= (8, 0)
+        return torch.bfloat16 if native else torch.float32
+    if device.type != "cpu":
+        return torch.float32
+    faster = _convolution_seconds(torch.bfloat16) < 0.75 * _convolution_seconds(
+        torch.float32
+    )
+    return torch.bfloat16 if faster else torch.float32
+
+
+def _convolution_seconds(dtype: torch.dtype) -> float:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(1, 48, 96, 96, generator=generator).to(
+        dtype, memory_format=torch.channels_last
+    )
+    weight = torch.randn(48, 48, 3, 3, generator=generator).to(dtype)
+    seconds = []
+    with torch.inference_mode():
+        for _ in range(5):
+            start = time.perf_counter()
+            F.conv2d(x, weight, padding=1)
+            seconds.append(time.perf_counter() - start)
+    return min(seconds[1:])

@@ -1,0 +1,176 @@
+"""From what a file says of its axes to a Stack: the rules, in one place.
+
+1. An explicit axes string wins. Calibration is kept for every axis that it names
+   as the file does.
+2. Axes of length one are dropped, except Y, X and a T that the file names.
+3. A single unnamed axis in front of Y and X is read as time, and a note says so.
+4. Anything else that has no name, or one other than TCZYX, is an error.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from napari_udvd.errors import InputError
+from napari_udvd.formats._lazy import FileArray
+from napari_udvd.stack import AXES, ArrayLike, Stack
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["UNNAMED", "Found", "to_stack"]
+
+UNNAMED: Final = "?"
+"""Stands for an axis that the file does not name."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """An array in a file and what the file says of it.
+
+    Attributes
+    ----------
+    data
+        The stored array.
+    axes
+        One letter per axis of `data`; ``?`` where the file does not say.
+    path
+        The file.
+    scale, units, channel_names
+        As for :class:`~napari_udvd.stack.Stack`; for axes in `axes`.
+    droppable
+        Which of TCZ and ? are dropped where their length is one.
+    files
+        All files the movie is stored in.
+    notes
+        What was assumed so far.
+    """
+
+    data: ArrayLike
+    axes: str
+    path: str
+    scale: Mapping[str, float] = field(default_factory=dict)
+    units: Mapping[str, str] = field(default_factory=dict)
+    channel_names: tuple[str, ...] = ()
+    droppable: str = "CZ" + UNNAMED
+    files: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def to_stack(found: Found, axes: str | None = None) -> Stack:
+    """Build the Stack of a file.
+
+    Parameters
+    ----------
+    found
+        What is in the file.
+    axes
+        The user's axes string; None leaves it to the file.
+
+    Raises
+    ------
+    InputError
+        If the axes are ambiguous or `axes` does not fit.
+    """
+    shape = tuple(int(n) for n in found.data.shape)
+    notes = found.notes
+    if axes is None:
+        kept = _without_single(found, shape)
+        names = "".join(found.axes[i] for i in kept)
+        if UNNAMED in names:
+            names, note = _name(names, tuple(shape[i] for i in kept), found.path)
+            notes = (*notes, *note)
+        _check_letters(names, tuple(shape[i] for i in kept), found.path)
+    else:
+        names = axes.upper()
+        kept = _matching(names, found, shape)
+    known = {
+        name
+        for name, i in zip(names, kept, strict=True)
+        if found.axes[i] == name and name in AXES
+    }
+    n_channels = shape[kept[names.index("C")]] if "C" in names else 1
+    same_channels = "C" in known or ("C" not in names and n_channels == 1)
+    return Stack(
+        data=FileArray(found.data, found.path, kept=kept, files=found.files),
+        axes=names,
+        scale={axis: step for axis, step in found.scale.items() if axis in known},
+        units={axis: unit for axis, unit in found.units.items() if axis in known},
+        channel_names=(
+            found.channel_names
+            if same_channels and len(found.channel_names) == n_channels
+            else ()
+        ),
+        source=found.path,
+        notes=notes,
+    )
+
+
+def _without_single(found: Found, shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(
+        i
+        for i, (name, length) in enumerate(zip(found.axes, shape, strict=True))
+        if length != 1 or (name in AXES + UNNAMED and name not in found.droppable)
+    )
+
+
+def _name(names: str, shape: tuple[int, ...], path: str) -> tuple[str, tuple[str, ...]]:
+    """Name the axes a file leaves unnamed, or say why that cannot be done."""
+    if names == UNNAMED * 2:
+        return "YX", ()
+    if names == UNNAMED * 3 and shape[2] in (3, 4) and min(shape[:2]) > 4:
+        raise InputError(
+            f"{path!r} has the shape {shape}, which looks like one colour picture and "
+            "not like a movie: convert it to grey, or name the axes if it is a movie "
+            '(axes="TYX")'
+        )
+    if names in (UNNAMED * 3, f"{UNNAMED}YX"):
+        return "TYX", (f"axes of {path!r} are not named; three dimensions read as TYX",)
+    known = names.replace(UNNAMED, "")
+    raise InputError(
+        f"the axes of {path!r} with shape {shape} are ambiguous"
+        + (f" (the file names only {', '.join(known)})" if known else "")
+        + f": name them, one letter of {AXES} per dimension, for example "
+        f'axes="{_example(len(shape))}"'
+    )
+
+
+def _check_letters(names: str, shape: tuple[int, ...], path: str) -> None:
+    foreign = [name for name in names if name not in AXES]
+    if foreign or len(set(names)) != len(names):
+        raise InputError(
+            f"the axes {names!r} of {path!r} with shape {shape} are not those of a "
+            f"movie (letters of {AXES}: time, channel, depth, row, column). Name them "
+            "yourself, one letter per dimension, for example "
+            f'axes="{_example(len(shape))}", or save the part you want as a movie of '
+            "its own"
+        )
+
+
+def _matching(names: str, found: Found, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Find the stored axes that the user's `names` are meant for."""
+    longer = tuple(
+        i for i, length in enumerate(shape) if length != 1 or found.axes[i] in "YX"
+    )
+    for kept in (_without_single(found, shape), longer):
+        if len(kept) == len(names):
+            return kept
+    # All stored dimensions, but where among them those of length one are is known
+    # to the file only: they have to be called the same.
+    if len(names) == len(shape) and all(
+        found.axes[i] in (UNNAMED, names[i])
+        for i in range(len(shape))
+        if i not in longer
+    ):
+        return tuple(range(len(shape)))
+    raise InputError(
+        f"axes {names!r} name {len(names)} dimensions but {found.path!r} has "
+        f"{len(longer)}: shape {tuple(shape[i] for i in longer)}"
+        + (f" (stored as {found.axes} {shape})" if len(longer) != len(shape) else "")
+        + f'. Name every dimension, for example axes="{_example(len(longer))}"'
+    )
+
+
+def _example(ndim: int) -> str:
+    return {2: "YX", 3: "TYX", 4: "TCYX"}.get(ndim, AXES)

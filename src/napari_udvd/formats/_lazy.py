@@ -1,0 +1,139 @@
+"""Arrays that live in files and are read block by block."""
+
+from __future__ import annotations
+
+import operator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_udvd.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import EllipsisType
+
+    from napari_udvd.stack import ArrayLike
+
+__all__ = ["FileArray", "Index", "readable"]
+
+Index: TypeAlias = int | slice
+
+
+@contextmanager
+def readable(path: str) -> Iterator[None]:
+    """Turn whatever a file library raises on a bad file into an InputError.
+
+    Raises
+    ------
+    InputError
+        Quotes `path` and what the library said, which stays as the cause.
+    """
+    try:
+        yield
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:
+        reason = str(error) or type(error).__name__
+        raise InputError(
+            f"{path!r} cannot be read: {reason} - it may be damaged or not be what "
+            "its name says; copy it again from its source or export it anew"
+        ) from error
+
+
+class FileArray:
+    """Pixels of a file, read when indexed.
+
+    Whatever the file library returns, a block comes back as a NumPy array in the
+    byte order of this machine, and a failure to read as an InputError.
+
+    Parameters
+    ----------
+    data
+        Array that takes integers and slices, one for each of its axes.
+    path
+        File it is read from, for messages.
+    kept
+        Which axes of `data` this array has; the others have length one.
+    files
+        All files the movie is stored in, which no output may replace.
+
+    Attributes
+    ----------
+    shape, dtype, ndim
+        As in NumPy; `dtype` is in native byte order.
+    files
+        All files the movie is stored in.
+    """
+
+    def __init__(
+        self,
+        data: ArrayLike,
+        path: str,
+        *,
+        kept: tuple[int, ...] | None = None,
+        files: tuple[str, ...] = (),
+    ) -> None:
+        self._data = data
+        self._path = path
+        self._n_stored = len(data.shape)
+        self._kept = tuple(range(self._n_stored)) if kept is None else kept
+        self.shape: tuple[int, ...] = tuple(int(data.shape[i]) for i in self._kept)
+        self.dtype: np.dtype[Any] = np.dtype(data.dtype).newbyteorder("=")
+        self.ndim = len(self.shape)
+        self.files = files or (path,)
+
+    def __getitem__(self, key: Any) -> npt.NDArray[Any]:
+        """Read a block: integers and slices only, as in NumPy.
+
+        Raises
+        ------
+        IndexError
+            If the key does not fit the shape.
+        InputError
+            If the file cannot be read or decoded.
+        """
+        stored: list[Index] = [0] * self._n_stored
+        for axis, index in zip(self._kept, self._full_key(key), strict=True):
+            stored[axis] = index
+        with readable(self._path):
+            block = self._data[tuple(stored)]
+            if hasattr(block, "compute"):  # dask
+                block = block.compute(scheduler="synchronous")
+            return np.asarray(block, dtype=self.dtype)
+
+    def __array__(
+        self, dtype: npt.DTypeLike | None = None, copy: bool | None = None
+    ) -> npt.NDArray[Any]:
+        """Read everything (``np.asarray``)."""
+        if copy is False:
+            raise ValueError(f"{self._path!r} is on disk: reading it makes a copy")
+        return np.asarray(self[...], dtype=dtype)
+
+    def __repr__(self) -> str:
+        return f"<FileArray {self._path!r} {self.shape} {self.dtype}>"
+
+    def _full_key(self, key: Any) -> list[Index]:
+        parts: list[int | slice | EllipsisType] = (
+            list(key) if isinstance(key, tuple) else [key]
+        )
+        if not any(part is Ellipsis for part in parts):
+            parts.append(Ellipsis)
+        gap = next(i for i, part in enumerate(parts) if part is Ellipsis)
+        missing = self.ndim - (len(parts) - 1)
+        if missing < 0:
+            raise IndexError(f"{len(parts) - 1} indices for {self.ndim} axes")
+        parts[gap : gap + 1] = [slice(None)] * missing
+        return [
+            part if isinstance(part, slice) else _position(part, length)
+            for part, length in zip(parts, self.shape, strict=True)
+        ]
+
+
+def _position(index: Any, length: int) -> int:
+    position = operator.index(index)
+    if not -length <= position < length:
+        raise IndexError(f"index {position} is out of range for an axis of {length}")
+    return position % length

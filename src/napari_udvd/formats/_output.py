@@ -1,0 +1,211 @@
+"""Where results go: checks before any work, and names of unfinished files."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import secrets
+import shutil
+import socket
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_udvd.errors import OutputError
+from napari_udvd.formats._zarr import is_zarr
+
+if TYPE_CHECKING:
+    from napari_udvd.stack import Stack
+
+__all__ = [
+    "check_output",
+    "output_kind",
+    "readable_size",
+    "remove",
+    "remove_stale_partials",
+    "temporary_name",
+]
+
+_SUFFIXES: Final[dict[str, Literal["tiff", "zarr"]]] = {
+    ".ome.tif": "tiff",
+    ".ome.tiff": "tiff",
+    ".tif": "tiff",
+    ".tiff": "tiff",
+    ".ome.zarr": "zarr",
+    ".zarr": "zarr",
+}
+
+_OME_DTYPES: Final = ("u1", "u2", "u4", "i1", "i2", "i4", "f4", "f8")
+
+
+def check_output(
+    path: str | os.PathLike[str],
+    *,
+    like: Stack,
+    dtype: npt.DTypeLike | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """Check that a result can be written, before hours are spent on it.
+
+    Parameters
+    ----------
+    path
+        File to write; its suffix chooses the format (``.ome.tif``, ``.ome.tiff``,
+        ``.tif``, ``.tiff``, ``.ome.zarr``, ``.zarr``).
+    like
+        The movie: its size, and the files it comes from, which are never replaced.
+    dtype
+        Of the pixels to be written; that of `like` where not given.
+    overwrite
+        Whether an earlier result may be replaced.
+
+    Returns
+    -------
+    pathlib.Path
+        `path`, as it was given.
+
+    Raises
+    ------
+    OutputError
+        Unknown suffix or dtype; folder missing or not writable; output is (in, or
+        around) the input, also through links; output exists; not enough free space.
+    """
+    target = Path(path)
+    kind = output_kind(target)
+    dtype = np.dtype(like.dtype if dtype is None else dtype)
+    if kind == "tiff" and dtype.str[1:] not in _OME_DTYPES:
+        raise OutputError(
+            f"{str(target)!r} cannot hold {dtype}: OME-TIFF knows integers up to 32 "
+            'bit and float32 or float64. Write "float32", or an .ome.zarr'
+        )
+    folder = target.parent
+    if not folder.is_dir():
+        raise OutputError(
+            f"the folder {str(folder)!r} of the output {target.name!r} "
+            + ("is not a folder" if folder.exists() else "does not exist: create it")
+        )
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OutputError(
+            f"the folder {str(folder)!r} is not writable: choose another one for "
+            f"the output {target.name!r}"
+        )
+    _check_not_input(target, like)
+    if os.path.lexists(target):
+        _check_replaceable(target, kind, overwrite)
+    needed = math.prod(like.shape) * dtype.itemsize
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise OutputError(
+            f"{str(target)!r} needs {readable_size(needed)} ({needed} bytes) but only "
+            f"{readable_size(free)} ({free} bytes) are free in {str(folder)!r}: make "
+            "room, or write to another disk"
+        )
+    return target
+
+
+def output_kind(path: Path) -> Literal["tiff", "zarr"]:
+    """Format that the suffix of `path` asks for.
+
+    Raises
+    ------
+    OutputError
+        If it is none of those that can be written.
+    """
+    for suffix, kind in _SUFFIXES.items():
+        if path.name.lower().endswith(suffix) and len(path.name) > len(suffix):
+            return kind
+    raise OutputError(
+        f"{str(path)!r} has no suffix of a format that can be written; use one of "
+        f"{', '.join(_SUFFIXES)}"
+    )
+
+
+def readable_size(n_bytes: int) -> str:
+    """Return a number of bytes in words: ``"1.5 GB"``."""
+    value = float(n_bytes)
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if value < 1000:
+            return f"{value:.3g} {unit}"
+        value /= 1000
+    return f"{value:.3g} TB"
+
+
+def temporary_name(target: Path, purpose: Literal["partial", "replaced"]) -> Path:
+    """Name beside `target`, hidden and unique, that says who made it."""
+    return target.with_name(
+        f".{target.name}.{purpose}-{_host()}-{os.getpid()}-{secrets.token_hex(4)}"
+    )
+
+
+def remove_stale_partials(target: Path) -> None:
+    """Remove what killed runs on this machine left of `target`."""
+    pattern = re.compile(
+        re.escape(f".{target.name}.partial-{_host()}-") + r"(\d+)-[0-9a-f]{8}"
+    )
+    for entry in target.parent.iterdir():
+        found = pattern.fullmatch(entry.name)
+        if found is not None and not _may_be_running(int(found[1])):
+            remove(entry)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or folder, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _host() -> str:
+    return re.sub(r"[^A-Za-z0-9]+", "_", socket.gethostname())[:32]
+
+
+def _may_be_running(pid: int) -> bool:
+    if sys.platform == "win32":
+        return True  # asking would end the process there
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
+
+
+def _check_not_input(target: Path, like: Stack) -> None:
+    sources = getattr(like.data, "files", ()) or (like.source,)
+    for source in (Path(name) for name in sources if name is not None):
+        if not source.exists():
+            continue
+        inner, outer = target.resolve(), source.resolve()
+        if (
+            inner == outer
+            or (target.exists() and os.path.samefile(target, source))
+            or outer in inner.parents
+            or inner in outer.parents
+        ):
+            raise OutputError(
+                f"the output {str(target)!r} is the input {str(source)!r}, or lies in "
+                "it: the recorded data are never changed. Choose another name"
+            )
+
+
+def _check_replaceable(
+    target: Path, kind: Literal["tiff", "zarr"], overwrite: bool
+) -> None:
+    if not overwrite:
+        raise OutputError(
+            f"the output {str(target)!r} exists: choose another name, or allow it to "
+            "be replaced (overwrite)"
+        )
+    replaceable = is_zarr(str(target)) if kind == "zarr" else not target.is_dir()
+    if not replaceable:
+        raise OutputError(
+            f"the output {str(target)!r} exists and is "
+            + ("a folder" if target.is_dir() else "a file")
+            + f", not a {kind} written earlier: it is not replaced. Choose another name"
+        )

@@ -1,0 +1,179 @@
+"""Planes of TIFF files as one array, read or decoded when indexed."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+from abc import ABC, abstractmethod
+from contextlib import contextmanager
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import tifffile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from napari_udvd.formats._lazy import Index
+
+__all__ = ["DecodedPlanes", "Page", "PlaneArray", "StoredPlanes", "tifffile_messages"]
+
+Page: TypeAlias = tifffile.TiffPage | tifffile.TiffFrame
+
+
+class PlaneArray(ABC):
+    """Array whose last two axes are planes stored one by one.
+
+    Parameters
+    ----------
+    shape
+        Of the whole array.
+    dtype
+        As stored.
+    files
+        The files it is stored in.
+    """
+
+    def __init__(
+        self, shape: tuple[int, ...], dtype: np.dtype[Any], files: tuple[str, ...]
+    ) -> None:
+        self.shape = shape
+        self.dtype = dtype
+        self.files = files
+
+    @abstractmethod
+    def _planes(
+        self, numbers: Sequence[int], top: int, bottom: int
+    ) -> Iterator[npt.NDArray[Any]]:
+        """Rows ``top:bottom`` of the planes with these numbers."""
+
+    def __getitem__(self, key: tuple[Index, ...]) -> npt.NDArray[Any]:
+        ranges = [
+            range(*index.indices(n))
+            if isinstance(index, slice)
+            else range(index, index + 1)
+            for index, n in zip(key, self.shape, strict=True)
+        ]
+        *leading, rows, columns = ranges
+        block = np.empty(
+            (math.prod(map(len, leading)), len(rows), len(columns)),
+            self.dtype.newbyteorder("="),
+        )
+        if block.size:
+            numbers = np.arange(math.prod(self.shape[:-2])).reshape(self.shape[:-2])
+            wanted = numbers[np.ix_(*leading)].ravel().tolist()
+            top, bottom = min(rows), max(rows) + 1
+            rows_read = np.array(rows) - top if rows.step != 1 else slice(None)
+            for out, plane in zip(
+                block, self._planes(wanted, top, bottom), strict=True
+            ):
+                out[:] = plane[rows_read][:, key[-1]].reshape(out.shape)
+        return block.reshape(
+            [
+                len(span)
+                for index, span in zip(key, ranges, strict=True)
+                if isinstance(index, slice)
+            ]
+        )
+
+
+class StoredPlanes(PlaneArray):
+    """Uncompressed planes, read with plain file reads.
+
+    Not memory-mapped: a mapping counts as this process's memory as it is read, and
+    kills the process if the file shrinks.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        files: tuple[str, ...],
+        file_numbers: npt.NDArray[np.int64],
+        offsets: npt.NDArray[np.int64],
+    ) -> None:
+        super().__init__(shape, dtype, files)
+        self._file_numbers = file_numbers
+        self._offsets = offsets
+
+    def _planes(
+        self, numbers: Sequence[int], top: int, bottom: int
+    ) -> Iterator[npt.NDArray[Any]]:
+        width = self.shape[-1]
+        row_bytes = width * self.dtype.itemsize
+        for file_number, group in groupby(
+            numbers, key=lambda number: int(self._file_numbers[number])
+        ):
+            # Opened anew for each block: safe in threads, and no handle stays open.
+            with open(self.files[file_number], "rb", buffering=0) as file:
+                for number in group:
+                    file.seek(int(self._offsets[number]) + top * row_bytes)
+                    rows = _read_fully(file, (bottom - top) * row_bytes)
+                    yield rows.view(self.dtype).reshape(-1, width)
+
+
+class DecodedPlanes(PlaneArray):
+    """Compressed, tiled or packed planes, decoded page by page by tifffile."""
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        files: tuple[str, ...],
+        pages: Sequence[Page],
+    ) -> None:
+        super().__init__(shape, dtype, files)
+        self._pages = pages
+        self._per_page = math.prod(shape[:-2]) // len(pages)
+        self._lock = threading.Lock()
+
+    def _planes(
+        self, numbers: Sequence[int], top: int, bottom: int
+    ) -> Iterator[npt.NDArray[Any]]:
+        for page_number, group in groupby(numbers, key=lambda n: n // self._per_page):
+            page = self._pages[page_number]
+            handle = page.parent.filehandle
+            with self._lock, tifffile_messages() as messages:
+                handle.open()
+                try:
+                    planes = page.asarray().reshape(-1, *self.shape[-2:])
+                finally:
+                    handle.close()
+            if messages:  # tifffile goes on with zeros
+                raise OSError("; ".join(messages))
+            for number in group:
+                yield planes[number % self._per_page, top:bottom]
+
+
+def _read_fully(file: Any, n_bytes: int) -> npt.NDArray[np.uint8]:
+    data = np.empty(n_bytes, np.uint8)
+    rest = data.data
+    while rest:
+        n = file.readinto(rest)
+        if not n:
+            raise OSError(f"the file ends {len(rest)} bytes too early")
+        rest = rest[n:]
+    return data
+
+
+@contextmanager
+def tifffile_messages() -> Iterator[list[str]]:
+    """Collect what tifffile logs in this thread, instead of printing it."""
+    logger = logging.getLogger("tifffile")
+    collected: list[str] = []
+    thread = threading.get_ident()
+
+    def collect(record: logging.LogRecord) -> bool:
+        if record.thread != thread or record.levelno < logging.WARNING:
+            return True
+        collected.append(record.getMessage())
+        return False
+
+    logger.addFilter(collect)
+    try:
+        yield collected
+    finally:
+        logger.removeFilter(collect)

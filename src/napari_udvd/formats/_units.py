@@ -1,0 +1,108 @@
+"""Units as microscopes spell them, brought to one spelling.
+
+Values are never converted: a pixel size in nanometres stays in nanometres.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+__all__ = [
+    "LENGTHS",
+    "TIMES",
+    "calibrated",
+    "ngff_unit",
+    "normalise_unit",
+]
+
+_NGFF_NAMES: Final = {
+    "m": "meter",
+    "cm": "centimeter",
+    "mm": "millimeter",
+    "µm": "micrometer",
+    "nm": "nanometer",
+    "pm": "picometer",
+    "Å": "angstrom",
+    "in": "inch",
+    "d": "day",
+    "h": "hour",
+    "min": "minute",
+    "s": "second",
+    "ms": "millisecond",
+    "µs": "microsecond",
+    "ns": "nanosecond",
+}
+
+LENGTHS: Final = frozenset({"m", "cm", "mm", "µm", "nm", "pm", "Å", "in"})
+"""Units of length in this package's spelling, which is that of OME-XML."""
+
+TIMES: Final = frozenset({"d", "h", "min", "s", "ms", "µs", "ns"})
+"""Units of time in this package's spelling, which is that of OME-XML."""
+
+_SPELLINGS: Final = {
+    **{unit.lower(): unit for unit in _NGFF_NAMES},
+    **{name: unit for unit, name in _NGFF_NAMES.items()},
+    **{f"{name}s": unit for unit, name in _NGFF_NAMES.items()},
+    **{
+        f"{name[:-5]}metre{plural}": unit
+        for unit, name in _NGFF_NAMES.items()
+        if name.endswith("meter")
+        for plural in ("", "s")
+    },
+    "micron": "µm",
+    "microns": "µm",
+    "um": "µm",
+    "us": "µs",
+    "usec": "µs",
+    "msec": "ms",
+    "sec": "s",
+    "secs": "s",
+    "mins": "min",
+    "hr": "h",
+    "hrs": "h",
+    # Spellings of "not calibrated".
+    "pixel": "",
+    "pixels": "",
+    "px": "",
+    "none": "",
+    "unknown": "",
+    "<undefined>": "",
+    "t.undefined": "",
+    "reference frame": "",
+}
+
+
+def normalise_unit(unit: str | None) -> str:
+    r"""Spell `unit` as this package does; empty where there is none.
+
+    ``"micron"``, ``"um"``, ``"\\u00B5m"`` (ImageJ) and ``"micrometer"`` all become
+    ``"µm"``. A unit that is not known is returned as it is.
+    """
+    text = (unit or "").strip()
+    # ImageJ escapes non-ASCII; Greek mu and the Angstrom sign have twins.
+    text = text.replace("\\u00B5", "µ").replace("\\u00b5", "µ")
+    text = text.replace("\u03bc", "µ").replace("\u212b", "Å")
+    return _SPELLINGS.get(text.lower(), text)
+
+
+def ngff_unit(unit: str) -> str:
+    """Name of `unit` in OME-Zarr, which spells units out (``"micrometer"``)."""
+    return _NGFF_NAMES.get(unit, unit)
+
+
+def calibrated(step: object, unit: str | None) -> tuple[float, str] | None:
+    """Return step and unit of an axis as a file states them.
+
+    Returns None where the file only has a placeholder: no number, zero, or one
+    without a unit (one pixel per pixel). The sign, which some microscopes use for
+    the direction of the axis, is dropped.
+    """
+    try:
+        value = abs(float(step))  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return None
+    spelled = normalise_unit(unit)
+    if not math.isfinite(value) or value == 0 or (value == 1 and not spelled):
+        return None
+    return value, spelled

@@ -1,0 +1,164 @@
+"""What a network says of a pixel, and how the noisy pixel is put back.
+
+The likelihood head follows Laine et al. 2019 (section 3) in the form that Sheth et
+al. 2021 publish: the clean pixel has a Gaussian prior with mean ``m`` and covariance
+``A^T A``, the noise adds a known diagonal covariance. All variances are in the
+squared units of the network's input.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+__all__ = ["Prediction", "factor_entries", "negative_log_likelihood", "posterior", "split"]
+
+EPSILON = 1e-5
+"""Added to both variances, as published, so that neither can vanish."""
+
+
+class Prediction(NamedTuple):
+    """Blind-spot prediction of clean pixels.
+
+    Attributes
+    ----------
+    mean
+        ``(..., C, H, W)``.
+    factor
+        ``A`` with shape ``(..., C, C, H, W)`` such that ``A^T A`` is the prior
+        covariance between channels, or None for a network trained on the mean only.
+    """
+
+    mean: Tensor
+    factor: Tensor | None = None
+
+    @property
+    def std(self) -> Tensor | None:
+        """Prior standard deviation per channel, ``(..., C, H, W)``."""
+        if self.factor is None:
+            return None
+        return self.factor.square().sum(dim=-4).sqrt()
+
+
+def factor_entries(channels: int) -> int:
+    """Number of output channels that hold the factor ``A``."""
+    return channels * (channels + 1) // 2
+
+
+def split(output: Tensor, channels: int) -> Prediction:
+    """Read the output channels of a network.
+
+    Parameters
+    ----------
+    output
+        ``(..., K, H, W)`` with ``K = channels`` (mean only) or ``channels +
+        factor_entries(channels)``. The entries fill ``A`` row by row; row ``i`` has
+        its ``channels - i`` entries in columns ``0 .. channels - 1 - i``.
+    channels
+        Channels of the movie.
+    """
+    mean = output[..., :channels, :, :]
+    if output.shape[-3] == channels:
+        return Prediction(mean)
+    if channels == 1:
+        return Prediction(mean, output[..., 1:, None, :, :])
+    entries = output[..., channels:, :, :].unbind(-3)
+    zero = torch.zeros_like(entries[0])
+    rows, first = [], 0
+    for i in range(channels):
+        row = entries[first : first + channels - i]
+        rows.append(torch.stack([*row, *[zero] * i], dim=-3))
+        first += channels - i
+    return Prediction(mean, torch.stack(rows, dim=-4))
+
+
+def negative_log_likelihood(
+    prediction: Prediction, noisy: Tensor, noise_variance: Tensor
+) -> Tensor:
+    """Negative log likelihood of noisy pixels, without the constant.
+
+    ``(y - m)^T S^-1 (y - m) / 2 + log det S / 2`` with ``S = A^T A + (v + 1e-5) I``;
+    the squared error over the noise variance where the prediction has no factor.
+
+    Parameters
+    ----------
+    prediction
+        Mean ``(..., C, H, W)`` and factor.
+    noisy
+        ``(..., C, H, W)``.
+    noise_variance
+        Broadcastable to `noisy`.
+
+    Returns
+    -------
+    Tensor
+        Per pixel, ``(..., H, W)``.
+    """
+    residual = noisy - prediction.mean
+    variance = (noise_variance + EPSILON).expand_as(residual)
+    if prediction.factor is None:
+        return (residual.square() / variance).sum(dim=-3) / 2
+    if residual.shape[-3] == 1:
+        total = prediction.factor[..., 0, :, :].square() + variance
+        return ((residual.square() / total + total.log()) / 2).squeeze(-3)
+    covariance = _prior_covariance(prediction.factor) + torch.diag_embed(
+        _channels_last(variance)
+    )
+    residual = _channels_last(residual)
+    lower = torch.linalg.cholesky(covariance)
+    white = torch.linalg.solve_triangular(lower, residual[..., None], upper=False)
+    log_det = 2 * lower.diagonal(dim1=-2, dim2=-1).log().sum(dim=-1)
+    return (white.squeeze(-1).square().sum(dim=-1) + log_det) / 2
+
+
+def posterior(
+    prediction: Prediction, noisy: Tensor, noise_variance: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Combine the blind-spot prediction with the noisy pixel it did not see.
+
+    Precision-weighted mean of the prior ``N(m, A^T A + 1e-5 I)`` and the observation
+    ``N(y, (v + 1e-5) I)``.
+
+    Returns
+    -------
+    mean, std
+        Posterior mean and standard deviation, ``(..., C, H, W)`` each.
+
+    Raises
+    ------
+    ValueError
+        If the prediction has no factor (a network trained on the mean only).
+    """
+    if prediction.factor is None:
+        raise ValueError("a mean-only prediction has no posterior")
+    variance = (noise_variance + EPSILON).expand_as(noisy)
+    if noisy.shape[-3] == 1:
+        prior = prediction.factor[..., 0, :, :].square() + EPSILON
+        mean = (prediction.mean * variance + noisy * prior) / (prior + variance)
+        return mean, (prior * variance / (prior + variance)).sqrt()
+    prior = _prior_covariance(prediction.factor)
+    prior = prior + EPSILON * torch.eye(prior.shape[-1], device=prior.device)
+    noise = torch.diag_embed(_channels_last(variance))
+    # gain = prior (prior + noise)^-1; both are symmetric
+    gain = torch.linalg.solve(prior + noise, prior).mT
+    innovation = _channels_last(noisy - prediction.mean)[..., None]
+    mean = prediction.mean + _channels_first((gain @ innovation).squeeze(-1))
+    covariance = prior - gain @ prior
+    std = covariance.diagonal(dim1=-2, dim2=-1).clamp_min(0).sqrt()
+    return mean, _channels_first(std)
+
+
+def _prior_covariance(factor: Tensor) -> Tensor:
+    """``A^T A`` with the channel axes last: ``(..., H, W, C, C)``."""
+    a = factor.movedim((-4, -3), (-2, -1))
+    return a.mT @ a
+
+
+def _channels_last(x: Tensor) -> Tensor:
+    return x.movedim(-3, -1)
+
+
+def _channels_first(x: Tensor) -> Tensor:
+    return x.movedim(-1, -3)

@@ -1,0 +1,169 @@
+"""Published checkpoints: recognise the variant, map the names, load the weights.
+
+The names and shapes of the parameters tell the variant, the number of channels, the
+width and the head. The hole leaves no trace in them, so it is an argument.
+"""
+
+from __future__ import annotations
+
+import argparse
+import pickle
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from napari_udvd.models.prediction import factor_entries
+from napari_udvd.models.udvd import UDVD
+
+__all__ = ["from_published", "read_published"]
+
+_STAGES = {
+    "unet": "stage_one",
+    "denoiser_1": "stage_one",
+    "denoiser_2": "stage_two",
+    "sigma_net": "noise_level",
+}
+_JOINS = {"nin_A": "join_a", "nin_B": "join_b", "nin_C": "join_c"}
+
+
+def from_published(
+    state_dict: Mapping[str, Any], hole: Sequence[int] = (1, 1)
+) -> UDVD:
+    """Build the network of a published state dict and load its weights.
+
+    Parameters
+    ----------
+    state_dict
+        Published parameter names to tensors, with or without the prefix ``module.``
+        of data-parallel training; or the whole published checkpoint.
+    hole
+        Odd (rows, columns) that the network must not see.
+
+    Returns
+    -------
+    UDVD
+        In evaluation mode.
+
+    Raises
+    ------
+    ValueError
+        If names or shapes are not those of a published UDVD network.
+    """
+    published = _state_dict(state_dict, "the state dict")
+    prefixes = {name.partition(".")[0] for name in published}
+    joins = set(_JOINS)
+    variants = {
+        frozenset({"unet"} | joins): 1,
+        frozenset({"denoiser_1"} | joins): 3,
+        frozenset({"denoiser_1", "denoiser_2"} | joins): 5,
+    }
+    blind_noise = "sigma_net" in prefixes
+    frames = variants.get(frozenset(prefixes - {"sigma_net"}))
+    if frames is None:
+        raise ValueError(
+            f"parameters that begin with {', '.join(sorted(prefixes)[:8])} are not "
+            "those of a published UDVD network (it has denoiser_1 or unet, and nin_A "
+            "to nin_C)"
+        )
+    if any(name.endswith("bias") for name in published):
+        raise ValueError(
+            "the network has biases; only the published bias-free networks can be "
+            "imported, because their rewriting for speed is exact without biases only"
+        )
+    first = "unet" if frames == 1 else "denoiser_1"
+    width, inputs = _shape(published, f"{first}.enc1.conv1.conv.weight")[:2]
+    outputs = _shape(published, "nin_C.weight")[0]
+    channels = inputs // min(frames, 3)
+    known = {channels: False, channels + factor_entries(channels): True}
+    if outputs not in known:
+        # "unknown noise" networks of the paper put out mean and factor alike
+        raise ValueError(
+            f"{outputs} outputs for {channels} channel(s): expected "
+            f"{' or '.join(map(str, known))} (mean, or mean and covariance factor)"
+        )
+    net = UDVD(
+        frames=frames,
+        channels=channels,
+        width=width,
+        hole=hole,
+        likelihood=known[outputs],
+        blind_noise=blind_noise,
+    )
+    ours = {_our_name(name): tensor for name, tensor in published.items()}
+    expected = net.state_dict()
+    missing = sorted(set(expected) - set(ours))
+    foreign = sorted(set(ours) - set(expected))
+    misshaped = [
+        f"{name} {tuple(ours[name].shape)} instead of {tuple(expected[name].shape)}"
+        for name in sorted(set(ours) & set(expected))
+        if ours[name].shape != expected[name].shape
+    ]
+    if missing or foreign or misshaped:
+        raise ValueError(
+            "the parameters do not fit a published UDVD network: "
+            f"missing {missing[:4]}, unknown {foreign[:4]}, shapes {misshaped[:4]}"
+        )
+    net.load_state_dict(ours)
+    return net.eval()
+
+
+def read_published(path: str | Path) -> Mapping[str, Any]:
+    """Read a published checkpoint file without executing code from it.
+
+    Understands a bare state dict and the published layout (``{"model":
+    [state_dict], "args": ..., ...}``), for :func:`from_published`.
+
+    Raises
+    ------
+    ValueError
+        If the file is no PyTorch checkpoint or holds pickled code.
+    """
+    label = str(path)
+    try:
+        # the published layout keeps its command line in this plain container
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ValueError(
+            f"{label!r} holds pickled code or no weights at all; nothing in it was "
+            "executed. Save the bare state dict with torch.save and import that"
+        ) from error
+    except (RuntimeError, EOFError, KeyError, AttributeError, ValueError) as error:
+        raise ValueError(f"{label!r} is not a PyTorch checkpoint") from error
+    return _state_dict(content, label)
+
+
+def _state_dict(content: Any, label: str) -> dict[str, Tensor]:
+    """Unwrap the published checkpoint layout and the data-parallel prefix."""
+    if isinstance(content, Mapping) and "model" in content:
+        content = content["model"]
+    if isinstance(content, list | tuple) and len(content) == 1:
+        content = content[0]
+    if not isinstance(content, Mapping) or not content:
+        raise ValueError(f"{label} holds no state dict but {type(content).__name__}")
+    tensors = {}
+    for name, value in content.items():
+        if not isinstance(value, Tensor):
+            value = torch.as_tensor(value)
+        tensors[re.sub(r"^(module\.)+", "", str(name))] = value.float()
+    return tensors
+
+
+def _shape(published: Mapping[str, Tensor], name: str) -> tuple[int, ...]:
+    if name not in published:
+        raise ValueError(f"the parameter {name} of a published UDVD network is missing")
+    return tuple(published[name].shape)
+
+
+def _our_name(name: str) -> str:
+    stage, _, rest = name.partition(".")
+    if stage in _JOINS:
+        return f"{_JOINS[stage]}.{rest}"
+    ours = f"{_STAGES[stage]}.{rest.replace('.conv.', '.')}"
+    if stage == "sigma_net":  # its chains are numbered from zero
+        ours = re.sub(r"conv(\d)", lambda m: str(int(m[1]) - 1), ours)
+    return ours

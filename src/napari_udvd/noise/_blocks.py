@@ -1,0 +1,165 @@
+"""Statistics of small blocks of temporal differences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from napari_udvd.noise._windows import Sample
+
+__all__ = ["BLOCK", "Blocks", "bins_by_level", "measure_blocks"]
+
+Floats = npt.NDArray[np.float32]
+
+BLOCK = 8
+"""Side of a block in pixels: smaller than what moves, large enough for a variance."""
+BIN_BLOCKS = 60
+"""Fewest blocks of a bin of grey levels; their median is good to some per cent."""
+CUT = 0.05
+"""Share of pixels at the floor of the grey scale above which a block counts as cut."""
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Statistics per window and block, arrays of shape ``(W, rows, columns)``.
+
+    Attributes
+    ----------
+    differences
+        Temporal difference of each window, ``(W, 8 rows, 8 columns)``, scaled so that
+        noise which is white in time keeps its variance.
+    level
+        Mean grey level.
+    variance
+        Variance of the difference: noise, and what moved.
+    fine
+        Variance of its finest spatial detail, scaled so that white noise keeps its
+        variance. Images are smooth at that scale, so motion adds little; noise
+        correlated between neighbours loses a share that is the same everywhere.
+    structure
+        Mean squared gradient of the smoothed mean of the frames: where it is small,
+        motion cannot change much. Under white noise the mean of a window and its
+        difference are uncorrelated, so choosing blocks by it favours no noise.
+    step_product, step_energy
+        Mean product and mean square of the fine detail of the two successive frame
+        differences of a window; NaN where the window has two frames only.
+    usable
+        Blocks without saturated pixels (all, where no block is without).
+    cut
+        Blocks where the lower part of the noise was cut off.
+    darkest
+        Darkest level of the smoothed mean of the frames (0.1 % of it is darker).
+    """
+
+    differences: Floats
+    level: Floats
+    variance: Floats
+    fine: Floats
+    structure: Floats
+    step_product: Floats
+    step_energy: Floats
+    usable: npt.NDArray[np.bool_]
+    cut: npt.NDArray[np.bool_]
+    darkest: float
+
+
+def measure_blocks(sample: Sample) -> Blocks:
+    """Measure every block of every window."""
+    columns: dict[str, list[npt.NDArray[Any]]] = {}
+    for window in sample.windows:
+        for name, values in _measure(window, sample).items():
+            columns.setdefault(name, []).append(values)
+    usable = ~np.stack(columns.pop("saturated"))
+    if not usable.any():
+        usable = np.ones_like(usable)
+    darkest = float(np.min(columns.pop("darkest")))
+    tables = {name: np.stack(values) for name, values in columns.items()}
+    return Blocks(**tables, usable=usable, darkest=darkest)
+
+
+def bins_by_level(blocks: Blocks) -> list[npt.NDArray[np.intp]]:
+    """Flat indices of usable blocks of similar level, from dark to bright.
+
+    Twenty equal parts, the brightest of them finer and finer, so that a few bright
+    blocks do not vanish among many dark ones.
+    """
+    usable = np.flatnonzero(blocks.usable)
+    order = usable[np.argsort(blocks.level.flat[usable], kind="stable")]
+    n = len(order)
+    tail = 1.0 - 0.05 * 0.5 ** np.arange(1, 12)
+    edges = np.round(n * np.concatenate([np.linspace(0.0, 0.95, 20), tail])).astype(int)
+    bins, start = [], 0
+    for edge in edges[1:]:
+        if edge - start >= BIN_BLOCKS and n - edge >= BIN_BLOCKS:
+            bins.append(order[start:edge])
+            start = edge
+    return [*bins, order[start:]]
+
+
+def _measure(window: Floats, sample: Sample) -> dict[str, npt.NDArray[Any]]:
+    difference = _temporal_difference(window)
+    difference -= np.median(difference)
+    mean = window.mean(axis=0)
+    smooth = ndimage.gaussian_filter(mean, 1.5)
+    slope_y, slope_x = np.gradient(smooth)
+    steps = [_finest_detail(step) for step in np.diff(window, axis=0)]
+    if len(steps) == 2:
+        product = _block_mean(steps[0] * steps[1])
+        energy = _block_mean(0.5 * (steps[0] ** 2 + steps[1] ** 2))
+    else:
+        energy = _block_mean(steps[0] ** 2)
+        product = np.full_like(energy, np.nan)
+    saturated = (window >= sample.saturation).any(axis=0)
+    cut = (window <= sample.floor).mean(axis=0)
+    inner = _whole_blocks(_inner(difference))
+    return {
+        "differences": inner,
+        "level": _block_mean(_inner(mean)),
+        "variance": _block_mean(inner**2),
+        "fine": _block_mean(_finest_detail(difference) ** 2),
+        "structure": _block_mean(_inner(slope_y**2 + slope_x**2)),
+        "step_product": product,
+        "step_energy": energy,
+        "saturated": _block_mean(_inner(saturated)) > 0,
+        "cut": _block_mean(_inner(cut)) > CUT,
+        "darkest": np.quantile(smooth, 0.001),
+    }
+
+
+def _temporal_difference(window: Floats) -> Floats:
+    """Second (or first) difference in time with the variance of one frame's noise."""
+    if len(window) == 3:
+        second = 2.0 * window[1] - window[0] - window[2]
+        return np.asarray(second / np.float32(np.sqrt(6.0)))
+    return np.asarray((window[1] - window[0]) / np.float32(np.sqrt(2.0)))
+
+
+def _finest_detail(image: Floats) -> Floats:
+    """Second difference along rows and columns, one pixel less on each side.
+
+    The operator of Immerkær (1996), "Fast noise variance estimation", scaled so that
+    white noise keeps its variance.
+    """
+    down = image[:-2] - 2.0 * image[1:-1] + image[2:]
+    both = down[:, :-2] - 2.0 * down[:, 1:-1] + down[:, 2:]
+    return np.asarray(both / np.float32(6.0))
+
+
+def _inner(image: Floats) -> Floats:
+    return image[1:-1, 1:-1]
+
+
+def _whole_blocks(image: Floats) -> Floats:
+    height, width = image.shape
+    return image[: height // BLOCK * BLOCK, : width // BLOCK * BLOCK]
+
+
+def _block_mean(image: Floats) -> Floats:
+    image = _whole_blocks(image)
+    height, width = image.shape
+    blocks = image.reshape(height // BLOCK, BLOCK, width // BLOCK, BLOCK)
+    return np.asarray(blocks.mean(axis=(1, 3)))

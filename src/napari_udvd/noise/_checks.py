@@ -1,0 +1,131 @@
+"""What a movie must have before its noise can be measured or removed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from napari_udvd.errors import InputError
+from napari_udvd.stack import Plane, Stack
+
+__all__ = ["check_finite", "check_pixels", "check_time", "check_varies"]
+
+BLOCK_BYTES = 64 * 2**20
+"""Most that a check holds in memory at once."""
+
+
+def check_pixels(stack: Stack) -> None:
+    """Check that a movie can be denoised at all; streams, so any size will do.
+
+    Raises
+    ------
+    InputError
+        See :func:`check_time`, :func:`check_finite` and :func:`check_varies`.
+    """
+    check_time(stack)
+    check_finite(stack)
+    for plane in stack.planes():
+        check_varies(stack, plane)
+
+
+def check_time(stack: Stack, least: int = 2) -> None:
+    """Check that a movie has a time axis of at least `least` frames.
+
+    Raises
+    ------
+    InputError
+        If it has not; the message says how to name the axes where another axis may
+        really be time.
+    """
+    if stack.n_frames >= least:
+        return
+    name = _name(stack)
+    if "T" in stack.axes:
+        problem = f"{name} has {stack.n_frames} frame(s), fewer than {least}"
+    else:
+        problem = f"{name} has no time axis (axes {stack.axes}, shape {stack.shape})"
+    message = f"{problem}; noise is told from signal by comparing frames"
+    for axis, what in (("Z", "depth"), ("C", "channel")):
+        if stack.size(axis) >= least:
+            if "T" in stack.axes:
+                renamed = stack.axes.translate(str.maketrans({axis: "T", "T": axis}))
+            else:
+                renamed = stack.axes.replace(axis, "T")
+            message += (
+                f". If its {stack.size(axis)} {what}s {axis} are really time, say "
+                f"axes {renamed}"
+            )
+            break
+    raise InputError(message)
+
+
+def check_finite(stack: Stack) -> None:
+    """Check that no pixel of a floating-point movie is NaN or infinite.
+
+    Reads every frame of every plane once, in blocks of at most 64 MB; integers are
+    finite without looking.
+
+    Raises
+    ------
+    InputError
+        With the number of bad pixels and the position of the first.
+    """
+    if stack.dtype.kind != "f":
+        return
+    bad: list[tuple[int, ...]] = []
+    nans = infinities = 0
+    for frames in _frame_slices(stack):
+        for plane in stack.planes():
+            block = stack.read(frames, plane)
+            finite = np.isfinite(block)
+            if finite.all():
+                continue
+            t, y, x = np.unravel_index(int(np.argmin(finite)), block.shape)
+            bad.append((int(t) + frames.start, plane.c, plane.z, int(y), int(x)))
+            nan = int(np.isnan(block).sum())
+            nans += nan
+            infinities += int((~finite).sum()) - nan
+    if not bad:
+        return
+    first = dict(zip("TCZYX", min(bad), strict=True))
+    where = ", ".join(f"{axis} = {first[axis]}" for axis in stack.axes)
+    total = int(np.prod(stack.shape))
+    raise InputError(
+        f"{_name(stack)} has {nans} NaN and {infinities} infinite pixel(s) of {total}, "
+        f"the first at {where} (counted from 0); replace them, for example by the "
+        "median of their neighbours, or crop them away"
+    )
+
+
+def check_varies(stack: Stack, plane: Plane = Plane()) -> None:  # noqa: B008 - immutable
+    """Check that the pixels of one plane of a movie are not all the same.
+
+    Stops reading at the first two that differ.
+
+    Raises
+    ------
+    InputError
+        With the value that every pixel has.
+    """
+    value = stack.read(0, plane, slice(0, 1), slice(0, 1)).item()
+    for frames in _frame_slices(stack):
+        if (stack.read(frames, plane) != value).any():
+            return
+    where = {"C": plane.c, "Z": plane.z}
+    which = ", ".join(f"{a} = {i}" for a, i in where.items() if stack.size(a) > 1)
+    raise InputError(
+        f"every pixel of {_name(stack)}{f' at {which}' if which else ''} is "
+        f"{value:g}: the movie is constant, there is nothing to denoise"
+    )
+
+
+def _frame_slices(stack: Stack) -> Iterator[slice]:
+    height, width = stack.frame_shape
+    step = max(1, BLOCK_BYTES // (height * width * stack.dtype.itemsize))
+    for start in range(0, stack.n_frames, step):
+        yield slice(start, min(start + step, stack.n_frames))
+
+
+def _name(stack: Stack) -> str:
+    return "the movie" if stack.source is None else f"the movie {stack.source!r}"

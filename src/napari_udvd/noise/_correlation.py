@@ -1,0 +1,135 @@
+"""Is the noise independent, between pixels and between frames?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from napari_udvd.noise._blocks import BLOCK, Blocks, bins_by_level
+
+__all__ = ["LEAK", "MAX_LAG", "Correlation", "measure_correlation"]
+
+LEAK = 0.1
+"""Correlation below which a pixel may stay visible.
+
+A network that sees a neighbour whose noise correlates by r with the hidden pixel's can
+at best copy the share r**2 of the noise variance from it. Four neighbours at 0.1 give
+back 4 %: the noise then cannot fall by more than 14 dB, which is more than blind-spot
+networks reach on real movies, so covering such a pixel costs more than it brings."""
+MAX_LAG = 8
+"""Longest distance in pixels at which correlation is measured."""
+BACKGROUND = 33
+"""Side of the window whose mean is taken off a difference: flicker is wider, the noise
+correlations looked for narrower."""
+QUIET_SHARE = 0.1
+QUIET_PIXELS = 8_000
+"""Blocks with the least structure that are measured: at most a few per cent, but
+enough pixels for a standard error near 0.015."""
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """How the noise of one pixel goes with that of others.
+
+    Attributes
+    ----------
+    x, y
+        Correlation with the pixel 1, 2, … 8 columns or rows away, shape ``(8,)``;
+        0 where frames have no blocks that far apart.
+    diagonal
+        Stronger of the two correlations with a diagonal neighbour.
+    error
+        Standard error of each.
+    whiteness_t
+        Minus twice the correlation of successive frame differences: 1 where the noise
+        of different frames is independent, 0 where every frame repeats half of the
+        noise of the one before; NaN for fewer than three different frames.
+    fine_share
+        Variance of the noise's finest detail, relative to white noise.
+    """
+
+    x: npt.NDArray[np.float64]
+    y: npt.NDArray[np.float64]
+    diagonal: float
+    error: float
+    whiteness_t: float
+    fine_share: float
+
+
+def measure_correlation(blocks: Blocks) -> Correlation:
+    """Measure correlation where there is least structure that could move.
+
+    Frames are subtracted from one another, so what stands still cancels; steady
+    motion cancels in the second difference; what is left of motion is proportional
+    to image gradients, so only the blocks with the smallest gradients are used.
+    """
+    quiet = _quietest(blocks)
+    mask = np.repeat(np.repeat(quiet, BLOCK, axis=1), BLOCK, axis=2)
+    mask = mask.astype(np.float32)
+    noise = _without_background(blocks.differences * mask, mask)
+    variance = float((noise**2).sum() / mask.sum())
+
+    def correlation(dy: int, dx: int) -> float:
+        """Of pixels (y, x) and (y + dy, x + dx), both in quiet blocks."""
+        here, there = _shifted(noise, dy, dx)
+        pairs = float(np.vdot(*_shifted(mask, dy, dx)))
+        if pairs < 0.01 * mask.sum() or variance == 0:
+            return 0.0
+        return float(np.vdot(here, there)) / pairs / variance
+
+    product, energy = blocks.step_product[quiet], blocks.step_energy[quiet]
+    steps = np.isfinite(product)
+    whiteness = np.nan
+    if steps.any() and energy[steps].sum() > 0:
+        whiteness = -2.0 * float(product[steps].sum() / energy[steps].sum())
+    lags = range(1, MAX_LAG + 1)
+    return Correlation(
+        x=np.array([correlation(0, lag) for lag in lags]),
+        y=np.array([correlation(lag, 0) for lag in lags]),
+        diagonal=max(correlation(1, 1), correlation(1, -1), key=abs),
+        # Overlapping second differences in time share noise: their squared
+        # correlations (4/9, 1/36) double the variance of the estimate.
+        error=float(np.sqrt(2.0 / mask.sum())),
+        whiteness_t=whiteness,
+        fine_share=float(blocks.fine[quiet].mean() / variance) if variance else 1.0,
+    )
+
+
+def _quietest(blocks: Blocks) -> npt.NDArray[np.bool_]:
+    """Blocks with the least structure in proportion to their noise."""
+    bins = bins_by_level(blocks)
+    level = [float(blocks.level.flat[part].mean()) for part in bins]
+    noise = [float(np.median(blocks.fine.flat[part])) for part in bins]
+    noise_there = np.interp(blocks.level, level, noise)
+    structure = blocks.structure / np.maximum(noise_there, 1e-3 * max(noise) + 1e-300)
+    # Where the lower half of the noise is cut off it looks less correlated than it is.
+    usable = blocks.usable & ~blocks.cut
+    if usable.sum() * BLOCK**2 < QUIET_PIXELS:
+        usable = blocks.usable
+    share = np.clip(QUIET_PIXELS / (usable.sum() * BLOCK**2), QUIET_SHARE, 0.5)
+    limit = np.quantile(structure[usable], share)
+    return np.asarray(usable & (structure <= limit))
+
+
+def _without_background(
+    noise: npt.NDArray[np.float32], mask: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]:
+    """Take off the local mean of the pixels in the mask; 0 outside of it."""
+    size = (0, BACKGROUND, BACKGROUND)
+    total = ndimage.uniform_filter(noise, size, mode="constant")
+    count = ndimage.uniform_filter(mask, size, mode="constant")
+    return np.asarray((noise - total / np.maximum(count, 1e-6)) * mask)
+
+
+def _shifted(
+    movie: npt.NDArray[np.float32], dy: int, dx: int
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Views of every pixel and of the one `dy` rows and `dx` columns further."""
+    height, width = movie.shape[1:]
+    left, right = max(0, -dx), width - max(0, dx)
+    here = movie[:, : height - dy, left:right]
+    there = movie[:, dy:, left + dx : right + dx]
+    return here, there

@@ -1,0 +1,180 @@
+"""How strong the noise is at every grey level."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_udvd.errors import InputError
+from napari_udvd.noise._blocks import BLOCK, Blocks, bins_by_level
+
+__all__ = ["NoiseModel", "fit_noise_model"]
+
+Doubles = npt.NDArray[np.float64]
+
+LEAST_DARK = 0.25
+"""Read noise variance never falls below this share of what dark blocks show, where
+the line would extrapolate to less."""
+FINE_DOF = 17.0
+"""Degrees of freedom of the fine variance of 64 pixels: the detail operator correlates
+neighbours, whose squared correlations sum to 3.8."""
+LEAST_FINE_SHARE = 0.1
+"""Below, the noise is so smooth that its finest detail says little about it."""
+MOVED = 3.0
+"""Standard errors by which the total exceeds the fine variance where things moved."""
+
+
+@dataclass(frozen=True)
+class NoiseModel:
+    """Poisson-Gaussian noise of a camera, in grey levels of the movie.
+
+    ``variance(signal) = gain * max(signal - offset, 0) + read_noise**2``, after Foi et
+    al. (2008), "Practical Poissonian-Gaussian noise modeling and fitting for
+    single-image raw-data".
+
+    Attributes
+    ----------
+    gain
+        Grey levels per detected photon (or electron); 0 where noise does not grow
+        with the signal.
+    offset
+        Grey level without light.
+    read_noise
+        Standard deviation of the noise without light.
+
+    Raises
+    ------
+    InputError
+        If a value is not finite, gain or read noise is negative, or both are 0.
+    """
+
+    gain: float
+    offset: float
+    read_noise: float
+
+    def __post_init__(self) -> None:
+        values = asdict(self)
+        if not all(np.isfinite(value) for value in values.values()):
+            raise InputError(f"noise model {values} must consist of finite numbers")
+        if self.gain < 0 or self.read_noise < 0 or self.gain == self.read_noise == 0:
+            raise InputError(
+                f"noise model {values}: gain and read noise must not be negative, and "
+                "not both 0 (no noise)"
+            )
+
+    def variance(self, signal: npt.ArrayLike) -> Doubles:
+        """Variance of the noise of pixels whose expectation is `signal`."""
+        light = np.maximum(np.asarray(signal, dtype=np.float64) - self.offset, 0.0)
+        return np.asarray(self.gain * light + self.read_noise**2)
+
+    def to_dict(self) -> dict[str, float]:
+        """Plain numbers, for a record."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> NoiseModel:
+        """Read what :meth:`to_dict` wrote.
+
+        Raises
+        ------
+        InputError
+            If a value is missing or not a number.
+        """
+        try:
+            return cls(**{k: float(record[k]) for k in cls.__dataclass_fields__})
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(
+                f"{record!r} is not a noise model; it needs the numbers "
+                f"{', '.join(cls.__dataclass_fields__)}"
+            ) from error
+
+
+def fit_noise_model(blocks: Blocks, fine_share: float, step: float) -> NoiseModel:
+    """Fit the noise model to blocks of temporal differences (photon transfer).
+
+    Blocks are sorted by grey level into bins; the median variance of a bin does not
+    feel the few blocks where something moved; where most moved, the variance of the
+    finest detail does not feel that, after correction for the share of the noise it
+    holds. A line ``variance = gain * level + constant`` is fitted to the bins, robust
+    against the ones above it.
+
+    Only this line can be known from a movie: offset and read noise enter it together,
+    as ``constant = read_noise**2 - gain * offset``. They are told apart by taking the
+    darkest level that occurs as the level without light. If the movie has no dark
+    background, both are therefore too large, but the variance at every level that
+    does occur is the same.
+
+    Parameters
+    ----------
+    blocks
+        Variances and levels.
+    fine_share
+        Variance of the finest detail of the noise, relative to white noise.
+    step
+        Distance of neighbouring grey levels; rounding to it adds a noise of
+        ``step**2 / 12``, the least that is reported.
+    """
+    level, variance, error = _variance_by_level(blocks, fine_share)
+    gain, constant = _fit_line(level, variance, error)
+    dark = blocks.darkest
+    dark_variance = max(
+        gain * dark + constant, LEAST_DARK * float(variance[0]), step**2 / 12.0
+    )
+    return NoiseModel(gain=gain, offset=dark, read_noise=float(np.sqrt(dark_variance)))
+
+
+def _variance_by_level(
+    blocks: Blocks, fine_share: float
+) -> tuple[Doubles, Doubles, Doubles]:
+    """Level, noise variance and its relative standard error for bins of grey levels."""
+    rows = []
+    for part in bins_by_level(blocks):
+        total, error = _median_variance(blocks.variance.flat[part], BLOCK**2)
+        if fine_share > LEAST_FINE_SHARE:
+            fine, fine_error = _median_variance(blocks.fine.flat[part], FINE_DOF)
+            fine /= fine_share
+            # Both are unbiased where nothing moves; the total is the more precise.
+            if total > fine * (1.0 + MOVED * fine_error):
+                total, error = fine, fine_error
+        rows.append((float(blocks.level.flat[part].mean()), total, error))
+    level, variance, errors = np.array(rows).T
+    return level, variance, errors
+
+
+def _median_variance(values: npt.NDArray[Any], degrees: float) -> tuple[float, float]:
+    """Mean of sample variances from their median, and its relative standard error.
+
+    A sample variance is chi-squared; for its median see Wilson and Hilferty (1931).
+    """
+    shrink = (1.0 - 2.0 / (9.0 * degrees)) ** 3
+    error = 1.2533 * np.sqrt(2.0 / degrees / len(values))
+    return float(np.median(values)) / shrink, float(error)
+
+
+def _fit_line(x: Doubles, y: Doubles, error: Doubles) -> tuple[float, float]:
+    """Robust ``y = slope * x + constant`` with a slope of at least 0.
+
+    The error of a variance is proportional to it, so residuals count relative to the
+    line; those far above it (motion) count little.
+    """
+    centre, spread = float(x.mean()), float(np.ptp(x))
+    z = (x - centre) / spread if spread > 0 else np.zeros_like(x)
+    model, trust = y.copy(), np.ones_like(y)
+    slope = constant = 0.0
+    for _ in range(20):
+        weight = trust / (error * np.maximum(model, 1e-300)) ** 2
+        mean_z, mean_y = np.average(z, weights=weight), np.average(y, weights=weight)
+        scatter = (weight * (z - mean_z) ** 2).sum()
+        if scatter > 0:
+            slope = max(0.0, float((weight * (z - mean_z) * y).sum() / scatter))
+        constant = float(mean_y - slope * mean_z)
+        model = np.maximum(slope * z + constant, 0.1 * y.min())
+        excess = y / np.maximum(model, 1e-300) - 1.0
+        trust = 1.0 / (1.0 + (np.maximum(excess, 0.0) / (0.1 + 3.0 * error)) ** 4)
+    if slope == 0.0:
+        return 0.0, constant
+    return slope / spread, constant - slope * centre / spread

@@ -1,0 +1,173 @@
+"""A sample of short windows of a movie, small enough for memory and two seconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_udvd.errors import InputError
+from napari_udvd.noise._checks import check_finite, check_time, check_varies
+from napari_udvd.stack import Plane, Stack
+
+__all__ = ["Sample", "sample_windows"]
+
+Floats = npt.NDArray[np.float32]
+
+WINDOW = 3
+"""Frames of a window: a second difference in time cancels steady motion."""
+SIDE = 512
+"""Longest side of a crop, in pixels."""
+PIXELS = 4_000_000
+"""Pixels of all windows together, counted once: 48 MB, and more than a correlation
+coefficient needs, whose standard error is then below 0.001."""
+MAX_WINDOWS = 64
+MIN_SIDE = 16
+MAX_REPEATS = 12
+"""Frames looked at to find the three different ones of a window."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Windows of consecutive, different frames.
+
+    Attributes
+    ----------
+    windows
+        Each ``(3, Y, X)``, or ``(2, Y, X)`` where the movie has no third frame.
+    repeated, compared
+        How many frames equal their predecessor, of how many looked at.
+    step
+        Smallest difference between grey levels that the pixel type can hold, at the
+        movie's brightest pixel.
+    saturation
+        Grey level at which the detector or the file ends, or infinity.
+    saturated
+        Share of pixels there.
+    floor
+        Grey level below which values were cut off, or minus infinity.
+    """
+
+    windows: tuple[Floats, ...]
+    repeated: int
+    compared: int
+    step: float
+    saturation: float
+    saturated: float
+    floor: float
+
+
+def sample_windows(stack: Stack, plane: Plane) -> Sample:
+    """Read windows spread evenly over time, from crops spread over the frame.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than two frames, frames are smaller than 16 x 16, pixels
+        are not finite, or all pixels or all frames are the same.
+    """
+    check_time(stack)
+    height, width = stack.frame_shape
+    if min(height, width) < MIN_SIDE:
+        raise InputError(
+            f"frames of {height} x {width} pixels are too small to measure their "
+            f"noise; at least {MIN_SIDE} x {MIN_SIDE} are needed"
+        )
+    crop = min(height, SIDE), min(width, SIDE)
+    starts = max(1, stack.n_frames - WINDOW + 1)
+    n = min(starts, MAX_WINDOWS, max(8, PIXELS // (crop[0] * crop[1])))
+    windows: list[Floats] = []
+    repeats: dict[int, bool] = {}
+    for i, start in enumerate(np.linspace(0, starts - 1, n).astype(int)):
+        # Multiples of the golden ratio and its square spread over the unit square.
+        y = int((0.5 + 0.7548776662 * i) % 1.0 * (height - crop[0] + 1))
+        x = int((0.5 + 0.5698402910 * i) % 1.0 * (width - crop[1] + 1))
+        rows, columns = slice(y, y + crop[0]), slice(x, x + crop[1])
+        frames = _different_frames(stack, plane, int(start), rows, columns, repeats)
+        if len(frames) > 1:
+            windows.append(np.stack(frames).astype(np.float32))
+    if any(not np.isfinite(window).all() for window in windows):
+        check_finite(stack)
+    if not windows:
+        check_varies(stack, plane)
+        raise InputError(
+            f"the {sum(repeats.values())} consecutive frames of {stack.describe()} "
+            "that were compared are all identical; a movie whose frames repeat holds "
+            "no noise to measure or remove"
+        )
+    return Sample(
+        windows=tuple(windows),
+        repeated=sum(repeats.values()),
+        compared=len(repeats),
+        **_limits(windows, stack.dtype),
+    )
+
+
+def _different_frames(
+    stack: Stack,
+    plane: Plane,
+    start: int,
+    rows: slice,
+    columns: slice,
+    repeats: dict[int, bool],
+) -> list[npt.NDArray[Any]]:
+    """Up to three different consecutive frames; notes in `repeats` which repeat."""
+    block = stack.read(slice(start, start + WINDOW), plane, rows, columns)
+    frames = [block[0]]
+    stop = min(stack.n_frames, start + MAX_REPEATS)
+    for t in range(start + 1, stop):
+        if len(frames) == WINDOW:
+            break
+        if t - start < len(block):
+            frame = block[t - start]
+        else:
+            frame = stack.read(t, plane, rows, columns)[0]
+        repeats[t] = bool(np.array_equal(frame, frames[-1]))
+        if not repeats[t]:
+            frames.append(frame)
+    return frames
+
+
+def _limits(windows: list[Floats], dtype: np.dtype[Any]) -> dict[str, float]:
+    """Say where grey levels end and how finely they are divided."""
+    low = float(min(window.min() for window in windows))
+    high = float(max(window.max() for window in windows))
+    at_low, above = _crowd(windows, low, np.greater, np.min)
+    at_high, below = _crowd(windows, high, np.less, np.max)
+    total = sum(window.size for window in windows)
+    # Where a detector or a file ends, pixels pile up on the last level (also below
+    # the limit of the type: 12 bits in uint16); an ordinary tail thins out.
+    crowded = max(10.0, 1e-5 * total)
+    ends = at_high > max(crowded, 2 * below)
+    cut = at_low > max(crowded, 2 * above)
+    if dtype.kind in "ui":
+        step = 1.0
+    else:
+        step = float(np.spacing(np.abs(np.array([low, high], dtype)).max()))
+    return {
+        "step": step,
+        "saturation": high if ends else np.inf,
+        "saturated": at_high / total if ends else 0.0,
+        "floor": low if cut else -np.inf,
+    }
+
+
+def _crowd(
+    windows: list[Floats], level: float, beyond: np.ufunc, nearest: Any
+) -> tuple[int, int]:
+    """Count the pixels at `level` and at the next level that occurs."""
+    candidates = [
+        float(nearest(window[beyond(window, level)]))
+        for window in windows
+        if beyond(window, level).any()
+    ]
+    if not candidates:
+        return sum(window.size for window in windows), 0
+    neighbour = float(nearest(candidates))
+    at, near = (
+        sum(int((window == value).sum()) for window in windows)
+        for value in (level, neighbour)
+    )
+    return at, near

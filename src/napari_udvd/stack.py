@@ -1,0 +1,312 @@
+"""Stack: a lazy movie with named axes, physical scale and units.
+
+A stack wraps any array that has ``shape``, ``dtype`` and NumPy indexing (NumPy,
+dask, zarr, memory-mapped TIFF, CuPy) without copying it. Everything above reads
+movies through :meth:`Stack.read`, which touches only the frames it is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_udvd.errors import InputError
+
+__all__ = ["AXES", "ArrayLike", "Plane", "Stack"]
+
+AXES = "TCZYX"
+"""Axis names a stack may have: time, channel, depth, row, column."""
+
+FrameBlock = npt.NDArray[Any]
+
+
+class ArrayLike(Protocol):
+    """What a stack needs of the array it wraps."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def dtype(self) -> Any: ...
+
+    def __getitem__(self, key: Any) -> Any: ...
+
+
+class Plane(NamedTuple):
+    """Which 2-D movie inside a stack: channel and depth index."""
+
+    c: int = 0
+    z: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Stack:
+    """A movie with named axes; build it with :meth:`from_array` or ``open``.
+
+    Attributes
+    ----------
+    data
+        The wrapped array, in the order of `axes`. Never written to.
+    axes
+        One letter of ``TCZYX`` for each dimension of `data`, in its order.
+    scale
+        Step along an axis in `units` (pixel size, frame interval); an axis that
+        is not in the mapping has no known step.
+    units
+        Unit of a step, such as ``"µm"`` or ``"s"``.
+    channel_names
+        One name per channel, or empty.
+    source
+        Where the movie came from (a path), for the record and for messages.
+    notes
+        What was assumed while opening, in plain sentences.
+    """
+
+    data: ArrayLike
+    axes: str
+    scale: Mapping[str, float] = field(default_factory=dict)
+    units: Mapping[str, str] = field(default_factory=dict)
+    channel_names: tuple[str, ...] = ()
+    source: str | None = None
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check_axes(self.axes, tuple(self.data.shape), self._label)
+        _check_dtype(np.dtype(self.data.dtype), self._label)
+        object.__setattr__(self, "scale", _known_axes(self.scale, self.axes, "scale"))
+        object.__setattr__(self, "units", _known_axes(self.units, self.axes, "units"))
+        for axis, step in self.scale.items():
+            if not (np.isfinite(step) and step > 0):
+                raise InputError(
+                    f"scale of axis {axis} of {self._label} is {step!r}; it must be "
+                    "a positive number (leave it out where it is not known)"
+                )
+        names = tuple(str(name) for name in self.channel_names)
+        if names and len(names) != self.n_channels:
+            raise InputError(
+                f"{len(names)} channel names {names} were given for the "
+                f"{self.n_channels} channel(s) of {self._label}"
+            )
+        object.__setattr__(self, "channel_names", names)
+        object.__setattr__(self, "notes", tuple(self.notes))
+
+    @classmethod
+    def from_array(
+        cls,
+        data: ArrayLike,
+        axes: str | None = None,
+        *,
+        scale: Mapping[str, float] | None = None,
+        units: Mapping[str, str] | None = None,
+        channel_names: tuple[str, ...] = (),
+        source: str | None = None,
+    ) -> Stack:
+        """Wrap an array.
+
+        Parameters
+        ----------
+        data
+            Array with NumPy indexing; read lazily, never copied or written.
+        axes
+            A permutation of a subset of ``TCZYX`` that holds ``Y`` and ``X``, one
+            letter per dimension. Without it a three-dimensional array is taken as
+            ``TYX`` (and `notes` says so); any other number of dimensions is an
+            error, because time and depth would have to be guessed.
+        scale, units
+            Step and unit per axis letter.
+        channel_names
+            One name per channel.
+        source
+            Shown in messages and kept in the record.
+
+        Raises
+        ------
+        InputError
+            If axes are ambiguous, do not fit the shape, or the array is empty or
+            not real-valued numbers.
+        """
+        label = _label(source)
+        if not hasattr(data, "shape") or not hasattr(data, "dtype"):
+            data = np.asarray(data)
+        shape = tuple(int(n) for n in data.shape)
+        notes: tuple[str, ...] = ()
+        if axes is None:
+            if len(shape) != 3:
+                raise InputError(
+                    f"the axes of {label} with shape {shape} are ambiguous: name "
+                    f"them, one letter of {AXES} per dimension, for example "
+                    f'axes="{_example_axes(len(shape))}"'
+                )
+            axes = "TYX"
+            notes = (f"axes of {label} are not named; three dimensions read as TYX",)
+        return cls(
+            data=data,
+            axes=axes.upper(),
+            scale=scale or {},
+            units=units or {},
+            channel_names=channel_names,
+            source=source,
+            notes=notes,
+        )
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Length of each axis, in the order of `axes`."""
+        return tuple(int(n) for n in self.data.shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Data type of the pixels."""
+        return np.dtype(self.data.dtype)
+
+    def size(self, axis: str) -> int:
+        """Length of `axis`; 1 where the stack does not have it."""
+        return self.shape[self.axes.index(axis)] if axis in self.axes else 1
+
+    @property
+    def n_frames(self) -> int:
+        """Number of time points."""
+        return self.size("T")
+
+    @property
+    def n_channels(self) -> int:
+        """Number of channels."""
+        return self.size("C")
+
+    @property
+    def n_planes(self) -> int:
+        """Number of depth planes."""
+        return self.size("Z")
+
+    @property
+    def frame_shape(self) -> tuple[int, int]:
+        """Rows and columns of a frame."""
+        return self.size("Y"), self.size("X")
+
+    def planes(self) -> Iterator[Plane]:
+        """Every (channel, depth) pair: the 2-D movies that make up the stack."""
+        for c in range(self.n_channels):
+            for z in range(self.n_planes):
+                yield Plane(c, z)
+
+    def read(
+        self,
+        frames: slice | int = slice(None),
+        plane: Plane = Plane(),  # noqa: B008 - immutable
+        rows: slice = slice(None),
+        columns: slice = slice(None),
+    ) -> FrameBlock:
+        """Read frames of one plane into memory, as ``(T, Y, X)`` in their own dtype.
+
+        Parameters
+        ----------
+        frames
+            Range of time points, or one (which still gives a leading axis of 1).
+        plane
+            Channel and depth index.
+        rows, columns
+            Crop of the frame.
+        """
+        if isinstance(frames, int | np.integer):
+            first = int(frames)
+            if not 0 <= first < self.n_frames:
+                raise IndexError(f"frame {first} of {self.n_frames}")
+            frames = slice(first, first + 1)
+        key = {"T": frames, "C": plane.c, "Z": plane.z, "Y": rows, "X": columns}
+        block = _to_numpy(self.data[tuple(key[axis] for axis in self.axes)])
+        kept = [axis for axis in self.axes if axis in "TYX"]
+        order = [kept.index(axis) for axis in "TYX" if axis in kept]
+        block = block.transpose(order)
+        return block if "T" in kept else block[np.newaxis]
+
+    def with_axes(self, axes: str) -> Stack:
+        """Return the same array under other axis names (the user knows better)."""
+        return replace(self, axes=axes.upper(), scale={}, units={}, notes=())
+
+    @property
+    def canonical_axes(self) -> str:
+        """The stack's axes in the order ``TCZYX``, as files are written."""
+        return "".join(axis for axis in AXES if axis in self.axes)
+
+    def describe(self) -> str:
+        """Say the size of the movie in words.
+
+        For example ``"60 frames, 2 channels, 512 x 512, 0.2 µm, 2 s"``.
+        """
+        parts = [_count(self.n_frames, "frame")]
+        if "C" in self.axes:
+            parts.append(_count(self.n_channels, "channel"))
+        if "Z" in self.axes:
+            parts.append(_count(self.n_planes, "plane"))
+        height, width = self.frame_shape
+        parts.append(f"{height} x {width}")
+        for axis in "XT":
+            if axis in self.scale:
+                unit = self.units.get(axis, "")
+                parts.append(f"{self.scale[axis]:.4g} {unit}".rstrip())
+        return ", ".join(parts)
+
+    @property
+    def _label(self) -> str:
+        return _label(self.source)
+
+
+def _label(source: str | None) -> str:
+    return "the array" if source is None else f"{source!r}"
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
+def _example_axes(ndim: int) -> str:
+    return {2: "YX", 4: "TCYX", 5: "TCZYX"}.get(ndim, AXES)
+
+
+def _known_axes(values: Mapping[str, Any], axes: str, what: str) -> Mapping[str, Any]:
+    unknown = sorted(set(values) - set(axes))
+    if unknown:
+        raise InputError(
+            f"{what} names the axes {', '.join(unknown)}, which the movie with axes "
+            f"{axes!r} does not have"
+        )
+    return MappingProxyType(dict(values))
+
+
+def _check_axes(axes: str, shape: tuple[int, ...], label: str) -> None:
+    unknown = sorted(set(axes) - set(AXES))
+    if unknown or len(set(axes)) != len(axes):
+        raise InputError(
+            f"axes {axes!r} of {label} must be different letters of {AXES} "
+            "(time, channel, depth, row, column)"
+        )
+    if len(axes) != len(shape):
+        raise InputError(
+            f"axes {axes!r} name {len(axes)} dimensions but {label} has "
+            f"{len(shape)}: shape {shape}"
+        )
+    if not {"Y", "X"} <= set(axes):
+        raise InputError(f"axes {axes!r} of {label} must contain Y and X")
+    if 0 in shape:
+        raise InputError(f"{label} with shape {shape} is empty")
+
+
+def _check_dtype(dtype: np.dtype[Any], label: str) -> None:
+    if dtype.kind not in "uif":
+        raise InputError(
+            f"pixels of {label} have dtype {dtype}; a movie needs integers or real "
+            "floating-point numbers (convert it, for example with astype('float32'))"
+        )
+
+
+def _to_numpy(block: Any) -> FrameBlock:
+    if hasattr(block, "compute"):  # dask
+        block = block.compute()
+    if hasattr(block, "get") and not isinstance(block, np.ndarray):  # CuPy
+        block = block.get()
+    return np.asarray(block)

@@ -1,0 +1,27 @@
+"""Training: patches, loss, validation, checkpoints and the loop that tells events."""
+
+from __future__ import annotations
+
+from napari_udvd.training.events import (
+    Checkpoint,
+    Failed,
+    Finished,
+    Preview,
+    Started,
+    Step,
+    TrainingEvent,
+)
+from napari_udvd.training.settings import TrainingSettings
+from napari_udvd.training.trainer import train_events
+
+__all__ = [
+    "Checkpoint",
+    "Failed",
+    "Finished",
+    "Preview",
+    "Started",
+    "Step",
+    "TrainingEvent",
+    "TrainingSettings",
+    "train_events",
+]

@@ -1,0 +1,54 @@
+"""State of a training run on disk: what a killed run continues from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from napari_udvd.denoiser import read_model_file, write_model_file
+from napari_udvd.errors import InputError
+
+__all__ = ["read_checkpoint", "write_checkpoint"]
+
+
+def write_checkpoint(
+    path: Path,
+    tensors: dict[str, dict[str, Tensor]],
+    header: dict[str, Any],
+) -> None:
+    """Write groups of tensors (weights, averages, optimiser) and a header, atomically.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    flat = {
+        f"{group}/{name}": tensor
+        for group, members in tensors.items()
+        for name, tensor in members.items()
+    }
+    write_model_file(path, flat, {"checkpoint": header})
+
+
+def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, dict[str, Tensor]]]:
+    """Read what :func:`write_checkpoint` wrote.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged, or not a checkpoint.
+    """
+    header, flat = read_model_file(path)
+    if "checkpoint" not in header:
+        raise InputError(
+            f"{str(path)!r} is a finished model, not the checkpoint of a training run; "
+            "there is nothing to resume"
+        )
+    groups: dict[str, dict[str, Tensor]] = {}
+    for name, tensor in flat.items():
+        group, _, member = name.partition("/")
+        groups.setdefault(group, {})[member] = tensor
+    return header["checkpoint"], groups

@@ -1,0 +1,113 @@
+"""What a training run tells while it goes on.
+
+The command line prints these events, the plugin draws them, tests assert on them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from napari_udvd.denoiser import Denoiser
+
+__all__ = [
+    "Checkpoint",
+    "Failed",
+    "Finished",
+    "Preview",
+    "Started",
+    "Step",
+    "TrainingEvent",
+]
+
+
+@dataclass(frozen=True)
+class Started:
+    """The movie is read, the network built.
+
+    Attributes
+    ----------
+    summary
+        Network, hole, device and precision in one sentence.
+    resumed_at
+        Seconds of training already done by the run that is being continued.
+    """
+
+    summary: str
+    resumed_at: float = 0.0
+
+
+@dataclass(frozen=True)
+class Step:
+    """One optimiser step.
+
+    Attributes
+    ----------
+    step
+        Number of steps so far.
+    elapsed, budget
+        Seconds of training so far, and granted.
+    loss
+        Negative log likelihood (or scaled squared error) per pixel, smoothed.
+    validation
+        The same on frames held out in time, when it was last measured.
+    """
+
+    step: int
+    elapsed: float
+    budget: float
+    loss: float
+    validation: float | None
+
+
+@dataclass(frozen=True)
+class Preview:
+    """Held-out crop denoised with the current weights, in the movie's units."""
+
+    step: int
+    noisy: npt.NDArray[np.float32]
+    denoised: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The state was written; a killed run continues from here."""
+
+    step: int
+    path: Path
+
+
+@dataclass(frozen=True)
+class Finished:
+    """Training is over; the denoiser holds the best weights.
+
+    Attributes
+    ----------
+    denoiser
+        Network with the weights of the best validation loss.
+    reason
+        ``"budget"``, ``"converged"`` or ``"cancelled"``.
+    best_step, best_validation
+        When the chosen weights were measured and how good they were.
+    """
+
+    denoiser: Denoiser
+    reason: str
+    best_step: int
+    best_validation: float
+    history: tuple[tuple[int, float], ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True)
+class Failed:
+    """Training ended by an error (out of memory, a loss that is not finite)."""
+
+    error: Exception
+
+
+TrainingEvent = Started | Step | Preview | Checkpoint | Finished | Failed

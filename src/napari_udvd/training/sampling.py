@@ -1,0 +1,163 @@
+"""Random patches of a movie, read as they are needed.
+
+Short movies are held in memory whole. Of long ones a few blocks of frames are held
+and replaced one after another, so that memory stays bounded and every frame gets
+its turn even where reading is slow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_udvd.series import Series, read_clip, reflected
+from napari_udvd.stack import Stack
+
+__all__ = ["ClipSampler", "Draw", "Movie"]
+
+MEMORY_BYTES = 512 * 2**20
+"""Float32 frames that the sampler may hold."""
+
+BLOCK_FRAMES = 24
+"""Frames of a block of a movie too long to be held."""
+
+STEPS_PER_BLOCK = 4
+"""Draws after which the oldest block is replaced."""
+
+Clip = npt.NDArray[np.float32]
+
+
+class Movie(NamedTuple):
+    """One series of one stack, with the frames kept for validation."""
+
+    stack: Stack
+    series: Series
+    held_out: frozenset[int]
+
+
+class Draw(NamedTuple):
+    """Training clips.
+
+    Attributes
+    ----------
+    clips
+        ``(N, targets + 2 context, C, h, w)`` in grey levels.
+    is_target
+        ``(N, targets)``: False for frames held out for validation, which may be seen
+        as neighbours but never be learned from.
+    series
+        Where they come from.
+    """
+
+    clips: Clip
+    is_target: npt.NDArray[np.bool_]
+    series: Series
+
+
+class _Block(NamedTuple):
+    movie: Movie
+    first: int
+    frames: Clip  # (T, C, H, W)
+
+
+class ClipSampler:
+    """Draws augmented clips.
+
+    Parameters
+    ----------
+    movies
+        What to draw from, each with the same number of channels.
+    context
+        Frames before and after an output frame.
+    targets
+        Output frames of a clip.
+    patch
+        Rows and columns (smaller where a frame is).
+    transpose
+        Also swap rows and columns; not where the hole is not square, because noise
+        that is correlated along rows must stay so.
+    rng
+        Source of randomness; its state is the sampler's state.
+    """
+
+    def __init__(
+        self,
+        movies: Sequence[Movie],
+        *,
+        context: int,
+        targets: int,
+        patch: int,
+        transpose: bool,
+        rng: np.random.Generator,
+    ) -> None:
+        self._movies = list(movies)
+        self._context = context
+        self._patch = patch
+        self._transpose = transpose
+        self._rng = rng
+        shortest = min(movie.stack.n_frames for movie in movies)
+        self._targets = min(targets, shortest)
+        sizes = [
+            4 * m.stack.n_frames * len(m.series.channels) * np.prod(m.stack.frame_shape)
+            for m in self._movies
+        ]
+        self._draws = 0
+        self._blocks: list[_Block] = []
+        self._whole = sum(sizes) <= MEMORY_BYTES
+        if self._whole:
+            self._blocks = [_read_block(m, 0, m.stack.n_frames) for m in self._movies]
+
+    def draw(self, batch: int) -> Draw:
+        """Draw clips of one series, all augmented alike in size."""
+        if not self._whole:
+            self._turn_over()
+        block = self._blocks[self._rng.integers(len(self._blocks))]
+        pairs = [self._clip(block) for _ in range(batch)]
+        swap = self._transpose and self._rng.random() < 0.5
+        clips = np.stack([clip for clip, _ in pairs])
+        if swap:
+            clips = clips.swapaxes(-1, -2)
+        masks = np.stack([mask for _, mask in pairs])
+        return Draw(np.ascontiguousarray(clips), masks, block.movie.series)
+
+    def _clip(self, block: _Block) -> tuple[Clip, npt.NDArray[np.bool_]]:
+        n_frames = block.movie.stack.n_frames
+        whole = len(block.frames) == n_frames
+        margin = 0 if whole else self._context
+        last = len(block.frames) - self._targets - margin
+        start = int(self._rng.integers(margin, last + 1)) + block.first
+        window = range(start - self._context, start + self._targets + self._context)
+        index = [reflected(t, n_frames) - block.first for t in window]
+        height, width = block.frames.shape[-2:]
+        y = int(self._rng.integers(max(height - self._patch, 0) + 1))
+        x = int(self._rng.integers(max(width - self._patch, 0) + 1))
+        clip = block.frames[index, :, y : y + self._patch, x : x + self._patch]
+        targets = range(start, start + self._targets)
+        mask = np.array([t not in block.movie.held_out for t in targets])
+        flips = self._rng.random(3) < 0.5
+        if flips[0]:
+            clip, mask = clip[::-1], mask[::-1]
+        clip = clip[:, :, :: -1 if flips[1] else 1, :: -1 if flips[2] else 1]
+        return clip, mask
+
+    def _turn_over(self) -> None:
+        """Replace the oldest block now and then."""
+        movie = self._movies[self._rng.integers(len(self._movies))]
+        size = min(BLOCK_FRAMES, movie.stack.n_frames)
+        bytes_per_block = (
+            4 * size * len(movie.series.channels) * np.prod(movie.stack.frame_shape)
+        )
+        room = max(int(MEMORY_BYTES // bytes_per_block), 1)
+        if len(self._blocks) < min(room, 4) or self._draws % STEPS_PER_BLOCK == 0:
+            first = int(self._rng.integers(movie.stack.n_frames - size + 1))
+            self._blocks.append(_read_block(movie, first, size))
+            del self._blocks[: max(len(self._blocks) - room, 0)]
+        self._draws += 1
+
+
+def _read_block(movie: Movie, first: int, size: int) -> _Block:
+    frames = read_clip(movie.stack, movie.series, range(first, first + size))
+    return _Block(movie, first, frames)

@@ -1,0 +1,65 @@
+"""What a user decides about a training run."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+__all__ = ["TrainingSettings"]
+
+
+class TrainingSettings(BaseModel):
+    """Choices for one training run; the defaults work.
+
+    Raises
+    ------
+    pydantic.ValidationError
+        If a value is out of range; the message quotes it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: Literal["auto", "udvd", "udvd-3", "udvd-1"] = Field(
+        "auto", description="network; udvd-3 and udvd-1 see three frames and one"
+    )
+    minutes: float = Field(
+        2.0, gt=0, allow_inf_nan=False, description="time budget of the training, min"
+    )
+    steps: int | None = Field(
+        None,
+        ge=1,
+        description="stop after so many steps instead; such a run can be repeated "
+        "exactly on one machine",
+    )
+    width: int | None = Field(
+        None,
+        ge=4,
+        le=256,
+        description="channels of the first encoder; 48 as published",
+    )
+    hole: tuple[int, int] | None = Field(
+        None, description="rows and columns not seen; from the diagnosis if None"
+    )
+    likelihood: bool = Field(
+        True, description="Gaussian likelihood with posterior, instead of the mean only"
+    )
+    joint_channels: bool = Field(
+        False, description="one network for all channels at once"
+    )
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps")
+    seed: int = Field(0, ge=0, description="seed of weights and patches")
+    patch: int = Field(96, ge=16, description="rows and columns of a training patch, px")
+    batch: int = Field(1, ge=1, description="clips per step")
+    targets: int = Field(4, ge=1, description="output frames per clip")
+    learning_rate: float = Field(2e-3, gt=0, description="of Adam, at its peak")
+    checkpoint_seconds: float = Field(
+        20.0, gt=0, description="what a killed run loses at most, s"
+    )
+
+    @field_validator("hole")
+    @classmethod
+    def _odd(cls, hole: tuple[int, int] | None) -> tuple[int, int] | None:
+        if hole is not None and any(n < 1 or n % 2 == 0 for n in hole):
+            raise ValueError(f"hole is {hole}; rows and columns must be odd numbers")
+        return hole
