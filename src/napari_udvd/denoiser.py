@@ -14,13 +14,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from napari_udvd._version import __version__
-from napari_udvd.calibration import Calibration
+from napari_udvd.calibration import Calibration, calibrate
 from napari_udvd.denoising import denoise_stack
 from napari_udvd.device import choose_device, choose_precision
 from napari_udvd.errors import InputError, OutputError
 from napari_udvd.formats import ArraySink
 from napari_udvd.models import UDVD
-from napari_udvd.stack import ArrayLike, Stack
+from napari_udvd.noise import diagnose
+from napari_udvd.stack import ArrayLike, Plane, Stack
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,7 +43,8 @@ class Denoiser:
     net
         The network, in evaluation mode.
     calibrations
-        Normalisation and noise, one per channel of the movie it was trained on.
+        Normalisation and noise, one per channel of the movie it was trained on;
+        empty for an imported network, which is calibrated on each movie anew.
     joint
         The network takes all channels at once instead of one by one.
     record
@@ -93,21 +95,30 @@ class Denoiser:
         """
         stack = movie if isinstance(movie, Stack) else Stack.from_array(movie, axes)
         check_fits(self, stack)
-        sink = ArraySink(stack, dtype or stack.dtype)
         where = choose_device(device)
-        for _ in denoise_stack(
-            self.net,
-            self.calibrations,
-            stack,
-            sink,
-            joint=self.joint,
-            device=where,
-            precision=choose_precision(where),
-            use_posterior=use_posterior,
-            tile=tile,
-        ):
-            pass
+        with ArraySink(stack, dtype or stack.dtype) as sink:
+            for _ in denoise_stack(
+                self.net,
+                self.calibrations_for(stack),
+                stack,
+                sink,
+                joint=self.joint,
+                device=where,
+                precision=choose_precision(where),
+                use_posterior=use_posterior,
+                tile=tile,
+            ):
+                pass
         return sink.array
+
+    def calibrations_for(self, stack: Stack) -> tuple[Calibration, ...]:
+        """Return the model's calibrations, or measure them on the movie."""
+        if self.calibrations:
+            return self.calibrations
+        return tuple(
+            calibrate([stack], c, diagnose(stack, Plane(c, stack.n_planes // 2)).noise)
+            for c in range(stack.n_channels)
+        )
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write one ``.safetensors`` file with weights and everything in its header.
@@ -162,7 +173,9 @@ def check_fits(denoiser: Denoiser, stack: Stack) -> None:
         If channels, frames or frame size do not fit.
     """
     label = stack.source or "the movie"
-    trained = len(denoiser.calibrations)
+    trained = len(denoiser.calibrations) or stack.n_channels
+    if denoiser.joint:
+        trained = denoiser.net.channels
     if stack.n_channels != trained:
         raise InputError(
             f"{label!r} has {stack.n_channels} channel(s), but the model was trained "

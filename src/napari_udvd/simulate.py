@@ -15,18 +15,20 @@ smooth and sub-pixel, and everything follows from the seed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
 from napari_udvd.errors import InputError
-from napari_udvd.noise._photon_transfer import NoiseModel
+from napari_udvd.noise import NoiseModel
 from napari_udvd.stack import Stack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 __all__ = ["KINDS", "Scene", "SimulatedMovie", "add_noise", "simulate"]
 
@@ -251,8 +253,8 @@ def _digitise(
 ) -> npt.NDArray[Any]:
     if dtype.kind in "ui":
         limits = np.iinfo(dtype)
-        return np.clip(np.rint(frame), limits.min, limits.max).astype(dtype)
-    return frame.astype(dtype)
+        frame = np.clip(np.rint(frame), limits.min, limits.max)
+    return np.asarray(frame.astype(dtype))
 
 
 # --- scenes -------------------------------------------------------------------------
@@ -282,8 +284,9 @@ def _add_nucleus(clean: Floats, rng: Random, y: float, x: float) -> None:
     stretch = rng.uniform(1.1, 1.5) + 0.1 * np.sin(_wander(rng, frames, speed=0.1))
     lobes = [(k, rng.normal(0, 0.06), rng.uniform(0, 2 * np.pi)) for k in (2, 3, 4)]
     wobble = [_wander(rng, frames, speed=0.06) for _ in lobes]
-    brightness = rng.lognormal(-0.5, 0.35)
-    brightness *= np.exp(0.15 * np.sin(_wander(rng, frames, speed=0.08)))
+    brightness = rng.lognormal(-0.5, 0.35) * np.exp(
+        0.15 * np.sin(_wander(rng, frames, speed=0.08))
+    )
     # Two textures that fade into one another: chromatin moves inside the nucleus.
     textures = [_chromatin(rng) for _ in range(2)]
     fade = 0.5 - 0.5 * np.cos(np.linspace(0, np.pi, frames))
@@ -310,8 +313,8 @@ def _add_nucleus(clean: Floats, rng: Random, y: float, x: float) -> None:
         where = [(v / 1.6 + 1.0) / 2.0 * (size - 1), (u / 1.6 + 1.0) / 2.0 * (size - 1)]
         texture = (1.0 - fade[t]) * textures[0] + fade[t] * textures[1]
         chromatin = ndimage.map_coordinates(texture, where, order=1, mode="nearest")
-        patch = np.ix_([t], rows, columns)
-        clean[patch] += (brightness[t] * body * chromatin)[None].astype(np.float32)
+        light = (brightness[t] * body * chromatin).astype(np.float32)
+        clean[t, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] += light
 
 
 def _chromatin(rng: Random) -> npt.NDArray[np.float64]:
@@ -359,8 +362,12 @@ def _calcium(
     active = np.tensordot(np.array(traces).T, np.array(somata), axes=1)
     active += glow[:, None, None] * still
     active = ndimage.gaussian_filter(active, (0.0, 0.8, 0.8))
-    clean = np.stack([ndimage.shift(f, d, mode="nearest") for f, d in zip(
-        active, motion, strict=True)])
+    clean = np.stack(
+        [
+            ndimage.shift(f, d, mode="nearest")
+            for f, d in zip(active, motion, strict=True)
+        ]
+    )
     clean = clean[:, margin : margin + height, margin : margin + width]
     return np.clip(clean, 0.0, None).astype(np.float32), motion
 
@@ -427,7 +434,7 @@ def _columns(
     cos, sin = np.cos(tilt), np.sin(tilt)
     at = np.stack([cos * y - sin * x, sin * y + cos * x], axis=1) + np.array(origin)
     near = (at > -margin).all(axis=1) & (at < np.array(shape) + margin).all(axis=1)
-    return at[near]
+    return np.asarray(at[near])
 
 
 def _depth(
@@ -520,15 +527,17 @@ def _wander(
     velocity = ndimage.gaussian_filter1d(steps, memory)[4 * int(memory) :][:frames]
     # Standard deviation of white noise after a Gaussian filter, 1 / (4 pi s^2)^(1/4).
     velocity *= speed * (4.0 * np.pi * memory**2) ** 0.25
-    return np.cumsum(velocity) - velocity[0]
+    return np.asarray(np.cumsum(velocity) - velocity[0])
 
 
 def _field(
     rng: Random, shape: tuple[int, int], grain: float
 ) -> npt.NDArray[np.float64]:
     """Smooth random field of mean about 0 and standard deviation 1."""
+    # A field that fits the frame less than three times would be flat.
+    grain = min(grain, min(shape) / 3)
     field = ndimage.gaussian_filter(rng.normal(0, 1, shape), grain, mode="wrap")
-    return np.asarray(field / field.std())
+    return np.asarray((field - field.mean()) / field.std())
 
 
 def _scatter(
@@ -539,7 +548,7 @@ def _scatter(
     columns = np.arange(0.5 * spacing, width + 0.5 * spacing, spacing)
     grid = np.stack(np.meshgrid(rows, columns, indexing="ij"), -1).reshape(-1, 2)
     grid = grid[rng.random(len(grid)) < 0.85] if len(grid) > 4 else grid
-    return np.asarray(grid + rng.uniform(-0.3, 0.3, grid.shape) * spacing)
+    return np.asarray(grid + rng.uniform(-0.4, 0.4, grid.shape) * spacing)
 
 
 def _spots(
@@ -554,8 +563,11 @@ def _spots(
     A Gaussian is a product of a row and a column profile, so the frame is one
     matrix product.
     """
-    rows = np.exp(-0.5 * ((np.arange(height)[:, None] - at[:, 0]) / sigma) ** 2)
-    columns = np.exp(-0.5 * ((np.arange(width)[:, None] - at[:, 1]) / sigma) ** 2)
+    rows, columns = (
+        # Cut before the tails become denormal numbers, which are slow.
+        np.exp(-0.5 * np.clip((np.arange(size)[:, None] - centre) / sigma, -9, 9) ** 2)
+        for size, centre in ((height, at[:, 0]), (width, at[:, 1]))
+    )
     return np.asarray((rows * weight) @ columns.T)
 
 

@@ -68,12 +68,19 @@ def test_not_enough_space(
 
 
 @pytest.mark.parametrize("dtype", ["i8", "u8", "f2"])
-def test_dtypes_that_ome_tiff_does_not_know(
-    tmp_path: Path, stack: Stack, dtype: str
-) -> None:
-    with pytest.raises(OutputError, match=rf"{np.dtype(dtype)}.*float32.*zarr"):
+def test_dtypes_that_only_zarr_knows(tmp_path: Path, stack: Stack, dtype: str) -> None:
+    with pytest.raises(OutputError, match=rf"hold {np.dtype(dtype)}: .* float32"):
         check_output(tmp_path / "a.tif", like=stack, dtype=dtype)
     assert check_output(tmp_path / "a.zarr", like=stack, dtype=dtype)
+
+
+@pytest.mark.parametrize("dtype", ["c8", "?", "O"])
+@pytest.mark.parametrize("name", ["a.tif", "a.zarr"])
+def test_dtypes_that_are_no_intensities(
+    tmp_path: Path, stack: Stack, name: str, dtype: str
+) -> None:
+    with pytest.raises(OutputError, match="cannot hold"):
+        check_output(tmp_path / name, like=stack, dtype=dtype)
 
 
 class TestExists:

@@ -245,6 +245,18 @@ class TestOverwrite:
         assert read_record(tmp_path / name) == {"run": 2}
         assert everything_in(tmp_path) == [name]
 
+    @pytest.mark.parametrize("name", BOTH)
+    def test_a_link_is_replaced_and_what_it_leads_to_stays(
+        self, tmp_path: Path, stack: Stack, save: Any, name: str
+    ) -> None:
+        (tmp_path / "elsewhere").mkdir()
+        save(tmp_path / "elsewhere" / name, stack, record={"run": 1})
+        (tmp_path / name).symlink_to(tmp_path / "elsewhere" / name)
+        save(tmp_path / name, stack, record={"run": 2}, overwrite=True)
+        assert read_record(tmp_path / name) == {"run": 2}
+        assert read_record(tmp_path / "elsewhere" / name) == {"run": 1}
+        assert everything_in(tmp_path) == sorted(["elsewhere", name])
+
     def test_old_zarr_comes_back_if_the_new_one_cannot_take_its_place(
         self,
         tmp_path: Path,
@@ -349,7 +361,9 @@ CHILD = textwrap.dedent(
     with create(sys.argv[1], like=stack, dtype="u2", record={}) as sink:
         sink.write(stack.read(slice(0, 11)), 0)
         print("writing", flush=True)
-        time.sleep(60)
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            sink.write(stack.read(slice(0, 11)), 0)
     """
 )
 
@@ -369,11 +383,31 @@ def test_a_killed_run_leaves_no_finished_file_and_the_next_one_tidies_up(
         (living,) = everything_in(tmp_path)
         save(target, stack)
         assert everything_in(tmp_path) == [living, name]
-        os.kill(child.pid, signal.SIGKILL)
+        child.kill()
     assert living.startswith(f".{name}.partial-")
     save(target, stack, overwrite=True)
     assert everything_in(tmp_path) == [name]
     np.testing.assert_array_equal(np.asarray(open_stack(target).data), stack.data)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C cannot be sent there")
+@pytest.mark.parametrize("name", BOTH)
+def test_ctrl_c_in_the_middle_of_a_block_leaves_nothing(
+    tmp_path: Path, name: str
+) -> None:
+    child = subprocess.Popen(
+        [sys.executable, "-c", CHILD, str(tmp_path / name)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with child:
+        assert child.stdout is not None and child.stderr is not None
+        assert child.stdout.readline() == "writing\n"
+        child.send_signal(signal.SIGINT)
+        assert "KeyboardInterrupt" in child.stderr.read()
+    assert child.returncode != 0
+    assert everything_in(tmp_path) == []
 
 
 def test_partials_of_other_machines_and_other_outputs_stay(

@@ -40,6 +40,7 @@ _SUFFIXES: Final[dict[str, Literal["tiff", "zarr"]]] = {
 }
 
 _OME_DTYPES: Final = ("u1", "u2", "u4", "i1", "i2", "i4", "f4", "f8")
+_DTYPES: Final = {"tiff": _OME_DTYPES, "zarr": (*_OME_DTYPES, "u8", "i8", "f2")}
 
 
 def check_output(
@@ -77,10 +78,11 @@ def check_output(
     target = Path(path)
     kind = output_kind(target)
     dtype = np.dtype(like.dtype if dtype is None else dtype)
-    if kind == "tiff" and dtype.str[1:] not in _OME_DTYPES:
+    if dtype.str[1:] not in _DTYPES[kind]:
+        known = ", ".join(np.dtype(code).name for code in _DTYPES[kind])
         raise OutputError(
-            f"{str(target)!r} cannot hold {dtype}: OME-TIFF knows integers up to 32 "
-            'bit and float32 or float64. Write "float32", or an .ome.zarr'
+            f"{str(target)!r} cannot hold {dtype}: OME-{kind.upper()} knows "
+            f"{known}. Choose one of them, for example float32"
         )
     folder = target.parent
     if not folder.is_dir():

@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 from abc import ABC, abstractmethod
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
@@ -330,8 +330,15 @@ class FileSink(_BlockSink):
                     f"the output {self._name} was created by someone else meanwhile: "
                     "it is not replaced"
                 )
-            self._rename()
-            _sync_folder(self.target.parent)
+            aside = self._rename()
+        _sync_folder(self.target.parent)
+        try:
+            remove(aside)
+        except OSError as error:
+            raise OutputError(
+                f"{self._name} is complete, but the result it replaces is still at "
+                f"{str(aside)!r} and cannot be removed: {error.strerror}"
+            ) from error
 
     def _drop(self) -> None:
         self._close()
@@ -367,19 +374,20 @@ class FileSink(_BlockSink):
             f"behind; {remedy}"
         )
 
-    def _rename(self) -> None:
-        if not self.target.is_dir() or self.target.is_symlink():
-            os.replace(self._partial, self.target)
-            return
-        # A folder cannot be replaced in one step: the old one steps aside.
+    def _rename(self) -> Path:
+        """Give the result its name; return where the old one is, if it still is."""
         aside = temporary_name(self.target, "replaced")
+        if self._partial.is_file() or not os.path.lexists(self.target):
+            os.replace(self._partial, self.target)
+            return aside
+        # A folder cannot be replaced in one step: the old one steps aside.
         os.rename(self.target, aside)
         try:
             os.rename(self._partial, self.target)
         except BaseException:
             os.rename(aside, self.target)
             raise
-        remove(aside)
+        return aside
 
     @abstractmethod
     def _create(self, path: Path) -> None:
@@ -399,11 +407,12 @@ class FileSink(_BlockSink):
 
 
 def _sync_folder(folder: Path) -> None:
-    """See a rename onto the disk, where folders can be synced."""
+    """See a rename onto the disk, where the file system can do that for folders."""
     if os.name != "posix":
         return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with suppress(OSError):  # it cannot: the result is complete all the same
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

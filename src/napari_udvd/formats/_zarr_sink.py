@@ -65,7 +65,8 @@ class ZarrSink(FileSink):
     def _write_chunks(self, frames: npt.NDArray[Any], start: int, plane: Plane) -> None:
         axes = self.like.canonical_axes
         for t, frame in enumerate(frames, start):
-            self._array[block_key(axes, slice(t, t + 1), plane)] = frame
+            key = block_key(axes, slice(t, t + 1), plane)
+            self._array[key] = frame[np.newaxis] if "T" in axes else frame
 
     def _finish(self, path: Path) -> None:
         known = np.where(np.isfinite(self._ranges), self._ranges, 0.0)

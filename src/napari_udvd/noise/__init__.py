@@ -1,0 +1,33 @@
+"""What the noise of a movie is: how strong, how correlated, and what follows.
+
+Measured from the movie alone, without a camera calibration:
+
+- its strength at every grey level, as a :class:`NoiseModel`;
+- whether it is independent between pixels and between frames;
+- from that the *hole*: the pixels a blind-spot network must not see;
+- a verdict in plain words, :func:`diagnose`.
+
+:func:`check_pixels` says before a long run whether a movie can be used at all.
+"""
+
+from __future__ import annotations
+
+from napari_udvd.noise._checks import (
+    check_finite,
+    check_pixels,
+    check_time,
+    check_varies,
+)
+from napari_udvd.noise._diagnosis import NOT_INDEPENDENT, Diagnosis, diagnose
+from napari_udvd.noise._photon_transfer import NoiseModel
+
+__all__ = [
+    "NOT_INDEPENDENT",
+    "Diagnosis",
+    "NoiseModel",
+    "check_finite",
+    "check_pixels",
+    "check_time",
+    "check_varies",
+    "diagnose",
+]

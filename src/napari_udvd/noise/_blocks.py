@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from napari_udvd.noise._windows import Sample
+if TYPE_CHECKING:
+    from napari_udvd.noise._windows import Sample
 
 __all__ = ["BLOCK", "Blocks", "bins_by_level", "measure_blocks"]
 
@@ -18,7 +19,7 @@ Floats = npt.NDArray[np.float32]
 BLOCK = 8
 """Side of a block in pixels: smaller than what moves, large enough for a variance."""
 BIN_BLOCKS = 60
-"""Fewest blocks of a bin of grey levels; their median is good to some per cent."""
+"""Blocks that make a bin of grey levels: their median is good to some per cent."""
 CUT = 0.05
 """Share of pixels at the floor of the grey scale above which a block counts as cut."""
 
@@ -90,11 +91,12 @@ def bins_by_level(blocks: Blocks) -> list[npt.NDArray[np.intp]]:
     usable = np.flatnonzero(blocks.usable)
     order = usable[np.argsort(blocks.level.flat[usable], kind="stable")]
     n = len(order)
+    least = min(BIN_BLOCKS, max(4, n // 8))
     tail = 1.0 - 0.05 * 0.5 ** np.arange(1, 12)
     edges = np.round(n * np.concatenate([np.linspace(0.0, 0.95, 20), tail])).astype(int)
     bins, start = [], 0
     for edge in edges[1:]:
-        if edge - start >= BIN_BLOCKS and n - edge >= BIN_BLOCKS:
+        if edge - start >= least and n - edge >= least:
             bins.append(order[start:edge])
             start = edge
     return [*bins, order[start:]]
@@ -113,8 +115,8 @@ def _measure(window: Floats, sample: Sample) -> dict[str, npt.NDArray[Any]]:
     else:
         energy = _block_mean(steps[0] ** 2)
         product = np.full_like(energy, np.nan)
-    saturated = (window >= sample.saturation).any(axis=0)
-    cut = (window <= sample.floor).mean(axis=0)
+    saturated = (window >= sample.saturation).max(axis=0).astype(np.float32)
+    cut = (window <= sample.floor).mean(axis=0, dtype=np.float32)
     inner = _whole_blocks(_inner(difference))
     return {
         "differences": inner,

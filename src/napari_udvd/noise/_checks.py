@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_udvd.errors import InputError
 from napari_udvd.stack import Plane, Stack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["check_finite", "check_pixels", "check_time", "check_varies"]
 
@@ -49,7 +52,7 @@ def check_time(stack: Stack, least: int = 2) -> None:
     for axis, what in (("Z", "depth"), ("C", "channel")):
         if stack.size(axis) >= least:
             if "T" in stack.axes:
-                renamed = stack.axes.translate(str.maketrans({axis: "T", "T": axis}))
+                renamed = stack.axes.translate(str.maketrans(axis + "T", "T" + axis))
             else:
                 renamed = stack.axes.replace(axis, "T")
             message += (

@@ -1,4 +1,4 @@
-"""Is the noise independent, between pixels and between frames?"""
+"""Whether the noise is independent, between pixels and between frames."""
 
 from __future__ import annotations
 
@@ -47,6 +47,8 @@ class Correlation:
         Minus twice the correlation of successive frame differences: 1 where the noise
         of different frames is independent, 0 where every frame repeats half of the
         noise of the one before; NaN for fewer than three different frames.
+    whiteness_error
+        Its standard error.
     fine_share
         Variance of the noise's finest detail, relative to white noise.
     """
@@ -56,7 +58,31 @@ class Correlation:
     diagonal: float
     error: float
     whiteness_t: float
+    whiteness_error: float
     fine_share: float
+
+    @property
+    def limit(self) -> float:
+        """Correlation that matters and is not chance."""
+        return max(LEAK, 3.0 * self.error)
+
+    @property
+    def reach(self) -> tuple[int, int]:
+        """Rows and columns to the farthest pixel whose noise goes with the centre's."""
+        rows, columns = (self._reach_along(along) for along in (self.y, self.x))
+        if abs(self.diagonal) >= self.limit:
+            rows, columns = max(rows, 1), max(columns, 1)
+        return rows, columns
+
+    def _reach_along(self, correlations: npt.NDArray[np.float64]) -> int:
+        """Farthest pixel that matters; a gap of one may lie before it (interlacing)."""
+        reach = 0
+        for lag, value in enumerate(np.abs(correlations), start=1):
+            if value >= self.limit:
+                reach = lag
+            elif lag > reach + 1:
+                break
+        return reach
 
 
 def measure_correlation(blocks: Blocks) -> Correlation:
@@ -67,8 +93,7 @@ def measure_correlation(blocks: Blocks) -> Correlation:
     to image gradients, so only the blocks with the smallest gradients are used.
     """
     quiet = _quietest(blocks)
-    mask = np.repeat(np.repeat(quiet, BLOCK, axis=1), BLOCK, axis=2)
-    mask = mask.astype(np.float32)
+    mask = np.repeat(np.repeat(quiet.astype(np.float32), BLOCK, 1), BLOCK, 2)
     noise = _without_background(blocks.differences * mask, mask)
     variance = float((noise**2).sum() / mask.sum())
 
@@ -94,6 +119,8 @@ def measure_correlation(blocks: Blocks) -> Correlation:
         # correlations (4/9, 1/36) double the variance of the estimate.
         error=float(np.sqrt(2.0 / mask.sum())),
         whiteness_t=whiteness,
+        # Squared correlations of neighbours in the fine detail sum to 3.8.
+        whiteness_error=2.0 * float(np.sqrt(3.8 / mask.sum())),
         fine_share=float(blocks.fine[quiet].mean() / variance) if variance else 1.0,
     )
 
@@ -127,7 +154,7 @@ def _without_background(
 def _shifted(
     movie: npt.NDArray[np.float32], dy: int, dx: int
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Views of every pixel and of the one `dy` rows and `dx` columns further."""
+    """Return views of every pixel and of the one `dy` rows, `dx` columns further."""
     height, width = movie.shape[1:]
     left, right = max(0, -dx), width - max(0, dx)
     here = movie[:, : height - dy, left:right]

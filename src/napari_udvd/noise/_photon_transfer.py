@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_udvd.errors import InputError
 from napari_udvd.noise._blocks import BLOCK, Blocks, bins_by_level
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["NoiseModel", "fit_noise_model"]
 
@@ -161,19 +163,22 @@ def _fit_line(x: Doubles, y: Doubles, error: Doubles) -> tuple[float, float]:
     The error of a variance is proportional to it, so residuals count relative to the
     line; those far above it (motion) count little.
     """
+    least = max(0.1 * float(y.min()), 1e-3 * float(y.max()))
+    if least == 0.0:
+        return 0.0, 0.0
     centre, spread = float(x.mean()), float(np.ptp(x))
     z = (x - centre) / spread if spread > 0 else np.zeros_like(x)
-    model, trust = y.copy(), np.ones_like(y)
+    model, trust = np.maximum(y, least), np.ones_like(y)
     slope = constant = 0.0
     for _ in range(20):
-        weight = trust / (error * np.maximum(model, 1e-300)) ** 2
+        weight = trust / (error * model) ** 2
         mean_z, mean_y = np.average(z, weights=weight), np.average(y, weights=weight)
         scatter = (weight * (z - mean_z) ** 2).sum()
         if scatter > 0:
             slope = max(0.0, float((weight * (z - mean_z) * y).sum() / scatter))
         constant = float(mean_y - slope * mean_z)
-        model = np.maximum(slope * z + constant, 0.1 * y.min())
-        excess = y / np.maximum(model, 1e-300) - 1.0
+        model = np.maximum(slope * z + constant, least)
+        excess = y / model - 1.0
         trust = 1.0 / (1.0 + (np.maximum(excess, 0.0) / (0.1 + 3.0 * error)) ** 4)
     if slope == 0.0:
         return 0.0, constant

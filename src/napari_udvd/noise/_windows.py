@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_udvd.errors import InputError
 from napari_udvd.noise._checks import check_finite, check_time, check_varies
-from napari_udvd.stack import Plane, Stack
+
+if TYPE_CHECKING:
+    from napari_udvd.stack import Plane, Stack
 
 __all__ = ["Sample", "sample_windows"]
 

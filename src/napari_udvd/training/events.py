@@ -50,8 +50,10 @@ class Step:
     ----------
     step
         Number of steps so far.
-    elapsed, budget
-        Seconds of training so far, and granted.
+    progress
+        Share of the budget that is used, 0 to 1.
+    elapsed
+        Seconds of training so far.
     loss
         Negative log likelihood (or scaled squared error) per pixel, smoothed.
     validation
@@ -59,8 +61,8 @@ class Step:
     """
 
     step: int
+    progress: float
     elapsed: float
-    budget: float
     loss: float
     validation: float | None
 

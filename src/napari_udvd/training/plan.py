@@ -13,7 +13,7 @@ import numpy as np
 
 from napari_udvd.calibration import Calibration, calibrate
 from napari_udvd.errors import InputError
-from napari_udvd.noise import NoiseModel, check_finite, diagnose
+from napari_udvd.noise import NoiseModel, check_pixels, diagnose
 from napari_udvd.stack import Plane, Stack
 from napari_udvd.training.settings import TrainingSettings
 
@@ -80,7 +80,7 @@ def make_plan(
     channels = _common_channels(stacks)
     frames = _frames(stacks, settings)
     for stack in stacks:
-        check_finite(stack)
+        check_pixels(stack)
     diagnoses = [
         [diagnose(stack, Plane(c, stack.n_planes // 2)) for stack in stacks]
         for c in range(channels)

@@ -228,8 +228,8 @@ class _Run:
                 )
             yield Step(
                 self._step,
+                self._progress(),
                 self._elapsed(),
-                self._budget,
                 self._loss,
                 self._history[-1][1] if self._history else None,
             )

@@ -1,0 +1,63 @@
+"""Remove noise from microscopy movies with a network trained on the movie itself.
+
+>>> import napari_udvd as nu
+>>> stack = nu.open("movie.tif")  # doctest: +SKIP
+>>> denoiser = nu.train(stack, minutes=2)  # doctest: +SKIP
+>>> clean = denoiser.denoise(stack)  # doctest: +SKIP
+
+Nothing heavy is imported before it is used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from napari_udvd._version import __version__
+
+if TYPE_CHECKING:
+    from napari_udvd.denoiser import Denoiser, load
+    from napari_udvd.errors import InputError, OutputError
+    from napari_udvd.formats import open_stack as open
+    from napari_udvd.noise import diagnose
+    from napari_udvd.simulate import simulate
+    from napari_udvd.stack import Stack
+    from napari_udvd.workflows import denoise, train
+
+__all__ = [
+    "Denoiser",
+    "InputError",
+    "OutputError",
+    "Stack",
+    "__version__",
+    "denoise",
+    "diagnose",
+    "load",
+    "open",
+    "simulate",
+    "train",
+]
+
+_HOMES = {
+    "Denoiser": "denoiser",
+    "InputError": "errors",
+    "OutputError": "errors",
+    "Stack": "stack",
+    "denoise": "workflows",
+    "diagnose": "noise",
+    "load": "denoiser",
+    "simulate": "simulate",
+    "train": "workflows",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "open":
+        return import_module("napari_udvd.formats").open_stack
+    if name in _HOMES:
+        return getattr(import_module(f"napari_udvd.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,291 @@
+"""The commands and their options."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from napari_udvd._version import __version__
+from napari_udvd.errors import InputError, OutputError
+
+__all__ = ["main"]
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Remove noise from microscopy movies with a network trained on the movie "
+    "itself.",
+)
+
+Files = Annotated[list[Path], typer.Argument(help="movies: TIFF, OME-Zarr, NPY, ...")]
+Output = Annotated[
+    Path,
+    typer.Option(
+        "--output",
+        "-o",
+        help="result, .ome.tif or .ome.zarr; a folder for several movies",
+    ),
+]
+Model = Annotated[
+    Literal["auto", "udvd", "udvd-3", "udvd-1"],
+    typer.Option(help="network; udvd-3 and udvd-1 look at three frames and at one"),
+]
+Minutes = Annotated[float, typer.Option(help="time budget of the training")]
+Axes = Annotated[
+    str | None,
+    typer.Option(help="names of the axes, such as TYX, where the file has none"),
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps")]
+Seed = Annotated[int, typer.Option(help="seed of the random numbers")]
+Hole = Annotated[
+    str,
+    typer.Option(help="auto, or ROWSxCOLUMNS not seen by the network, such as 3x1"),
+]
+Width = Annotated[
+    int | None,
+    typer.Option(help="channels of the network; 48 as published", show_default="auto"),
+]
+Dtype = Annotated[
+    Literal["input", "float32"], typer.Option(help="data type of the result")
+]
+Overwrite = Annotated[bool, typer.Option(help="replace results that exist")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="print results only")]
+Resume = Annotated[bool, typer.Option(help="continue an interrupted training")]
+Joint = Annotated[
+    bool,
+    typer.Option("--joint-channels", help="denoise channels together, not one by one"),
+]
+MeanOnly = Annotated[
+    bool,
+    typer.Option(
+        "--mean-only", help="train on the squared error, without likelihood and posterior"
+    ),
+]
+Posterior = Annotated[
+    bool, typer.Option(help="combine the prediction with the noisy pixel")
+]
+Tile = Annotated[
+    int | None,
+    typer.Option(min=16, help="rows and columns at a time", show_default="auto"),
+]
+
+
+@app.command()
+def denoise(
+    files: Files,
+    output: Output,
+    model: Model = "auto",
+    minutes: Minutes = 2.0,
+    axes: Axes = None,
+    device: Device = "auto",
+    seed: Seed = 0,
+    hole: Hole = "auto",
+    width: Width = None,
+    joint_channels: Joint = False,
+    mean_only: MeanOnly = False,
+    posterior: Posterior = True,
+    std: Annotated[
+        Path | None, typer.Option(help="also write the standard deviation here")
+    ] = None,
+    save: Annotated[
+        Path | None, typer.Option(help="also save the trained model here")
+    ] = None,
+    dtype: Dtype = "input",
+    tile: Tile = None,
+    overwrite: Overwrite = False,
+    resume: Resume = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train on each movie and denoise it."""
+    from napari_udvd.cli.jobs import DenoiseJob, run_batch
+    from napari_udvd.workflows import make_settings
+
+    settings = make_settings(
+        model=model,
+        minutes=minutes,
+        device=device,
+        seed=seed,
+        hole=_parse_hole(hole),
+        width=width,
+        joint_channels=joint_channels,
+        likelihood=False if mean_only else None,
+    )
+    job = DenoiseJob(
+        axes=axes,
+        settings=settings,
+        std=std,
+        save=save,
+        use_posterior=posterior,
+        dtype=dtype,
+        tile=tile,
+        overwrite=overwrite,
+        resume=resume,
+        quiet=quiet,
+    )
+    raise typer.Exit(run_batch(files, output, job))
+
+
+@app.command()
+def train(
+    files: Files,
+    save: Annotated[Path, typer.Option(help="model file to write, .safetensors")],
+    model: Model = "auto",
+    minutes: Minutes = 2.0,
+    axes: Axes = None,
+    device: Device = "auto",
+    seed: Seed = 0,
+    hole: Hole = "auto",
+    width: Width = None,
+    joint_channels: Joint = False,
+    mean_only: MeanOnly = False,
+    overwrite: Overwrite = False,
+    resume: Resume = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train one model on one or more movies and save it."""
+    from napari_udvd.cli.jobs import train_model
+    from napari_udvd.workflows import make_settings
+
+    settings = make_settings(
+        model=model,
+        minutes=minutes,
+        device=device,
+        seed=seed,
+        hole=_parse_hole(hole),
+        width=width,
+        joint_channels=joint_channels,
+        likelihood=False if mean_only else None,
+    )
+    train_model(files, save, axes, settings, overwrite, resume, quiet)
+
+
+@app.command()
+def apply(
+    model: Annotated[Path, typer.Argument(help="model file")],
+    files: Files,
+    output: Output,
+    axes: Axes = None,
+    device: Device = "auto",
+    posterior: Posterior = True,
+    std: Annotated[
+        Path | None, typer.Option(help="also write the standard deviation here")
+    ] = None,
+    dtype: Dtype = "input",
+    tile: Tile = None,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+) -> None:
+    """Denoise movies with a model that was trained before."""
+    from napari_udvd.cli.jobs import ApplyJob, run_batch
+    from napari_udvd.denoiser import load
+
+    job = ApplyJob(
+        axes=axes,
+        denoiser=load(model),
+        device=device,
+        std=std,
+        use_posterior=posterior,
+        dtype=dtype,
+        tile=tile,
+        overwrite=overwrite,
+        quiet=quiet,
+    )
+    raise typer.Exit(run_batch(files, output, job))
+
+
+@app.command()
+def diagnose(
+    file: Annotated[Path, typer.Argument(help="movie")],
+    axes: Axes = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="print one JSON object")
+    ] = False,
+) -> None:
+    """Tell what the noise of a movie is like and whether it can be removed."""
+    from napari_udvd.cli.jobs import diagnoses_of
+    from napari_udvd.cli.tables import diagnosis_table
+
+    found = diagnoses_of(file, axes)
+    if as_json:
+        first, *others = [diagnosis.to_dict() for diagnosis in found]
+        if others:
+            first["channels"] = [dict(first), *others]
+        print(json.dumps(first))
+    else:
+        diagnosis_table(str(file), found)
+
+
+@app.command("import-published")
+def import_published(
+    checkpoint: Annotated[Path, typer.Argument(help="published PyTorch checkpoint")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="model file to write")],
+    hole: Annotated[
+        str, typer.Option(help="ROWSxCOLUMNS that the network was made not to see")
+    ] = "1x1",
+    overwrite: Overwrite = False,
+) -> None:
+    """Turn a published UDVD checkpoint into a model file of this program."""
+    from napari_udvd.cli.jobs import import_checkpoint
+
+    import_checkpoint(checkpoint, output, _parse_hole(hole), overwrite)
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Argument(help="where to write")] = Path("demo"),
+    minutes: Minutes = 1.5,
+    seed: Seed = 0,
+    device: Device = "auto",
+    quiet: Quiet = False,
+) -> None:
+    """Simulate a noisy movie, denoise it, and compare with the truth."""
+    from napari_udvd.cli.demo import run_demo
+
+    run_demo(folder, minutes, seed, device, quiet)
+
+
+def _version(value: bool) -> None:
+    if value:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="print it"),
+    ] = False,
+) -> None:
+    pass
+
+
+def _parse_hole(text: str) -> tuple[int, int] | None:
+    if text == "auto":
+        return None
+    parts: list[Any] = text.lower().split("x")
+    if len(parts) != 2 or not all(part.isdigit() for part in parts):
+        raise InputError(
+            f"hole {text!r} is not understood; write ROWSxCOLUMNS, such as 3x1, or auto"
+        )
+    return int(parts[0]), int(parts[1])
+
+
+def main() -> None:
+    """Run the command line; errors of the user become one message and exit code 2."""
+    try:
+        app()
+    except (InputError, OutputError) as error:
+        print(f"napari-udvd: {error}", file=sys.stderr)
+        sys.exit(2)
+    except MemoryError as error:
+        print(f"napari-udvd: out of memory: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt as error:
+        print(f"napari-udvd: {error or 'stopped'}", file=sys.stderr)
+        sys.exit(130)

@@ -1,0 +1,117 @@
+"""What the command line prints: results on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from napari_udvd import denoising
+from napari_udvd.training import (
+    Failed,
+    Finished,
+    Started,
+    Step,
+    TrainingEvent,
+)
+
+__all__ = ["Report", "interruptible"]
+
+
+class Report:
+    """Progress bars and remarks on stderr; silent if asked to be."""
+
+    def __init__(self, quiet: bool) -> None:
+        self._console = Console(stderr=True, quiet=quiet, highlight=False)
+
+    def say(self, text: str) -> None:
+        """Print a remark."""
+        self._console.print(text, markup=False, soft_wrap=True)
+
+    def training(self, events: Iterator[TrainingEvent]) -> Finished:
+        """Show a training run and return its outcome.
+
+        Raises
+        ------
+        Exception
+            What the training failed with.
+        """
+        with self._progress(
+            "{task.fields[loss]}", TextColumn("{task.fields[validation]}")
+        ) as bar:
+            task: TaskID | None = None
+            for event in events:
+                if isinstance(event, Started):
+                    bar.console.print(event.summary, markup=False, soft_wrap=True)
+                    task = bar.add_task("training", total=1.0, loss="", validation="")
+                elif isinstance(event, Step) and task is not None:
+                    self._show_step(bar, task, event)
+                elif isinstance(event, Failed):
+                    raise event.error
+                elif isinstance(event, Finished):
+                    if task is not None and event.reason != "cancelled":
+                        bar.update(task, completed=1.0)
+                    self._console.print(
+                        f"training ended ({event.reason}); weights of step "
+                        f"{event.best_step}, validation {event.best_validation:.4f}",
+                        markup=False,
+                    )
+                    return event
+        raise AssertionError("training ended without an outcome")
+
+    def denoising(self, steps: Iterator[denoising.Progress]) -> None:
+        """Show a denoising run."""
+        with self._progress("{task.completed:.0f}/{task.total:.0f} frames") as bar:
+            task = bar.add_task("denoising", total=None)
+            for step in steps:
+                bar.update(task, completed=step.done, total=step.total)
+
+    def _show_step(self, bar: Progress, task: TaskID, event: Step) -> None:
+        validation = "" if event.validation is None else f"val {event.validation:.4f}"
+        bar.update(
+            task,
+            completed=event.progress,
+            loss=f"loss {event.loss:.4f}",
+            validation=validation,
+        )
+
+    def _progress(self, *columns: Any) -> Progress:
+        shown = [TextColumn(c) if isinstance(c, str) else c for c in columns]
+        return Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            *shown,
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=self._console,
+        )
+
+
+@contextmanager
+def interruptible() -> Iterator[threading.Event]:
+    """Turn the first Ctrl-C into an event that is set; the second one stops at once."""
+    event = threading.Event()
+    before = signal.getsignal(signal.SIGINT)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        event.set()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    signal.signal(signal.SIGINT, stop)
+    try:
+        yield event
+    finally:
+        signal.signal(signal.SIGINT, before)

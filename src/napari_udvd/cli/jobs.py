@@ -1,0 +1,342 @@
+"""What the commands do, from file to file."""
+
+from __future__ import annotations
+
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from napari_udvd._version import __version__
+from napari_udvd.cli.console import Report, interruptible
+from napari_udvd.denoiser import Denoiser, check_fits
+from napari_udvd.denoising import denoise_stack
+from napari_udvd.device import choose_device, choose_precision
+from napari_udvd.errors import InputError, OutputError
+from napari_udvd.formats import check_output, create, open_stack
+from napari_udvd.models import from_published, read_published
+from napari_udvd.noise import Diagnosis, check_finite, diagnose
+from napari_udvd.stack import Plane, Stack
+from napari_udvd.training import TrainingSettings, train_events
+
+__all__ = [
+    "ApplyJob",
+    "DenoiseJob",
+    "diagnoses_of",
+    "import_checkpoint",
+    "run_batch",
+    "train_model",
+]
+
+SUFFIXES = (".ome.tif", ".ome.tiff", ".tif", ".tiff", ".ome.zarr", ".zarr")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job(ABC):
+    """Denoise one file; subclasses say where the denoiser comes from."""
+
+    axes: str | None
+    std: Path | None
+    use_posterior: bool
+    dtype: Literal["input", "float32"]
+    tile: int | None
+    overwrite: bool
+    quiet: bool
+
+    @property
+    @abstractmethod
+    def device_name(self) -> str:
+        """Device to denoise on."""
+
+    @abstractmethod
+    def denoiser_for(self, stack: Stack, output: Path, report: Report) -> Denoiser:
+        """Train or take the denoiser."""
+
+    def finish(self, output: Path) -> None:
+        """Clean up once the result is complete."""
+
+    def run(self, file: Path, output: Path) -> None:
+        """Denoise one file.
+
+        Raises
+        ------
+        InputError, OutputError
+            Before anything is written.
+        """
+        report = Report(self.quiet)
+        stack = open_stack(file, self.axes)
+        for note in stack.notes:
+            report.say(f"note: {note}")
+        report.say(f"{file}: {stack.describe()}")
+        dtype = stack.dtype if self.dtype == "input" else np.dtype(np.float32)
+        check_output(output, like=stack, dtype=dtype, overwrite=self.overwrite)
+        if self.std is not None:
+            check_output(self.std, like=stack, dtype="float32", overwrite=self.overwrite)
+        denoiser = self.denoiser_for(stack, output, report)
+        if self.std is not None and not denoiser.net.likelihood:
+            raise InputError(
+                "a model trained on the mean only has no standard deviation to write; "
+                "leave --std out, or train without --mean-only"
+            )
+        self._write(denoiser, stack, dtype, output, report)
+        self.finish(output)
+        print(output)
+
+    def _write(
+        self,
+        denoiser: Denoiser,
+        stack: Stack,
+        dtype: np.dtype[Any],
+        output: Path,
+        report: Report,
+    ) -> None:
+        record = _provenance(denoiser, stack, posterior=self.use_posterior)
+        device = choose_device(self.device_name)
+        with ExitStack() as open_sinks:
+            sink = open_sinks.enter_context(
+                create(
+                    output,
+                    like=stack,
+                    dtype=dtype,
+                    record=record,
+                    overwrite=self.overwrite,
+                )
+            )
+            std_sink = self.std and open_sinks.enter_context(
+                create(
+                    self.std,
+                    like=stack,
+                    dtype=np.float32,
+                    record={**record, "quantity": "standard deviation"},
+                    overwrite=self.overwrite,
+                )
+            )
+            report.denoising(
+                denoise_stack(
+                    denoiser.net,
+                    denoiser.calibrations_for(stack),
+                    stack,
+                    sink,
+                    joint=denoiser.joint,
+                    device=device,
+                    precision=choose_precision(device),
+                    use_posterior=self.use_posterior,
+                    std_sink=std_sink,
+                    tile=self.tile,
+                )
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DenoiseJob(Job):
+    """Train on the file itself."""
+
+    settings: TrainingSettings
+    save: Path | None
+    resume: bool
+
+    @property
+    def device_name(self) -> str:
+        """As the training."""
+        return self.settings.device
+
+    def denoiser_for(self, stack: Stack, output: Path, report: Report) -> Denoiser:
+        if self.save is not None:
+            _check_new(self.save, self.overwrite)
+        denoiser = _train(
+            [stack],
+            self.settings,
+            _checkpoint_of(output),
+            overwrite=self.overwrite,
+            resume=self.resume,
+            report=report,
+        )
+        if self.save is not None:
+            denoiser.save(self.save)
+        return denoiser
+
+    def finish(self, output: Path) -> None:
+        _checkpoint_of(output).unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApplyJob(Job):
+    """Use a model that was trained before."""
+
+    denoiser: Denoiser
+    device: str
+
+    @property
+    def device_name(self) -> str:
+        return self.device
+
+    def denoiser_for(self, stack: Stack, output: Path, report: Report) -> Denoiser:
+        check_fits(self.denoiser, stack)
+        check_finite(stack)
+        return self.denoiser
+
+
+def run_batch(files: Sequence[Path], output: Path, job: Job) -> int:
+    """Run a job on every file; one bad file does not stop the others.
+
+    Returns
+    -------
+    int
+        Exit code: 0, or 1 if some of several files failed.
+
+    Raises
+    ------
+    InputError, OutputError
+        If the only file cannot be processed.
+    """
+    if len(files) == 1:
+        job.run(files[0], _single_output(files[0], output))
+        return 0
+    if output.name.endswith(SUFFIXES):
+        raise InputError(
+            f"output {str(output)!r} is one file for {len(files)} movies; name a "
+            "folder, which gets one result per movie"
+        )
+    for option in ("std", "save"):
+        if getattr(job, option, None) is not None:
+            raise InputError(f"--{option} is for a single movie, not {len(files)}")
+    output.mkdir(parents=True, exist_ok=True)
+    failed = 0
+    for file in files:
+        try:
+            job.run(file, output / _result_name(file))
+        except (InputError, OutputError, MemoryError) as error:
+            failed += 1
+            print(f"napari-udvd: {file}: {error}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def train_model(
+    files: Sequence[Path],
+    save: Path,
+    axes: str | None,
+    settings: TrainingSettings,
+    overwrite: bool,
+    resume: bool,
+    quiet: bool,
+) -> None:
+    """Train one model on several files."""
+    report = Report(quiet)
+    _check_new(save, overwrite)
+    stacks = [open_stack(file, axes) for file in files]
+    for stack in stacks:
+        report.say(f"{stack.source}: {stack.describe()}")
+    checkpoint = _checkpoint_of(save)
+    denoiser = _train(
+        stacks,
+        settings,
+        checkpoint,
+        overwrite=overwrite,
+        resume=resume,
+        report=report,
+    )
+    denoiser.save(save)
+    checkpoint.unlink(missing_ok=True)
+    print(save)
+
+
+def diagnoses_of(file: Path, axes: str | None) -> list[Diagnosis]:
+    """Diagnose every channel of a file, in its middle plane."""
+    stack = open_stack(file, axes)
+    check_finite(stack)
+    middle = stack.n_planes // 2
+    return [diagnose(stack, Plane(c, middle)) for c in range(stack.n_channels)]
+
+
+def import_checkpoint(
+    checkpoint: Path, output: Path, hole: tuple[int, int] | None, overwrite: bool
+) -> None:
+    """Turn a published checkpoint into a model file.
+
+    Such a network has no movie of its own: range and noise are measured on each
+    movie that it is applied to.
+    """
+    _check_new(output, overwrite)
+    if not checkpoint.is_file():
+        raise InputError(f"checkpoint {str(checkpoint)!r} does not exist")
+    try:
+        net = from_published(read_published(checkpoint), hole or (1, 1))
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    record = {"imported": checkpoint.name}
+    Denoiser(net, (), joint=net.channels > 1, record=record).save(output)
+    print(output)
+
+
+def _train(
+    stacks: Sequence[Stack],
+    settings: TrainingSettings,
+    checkpoint: Path,
+    *,
+    overwrite: bool,
+    resume: bool,
+    report: Report,
+) -> Denoiser:
+    if checkpoint.exists() and not (resume or overwrite):
+        raise OutputError(
+            f"{str(checkpoint)!r} holds an interrupted training: continue it with "
+            "--resume, or start anew with --overwrite"
+        )
+    with interruptible() as stop:
+        events = train_events(
+            stacks, settings, checkpoint=checkpoint, resume=resume, cancel=stop
+        )
+        outcome = report.training(events)
+    if outcome.reason == "cancelled":
+        raise KeyboardInterrupt(
+            f"training stopped and saved in {str(checkpoint)!r}; the same command with "
+            "--resume continues it"
+        )
+    return outcome.denoiser
+
+
+def _provenance(denoiser: Denoiser, stack: Stack, **more: Any) -> dict[str, Any]:
+    """Return what a result records of how it was made."""
+    return {
+        "program": "napari-udvd",
+        "version": __version__,
+        "source": stack.source,
+        "network": {"name": denoiser.net.name, **denoiser.net.configuration()},
+        "calibrations": [c.to_dict() for c in denoiser.calibrations],
+        "training": dict(denoiser.record),
+        **more,
+    }
+
+
+def _checkpoint_of(output: Path) -> Path:
+    return output.with_name(f"{output.name}.checkpoint")
+
+
+def _check_new(path: Path, overwrite: bool) -> None:
+    """Check that a model file can be written, before time is spent on it."""
+    if path.is_dir() or not path.parent.is_dir():
+        raise OutputError(
+            f"cannot write the model {str(path)!r}: it is a folder, or its folder does "
+            "not exist"
+        )
+    if path.exists() and not overwrite:
+        raise OutputError(f"{str(path)!r} exists; --overwrite replaces it")
+
+
+def _single_output(file: Path, output: Path) -> Path:
+    """Name of the result: `output`, or inside it where it is a folder."""
+    if output.is_dir() and not output.name.endswith(SUFFIXES):
+        return output / _result_name(file)
+    return output
+
+
+def _result_name(file: Path) -> str:
+    stem = file.name
+    for suffix in (*SUFFIXES, file.suffix):
+        stem = stem.removesuffix(suffix)
+    return f"{stem}.denoised.ome.tif"

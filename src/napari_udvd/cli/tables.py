@@ -1,0 +1,49 @@
+"""Tables for people to read, on stdout."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from napari_udvd.noise import Diagnosis
+
+__all__ = ["diagnosis_table"]
+
+VERDICTS = {
+    "ok": "the noise can be removed",
+    "warn": "the noise can be removed, with care",
+    "unsuitable": "do not trust a result",
+}
+
+
+def diagnosis_table(title: str, diagnoses: Sequence[Diagnosis]) -> None:
+    """Print the diagnosis of each channel, and below it what it means."""
+    console = Console(highlight=False)
+    table = Table(title=title, title_justify="left")
+    table.add_column("")
+    for c in range(len(diagnoses)):
+        table.add_column(
+            "value" if len(diagnoses) == 1 else f"channel {c}", justify="right"
+        )
+    first = diagnoses[0]
+    console.print(f"axes {first.axes}, shape {first.shape}", markup=False)
+    rows = {
+        "gain": [f"{d.noise.gain:.4g}" for d in diagnoses],
+        "offset": [f"{d.noise.offset:.4g}" for d in diagnoses],
+        "read noise": [f"{d.noise.read_noise:.4g}" for d in diagnoses],
+        "correlation in x": [f"{d.correlation_x:+.2f}" for d in diagnoses],
+        "correlation in y": [f"{d.correlation_y:+.2f}" for d in diagnoses],
+        "whiteness in time": [f"{d.whiteness_t:.2f}" for d in diagnoses],
+        "hole (rows x columns)": [f"{d.hole[0]} x {d.hole[1]}" for d in diagnoses],
+        "verdict": [d.verdict for d in diagnoses],
+    }
+    for name, values in rows.items():
+        table.add_row(name, *values)
+    console.print(table)
+    for c, diagnosis in enumerate(diagnoses):
+        label = "" if len(diagnoses) == 1 else f"channel {c}: "
+        console.print(f"{label}{VERDICTS[diagnosis.verdict]}", markup=False)
+        for reason in diagnosis.reasons:
+            console.print(f"  - {reason}", markup=False, soft_wrap=True)

@@ -1,0 +1,100 @@
+"""The main jobs in one call each: train on a movie, denoise a movie."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import pydantic
+
+from napari_udvd.denoiser import Denoiser
+from napari_udvd.errors import InputError
+from napari_udvd.stack import ArrayLike, Stack
+from napari_udvd.training import Failed, Finished, TrainingSettings, train_events
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+__all__ = ["denoise", "make_settings", "train"]
+
+
+def train(movie: Stack | Sequence[Stack], **settings: Any) -> Denoiser:
+    """Train a network on one or more noisy movies.
+
+    Parameters
+    ----------
+    movie
+        A stack, or several with the same channels.
+    **settings
+        Fields of :class:`napari_udvd.training.TrainingSettings`, such as ``model``,
+        ``minutes``, ``device``, ``seed``, ``width``, ``hole``.
+
+    Returns
+    -------
+    Denoiser
+        With the weights that were best on frames held out in time.
+
+    Raises
+    ------
+    InputError
+        If a movie or a setting cannot be used.
+    MemoryError, RuntimeError
+        If training fails.
+    """
+    stacks = [movie] if isinstance(movie, Stack) else list(movie)
+    for event in train_events(stacks, make_settings(**settings)):
+        if isinstance(event, Failed):
+            raise event.error
+        if isinstance(event, Finished):
+            return event.denoiser
+    raise AssertionError("training ended without an outcome")
+
+
+def denoise(
+    movie: Stack | ArrayLike, axes: str | None = None, **settings: Any
+) -> npt.NDArray[Any]:
+    """Train on a movie and denoise it.
+
+    Parameters
+    ----------
+    movie
+        A stack or an array.
+    axes
+        Names of the array's axes, see :meth:`Stack.from_array`.
+    **settings
+        As for :func:`train`.
+
+    Returns
+    -------
+    ndarray
+        Shape, axes, grey levels and dtype of the movie.
+
+    Raises
+    ------
+    InputError
+        If the movie or a setting cannot be used.
+    """
+    stack = movie if isinstance(movie, Stack) else Stack.from_array(movie, axes)
+    denoiser = train(stack, **settings)
+    return denoiser.denoise(stack, device=settings.get("device", "auto"))
+
+
+def make_settings(**values: Any) -> TrainingSettings:
+    """Build training settings; values that are None keep their default.
+
+    Raises
+    ------
+    InputError
+        If a value is out of range or a name unknown.
+    """
+    given = {name: value for name, value in values.items() if value is not None}
+    try:
+        return TrainingSettings(**given)
+    except pydantic.ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(map(str, problem['loc']))} is {problem['input']!r}: "
+            f"{problem['msg']}"
+            for problem in error.errors()
+        )
+        known = ", ".join(TrainingSettings.model_fields)
+        raise InputError(f"{problems}. Settings are {known}") from error
