@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -12,7 +11,11 @@ from torch import Tensor
 
 from napari_udvd.noise import NoiseModel
 from napari_udvd.series import Series, read_clip
-from napari_udvd.stack import Stack
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_udvd.stack import Stack
 
 __all__ = ["Calibration", "Scaler", "calibrate"]
 
@@ -37,6 +40,7 @@ class Calibration:
     noise: NoiseModel
 
     def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
         return {
             "offset": self.offset,
             "scale": self.scale,
@@ -45,6 +49,7 @@ class Calibration:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Calibration:
+        """Rebuild from what :meth:`to_dict` returned."""
         noise = NoiseModel.from_dict(values["noise"])
         return cls(float(values["offset"]), float(values["scale"]), noise)
 
@@ -70,7 +75,7 @@ def calibrate(stacks: Sequence[Stack], channel: int, noise: NoiseModel) -> Calib
 
 
 class Scaler:
-    """Calibrations of the channels of a series, ready for tensors on a device.
+    """Calibrations of the channels of a series, as tensors on a device.
 
     Every method takes and returns ``(..., C, H, W)``.
     """
@@ -86,19 +91,23 @@ class Scaler:
         self._offset = column([c.offset for c in calibrations])
         self._scale = column([c.scale for c in calibrations])
         self._gain = column([c.noise.gain / c.scale for c in calibrations])
-        self._dark = column([(c.noise.offset - c.offset) / c.scale for c in calibrations])
-        self._floor = column([(c.noise.read_noise / c.scale) ** 2 for c in calibrations])
+        self._dark = column(
+            [(c.noise.offset - c.offset) / c.scale for c in calibrations]
+        )
+        self._floor = column(
+            [(c.noise.read_noise / c.scale) ** 2 for c in calibrations]
+        )
 
     def normalise(self, grey: Tensor) -> Tensor:
-        """Grey levels to network units."""
+        """Turn grey levels into network units."""
         return (grey - self._offset) / self._scale
 
     def restore(self, value: Tensor) -> Tensor:
-        """Network units to grey levels."""
+        """Turn network units into grey levels."""
         return value * self._scale + self._offset
 
     def restore_std(self, std: Tensor) -> Tensor:
-        """Standard deviation in network units to grey levels."""
+        """Turn a standard deviation in network units into grey levels."""
         return std * self._scale
 
     def noise_variance(self, mean: Tensor) -> Tensor:

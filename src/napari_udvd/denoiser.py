@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +23,8 @@ from napari_udvd.noise import diagnose
 from napari_udvd.stack import ArrayLike, Plane, Stack
 
 if TYPE_CHECKING:
-    import numpy as np
+    from collections.abc import Mapping
+
     import numpy.typing as npt
     from torch import Tensor
 
@@ -203,7 +203,9 @@ def write_model_file(
     """Write tensors and a JSON header atomically: a killed run leaves no half file."""
     path = Path(path)
     partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    plain = {
+        name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()
+    }
     try:
         save_file(plain, partial, metadata={_KEY: json.dumps(header)})
         with partial.open("rb") as file:
@@ -234,7 +236,7 @@ def read_model_file(
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
     except (SafetensorError, OSError, ValueError) as error:
         raise InputError(
             f"{label!r} is not a model file, or it is damaged ({error}). Models are "

@@ -8,11 +8,9 @@ seams to blend. Frames beyond the ends are mirrored in time.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import product
-from typing import Protocol
+from itertools import pairwise, product
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +20,12 @@ from torch import Tensor
 from napari_udvd.calibration import Calibration, Scaler
 from napari_udvd.models import UDVD, posterior
 from napari_udvd.series import Series, read_clip, reflected, series_of
-from napari_udvd.stack import Plane, Stack
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Iterator, Sequence
+
+    from napari_udvd.stack import Plane, Stack
 
 __all__ = ["FrameSink", "Progress", "denoise_stack", "is_out_of_memory"]
 
@@ -244,7 +247,7 @@ def _cores(length: int, edge: int) -> list[slice]:
     """Cut an axis into nearly equal parts of at most `edge` pixels."""
     parts = -(-length // edge)
     cuts = [round(length * k / parts) for k in range(parts + 1)]
-    return [slice(a, b) for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+    return [slice(a, b) for a, b in pairwise(cuts)]
 
 
 def _with_halo(core: slice, length: int, radius: int) -> slice:

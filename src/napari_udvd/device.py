@@ -39,8 +39,7 @@ def choose_device(name: str = "auto") -> torch.device:
         return torch.device(here[0])
     if name not in here and not (name == "cuda" and "cuda:0" in here):
         raise InputError(
-            f"there is no device {name!r} here; choose auto or one of "
-            f"{', '.join(here)}"
+            f"there is no device {name!r} here; choose auto or one of {', '.join(here)}"
         )
     return torch.device(name)
 

@@ -44,7 +44,5 @@ def best_gaussian(
         ``(T, Y, X)``.
     """
     movie = noisy.astype(np.float32)
-    results = (
-        gaussian_filter(movie, (t, s, s)) for t in TIME_SIGMAS for s in SIGMAS
-    )
+    results = (gaussian_filter(movie, (t, s, s)) for t in TIME_SIGMAS for s in SIGMAS)
     return max(results, key=lambda result: psnr(truth, result))

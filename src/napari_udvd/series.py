@@ -6,13 +6,15 @@ treated jointly, as the channels of one movie.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_udvd.stack import Plane, Stack
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["Series", "read_clip", "reflected", "series_of"]
 

@@ -7,15 +7,17 @@ movies through :meth:`Stack.read`, which touches only the frames it is asked for
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_udvd.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 __all__ = ["AXES", "ArrayLike", "Plane", "Stack"]
 
@@ -29,10 +31,12 @@ class ArrayLike(Protocol):
     """What a stack needs of the array it wraps."""
 
     @property
-    def shape(self) -> tuple[int, ...]: ...
+    def shape(self) -> tuple[int, ...]:
+        """Length of each dimension."""
 
     @property
-    def dtype(self) -> Any: ...
+    def dtype(self) -> Any:
+        """Data type, as NumPy names it."""
 
     def __getitem__(self, key: Any) -> Any: ...
 
@@ -162,7 +166,8 @@ class Stack:
     @property
     def dtype(self) -> np.dtype[Any]:
         """Data type of the pixels."""
-        return np.dtype(self.data.dtype)
+        dtype: np.dtype[Any] = np.dtype(self.data.dtype)
+        return dtype
 
     def size(self, axis: str) -> int:
         """Length of `axis`; 1 where the stack does not have it."""
@@ -197,7 +202,7 @@ class Stack:
     def read(
         self,
         frames: slice | int = slice(None),
-        plane: Plane = Plane(),  # noqa: B008 - immutable
+        plane: Plane = Plane(),
         rows: slice = slice(None),
         columns: slice = slice(None),
     ) -> FrameBlock:

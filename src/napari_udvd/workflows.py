@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import pydantic
 
-from napari_udvd.denoiser import Denoiser
 from napari_udvd.errors import InputError
 from napari_udvd.stack import ArrayLike, Stack
 from napari_udvd.training import Failed, Finished, TrainingSettings, train_events
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy.typing as npt
+
+    from napari_udvd.denoiser import Denoiser
 
 __all__ = ["denoise", "make_settings", "train"]
 

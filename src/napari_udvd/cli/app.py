@@ -63,7 +63,8 @@ Joint = Annotated[
 MeanOnly = Annotated[
     bool,
     typer.Option(
-        "--mean-only", help="train on the squared error, without likelihood and posterior"
+        "--mean-only",
+        help="train on the squared error, without likelihood and posterior",
     ),
 ]
 Posterior = Annotated[

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import (
@@ -19,7 +17,6 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from napari_udvd import denoising
 from napari_udvd.training import (
     Failed,
     Finished,
@@ -27,6 +24,12 @@ from napari_udvd.training import (
     Step,
     TrainingEvent,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
+    from napari_udvd import denoising
 
 __all__ = ["Report", "interruptible"]
 

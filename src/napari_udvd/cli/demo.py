@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 from napari_udvd.cli.console import Report
-from napari_udvd.denoiser import Denoiser
 from napari_udvd.formats import create
 from napari_udvd.quality import best_gaussian, psnr
 from napari_udvd.simulate import simulate
-from napari_udvd.stack import Stack
 from napari_udvd.training import train_events
 from napari_udvd.workflows import make_settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from napari_udvd.denoiser import Denoiser
+    from napari_udvd.stack import Stack
 
 __all__ = ["run_demo", "side_by_side"]
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -23,6 +21,10 @@ from napari_udvd.models import from_published, read_published
 from napari_udvd.noise import Diagnosis, check_finite, diagnose
 from napari_udvd.stack import Plane, Stack
 from napari_udvd.training import TrainingSettings, train_events
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
 
 __all__ = [
     "ApplyJob",
@@ -57,6 +59,7 @@ class Job(ABC):
     def denoiser_for(self, stack: Stack, output: Path, report: Report) -> Denoiser:
         """Train or take the denoiser."""
 
+    @abstractmethod
     def finish(self, output: Path) -> None:
         """Clean up once the result is complete."""
 
@@ -76,7 +79,9 @@ class Job(ABC):
         dtype = stack.dtype if self.dtype == "input" else np.dtype(np.float32)
         check_output(output, like=stack, dtype=dtype, overwrite=self.overwrite)
         if self.std is not None:
-            check_output(self.std, like=stack, dtype="float32", overwrite=self.overwrite)
+            check_output(
+                self.std, like=stack, dtype="float32", overwrite=self.overwrite
+            )
         denoiser = self.denoiser_for(stack, output, report)
         if self.std is not None and not denoiser.net.likelihood:
             raise InputError(
@@ -107,15 +112,17 @@ class Job(ABC):
                     overwrite=self.overwrite,
                 )
             )
-            std_sink = self.std and open_sinks.enter_context(
-                create(
-                    self.std,
-                    like=stack,
-                    dtype=np.float32,
-                    record={**record, "quantity": "standard deviation"},
-                    overwrite=self.overwrite,
+            std_sink = None
+            if self.std is not None:
+                std_sink = open_sinks.enter_context(
+                    create(
+                        self.std,
+                        like=stack,
+                        dtype=np.float32,
+                        record={**record, "quantity": "standard deviation"},
+                        overwrite=self.overwrite,
+                    )
                 )
-            )
             report.denoising(
                 denoise_stack(
                     denoiser.net,
@@ -146,6 +153,7 @@ class DenoiseJob(Job):
         return self.settings.device
 
     def denoiser_for(self, stack: Stack, output: Path, report: Report) -> Denoiser:
+        """Train on the movie."""
         if self.save is not None:
             _check_new(self.save, self.overwrite)
         denoiser = _train(
@@ -161,6 +169,7 @@ class DenoiseJob(Job):
         return denoiser
 
     def finish(self, output: Path) -> None:
+        """Remove the checkpoint: there is nothing left to resume."""
         _checkpoint_of(output).unlink(missing_ok=True)
 
 
@@ -173,12 +182,17 @@ class ApplyJob(Job):
 
     @property
     def device_name(self) -> str:
+        """As asked for."""
         return self.device
 
     def denoiser_for(self, stack: Stack, output: Path, report: Report) -> Denoiser:
+        """Check that the model fits the movie."""
         check_fits(self.denoiser, stack)
         check_finite(stack)
         return self.denoiser
+
+    def finish(self, output: Path) -> None:
+        """Nothing was left behind."""
 
 
 def run_batch(files: Sequence[Path], output: Path, job: Job) -> int:

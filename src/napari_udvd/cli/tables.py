@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
-from napari_udvd.noise import Diagnosis
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_udvd.noise import Diagnosis
 
 __all__ = ["diagnosis_table"]
 
@@ -29,7 +32,7 @@ def diagnosis_table(title: str, diagnoses: Sequence[Diagnosis]) -> None:
         )
     first = diagnoses[0]
     console.print(f"axes {first.axes}, shape {first.shape}", markup=False)
-    rows = {
+    rows: dict[str, list[str]] = {
         "gain": [f"{d.noise.gain:.4g}" for d in diagnoses],
         "offset": [f"{d.noise.offset:.4g}" for d in diagnoses],
         "read noise": [f"{d.noise.read_noise:.4g}" for d in diagnoses],
@@ -37,7 +40,7 @@ def diagnosis_table(title: str, diagnoses: Sequence[Diagnosis]) -> None:
         "correlation in y": [f"{d.correlation_y:+.2f}" for d in diagnoses],
         "whiteness in time": [f"{d.whiteness_t:.2f}" for d in diagnoses],
         "hole (rows x columns)": [f"{d.hole[0]} x {d.hole[1]}" for d in diagnoses],
-        "verdict": [d.verdict for d in diagnoses],
+        "verdict": [str(d.verdict) for d in diagnoses],
     }
     for name, values in rows.items():
         table.add_row(name, *values)

@@ -58,7 +58,7 @@ class Sink(Protocol):
         self,
         frames: npt.NDArray[Any],
         start: int,
-        plane: Plane = Plane(),  # noqa: B008
+        plane: Plane = Plane(),
     ) -> None:
         """Write frames ``(T, Y, X)`` of one plane from time point `start` on."""
 
@@ -172,7 +172,7 @@ class _BlockSink(ABC):
         self,
         frames: npt.NDArray[Any],
         start: int,
-        plane: Plane = Plane(),  # noqa: B008
+        plane: Plane = Plane(),
     ) -> None:
         """Write a block of frames.
 

@@ -24,12 +24,14 @@ the published networks have none.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["BORDER", "SLOPE", "HalfPlaneUNet"]
 
@@ -314,7 +316,7 @@ class _CausalConv(torch.autograd.Function):
         return out
 
     @staticmethod
-    @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
+    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> Any:
         x, weight, out = ctx.saved_tensors
         shift, border, depth = ctx.geometry
@@ -339,7 +341,7 @@ class _CausalJoin(torch.autograd.Function):
         return out
 
     @staticmethod
-    @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
+    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> Any:
         low, skip, up, side, out = ctx.saved_tensors
         grad = _gradient_before_rectifier(grad, out, ctx.border, 1)

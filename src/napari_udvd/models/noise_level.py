@@ -6,6 +6,8 @@ whose output is averaged to one number per clip (Sheth et al. 2021).
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -28,6 +30,7 @@ class NoiseLevelNet(nn.Module):
         self.dec1 = _chain(wide + in_channels, wide, wide, wide, 1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Estimate one noise level per item."""
         half = F.max_pool2d(self.enc1(x), 2)
         low = self.enc3(F.max_pool2d(self.enc2(half), 2))
         low = self.dec2(_join(low, half))
@@ -47,7 +50,7 @@ class _Conv(nn.Module):
 
 
 def _chain(*channels: int) -> nn.Sequential:
-    pairs = zip(channels[:-1], channels[1:], strict=True)
+    pairs = pairwise(channels)
     return nn.Sequential(*(_Conv(inputs, outputs) for inputs, outputs in pairs))
 
 

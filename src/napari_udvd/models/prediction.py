@@ -13,7 +13,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["Prediction", "factor_entries", "negative_log_likelihood", "posterior", "split"]
+__all__ = [
+    "Prediction",
+    "factor_entries",
+    "negative_log_likelihood",
+    "posterior",
+    "split",
+]
 
 EPSILON = 1e-5
 """Added to both variances, as published, so that neither can vanish."""
@@ -39,11 +45,12 @@ class Prediction(NamedTuple):
         """Prior standard deviation per channel, ``(..., C, H, W)``."""
         if self.factor is None:
             return None
-        return self.factor.square().sum(dim=-4).sqrt()
+        std: Tensor = self.factor.square().sum(dim=-4).sqrt()
+        return std
 
 
 def factor_entries(channels: int) -> int:
-    """Number of output channels that hold the factor ``A``."""
+    """Count the output channels that hold the factor ``A``."""
     return channels * (channels + 1) // 2
 
 
@@ -110,7 +117,8 @@ def negative_log_likelihood(
     lower = torch.linalg.cholesky(covariance)
     white = torch.linalg.solve_triangular(lower, residual[..., None], upper=False)
     log_det = 2 * lower.diagonal(dim1=-2, dim2=-1).log().sum(dim=-1)
-    return (white.squeeze(-1).square().sum(dim=-1) + log_det) / 2
+    distance: Tensor = white.squeeze(-1).square().sum(dim=-1)
+    return (distance + log_det) / 2
 
 
 def posterior(

@@ -10,14 +10,16 @@ import argparse
 import pickle
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from napari_udvd.models.prediction import factor_entries
 from napari_udvd.models.udvd import UDVD
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["from_published", "read_published"]
 
@@ -30,9 +32,7 @@ _STAGES = {
 _JOINS = {"nin_A": "join_a", "nin_B": "join_b", "nin_C": "join_c"}
 
 
-def from_published(
-    state_dict: Mapping[str, Any], hole: Sequence[int] = (1, 1)
-) -> UDVD:
+def from_published(state_dict: Mapping[str, Any], hole: Sequence[int] = (1, 1)) -> UDVD:
     """Build the network of a published state dict and load its weights.
 
     Parameters

@@ -15,7 +15,7 @@ larger odd rectangle, by shifting each half-plane further before they are joined
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -24,6 +24,9 @@ from torch import Tensor, nn
 from napari_udvd.models.halfplane import BORDER, SLOPE, HalfPlaneUNet
 from napari_udvd.models.noise_level import NoiseLevelNet
 from napari_udvd.models.prediction import Prediction, factor_entries, split
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 __all__ = ["UDVD", "UDVDStream"]
 
@@ -56,13 +59,6 @@ class UDVD(nn.Module):
     blind_noise
         Add the network that estimates one noise level per clip from the noisy frames
         (``sigma`` unknown).
-
-    Attributes
-    ----------
-    context
-        Frames before and after the output frame that it depends on.
-    radius
-        Pixels in any direction that an output pixel can depend on.
     """
 
     name = "udvd"
@@ -98,10 +94,12 @@ class UDVD(nn.Module):
 
     @property
     def context(self) -> int:
+        """Frames before and after the output frame that it depends on."""
         return self.frames // 2
 
     @property
     def radius(self) -> int:
+        """Pixels in any direction that an output pixel can depend on."""
         stages = 2 if self.frames == 5 else 1
         return stages * HALF_PLANE_REACH + 1 + max(self.hole) // 2
 
@@ -178,7 +176,7 @@ class UDVD(nn.Module):
         views: dict[int, Tensor] = {}
         for turns in _turns_together(height, width):
             x = torch.cat([_look(clip.flatten(0, 1), turn) for turn in turns])
-            x = x.unflatten(0, (len(turns) * n, frames))
+            x = x.view(len(turns) * n, frames, *x.shape[1:])
             for stage in self._stages():
                 window = min(self.frames, 3)
                 x = torch.cat(
@@ -186,7 +184,8 @@ class UDVD(nn.Module):
                 )
                 x = stage(_pack(x)).unflatten(0, x.shape[:2])
             views |= self._unlook(x.flatten(0, 1), turns, height, width)
-        return self._join(views).unflatten(0, (n, -1))
+        out = self._join(views)
+        return out.view(n, -1, *out.shape[1:])
 
     def _stages(self) -> list[nn.Module]:
         return [self.stage_one, *([self.stage_two] if self.frames == 5 else [])]

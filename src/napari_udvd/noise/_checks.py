@@ -101,7 +101,7 @@ def check_finite(stack: Stack) -> None:
     )
 
 
-def check_varies(stack: Stack, plane: Plane = Plane()) -> None:  # noqa: B008 - immutable
+def check_varies(stack: Stack, plane: Plane = Plane()) -> None:
     """Check that the pixels of one plane of a movie are not all the same.
 
     Stops reading at the first two that differ.

@@ -86,7 +86,7 @@ class Diagnosis:
         }
 
 
-def diagnose(stack: Stack, plane: Plane = Plane()) -> Diagnosis:  # noqa: B008 - immutable
+def diagnose(stack: Stack, plane: Plane = Plane()) -> Diagnosis:
     """Measure the noise of one plane of a movie, from the movie alone.
 
     At most 64 windows of three frames, with crops of at most 512 x 512 pixels, are

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from napari_udvd.denoiser import read_model_file, write_model_file
 from napari_udvd.errors import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import Tensor
 
 __all__ = ["read_checkpoint", "write_checkpoint"]
 

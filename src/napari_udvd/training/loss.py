@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from torch import Tensor
+from typing import TYPE_CHECKING
 
-from napari_udvd.calibration import Scaler
 from napari_udvd.models import Prediction, negative_log_likelihood
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from napari_udvd.calibration import Scaler
 
 __all__ = ["pixel_loss"]
 

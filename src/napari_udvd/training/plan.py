@@ -5,9 +5,8 @@ Everything that can be wrong with the input is found here, before time is spent.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,7 +14,11 @@ from napari_udvd.calibration import Calibration, calibrate
 from napari_udvd.errors import InputError
 from napari_udvd.noise import NoiseModel, check_pixels, diagnose
 from napari_udvd.stack import Plane, Stack
-from napari_udvd.training.settings import TrainingSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_udvd.training.settings import TrainingSettings
 
 __all__ = ["Plan", "make_plan"]
 
@@ -49,6 +52,7 @@ class Plan:
 
     @property
     def hole(self) -> tuple[int, int]:
+        """Rows and columns that the network will not see."""
         rows, columns = self.network["hole"]
         return rows, columns
 
@@ -62,6 +66,7 @@ class Plan:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Plan:
+        """Rebuild from what :meth:`to_dict` returned."""
         network = {**values["network"], "hole": tuple(values["network"]["hole"])}
         calibrations = tuple(Calibration.from_dict(c) for c in values["calibrations"])
         return cls(network, calibrations, tuple(values["diagnoses"]))

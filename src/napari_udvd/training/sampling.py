@@ -7,14 +7,17 @@ its turn even where reading is slow.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_udvd.series import Series, read_clip, reflected
-from napari_udvd.stack import Stack
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_udvd.stack import Stack
 
 __all__ = ["ClipSampler", "Draw", "Movie"]
 

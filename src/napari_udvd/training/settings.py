@@ -49,7 +49,9 @@ class TrainingSettings(BaseModel):
     )
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps")
     seed: int = Field(0, ge=0, description="seed of weights and patches")
-    patch: int = Field(96, ge=16, description="rows and columns of a training patch, px")
+    patch: int = Field(
+        96, ge=16, description="rows and columns of a training patch, px"
+    )
     batch: int = Field(1, ge=1, description="clips per step")
     targets: int = Field(4, ge=1, description="output frames per clip")
     learning_rate: float = Field(2e-3, gt=0, description="of Adam, at its peak")

@@ -6,9 +6,7 @@ import copy
 import math
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -20,7 +18,6 @@ from napari_udvd.device import choose_device, choose_precision
 from napari_udvd.errors import InputError
 from napari_udvd.models import UDVD
 from napari_udvd.series import series_of
-from napari_udvd.stack import Stack
 from napari_udvd.training.checkpoint import read_checkpoint, write_checkpoint
 from napari_udvd.training.events import (
     Checkpoint,
@@ -34,8 +31,14 @@ from napari_udvd.training.events import (
 from napari_udvd.training.loss import pixel_loss
 from napari_udvd.training.plan import Plan, make_plan
 from napari_udvd.training.sampling import ClipSampler, Movie
-from napari_udvd.training.settings import TrainingSettings
 from napari_udvd.training.validation import Validation, hold_out
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from napari_udvd.stack import Stack
+    from napari_udvd.training.settings import TrainingSettings
 
 __all__ = ["train_events"]
 
@@ -172,7 +175,7 @@ class _Run:
         self._stacks = stacks
         self._precision = choose_precision(device)
         torch.manual_seed(settings.seed)
-        self._net = UDVD(**plan.network).to(device)  # type: ignore[arg-type]
+        self._net = UDVD(**plan.network).to(device)
         self._average = copy.deepcopy(self._net).eval().requires_grad_(False)
         self._best = copy.deepcopy(self._average)
         # Adam needs no more than its two moments to resume: fused is not needed
@@ -286,7 +289,9 @@ class _Run:
 
     def _save(self, path: Path) -> None:
         named = dict(self._net.named_parameters())
-        moments = {n: self._adam.state[p] for n, p in named.items() if p in self._adam.state}
+        moments = {
+            n: self._adam.state[p] for n, p in named.items() if p in self._adam.state
+        }
         header = {
             "movies": _signature(self._stacks),
             "settings": self._settings.model_dump(),

@@ -7,8 +7,8 @@ judge.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -17,7 +17,11 @@ from napari_udvd.calibration import Calibration, Scaler
 from napari_udvd.models import UDVD, posterior
 from napari_udvd.series import read_clip, reflected
 from napari_udvd.training.loss import pixel_loss
-from napari_udvd.training.sampling import Clip, Movie
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_udvd.training.sampling import Clip, Movie
 
 __all__ = ["Validation", "hold_out"]
 
