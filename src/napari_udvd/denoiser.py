@@ -18,7 +18,7 @@ from napari_udvd.denoising import denoise_stack
 from napari_udvd.device import choose_device, choose_precision
 from napari_udvd.errors import InputError, OutputError
 from napari_udvd.formats import ArraySink
-from napari_udvd.models import UDVD
+from napari_udvd.models import UDVD, build_network
 from napari_udvd.noise import diagnose
 from napari_udvd.stack import ArrayLike, Plane, Stack
 
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 __all__ = ["Denoiser", "check_fits", "load", "read_model_file", "write_model_file"]
 
 _KEY = "napari_udvd"
-_NETWORKS = {UDVD.name: UDVD}
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,7 +150,7 @@ def load(path: str | os.PathLike[str]) -> Denoiser:
     header, tensors = read_model_file(path)
     label = str(path)
     try:
-        net = _NETWORKS[header["network"]](**header["configuration"])
+        net = build_network(header["network"], header["configuration"])
         net.load_state_dict(tensors)
         calibrations = tuple(Calibration.from_dict(c) for c in header["calibrations"])
         joint, record = bool(header["joint"]), header["record"]

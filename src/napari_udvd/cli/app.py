@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -279,6 +280,9 @@ def _parse_hole(text: str) -> tuple[int, int] | None:
 
 def main() -> None:
     """Run the command line; errors of the user become one message and exit code 2."""
+    # Threads that spin while they wait make a busy machine many times slower; this is
+    # read when torch is loaded, and a user's own choice wins.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         app()
     except (InputError, OutputError) as error:

@@ -58,7 +58,8 @@ class Report:
             task: TaskID | None = None
             for event in events:
                 if isinstance(event, Started):
-                    bar.console.print(event.summary, markup=False, soft_wrap=True)
+                    for text in (*event.remarks, event.summary):
+                        bar.console.print(text, markup=False, soft_wrap=True)
                     task = bar.add_task("training", total=1.0, loss="", validation="")
                 elif isinstance(event, Step) and task is not None:
                     self._show_step(bar, task, event)

@@ -79,6 +79,10 @@ class Job(ABC):
         dtype = stack.dtype if self.dtype == "input" else np.dtype(np.float32)
         check_output(output, like=stack, dtype=dtype, overwrite=self.overwrite)
         if self.std is not None:
+            if self.std.absolute() == output.absolute():
+                raise InputError(
+                    f"--std and --output are the same file, {str(output)!r}; name two"
+                )
             check_output(
                 self.std, like=stack, dtype="float32", overwrite=self.overwrite
             )

@@ -8,11 +8,14 @@ from napari_udvd.models.prediction import (
     posterior,
 )
 from napari_udvd.models.published import from_published, read_published
+from napari_udvd.models.registry import NETWORKS, build_network
 from napari_udvd.models.udvd import UDVD
 
 __all__ = [
+    "NETWORKS",
     "UDVD",
     "Prediction",
+    "build_network",
     "from_published",
     "negative_log_likelihood",
     "posterior",

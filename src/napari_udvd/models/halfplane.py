@@ -31,7 +31,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 __all__ = ["BORDER", "SLOPE", "HalfPlaneUNet"]
 
@@ -182,10 +182,8 @@ class CausalConv(nn.Module):
         self.before_pool = before_pool
 
     def forward(self, x: Tensor) -> Tensor:
-        weight = _like(self.weight, x)
-        shift = int(self.before_pool)
-        out: Tensor = _CausalConv.apply(x, weight, shift, self.border, 1 + shift)
-        return out
+        weight, shift = _like(self.weight, x), int(self.before_pool)
+        return _causal_conv(x, weight, shift, self.border, 1 + shift)
 
 
 class CausalJoin(nn.Module):
@@ -204,8 +202,7 @@ class CausalJoin(nn.Module):
     def forward(self, low: Tensor, skip: Tensor) -> Tensor:
         up = _upsampling_kernel(self.weight[:, : self.low])
         side = _like(self.weight[:, self.low :], skip)
-        out: Tensor = _CausalJoin.apply(low, skip, _like(up, low), side, self.border)
-        return out
+        return _causal_join(low, skip, _like(up, low), side, self.border)
 
 
 def _like(weight: Tensor, x: Tensor) -> Tensor:
@@ -353,3 +350,7 @@ class _CausalJoin(torch.autograd.Function):
             grad, skip, side, (2, 1), (need_skip, need_side)
         )
         return grad_low, grad_skip, grad_up, grad_side, None
+
+
+_causal_conv: Callable[..., Tensor] = _CausalConv.apply
+_causal_join: Callable[..., Tensor] = _CausalJoin.apply

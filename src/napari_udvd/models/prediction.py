@@ -117,8 +117,8 @@ def negative_log_likelihood(
     lower = torch.linalg.cholesky(covariance)
     white = torch.linalg.solve_triangular(lower, residual[..., None], upper=False)
     log_det = 2 * lower.diagonal(dim1=-2, dim2=-1).log().sum(dim=-1)
-    distance: Tensor = white.squeeze(-1).square().sum(dim=-1)
-    return (distance + log_det) / 2
+    loss: Tensor = (white.squeeze(-1).square().sum(dim=-1) + log_det) / 2
+    return loss
 
 
 def posterior(

@@ -131,7 +131,7 @@ def _quietest(blocks: Blocks) -> npt.NDArray[np.bool_]:
     level = [float(blocks.level.flat[part].mean()) for part in bins]
     noise = [float(np.median(blocks.fine.flat[part])) for part in bins]
     noise_there = np.interp(blocks.level, level, noise)
-    structure = blocks.structure / np.maximum(noise_there, 1e-3 * max(noise) + 1e-300)
+    structure = blocks.structure / np.maximum(noise_there, 1e-3 * max(noise) or 1.0)
     # Where the lower half of the noise is cut off it looks less correlated than it is.
     usable = blocks.usable & ~blocks.cut
     if usable.sum() * BLOCK**2 < QUIET_PIXELS:

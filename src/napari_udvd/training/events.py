@@ -35,11 +35,14 @@ class Started:
     ----------
     summary
         Network, hole, device and precision in one sentence.
+    remarks
+        What the diagnosis of the noise says to a user, one sentence each.
     resumed_at
         Seconds of training already done by the run that is being continued.
     """
 
     summary: str
+    remarks: tuple[str, ...] = ()
     resumed_at: float = 0.0
 
 

@@ -56,6 +56,12 @@ class Plan:
         rows, columns = self.network["hole"]
         return rows, columns
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What the diagnoses say to a user, each sentence once."""
+        reasons = [reason for d in self.diagnoses for reason in d["reasons"]]
+        return tuple(dict.fromkeys(reasons))
+
     def to_dict(self) -> dict[str, Any]:
         """Return what a checkpoint keeps of the plan, as plain JSON values."""
         return {

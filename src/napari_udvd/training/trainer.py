@@ -16,7 +16,7 @@ from napari_udvd.denoiser import Denoiser
 from napari_udvd.denoising import is_out_of_memory
 from napari_udvd.device import choose_device, choose_precision
 from napari_udvd.errors import InputError
-from napari_udvd.models import UDVD
+from napari_udvd.models import UDVD, build_network
 from napari_udvd.series import series_of
 from napari_udvd.training.checkpoint import read_checkpoint, write_checkpoint
 from napari_udvd.training.events import (
@@ -175,7 +175,7 @@ class _Run:
         self._stacks = stacks
         self._precision = choose_precision(device)
         torch.manual_seed(settings.seed)
-        self._net = UDVD(**plan.network).to(device)
+        self._net = build_network(UDVD.name, plan.network).to(device)
         self._average = copy.deepcopy(self._net).eval().requires_grad_(False)
         self._best = copy.deepcopy(self._average)
         # Adam needs no more than its two moments to resume: fused is not needed
@@ -206,6 +206,7 @@ class _Run:
         self._began = began
         self._resumed_at = 0.0
         self._step = 0
+        self._step_seconds = self._validation_seconds = 0.0
         self._loss = math.nan
         self._best_step, self._best_loss = 0, math.inf
         self._best_at = 0.0
@@ -214,15 +215,15 @@ class _Run:
     def events(
         self, checkpoint: Path | None, cancel: threading.Event
     ) -> Iterator[TrainingEvent]:
-        yield Started(self._summary(), self._resumed_at)
+        yield Started(self._summary(), self._plan.remarks, self._resumed_at)
         next_validation = self._elapsed() + self._budget / VALIDATIONS
         next_checkpoint = self._elapsed() + self._settings.checkpoint_seconds
-        slowest, not_finite = 0.0, 0
+        not_finite = 0
         reason = "budget"
-        while not self._is_over(slowest):
+        while not self._is_over():
             before = self._elapsed()
             loss = self._train_step()
-            slowest = max(slowest, self._elapsed() - before)
+            self._step_seconds = self._elapsed() - before
             not_finite = 0 if math.isfinite(loss) else not_finite + 1
             if not_finite >= NOT_FINITE_IN_A_ROW:
                 raise RuntimeError(
@@ -354,7 +355,9 @@ class _Run:
         return self._settings.learning_rate * warm * fall
 
     def _validate(self) -> None:
+        before = self._elapsed()
         loss = self._validation.loss(self._average)
+        self._validation_seconds = self._elapsed() - before
         self._history.append((self._step, loss))
         if loss < self._best_loss:
             self._best.load_state_dict(self._average.state_dict())
@@ -370,10 +373,12 @@ class _Run:
     def _has_converged(self) -> bool:
         return bool(self._history) and self._progress() - self._best_at > PATIENCE
 
-    def _is_over(self, slowest_step: float) -> bool:
+    def _is_over(self) -> bool:
         if self._settings.steps is not None:
             return self._step >= self._settings.steps
-        return self._step > 0 and self._elapsed() + slowest_step > self._budget
+        # one more step and the last validation must still fit
+        needed = self._step_seconds + self._validation_seconds
+        return self._step > 0 and self._elapsed() + needed > self._budget
 
     def _progress(self) -> float:
         steps = self._settings.steps

@@ -1,0 +1,61 @@
+"""What the benchmarks share: tables, the machine they ran on, where movies are."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from napari_udvd import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+DATA = REPOSITORY.parent / "shared" / "data"
+"""Real movies; they are not part of the repository (see docs/benchmarks.md)."""
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Return a Markdown table; all columns but the first are aligned right."""
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+
+
+def machine() -> str:
+    """Say in one line what the numbers were measured on and with."""
+    return (
+        f"{_processor()}, {torch.get_num_threads()} threads; napari-udvd "
+        f"{__version__}, torch {torch.__version__}, Python "
+        f"{platform.python_version()}, {platform.system()}"
+    )
+
+
+def real_movie(name: str, folder: Path) -> Path:
+    """Return the path of a real movie, or end the program and say what is missing."""
+    path = folder / name
+    if not path.exists():
+        sys.exit(
+            f"the real movie {name!r} is not in {folder}: name its folder with --data, "
+            "or use a simulated movie where the benchmark offers one"
+        )
+    return path
+
+
+def progress(text: str) -> None:
+    """Print what is going on, beside the result."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def _processor() -> str:
+    # platform.processor() does not know the model on Linux
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

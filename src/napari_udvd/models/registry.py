@@ -1,0 +1,30 @@
+"""Networks by name: what a model file and a user's choice refer to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari_udvd.models.udvd import UDVD
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["NETWORKS", "build_network"]
+
+NETWORKS = {UDVD.name: UDVD}
+"""Class of each network, by the name that model files carry."""
+
+
+def build_network(name: str, configuration: Mapping[str, Any]) -> UDVD:
+    """Build a network from the arguments its ``configuration()`` returned.
+
+    Raises
+    ------
+    ValueError
+        If no network has this name, or an argument is out of range.
+    TypeError
+        If an argument is unknown.
+    """
+    if name not in NETWORKS:
+        raise ValueError(f"there is no network {name!r}, only {', '.join(NETWORKS)}")
+    return NETWORKS[name](**configuration)

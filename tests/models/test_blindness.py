@@ -1,0 +1,142 @@
+"""The output never depends on the hole, and on everything just outside it."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny import tiny_net
+
+from napari_udvd.models import UDVD, negative_log_likelihood
+
+HOLES = [(1, 1), (1, 3), (3, 1), (3, 3), (5, 5), (3, 7)]
+SHAPES = [(16, 16), (13, 9), (11, 18), (40, 5), (3, 33)]
+
+
+def gradient(net: UDVD, clip: torch.Tensor, y: int, x: int) -> torch.Tensor:
+    """Of all outputs at a pixel, mixed so that none cancels: ``(T, C, H, W)``."""
+    clip = clip.detach().requires_grad_()
+    pixel = net.raw(clip)[0, :, y, x]
+    mixed = (pixel * torch.linspace(0.7, 1.3, len(pixel), dtype=clip.dtype)).sum()
+    (found,) = torch.autograd.grad(mixed, clip)
+    return found[0]
+
+
+def in_hole(shape: tuple[int, int], y: int, x: int, hole: tuple[int, int]) -> np.ndarray:
+    rows, columns = np.indices(shape)
+    return (abs(rows - y) <= hole[0] // 2) & (abs(columns - x) <= hole[1] // 2)
+
+
+def noise(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.from_numpy(np.random.default_rng(seed).standard_normal(shape))
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("hole", HOLES, ids=str)
+@pytest.mark.parametrize("frames", [1, 3, 5])
+def test_no_frame_shows_the_hole(
+    frames: int, hole: tuple[int, int], shape: tuple[int, int]
+) -> None:
+    net = tiny_net(frames=frames, hole=hole, likelihood=True).double()
+    clip = noise(1, frames, 1, *shape)
+    height, width = shape
+    corners_and_middle = {
+        (0, 0),
+        (height - 1, width - 1),
+        (0, width - 1),
+        (height // 2, width // 2),
+        (height // 2 - 1, width // 3),
+    }
+    for y, x in corners_and_middle:
+        seen = gradient(net, clip, y, x).numpy()
+        assert not seen[:, :, in_hole(shape, y, x, hole)].any()
+
+
+@pytest.mark.parametrize("hole", HOLES, ids=str)
+@pytest.mark.parametrize("frames", [1, 3, 5])
+def test_the_hole_is_no_larger_than_said(frames: int, hole: tuple[int, int]) -> None:
+    net = tiny_net(frames=frames, hole=hole, channels=2).double()
+    y, x = 10, 11
+    seen = gradient(net, noise(1, frames, 2, 21, 22), y, x).numpy()
+    # the ring of pixels around the hole, in every frame and channel
+    ring = in_hole((21, 22), y, x, (hole[0] + 2, hole[1] + 2))
+    ring &= ~in_hole((21, 22), y, x, hole)
+    assert ring.sum() == 2 * (hole[0] + hole[1]) + 4
+    assert np.count_nonzero(seen[:, :, ring]) == seen[:, :, ring].size
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    frames=st.sampled_from([1, 3, 5]),
+    height=st.integers(1, 20),
+    width=st.integers(1, 20),
+    hole=st.tuples(*[st.sampled_from([1, 3, 5, 9])] * 2),
+    place=st.tuples(st.floats(0, 0.999), st.floats(0, 0.999)),
+    seed=st.integers(0, 5),
+)
+def test_blind_on_any_frame(
+    frames: int,
+    height: int,
+    width: int,
+    hole: tuple[int, int],
+    place: tuple[float, float],
+    seed: int,
+) -> None:
+    y, x = int(place[0] * height), int(place[1] * width)
+    net = tiny_net(seed, frames=frames, hole=hole).double()
+    seen = gradient(net, noise(1, frames, 1, height, width, seed=seed), y, x).numpy()
+    hidden = in_hole((height, width), y, x, hole)
+    assert not seen[:, :, hidden].any()
+    # something is seen unless the hole covers the whole frame
+    assert seen.any() == (not hidden.all())
+
+
+@pytest.mark.parametrize("hole", [(1, 1), (3, 1), (3, 3)], ids=str)
+@pytest.mark.parametrize("path", ["clip", "stream"])
+def test_inference_does_not_look_into_the_hole_either(
+    hole: tuple[int, int], path: str
+) -> None:
+    # inference runs other code than training: strips, streams, single looks
+    net = tiny_net(frames=3, hole=hole, likelihood=True).double()
+    shape, (y, x) = (70, 37), (34, 17)
+    clip = noise(1, 3, 1, *shape)
+    other = clip.clone()
+    other[..., torch.from_numpy(in_hole(shape, y, x, hole))] = 1e3
+
+    def outputs(x: torch.Tensor) -> torch.Tensor:
+        with torch.inference_mode():
+            if path == "clip":
+                return net.raw(x)[0]
+            stream = net.stream()
+            *_, last = [stream.push(frame) for frame in x.unbind(1)]
+            return torch.cat([last.mean[0], last.factor[0, :, 0]])
+
+    one, two = outputs(clip), outputs(other)
+    torch.testing.assert_close(one[:, y, x], two[:, y, x], rtol=0, atol=1e-12)
+    assert (one - two).abs().amax() > 1  # the neighbours saw the change
+
+
+@pytest.mark.parametrize("hole", [(1, 1), (3, 1), (3, 3)], ids=str)
+def test_still_blind_after_learning(hole: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    net = UDVD(frames=5, width=4, hole=hole, likelihood=True).double()
+    adam = torch.optim.Adam(net.parameters(), lr=1e-2)
+    clip = noise(1, 6, 1, 16, 15) + 1
+    before = [p.detach().clone() for p in net.parameters()]
+    for _ in range(5):
+        loss = negative_log_likelihood(
+            net(clip), clip[:, 2:-2], torch.tensor(0.1, dtype=torch.float64)
+        ).mean()
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+    after = list(net.parameters())
+    assert not any(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+    for y, x in itertools.product((0, 7, 15), (0, 6, 14)):
+        seen = gradient(net, clip[:, :5], y, x).numpy()
+        assert not seen[:, :, in_hole((16, 15), y, x, hole)].any()
+        assert seen.any()

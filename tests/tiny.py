@@ -1,0 +1,46 @@
+"""Networks and movies so small that a test takes milliseconds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from napari_udvd.calibration import Calibration
+from napari_udvd.models import UDVD
+from napari_udvd.noise import NoiseModel
+from napari_udvd.simulate import simulate
+from napari_udvd.stack import Stack
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["CAMERA", "fill", "tiny_calibration", "tiny_movie", "tiny_net"]
+
+CAMERA = NoiseModel(gain=2.0, offset=100.0, read_noise=3.0)
+
+
+def fill(module: nn.Module, seed: int = 0) -> None:
+    """Draw weights such that numbers of order one come out, in any precision."""
+    rng = np.random.default_rng(seed)
+    for _, weight in sorted(module.named_parameters()):
+        values = rng.standard_normal(tuple(weight.shape)).astype(np.float32)
+        values *= np.float32(np.sqrt(2 / np.prod(weight.shape[1:])))
+        with torch.no_grad():
+            weight.copy_(torch.from_numpy(values))
+
+
+def tiny_net(seed: int = 0, **configuration: Any) -> UDVD:
+    net = UDVD(**{"width": 4, **configuration})
+    fill(net, seed)
+    return net.eval()
+
+
+def tiny_movie(frames: int = 8, shape: tuple[int, int] = (24, 28), **how: Any) -> Stack:
+    """Simulated nuclei under the noise of `CAMERA`."""
+    return simulate("nuclei", frames=frames, shape=shape, **how).noisy
+
+
+def tiny_calibration(offset: float = 130.0, scale: float = 80.0) -> Calibration:
+    return Calibration(offset, scale, CAMERA)
