@@ -26,7 +26,9 @@ def gradient(net: UDVD, clip: torch.Tensor, y: int, x: int) -> torch.Tensor:
     return found[0]
 
 
-def in_hole(shape: tuple[int, int], y: int, x: int, hole: tuple[int, int]) -> np.ndarray:
+def in_hole(
+    shape: tuple[int, int], y: int, x: int, hole: tuple[int, int]
+) -> np.ndarray:
     rows, columns = np.indices(shape)
     return (abs(rows - y) <= hole[0] // 2) & (abs(columns - x) <= hole[1] // 2)
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from hypothesis import given, settings
@@ -13,10 +12,7 @@ from hypothesis import strategies as st
 from napari_udvd.models import Prediction, negative_log_likelihood, posterior
 from napari_udvd.models.prediction import EPSILON, factor_entries, split
 
-if TYPE_CHECKING:
-    import numpy.typing as npt
-
-Doubles = npt.NDArray[np.float64] if TYPE_CHECKING else None
+Doubles = npt.NDArray[np.float64]
 
 CHANNELS = st.integers(1, 3)
 SEEDS = st.integers(0, 2**16)
@@ -117,12 +113,34 @@ def test_posterior_is_never_less_sure_than_either_source(case: Case) -> None:
 def test_posterior_trusts_the_pixel_without_noise_and_the_prediction_without_light(
     channels: int,
 ) -> None:
-    case = Case(channels, seed=1, scale=1.0)
-    noisy, prediction = torch.from_numpy(case.noisy), case.prediction
-    bright, _ = posterior(prediction, noisy, torch.tensor(0.0).double())
-    torch.testing.assert_close(bright, noisy, rtol=0, atol=0.2)
-    dark, _ = posterior(prediction, noisy, torch.tensor(1e9).double())
-    torch.testing.assert_close(dark, prediction.mean, rtol=0, atol=1e-6)
+    noisy, mean = torch.randn(2, 3, channels, 4, 5, dtype=torch.float64).unbind(0)
+    factor = torch.eye(channels, dtype=torch.float64)[..., None, None]
+    prediction = Prediction(mean, factor.expand(3, -1, -1, 4, 5))
+    bright, std = posterior(prediction, noisy, torch.tensor(0.0).double())
+    torch.testing.assert_close(bright, noisy, rtol=0, atol=1e-4)
+    torch.testing.assert_close(
+        std, torch.full_like(std, EPSILON**0.5), rtol=1e-3, atol=0
+    )
+    dark, std = posterior(prediction, noisy, torch.tensor(1e9).double())
+    torch.testing.assert_close(dark, mean, rtol=0, atol=1e-6)
+    torch.testing.assert_close(std, torch.ones_like(std), rtol=1e-3, atol=0)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3])
+def test_posterior_is_as_good_in_float32(channels: int) -> None:
+    # little noise under a bright, uncertain signal: no digits to waste
+    rng = np.random.default_rng(0)
+    outputs = channels + factor_entries(channels)
+    output = torch.from_numpy(rng.standard_normal((1, outputs, 20, 20)))
+    output[:, channels:] *= 5
+    noisy = torch.from_numpy(rng.standard_normal((1, channels, 20, 20)))
+    variance = torch.full_like(noisy, 1e-5)
+    mean, std = posterior(split(output, channels), noisy, variance)
+    mean_32, std_32 = posterior(
+        split(output.float(), channels), noisy.float(), variance.float()
+    )
+    torch.testing.assert_close(mean_32.double(), mean, rtol=0, atol=1e-2)
+    torch.testing.assert_close(std_32.double(), std, rtol=0.02, atol=0)
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3])

@@ -26,8 +26,8 @@ BACKGROUND = 33
 correlations looked for narrower."""
 QUIET_SHARE = 0.1
 QUIET_PIXELS = 8_000
-"""Blocks with the least structure that are measured: at most a few per cent, but
-enough pixels for a standard error near 0.015."""
+"""How many blocks are measured, those with the least structure: a tenth, or more where
+that is too few pixels for a standard error of 0.016."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def measure_correlation(blocks: Blocks) -> Correlation:
 
 
 def _quietest(blocks: Blocks) -> npt.NDArray[np.bool_]:
-    """Blocks with the least structure in proportion to their noise."""
+    """Choose the blocks with the least structure in proportion to their noise."""
     bins = bins_by_level(blocks)
     level = [float(blocks.level.flat[part].mean()) for part in bins]
     noise = [float(np.median(blocks.fine.flat[part])) for part in bins]

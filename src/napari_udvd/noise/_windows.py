@@ -22,10 +22,10 @@ WINDOW = 3
 """Frames of a window: a second difference in time cancels steady motion."""
 SIDE = 512
 """Longest side of a crop, in pixels."""
-PIXELS = 4_000_000
-"""Pixels of all windows together, counted once: 48 MB, and more than a correlation
-coefficient needs, whose standard error is then below 0.001."""
-MAX_WINDOWS = 64
+PIXELS = 2_500_000
+"""Pixels of all windows together, counted once: 30 MB, and a tenth of them gives a
+correlation to 0.003."""
+MIN_WINDOWS, MAX_WINDOWS = 8, 64
 MIN_SIDE = 16
 MAX_REPEATS = 12
 """Frames looked at to find the three different ones of a window."""
@@ -79,7 +79,7 @@ def sample_windows(stack: Stack, plane: Plane) -> Sample:
         )
     crop = min(height, SIDE), min(width, SIDE)
     starts = max(1, stack.n_frames - WINDOW + 1)
-    n = min(starts, MAX_WINDOWS, max(8, PIXELS // (crop[0] * crop[1])))
+    n = min(starts, MAX_WINDOWS, max(MIN_WINDOWS, PIXELS // (crop[0] * crop[1])))
     windows: list[Floats] = []
     repeats: dict[int, bool] = {}
     for i, start in enumerate(np.linspace(0, starts - 1, n).astype(int)):
