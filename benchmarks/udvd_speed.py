@@ -14,14 +14,15 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from functools import partial
 from statistics import median
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
-from common import REPOSITORY, machine, progress, table
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
+from common import REPOSITORY, machine, progress, table
 from napari_udvd.models import UDVD, from_published
 from napari_udvd.models.halfplane import (
     SLOPE,
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 sys.path.insert(0, str(REPOSITORY / "tests" / "models"))
-from plain_udvd import PlainUDVD  # noqa: E402  the oracle of the tests
+from plain_udvd import PlainUDVD
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -46,6 +47,9 @@ RESOLUTION = {"enc1": 1, "enc2": 2, "enc3": 4, "dec2": 2, "dec1": 1}
 
 FRAMES_PER_TURN = 4
 """Frames that are pushed through a stream each time."""
+
+CAUSAL = (2, 1)
+"""Padding of a convolution that sees rows above only."""
 
 GRADIENT_SHAPES = [
     # images, inputs, outputs, rows, columns: layers of a step at 128 x 128
@@ -83,7 +87,8 @@ def same_networks(width: int) -> tuple[PlainUDVD, UDVD]:
 def plain_gflop(net: PlainUDVD, rows: int, columns: int, training: bool) -> float:
     """Operations of the published network per output frame."""
     pixels = rows * columns
-    first = 3 * 4 * 2 * net.denoiser_1.enc1.conv1.conv.weight.numel() * pixels
+    weight = net.state_dict()["denoiser_1.enc1.conv1.conv.weight"]
+    first = 3 * 4 * 2 * weight.numel() * pixels
     total = 0
     for name, weight in net.named_parameters():
         stage, block, *_ = name.split(".")
@@ -145,7 +150,7 @@ def counted_gflop(call: Callable[[], object]) -> float:
     """Operations that torch counts while something runs."""
     with FlopCounterMode(display=False) as counter:
         call()
-    return counter.get_total_flops() / 1e9
+    return float(counter.get_total_flops()) / 1e9
 
 
 # --- measuring ----------------------------------------------------------------------
@@ -173,7 +178,7 @@ def convolution_share(call: Callable[[], object]) -> float:
         for event in events
         if "convolution" in event.key or event.key in ("aten::mm", "aten::addmm")
     )
-    return inside / sum(event.self_cpu_time_total for event in events)
+    return float(inside / sum(event.self_cpu_time_total for event in events))
 
 
 def report(
@@ -229,7 +234,9 @@ def inference(plain: PlainUDVD, net: UDVD, size: int, turns: int) -> None:
     gflop = our_gflop(net, size, size, 1, 1, training=False)
     for name, dtype in PRECISIONS.items():
         stream = _Stream(net, movie.to(dtype))
-        gap = stream.first() - expected
+        found = stream.first()
+        assert found is not None
+        gap = found - expected
         differences[f"ours, {name}"] = _rms_and_largest(gap, expected.std())
         tasks[f"ours, {name}"] = Task(stream.turn, FRAMES_PER_TURN, gflop)
     print(f"\n### Streaming inference, {size} x {size}, width {net.width}\n")
@@ -239,9 +246,9 @@ def inference(plain: PlainUDVD, net: UDVD, size: int, turns: int) -> None:
     )
     print(
         f"\nOperations per frame: {tasks['plain, float32'].gflop:.0f} GFLOP as "
-        f"published, {gflop:.0f} reformulated ({counted:.0f} as torch counts them, with "
-        "borders). Difference: of the outputs, rms and largest, in standard deviations "
-        "of the output."
+        f"published, {gflop:.0f} reformulated ({counted:.0f} as torch counts them, "
+        "with borders). Difference: of the outputs, rms and largest, in standard "
+        "deviations of the output."
     )
 
 
@@ -331,11 +338,10 @@ def training(plain: PlainUDVD, net: UDVD, size: int, turns: int) -> None:
 
 
 def _gradient_gap(net: UDVD, expected: UDVD) -> float:
-    wanted = dict(expected.named_parameters())
-    gaps = [
-        float((p.grad - wanted[name]).abs().max() / wanted[name].abs().max())
-        for name, p in net.named_parameters()
-    ]
+    gaps = []
+    for ours, wanted in zip(net.parameters(), expected.parameters(), strict=True):
+        assert ours.grad is not None
+        gaps.append(float((ours.grad - wanted).abs().max() / wanted.abs().max()))
     return max(gaps)
 
 
@@ -344,66 +350,59 @@ def _gradient_gap(net: UDVD, expected: UDVD) -> float:
 
 def weight_gradients(shapes: Sequence[tuple[int, ...]], turns: int) -> None:
     """Time our weight gradient of 3x3 convolutions beside torch's."""
-    rows: list[tuple[Any, ...]] = []
-    for images, inputs, outputs, height, width in shapes:
+    rows = []
+    for shape in shapes:
         for name, dtype in PRECISIONS.items():
-            generator = torch.Generator().manual_seed(3)
-
-            def image(
-                channels: int,
-                rows: int,
-                n: int = images,
-                columns: int = width,
-                dtype: torch.dtype = dtype,
-                generator: torch.Generator = generator,
-            ) -> Tensor:
-                x = torch.randn(n, channels, rows, columns, generator=generator)
-                return x.to(dtype, memory_format=torch.channels_last)
-
-            # two rows more come out of a causal convolution than go in
-            x, grad = image(inputs, height), image(outputs, height + 2)
-            weight = torch.zeros(outputs, inputs, 3, 3).to(
-                dtype, memory_format=torch.channels_last
-            )
-
-            def theirs(
-                grad: Tensor = grad, x: Tensor = x, weight: Tensor = weight
-            ) -> Tensor:
-                gradients = torch.ops.aten.convolution_backward(
-                    grad, x, weight, None, [1, 1], [2, 1], [1, 1], False, [0, 0], 1,
-                    [False, True, False],
-                )  # fmt: skip
-                found: Tensor = gradients[1]
-                return found
-
-            def ours(
-                grad: Tensor = grad, x: Tensor = x, weight: Tensor = weight
-            ) -> Tensor:
-                return _weight_gradient(grad, x, weight, (2, 1))
-
+            x, grad, weight = _layer(shape, dtype)
+            theirs = partial(_weight_gradient_of_torch, grad, x, weight)
+            ours = partial(_weight_gradient, grad, x, weight, CAUSAL)
             wanted = theirs().float()
             gap = float((ours().float() - wanted).abs().max() / wanted.abs().max())
-            title = f"{images} x {inputs} to {outputs} x {height} x {width}, {name}"
-            seconds = measure(
-                {"torch": Task(theirs, 1, 0), "ours": Task(ours, 1, 0)}, turns
-            )
-            ratios = [
-                a / b for a, b in zip(seconds["torch"], seconds["ours"], strict=True)
-            ]
-            gflop = 2 * images * inputs * outputs * 9 * height * width / 1e9
+            gflop = 2 * weight.numel() * x[:, 0].numel() / 1e9
+            tasks = {"torch": Task(theirs, 1, gflop), "ours": Task(ours, 1, gflop)}
+            seconds = measure(tasks, turns)
+            pairs = zip(seconds["torch"], seconds["ours"], strict=True)
+            images, inputs, outputs, height, width = shape
             rows.append(
                 (
-                    title,
+                    f"{images} x {inputs} to {outputs} x {height} x {width}, {name}",
                     f"{1e3 * median(seconds['torch']):.0f}",
                     f"{1e3 * median(seconds['ours']):.0f}",
-                    f"{median(ratios):.1f}x",
+                    f"{median(a / b for a, b in pairs):.1f}x",
                     f"{gflop / median(seconds['ours']):.0f}",
-                    f"{gap:.1e}",
+                    f"{gap:.0e}",
                 )
             )
     print("\n### Weight gradient of a 3x3 convolution\n")
     header = ("images x channels x rows x columns", "torch, ms", "ours, ms")
     print(table((*header, "faster", "GFLOP/s", "difference"), rows))
+
+
+def _layer(shape: tuple[int, ...], dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
+    """Input, gradient of the output, and weight of a causal convolution."""
+    images, inputs, outputs, rows, columns = shape
+    generator = torch.Generator().manual_seed(3)
+    sizes = (
+        (images, inputs, rows, columns),
+        (images, outputs, rows + 2, columns),  # two rows are padded on both sides
+        (outputs, inputs, 3, 3),
+    )
+    x, grad, weight = (
+        torch.randn(size, generator=generator).to(
+            dtype, memory_format=torch.channels_last
+        )
+        for size in sizes
+    )
+    return x, grad, weight
+
+
+def _weight_gradient_of_torch(grad: Tensor, x: Tensor, weight: Tensor) -> Tensor:
+    gradients = torch.ops.aten.convolution_backward(
+        grad, x, weight, None, [1, 1], CAUSAL, [1, 1], False, [0, 0], 1,
+        [False, True, False],
+    )  # fmt: skip
+    found: Tensor = gradients[1]
+    return found
 
 
 def main() -> None:

@@ -11,10 +11,11 @@ from napari_udvd.calibration import Calibration
 from napari_udvd.models import UDVD
 from napari_udvd.noise import NoiseModel
 from napari_udvd.simulate import simulate
-from napari_udvd.stack import Stack
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from napari_udvd.stack import Stack
 
 __all__ = ["CAMERA", "fill", "tiny_calibration", "tiny_movie", "tiny_net"]
 
@@ -38,7 +39,7 @@ def tiny_net(seed: int = 0, **configuration: Any) -> UDVD:
 
 
 def tiny_movie(frames: int = 8, shape: tuple[int, int] = (24, 28), **how: Any) -> Stack:
-    """Simulated nuclei under the noise of `CAMERA`."""
+    """Simulate nuclei under the noise of `CAMERA`."""
     return simulate("nuclei", frames=frames, shape=shape, **how).noisy
 
 

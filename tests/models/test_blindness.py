@@ -9,9 +9,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny import tiny_net
 
 from napari_udvd.models import UDVD, negative_log_likelihood
+from tiny import tiny_net
 
 HOLES = [(1, 1), (1, 3), (3, 1), (3, 3), (5, 5), (3, 7)]
 SHAPES = [(16, 16), (13, 9), (11, 18), (40, 5), (3, 33)]

@@ -127,19 +127,19 @@ def test_posterior_trusts_the_pixel_without_noise_and_the_prediction_without_lig
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3])
-def test_posterior_is_as_good_in_float32(channels: int) -> None:
-    # little noise under a bright, uncertain signal: no digits to waste
+def test_posterior_in_float32_is_good_to_a_fraction_of_the_noise(channels: int) -> None:
+    # little noise under an uncertain prediction: no digits to waste
     rng = np.random.default_rng(0)
     outputs = channels + factor_entries(channels)
-    output = torch.from_numpy(rng.standard_normal((1, outputs, 20, 20)))
-    output[:, channels:] *= 5
-    noisy = torch.from_numpy(rng.standard_normal((1, channels, 20, 20)))
+    output = torch.from_numpy(rng.standard_normal((1, outputs, 60, 60)))
+    noisy = torch.from_numpy(rng.standard_normal((1, channels, 60, 60)))
     variance = torch.full_like(noisy, 1e-5)
     mean, std = posterior(split(output, channels), noisy, variance)
     mean_32, std_32 = posterior(
         split(output.float(), channels), noisy.float(), variance.float()
     )
-    torch.testing.assert_close(mean_32.double(), mean, rtol=0, atol=1e-2)
+    sigma = float(variance.amax().sqrt())
+    torch.testing.assert_close(mean_32.double(), mean, rtol=0, atol=sigma / 2)
     torch.testing.assert_close(std_32.double(), std, rtol=0.02, atol=0)
 
 

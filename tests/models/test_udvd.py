@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from plain_udvd import PlainUDVD, shift_down
-from tiny import fill, tiny_net
 
 from napari_udvd.models import UDVD, from_published, halfplane, udvd
+from tiny import fill, tiny_net
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -50,11 +50,11 @@ class TrainingSettings(BaseModel):
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps")
     seed: int = Field(0, ge=0, description="seed of weights and patches")
     patch: int = Field(
-        96, ge=16, description="rows and columns of a training patch, px"
+        64, ge=16, description="rows and columns of a training patch, px"
     )
     batch: int = Field(1, ge=1, description="clips per step")
-    targets: int = Field(4, ge=1, description="output frames per clip")
-    learning_rate: float = Field(2e-3, gt=0, description="of Adam, at its peak")
+    targets: int = Field(2, ge=1, description="output frames per clip")
+    learning_rate: float = Field(4e-3, gt=0, description="of Adam, at its peak")
     checkpoint_seconds: float = Field(
         20.0, gt=0, description="what a killed run loses at most, s"
     )

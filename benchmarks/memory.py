@@ -1,0 +1,126 @@
+"""Peak memory of denoising movies of different length, as the command line does it.
+
+Writes movies as OME-Zarr, chunk by chunk, saves an untrained narrow network (memory
+does not depend on what it has learned), and runs ``napari-udvd apply`` on each movie
+in a fresh process. The last line is what the program needs before it reads anything.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+import zarr
+
+from common import machine, progress, table
+from napari_udvd.denoiser import Denoiser
+from napari_udvd.models import UDVD
+
+SOURCES = 16
+"""Noise frames that a movie repeats, each time shifted by one row more."""
+
+SUFFIXES = ("ome.zarr", "ome.tif")
+
+
+def write_movie(path: Path, frames: int, size: int) -> None:
+    """Write a noisy movie ``(T, Y, X)`` of uint16, one frame per chunk."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:size, :size] / size
+    light = 40 + 30 * np.sin(9 * x) * np.sin(7 * y)
+    sources = rng.poisson(light, (SOURCES, size, size)).astype(np.uint16)
+    movie = zarr.create_array(
+        path, shape=(frames, size, size), chunks=(1, size, size), dtype=np.uint16
+    )
+    for t in range(frames):
+        movie[t] = 100 + np.roll(sources[t % SOURCES], t // SOURCES, axis=1)
+
+
+def peak_of(arguments: list[str]) -> tuple[float, float]:
+    """Run the command line in a fresh process; return its peak in MB and seconds."""
+    began = time.perf_counter()
+    result = subprocess.run(
+        [sys.executable, __file__, "--child", *arguments],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    if result.returncode != 0:
+        sys.exit(f"napari-udvd {' '.join(arguments)} failed, see above")
+    return float(result.stdout.split()[-1]), time.perf_counter() - began
+
+
+def run_child(arguments: list[str]) -> None:
+    """Run the command line in this process, then print its peak memory in MB."""
+    from napari_udvd.cli import main as run
+
+    sys.argv = ["napari-udvd", *arguments]
+    try:
+        run()
+    except SystemExit as end:  # every command ends with one
+        if end.code:
+            raise
+    print(_peak())
+
+
+def _peak() -> float:
+    status = Path("/proc/self/status")
+    if status.exists():
+        for line in status.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1000
+    import resource  # not on Windows
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1e6 if sys.platform == "darwin" else 1e3)
+
+
+def main() -> None:
+    """Measure every length, print one table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--frames", type=int, nargs="+", default=[100, 2000])
+    parser.add_argument("--size", type=int, default=512, help="of a frame, in pixels")
+    parser.add_argument("--width", type=int, default=4, help="of the network")
+    parser.add_argument("--output", choices=SUFFIXES, default=SUFFIXES[0])
+    options = parser.parse_args()
+    rows = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        model = folder / "model.safetensors"
+        torch.manual_seed(0)
+        Denoiser(UDVD(width=options.width, likelihood=True).eval(), ()).save(model)
+        for frames in options.frames:
+            movie = folder / f"{frames}.zarr"
+            result = folder / f"result-{frames}.{options.output}"
+            progress(f"writing {frames} frames")
+            write_movie(movie, frames, options.size)
+            arguments = [str(model), str(movie), "-o", str(result), "--axes", "TYX"]
+            peak, seconds = peak_of(["apply", *arguments])
+            bytes_in = 2 * frames * options.size**2
+            rows.append(
+                (
+                    f"{frames:,} frames",
+                    f"{bytes_in / 1e6:,.0f}",
+                    f"{peak:,.0f}",
+                    f"{seconds:.0f}",
+                )
+            )
+            progress(" ".join(rows[-1]))
+        peak, seconds = peak_of(["apply", "--help"])
+        rows.append(("nothing", "0", f"{peak:,.0f}", f"{seconds:.0f}"))
+    print(machine())
+    print(f"\n### {options.size} x {options.size}, network of width {options.width}\n")
+    print(table(("", "movie, MB", "peak memory, MB", "s"), rows))
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--child"]:
+        run_child(sys.argv[2:])
+    else:
+        main()

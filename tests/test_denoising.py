@@ -1,0 +1,503 @@
+"""Streaming a network over a stack: no seams, everything in its place, any memory."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from napari_udvd import denoising
+from napari_udvd.calibration import Calibration, Scaler
+from napari_udvd.denoising import Progress, denoise_stack, is_out_of_memory
+from napari_udvd.formats import ArraySink
+from napari_udvd.models import UDVD, posterior
+from napari_udvd.stack import Stack
+from tiny import CAMERA, tiny_calibration, tiny_movie, tiny_net
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+torch.set_num_threads(1)  # frames are small
+
+HOLES = [(1, 1), (1, 3), (3, 1), (3, 3), (5, 5), (3, 7)]
+
+
+def run(net: UDVD, stack: Stack, **options: Any) -> npt.NDArray[Any]:
+    """Result in float32; with ``std=True`` result and standard deviation."""
+    with_std = options.pop("std", False)
+    calibrations = options.pop("calibrations", None)
+    if calibrations is None:
+        calibrations = [tiny_calibration()] * stack.n_channels
+    sinks = [ArraySink(stack) for _ in range(2 if with_std else 1)]
+    for sink in sinks:
+        sink.__enter__()
+    extra = {"std_sink": sinks[1]} if with_std else {}
+    for _ in denoise_stack(net, calibrations, stack, sinks[0], **extra, **options):
+        pass
+    for sink in sinks:
+        sink.__exit__(None, None, None)  # complains about frames never written
+    return np.stack([sink.array for sink in sinks]) if with_std else sinks[0].array
+
+
+def assert_close(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> None:
+    """Equal to 1e-4 of the largest magnitude, as the network sees it."""
+    offset = tiny_calibration().offset
+    largest = np.abs(b - offset).max()
+    assert largest > 1
+    assert np.abs(a - b).max() <= 1e-4 * largest
+
+
+# --- tiles --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (51, 47), (131, 18), (17, 90), (33, 34)])
+@pytest.mark.parametrize("hole", [(1, 1), (3, 1), (5, 5)])
+def test_tiled_equals_untiled(shape: tuple[int, int], hole: tuple[int, int]) -> None:
+    # with one stage the reach is short, so that tiles have inner borders
+    net = tiny_net(frames=3, hole=hole, likelihood=True)
+    stack = tiny_movie(3, shape)
+    whole = run(net, stack, std=True)
+    for tile in (16, 23):
+        tiled = run(net, stack, std=True, tile=tile)
+        assert_close(tiled[0], whole[0])
+        np.testing.assert_allclose(tiled[1], whole[1], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("hole", HOLES, ids=str)
+@pytest.mark.parametrize("use_posterior", [False, True])
+@pytest.mark.parametrize("turned", [False, True])
+def test_tiles_whose_halo_ends_inside_the_frame(
+    hole: tuple[int, int], use_posterior: bool, turned: bool
+) -> None:
+    # longer than the reach on both sides: a halo that is too small shows here
+    net = tiny_net(frames=3, hole=hole, likelihood=True)
+    shape = (10, 2 * net.radius + 53)
+    stack = tiny_movie(3, (16, shape[1]))
+    data = np.asarray(stack.data)[:, :10]
+    stack = Stack.from_array(data.swapaxes(1, 2) if turned else data, "TYX")
+    assert net.radius + 30 < max(stack.frame_shape)
+    whole = run(net, stack, use_posterior=use_posterior)
+    assert_close(run(net, stack, use_posterior=use_posterior, tile=29), whole)
+
+
+@pytest.mark.slow
+def test_tiles_of_the_published_cascade() -> None:
+    # two stages: 150 pixels of halo on each side
+    net = tiny_net(frames=5, likelihood=True)
+    long = 2 * net.radius + 61
+    stack = Stack.from_array(np.asarray(tiny_movie(5, (16, long)).data)[:, :7])
+    whole = run(net, stack, std=True)
+    tiled = run(net, stack, std=True, tile=37)
+    assert_close(tiled[0], whole[0])
+    np.testing.assert_allclose(tiled[1], whole[1], rtol=1e-3, atol=1e-4)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    frames=st.sampled_from([1, 3]),
+    height=st.integers(16, 60),
+    width=st.integers(16, 60),
+    tile=st.integers(4, 70),
+    n_frames=st.integers(2, 5),
+    hole=st.sampled_from(HOLES),
+)
+def test_any_tile_on_any_frame(
+    frames: int, height: int, width: int, tile: int, n_frames: int, hole: Any
+) -> None:
+    net = tiny_net(frames=frames, hole=hole, likelihood=True)
+    stack = tiny_movie(n_frames, (height, width))
+    assert_close(run(net, stack, tile=tile), run(net, stack))
+
+
+def test_large_frames_are_cut_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = tiny_net(frames=1)
+    stack = tiny_movie(2, (16, 180))
+    whole = run(net, stack)
+    monkeypatch.setitem(denoising.TILE, "cpu", 40)
+    seen: list[int] = []
+    stream = UDVD.stream
+    monkeypatch.setattr(UDVD, "stream", lambda net: seen.append(1) or stream(net))
+    assert_close(run(net, stack), whole)
+    assert len(seen) == 5  # 180 columns in parts of at most 40, one block
+
+
+@pytest.mark.parametrize("tile", [-5, 0, 1.5])
+def test_an_impossible_tile_is_refused(tile: Any) -> None:
+    # and never answered with whatever was in the memory
+    with pytest.raises(ValueError, match="tile"):
+        run(tiny_net(frames=1), tiny_movie(2), tile=tile)
+
+
+# --- blocks and edges in time -------------------------------------------------------
+
+
+@pytest.mark.parametrize("frames", [1, 3, 5])
+@pytest.mark.parametrize("block", [1, 2, 3, 8])
+def test_blocks_equal_one_block(
+    frames: int, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net = tiny_net(frames=frames, likelihood=True)
+    stack = tiny_movie(7)
+    whole = run(net, stack, std=True)
+    monkeypatch.setattr(denoising, "BLOCK_FRAMES", block)
+    in_blocks = run(net, stack, std=True)
+    assert_close(in_blocks[0], whole[0])
+    np.testing.assert_allclose(in_blocks[1], whole[1], rtol=1e-4)
+
+
+@pytest.mark.parametrize("n_frames", [3, 4, 5, 9])
+def test_each_frame_sees_its_neighbours_and_the_ends_are_mirrored(
+    n_frames: int,
+) -> None:
+    net = tiny_net(frames=5)
+    stack = tiny_movie(n_frames)
+    movie = stack.read().astype(np.float32)
+    padded = np.pad(movie, ((2, 2), (0, 0), (0, 0)), mode="reflect")
+    scaler = Scaler([tiny_calibration()])
+    clip = scaler.normalise(torch.from_numpy(padded)[None, :, None])
+    with torch.no_grad():
+        expected = scaler.restore(net(clip).mean)[0, :, 0].numpy()
+    assert_close(run(net, stack), expected)
+
+
+def test_a_single_frame_suits_a_network_of_one() -> None:
+    stack = Stack.from_array(np.asarray(tiny_movie(1).data)[0], "YX")
+    assert run(tiny_net(frames=1), stack).shape == stack.shape
+
+
+# --- planes -------------------------------------------------------------------------
+
+
+def levels() -> npt.NDArray[np.float32]:
+    """TCZYX 4 x 2 x 3 x 8 x 9, every plane at a grey level of its own."""
+    t, c, z = np.indices((4, 2, 3))
+    level = 1000.0 * c + 100 * z + 10 * t
+    return np.broadcast_to(level[..., None, None], (4, 2, 3, 8, 9)).astype("f4")
+
+
+class Echo(torch.nn.Module):
+    """Stands in for a network: puts out the middle frame it was shown."""
+
+    context, radius, hole, likelihood = 1, 4, (1, 1), False
+
+    def __init__(self, channels: int = 1) -> None:
+        super().__init__()
+        self.channels = channels
+
+    def stream(self) -> Any:
+        from napari_udvd.models import Prediction
+
+        net = self
+
+        class Stream:
+            def __init__(self) -> None:
+                self.frames: list[torch.Tensor] = []
+
+            def push(self, frame: torch.Tensor) -> Any:
+                assert frame.shape[:2] == (1, net.channels)
+                self.frames.append(frame)
+                if len(self.frames) < 3:
+                    return None
+                return Prediction(self.frames[-2].float())
+
+        return Stream()
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    axes=st.permutations("TCZYX").map("".join),
+    joint=st.booleans(),
+    tile=st.sampled_from([None, 5]),
+)
+def test_every_plane_lands_in_its_place(
+    axes: str, joint: bool, tile: int | None
+) -> None:
+    data = levels() + np.arange(72, dtype="f4").reshape(8, 9) / 100
+    data = data.transpose(["TCZYX".index(axis) for axis in axes])
+    stack = Stack.from_array(data, axes)
+    net: Any = Echo(2 if joint else 1)
+    out = run(net, stack, joint=joint, tile=tile)
+    np.testing.assert_allclose(out, data, rtol=1e-5)
+
+
+def test_every_channel_has_its_own_calibration() -> None:
+    movie = np.asarray(tiny_movie(4).data).astype("f4")
+    both = Stack.from_array(np.stack([movie, 5 * movie + 50], axis=1), "TCYX")
+    other = Calibration(
+        5 * 130.0 + 50,
+        5 * 80.0,
+        type(CAMERA)(5 * CAMERA.gain, 5 * CAMERA.offset + 50, 5 * CAMERA.read_noise),
+    )
+    net = tiny_net(frames=3, likelihood=True)
+    out = run(net, both, calibrations=[tiny_calibration(), other])
+    # in network units the channels are the same movie
+    np.testing.assert_allclose(out[:, 1], 5 * out[:, 0] + 50, rtol=1e-4)
+    assert_close(out[:, 0], run(net, Stack.from_array(movie, "TYX")))
+
+
+def test_joint_channels_are_seen_together() -> None:
+    net = tiny_net(frames=3, channels=2, likelihood=True)
+    movie = np.asarray(tiny_movie(4).data)
+    stack = Stack.from_array(np.stack([movie, movie[::-1]], axis=1), "TCYX")
+    out = run(net, stack, joint=True, std=True)
+    scaler = Scaler([tiny_calibration()] * 2)
+    padded = np.pad(
+        stack.data, ((1, 1), (0, 0), (0, 0), (0, 0)), mode="reflect"
+    ).astype("f4")
+    clip = scaler.normalise(torch.from_numpy(padded)[None])
+    with torch.no_grad():
+        prediction = net(clip)
+        variance = scaler.noise_variance(prediction.mean)
+        mean, std = posterior(prediction, clip[:, 1:-1], variance)
+    assert_close(out[0], scaler.restore(mean)[0].numpy())
+    np.testing.assert_allclose(out[1], scaler.restore_std(std)[0], rtol=1e-4)
+
+
+# --- what is put out ----------------------------------------------------------------
+
+
+def test_posterior_and_its_std_in_grey_levels() -> None:
+    net = tiny_net(frames=3, likelihood=True)
+    stack = tiny_movie(3)
+    prior_mean, prior_std = run(net, stack, std=True, use_posterior=False)
+    mean, std = run(net, stack, std=True)
+    noisy = stack.read().astype("f8")
+    noise_variance = CAMERA.variance(prior_mean)
+    prior_variance = prior_std.astype("f8") ** 2
+    weight = noise_variance / (noise_variance + prior_variance)
+    expected = weight * prior_mean + (1 - weight) * noisy
+    # both variances have a floor of 1e-5 in network units
+    np.testing.assert_allclose(mean, expected, atol=0.5)
+    expected_std = np.sqrt(weight * prior_variance)
+    np.testing.assert_allclose(std, expected_std, atol=0.05 * CAMERA.read_noise)
+
+
+def test_a_mean_only_network_puts_out_its_mean() -> None:
+    stack = tiny_movie(3)
+    net = tiny_net(frames=3)
+    with_posterior, without = (
+        run(net, stack, use_posterior=wanted) for wanted in (True, False)
+    )
+    np.testing.assert_array_equal(with_posterior, without)
+
+
+def test_a_mean_only_network_has_no_std_to_put_out() -> None:
+    # and never whatever was in the memory instead
+    with pytest.raises(ValueError, match=r"std|deviation|likelihood"):
+        run(tiny_net(frames=3), tiny_movie(3), std=True)
+
+
+def test_bfloat16_is_close() -> None:
+    net = tiny_net(frames=3, width=8, likelihood=True)
+    stack = tiny_movie(3)
+    exact = run(net, stack)
+    rounded = run(net, stack, precision=torch.bfloat16)
+    assert 0 < np.abs(rounded - exact).mean() < 0.02 * exact.std()
+
+
+def test_the_network_learns_nothing_and_gradients_stay_on() -> None:
+    net = tiny_net(frames=1)
+    for _ in denoise_stack(net, [tiny_calibration()], tiny_movie(3), Nowhere()):
+        # a generator that is waiting must not switch off gradients for others
+        assert torch.is_grad_enabled()
+        assert not torch.is_inference_mode_enabled()
+
+
+# --- progress and cancelling --------------------------------------------------------
+
+
+class Nowhere:
+    """Counts what it is given."""
+
+    def __init__(self) -> None:
+        self.frames = 0
+        self.largest = 0
+
+    def write(self, frames: Any, start: int, plane: Any) -> None:
+        self.frames += len(frames)
+        self.largest = max(self.largest, len(frames))
+
+
+@pytest.mark.parametrize("joint", [False, True])
+def test_progress(joint: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(denoising, "BLOCK_FRAMES", 3)
+    stack = Stack.from_array(np.zeros((4, 2, 3, 16, 16), "f4"), "TCZYX")
+    net = tiny_net(frames=1, channels=2 if joint else 1)
+    calibrations = [tiny_calibration()] * 2
+    told = list(denoise_stack(net, calibrations, stack, Nowhere(), joint=joint))
+    assert all(isinstance(step, Progress) and step.total == 24 for step in told)
+    done = [step.done for step in told]
+    assert done == sorted(set(done))
+    assert done[-1] == 24
+
+
+def test_cancelling_stops_after_the_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(denoising, "BLOCK_FRAMES", 2)
+    cancel, sink = threading.Event(), Nowhere()
+    steps = denoise_stack(
+        tiny_net(frames=1), [tiny_calibration()], tiny_movie(9), sink, cancel=cancel
+    )
+    next(steps)
+    cancel.set()
+    assert list(steps) == []
+    assert sink.frames == 2
+
+
+# --- memory -------------------------------------------------------------------------
+
+
+class Long:
+    """Two thousand frames that exist only when they are read."""
+
+    shape, dtype = (2000, 16, 16), np.dtype("u2")
+
+    def __init__(self) -> None:
+        self.most_at_once = 0
+        self.pixels = 0
+
+    def __getitem__(self, key: Any) -> npt.NDArray[Any]:
+        t = np.arange(2000)[key[0]]
+        self.most_at_once = max(self.most_at_once, len(t))
+        block = np.zeros((len(t), 16, 16), "u2") + (100 + t % 50)[:, None, None]
+        block = block[:, key[1], key[2]].astype("u2")
+        self.pixels += block.size
+        return block
+
+
+def test_memory_does_not_grow_with_the_number_of_frames() -> None:
+    data, sink = Long(), Nowhere()
+    net: Any = Echo()
+    steps = denoise_stack(net, [tiny_calibration()], Stack.from_array(data), sink)
+    for _ in steps:
+        pass
+    assert sink.frames == 2000
+    assert sink.largest <= denoising.BLOCK_FRAMES
+    assert data.most_at_once <= denoising.BLOCK_FRAMES + 2 * net.context
+    assert data.pixels <= 2000 * 256 * (1 + 2 * net.context / denoising.BLOCK_FRAMES)
+
+
+def test_blocks_of_large_frames_are_shorter(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = Long()
+    monkeypatch.setattr(denoising, "BLOCK_BYTES", 5 * 16 * 16 * 4)
+    net: Any = Echo()
+    calibrations = [tiny_calibration()]
+    next(denoise_stack(net, calibrations, Stack.from_array(data), Nowhere()))
+    assert data.most_at_once == 5 + net.context
+
+
+OUT_OF_MEMORY = {
+    "cuda": torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+    "cpu": RuntimeError(
+        "[enforce fail at alloc_cpu.cpp:117] . DefaultCPUAllocator: can't allocate "
+        "memory: you tried to allocate 17179869184 bytes."
+    ),
+    "mps": RuntimeError("MPS backend out of memory (MPS allocated: 8.00 GB)"),
+    "numpy": MemoryError("Unable to allocate 2.00 GiB"),
+}
+
+
+@pytest.fixture
+def limited(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Let networks fail on anything larger than a number of pixels."""
+    push = denoising.UDVD.stream
+
+    def limit(pixels: int, error: BaseException) -> list[int]:
+        sizes: list[int] = []
+
+        class Limited:
+            def __init__(self, net: UDVD) -> None:
+                self._stream = push(net)
+
+            def push(self, frame: torch.Tensor) -> Any:
+                sizes.append(frame[0, 0].numel())
+                if sizes[-1] > pixels:
+                    raise error
+                return self._stream.push(frame)
+
+        monkeypatch.setattr(UDVD, "stream", lambda net: Limited(net))
+        return sizes
+
+    return limit
+
+
+@pytest.mark.parametrize("kind", OUT_OF_MEMORY)
+def test_out_of_memory_halves_the_tile(kind: str, limited: Any) -> None:
+    net = tiny_net(frames=1, likelihood=True)
+    # long enough that a smaller tile with its halo really is smaller
+    stack = Stack.from_array(np.asarray(tiny_movie(3, (16, 400)).data)[:, :6], "TYX")
+    expected = run(net, stack, std=True)
+    sizes = limited(6 * 260, OUT_OF_MEMORY[kind])
+    found = run(net, stack, std=True)
+    assert_close(found[0], expected[0])
+    np.testing.assert_allclose(found[1], expected[1], rtol=1e-4)
+    failed = [n for n in sizes if n > 6 * 260]
+    assert failed[0] == 6 * 400
+    assert len(failed) <= 3  # it remembers what fits
+    assert not any(n > 6 * 260 for n in sizes[sizes.index(failed[-1]) + 1 :])
+
+
+def test_running_out_once_in_a_later_block_keeps_what_was_done(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(denoising, "BLOCK_FRAMES", 2)
+    net = tiny_net(frames=3)
+    stack = tiny_movie(6, (40, 44))
+    expected = run(net, stack)
+    calls = 0
+    stream = UDVD.stream
+
+    def fail_once(net: UDVD) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            raise OUT_OF_MEMORY["cuda"]
+        return stream(net)
+
+    monkeypatch.setattr(UDVD, "stream", fail_once)
+    assert_close(run(net, stack), expected)
+
+
+def test_when_even_the_smallest_tile_is_too_large(limited: Any) -> None:
+    sizes = limited(0, OUT_OF_MEMORY["cuda"])
+    sink = Nowhere()
+    steps = denoise_stack(
+        tiny_net(frames=1), [tiny_calibration()], tiny_movie(3, (100, 90)), sink
+    )
+    with pytest.raises(MemoryError) as caught:
+        next(steps)
+    message = str(caught.value)
+    assert "32 x 32" in message
+    assert "cpu" in message
+    assert "smaller width" in message
+    assert sink.frames == 0
+    assert len(sizes) < 6
+
+
+def test_other_errors_are_not_taken_for_a_lack_of_memory(limited: Any) -> None:
+    sizes = limited(0, RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"))
+    with pytest.raises(RuntimeError, match="cuDNN"):
+        run(tiny_net(frames=1), tiny_movie(3))
+    assert len(sizes) == 1
+
+
+@pytest.mark.parametrize("kind", OUT_OF_MEMORY)
+def test_lack_of_memory_is_recognised(kind: str) -> None:
+    assert is_out_of_memory(OUT_OF_MEMORY[kind])
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("shape mismatch"),
+        ValueError("out of memory"),
+        KeyboardInterrupt("out of memory"),
+        OSError("No space left on device"),
+    ],
+)
+def test_and_nothing_else_is(error: BaseException) -> None:
+    assert not is_out_of_memory(error)

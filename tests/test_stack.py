@@ -1,0 +1,300 @@
+"""A stack names the axes of any array and reads only what is asked for."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import dask.array as da
+import numpy as np
+import pytest
+import zarr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from napari_udvd.errors import InputError
+from napari_udvd.stack import AXES, Plane, Stack
+
+DTYPES = ["u1", "i1", "u2", "i2", "u4", "i4", "u8", "f2", "f4", "f8", ">u2", ">f4"]
+SIZES = {"T": 4, "C": 2, "Z": 3, "Y": 5, "X": 6}
+
+AXES_STRINGS = [
+    "".join(order)
+    for n in range(4)
+    for extra in itertools.combinations("TCZ", n)
+    for order in itertools.permutations((*extra, "Y", "X"))
+]
+
+
+def array_of(axes: str, dtype: Any = "u2") -> np.ndarray:
+    """Every pixel is its own index in ``TCZYX``, so a mistake shows."""
+    shape = [SIZES[axis] for axis in axes]
+    grid = dict(zip(axes, np.indices(shape), strict=True))
+    index = np.zeros(shape, np.int64)
+    for axis in AXES:
+        index = index * SIZES[axis] + grid.get(axis, 0)
+    return index.astype(dtype)
+
+
+def value(t: Any, c: Any, z: Any, y: Any, x: Any) -> Any:
+    index = 0
+    for axis, i in zip(AXES, (t, c, z, y, x), strict=True):
+        index = index * SIZES[axis] + i
+    return index
+
+
+@pytest.mark.parametrize("axes", AXES_STRINGS)
+def test_any_order_of_axes_reads_the_same_pixels(axes: str) -> None:
+    stack = Stack.from_array(array_of(axes), axes)
+    assert stack.axes == axes
+    t_size = stack.n_frames
+    assert t_size == (SIZES["T"] if "T" in axes else 1)
+    assert stack.frame_shape == (5, 6)
+    planes = list(stack.planes())
+    assert len(planes) == stack.n_channels * stack.n_planes
+    for plane in planes:
+        block = stack.read(slice(None), plane)
+        t, y, x = np.indices(block.shape)
+        assert block.shape == (t_size, 5, 6)
+        np.testing.assert_array_equal(block, value(t, plane.c, plane.z, y, x))
+        crop = stack.read(t_size - 1, plane, slice(1, 4), slice(2, 6))
+        assert crop.shape == (1, 3, 4)
+        np.testing.assert_array_equal(crop, block[t_size - 1 :, 1:4, 2:6])
+    canonical = "".join(axis for axis in AXES if axis in axes)
+    assert stack.canonical_axes == canonical
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    axes=st.sampled_from([a for a in AXES_STRINGS if "T" in a]),
+    dtype=st.sampled_from(DTYPES),
+    first=st.integers(0, 3),
+    length=st.integers(1, 4),
+    corner=st.tuples(st.integers(0, 4), st.integers(0, 5)),
+    plane=st.tuples(st.integers(0, 1), st.integers(0, 2)),
+    kind=st.sampled_from(["numpy", "dask", "cupy"]),
+)
+def test_blocks_of_any_array(
+    axes: str,
+    dtype: str,
+    first: int,
+    length: int,
+    corner: tuple[int, int],
+    plane: tuple[int, int],
+    kind: str,
+) -> None:
+    numbers = array_of(axes, dtype)
+    wrap = {"numpy": np.asarray, "dask": da.from_array, "cupy": FakeCuPy}[kind]
+    stack = Stack.from_array(wrap(numbers), axes.lower())
+    where = Plane(
+        plane[0] if "C" in axes else 0,
+        plane[1] if "Z" in axes else 0,
+    )
+    rows, columns = slice(corner[0], None), slice(corner[1], corner[1] + 3)
+    block = stack.read(slice(first, first + length), where, rows, columns)
+    assert type(block) is np.ndarray
+    assert block.dtype == np.dtype(dtype) == stack.dtype
+    order = [axes.index(axis) for axis in AXES if axis in axes]
+    ordered = numbers.transpose(order)
+    for axis, index in (("C", where.c), ("Z", where.z)):
+        if axis in axes:
+            ordered = ordered[:, index]
+    np.testing.assert_array_equal(block, ordered[first : first + length, rows, columns])
+
+
+class FakeCuPy:
+    """Behaves like a CuPy array: indexing stays on the device, ``get`` copies."""
+
+    def __init__(self, data: np.ndarray) -> None:
+        self._data = data
+        self.shape, self.dtype = data.shape, data.dtype
+
+    def __getitem__(self, key: Any) -> FakeCuPy:
+        return FakeCuPy(self._data[key])
+
+    def __array__(self, *args: Any, **options: Any) -> np.ndarray:
+        raise TypeError("Implicit conversion to a NumPy array is not allowed")
+
+    def get(self) -> np.ndarray:
+        return self._data
+
+
+class Counting:
+    """Counts the pixels that are read."""
+
+    def __init__(self, data: np.ndarray) -> None:
+        self._data = data
+        self.shape, self.dtype = data.shape, data.dtype
+        self.pixels = 0
+
+    def __getitem__(self, key: Any) -> np.ndarray:
+        block = self._data[key]
+        self.pixels += block.size
+        return block
+
+
+def test_only_the_asked_for_is_read() -> None:
+    data = Counting(array_of("TCZYX"))
+    stack = Stack.from_array(data, "TCZYX")
+    assert (stack.n_frames, stack.n_channels, stack.n_planes) == (4, 2, 3)
+    stack.describe()
+    assert data.pixels == 0
+    stack.read(slice(1, 3), Plane(1, 2), slice(0, 2), slice(0, 3))
+    assert data.pixels == 2 * 2 * 3
+    stack.read(2, Plane(0, 1))
+    assert data.pixels == 12 + 30
+
+
+def test_dask_computes_only_the_chunks_it_needs() -> None:
+    computed: list[int] = []
+
+    def frame(block_info: Any = None) -> np.ndarray:
+        t = block_info[None]["chunk-location"][0]
+        computed.append(t)
+        return np.full((1, 5, 6), t, "u2")
+
+    movie = da.map_blocks(frame, chunks=((1,) * 1000, (5,), (6,)), dtype="u2")
+    computed.clear()
+    block = Stack.from_array(movie, "TYX").read(slice(500, 503))
+    assert sorted(computed) == [500, 501, 502]
+    assert block[:, 0, 0].tolist() == [500, 501, 502]
+
+
+def test_zarr_and_memory_maps_stay_lazy(tmp_path: Any) -> None:
+    numbers = array_of("TYX")
+    stored = zarr.create_array(tmp_path / "a.zarr", shape=(4, 5, 6), dtype="u2")
+    stored[:] = numbers
+    np.save(tmp_path / "a.npy", numbers)
+    mapped = np.load(tmp_path / "a.npy", mmap_mode="r")
+    for data in (stored, mapped):
+        stack = Stack.from_array(data, "TYX")
+        assert stack.data is data
+        np.testing.assert_array_equal(stack.read(slice(1, 3)), numbers[1:3])
+
+
+def test_the_array_is_neither_copied_nor_written() -> None:
+    numbers = array_of("TYX")
+    numbers.setflags(write=False)
+    stack = Stack.from_array(numbers)
+    assert stack.data is numbers
+    block = stack.read()
+    np.testing.assert_array_equal(block, numbers)
+
+
+def test_lists_become_arrays() -> None:
+    assert Stack.from_array([[[1, 2], [3, 4]]], "TYX").shape == (1, 2, 2)
+
+
+def test_three_dimensions_are_time_and_this_is_noted() -> None:
+    stack = Stack.from_array(array_of("TYX"))
+    assert stack.axes == "TYX"
+    assert len(stack.notes) == 1
+    assert "TYX" in stack.notes[0]
+    assert Stack.from_array(array_of("TYX"), "TYX").notes == ()
+
+
+@pytest.mark.parametrize("shape", [(4, 5), (2, 3, 4, 5), (1, 2, 3, 4, 5), (7,), ()])
+def test_other_dimensions_are_not_guessed(shape: tuple[int, ...]) -> None:
+    with pytest.raises(InputError) as caught:
+        Stack.from_array(np.zeros(shape), source="a.tif")
+    message = str(caught.value)
+    assert str(shape) in message
+    assert "ambiguous" in message
+    assert "axes=" in message
+    assert "'a.tif'" in message
+
+
+@pytest.mark.parametrize(
+    ("axes", "complaint"),
+    [
+        ("TYQ", "'TYQ'"),
+        ("TYY", "'TYY'"),
+        ("TY", "3: shape"),
+        ("TCYX", "3: shape"),
+        ("TZX", "must contain Y and X"),
+        ("", "3: shape"),
+        ("T Y", "'T Y'"),
+    ],
+)
+def test_axes_that_do_not_fit(axes: str, complaint: str) -> None:
+    with pytest.raises(InputError, match=complaint.replace("(", r"\(")):
+        Stack.from_array(np.zeros((3, 4, 5)), axes)
+
+
+@pytest.mark.parametrize("dtype", ["bool", "c8", "c16", "O", "U3", "M8[s]", "V4"])
+def test_what_is_no_number_is_refused(dtype: str) -> None:
+    with pytest.raises(InputError, match=r"dtype .*astype") as caught:
+        Stack.from_array(np.zeros((3, 4, 5), dtype), "TYX")
+    assert str(np.dtype(dtype)) in str(caught.value)
+
+
+@pytest.mark.parametrize("shape", [(0, 4, 4), (4, 0, 4), (4, 4, 0)])
+def test_empty_arrays_are_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(InputError, match="empty"):
+        Stack.from_array(np.zeros(shape), "TYX")
+
+
+@pytest.mark.parametrize("step", [0, -1.0, np.nan, np.inf])
+def test_scales_must_be_positive(step: float) -> None:
+    with pytest.raises(InputError, match=r"axis X.*positive"):
+        Stack.from_array(array_of("TYX"), "TYX", scale={"X": step})
+
+
+def test_scales_and_units_belong_to_axes_of_the_movie() -> None:
+    with pytest.raises(InputError, match=r"Z.*'TYX'"):
+        Stack.from_array(array_of("TYX"), "TYX", scale={"Z": 1.0})
+    with pytest.raises(InputError, match=r"units.*C"):
+        Stack.from_array(array_of("TYX"), "TYX", units={"C": "s"})
+
+
+def test_a_name_for_every_channel() -> None:
+    names = ("GFP", "RFP")
+    assert Stack.from_array(array_of("TCYX"), "TCYX", channel_names=names)
+    with pytest.raises(InputError, match="1 channel names"):
+        Stack.from_array(array_of("TCYX"), "TCYX", channel_names=("GFP",))
+
+
+def test_a_stack_does_not_change() -> None:
+    scale = {"X": 0.1}
+    stack = Stack.from_array(array_of("TYX"), "TYX", scale=scale)
+    scale["X"] = 2.0
+    assert stack.scale == {"X": 0.1}
+    with pytest.raises(TypeError):
+        stack.scale["X"] = 3.0  # type: ignore[index]
+    with pytest.raises(AttributeError):
+        stack.axes = "ZYX"  # type: ignore[misc]
+
+
+def test_other_names_for_the_axes() -> None:
+    stack = Stack.from_array(array_of("TYX"), scale={"T": 2.0}, source="a.npy")
+    renamed = stack.with_axes("zyx")
+    assert renamed.axes == "ZYX"
+    assert renamed.n_frames == 1
+    assert renamed.n_planes == 4
+    assert not renamed.scale
+    assert renamed.notes == ()
+    assert renamed.source == "a.npy"
+    with pytest.raises(InputError):
+        stack.with_axes("TCYX")
+
+
+@pytest.mark.parametrize("frame", [-1, 4, 100])
+def test_frames_outside_the_movie(frame: int) -> None:
+    with pytest.raises(IndexError, match=f"frame {frame} of 4"):
+        Stack.from_array(array_of("TYX")).read(frame)
+
+
+def test_numpy_integers_are_frames() -> None:
+    stack = Stack.from_array(array_of("TYX"))
+    np.testing.assert_array_equal(stack.read(np.int64(2)), stack.read(2))
+
+
+def test_description() -> None:
+    stack = Stack.from_array(
+        array_of("TCZYX"),
+        "TCZYX",
+        scale={"T": 2, "X": 0.2, "Y": 0.2},
+        units={"T": "s", "X": "µm", "Y": "µm"},
+    )
+    assert stack.describe() == "4 frames, 2 channels, 3 planes, 5 x 6, 0.2 µm, 2 s"
+    assert Stack.from_array(array_of("YX"), "YX").describe() == "1 frame, 5 x 6"
