@@ -114,7 +114,7 @@ def _panels(noisy: Frame, denoised: Frame) -> Image.Image:
     # smoothed, so that the scale is neither that of the noise nor of the result
     low, high = np.percentile(gaussian_filter(noisy, 1), (0.5, 99.8))
     difference = noisy - denoised
-    reach = 3 * float(difference.std())
+    reach = max(3 * float(difference.std()), 1e-6)
     images = [
         _grey(noisy, low, high),
         _grey(denoised, low, high),

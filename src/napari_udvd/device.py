@@ -68,7 +68,7 @@ def _convolution_seconds() -> dict[torch.dtype, float]:
     weight = torch.randn(48, 48, 3, 3, generator=generator)
     best = dict.fromkeys((torch.float32, torch.bfloat16), float("inf"))
     with torch.inference_mode():
-        for _ in range(10):
+        for _ in range(40):
             for dtype in best:
                 image = x.to(dtype, memory_format=torch.channels_last)
                 start = time.perf_counter()

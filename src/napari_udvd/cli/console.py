@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import (
@@ -52,9 +52,7 @@ class Report:
         Exception
             What the training failed with.
         """
-        with self._progress(
-            "{task.fields[loss]}", TextColumn("{task.fields[validation]}")
-        ) as bar:
+        with self._progress("{task.fields[loss]}", "{task.fields[validation]}") as bar:
             task: TaskID | None = None
             for event in events:
                 if isinstance(event, Started):
@@ -78,10 +76,11 @@ class Report:
 
     def denoising(self, steps: Iterator[denoising.Progress]) -> None:
         """Show a denoising run."""
-        with self._progress("{task.completed:.0f}/{task.total:.0f} frames") as bar:
-            task = bar.add_task("denoising", total=None)
+        with self._progress("{task.fields[frames]}") as bar:
+            task = bar.add_task("denoising", total=None, frames="")
             for step in steps:
-                bar.update(task, completed=step.done, total=step.total)
+                frames = f"{step.done}/{step.total} frames"
+                bar.update(task, completed=step.done, total=step.total, frames=frames)
 
     def _show_step(self, bar: Progress, task: TaskID, event: Step) -> None:
         validation = "" if event.validation is None else f"val {event.validation:.4f}"
@@ -92,12 +91,11 @@ class Report:
             validation=validation,
         )
 
-    def _progress(self, *columns: Any) -> Progress:
-        shown = [TextColumn(c) if isinstance(c, str) else c for c in columns]
+    def _progress(self, *columns: str) -> Progress:
         return Progress(
             TextColumn("{task.description}"),
             BarColumn(),
-            *shown,
+            *map(TextColumn, columns),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=self._console,

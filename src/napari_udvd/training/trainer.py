@@ -51,6 +51,9 @@ FINAL_RATE = 0.03
 AVERAGE_DECAY = 0.98
 """Decay of the moving average of the weights; shorter at the beginning."""
 
+SMOOTHING = 0.95
+"""Decay of the average loss that is shown."""
+
 LARGEST_GRADIENT = 1.0
 """Norm that a gradient is clipped to."""
 
@@ -61,7 +64,10 @@ VALIDATIONS = 40
 """How often the validation loss is measured at most."""
 
 PATIENCE = 0.4
-"""Share of the budget without a better validation loss after which to stop."""
+"""Share of the budget without a better validation loss after which to stop ..."""
+
+PATIENT_VALIDATIONS = 8
+"""... provided that it was measured so many times meanwhile."""
 
 NOT_FINITE_IN_A_ROW = 10
 """Steps with a loss that is not finite after which training has failed."""
@@ -337,9 +343,14 @@ class _Run:
             torch.nn.utils.clip_grad_norm_(self._net.parameters(), LARGEST_GRADIENT)
             self._adam.step()
             self._update_average()
-            smooth = 0.95 if math.isfinite(self._loss) else 0.0
-            self._loss = smooth * (self._loss if smooth else 0.0) + (1 - smooth) * value
+            self._smooth_loss(value)
         return value if is_target.any() else 0.0
+
+    def _smooth_loss(self, value: float) -> None:
+        """Average over the last steps; few at first, where the loss falls fast."""
+        share = max(1 - SMOOTHING, 1 / (1 + self._step / 4))
+        before = self._loss if math.isfinite(self._loss) else value
+        self._loss = before + share * (value - before)
 
     def _update_average(self) -> None:
         decay = min(AVERAGE_DECAY, self._step / (self._step + 10))
@@ -371,7 +382,9 @@ class _Run:
         return self._elapsed() >= at
 
     def _has_converged(self) -> bool:
-        return bool(self._history) and self._progress() - self._best_at > PATIENCE
+        since_best = sum(step > self._best_step for step, _ in self._history)
+        waited = self._progress() - self._best_at
+        return since_best >= PATIENT_VALIDATIONS and waited > PATIENCE
 
     def _is_over(self) -> bool:
         if self._settings.steps is not None:
