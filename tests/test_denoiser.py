@@ -188,7 +188,8 @@ def broken(kind: str, path: Path) -> None:
         calibration = {**tiny_calibration().to_dict(), "scale": "wide"}
         write(weights, json.dumps({**header, "calibrations": [calibration]}))
     elif kind == "missing weight":
-        write({k: v for k, v in weights.items() if k != "join_c.weight"}, "{}")
+        del weights["join_c.weight"]
+        write(weights, json.dumps(header))
     elif kind == "weights not finite":
         weights["join_c.weight"] = torch.full_like(weights["join_c.weight"], torch.nan)
         write(weights, json.dumps(header))

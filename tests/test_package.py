@@ -10,7 +10,17 @@ import pytest
 
 import napari_udvd as nu
 
-HEAVY = ["torch", "napari", "scipy", "skimage", "dask", "zarr", "tifffile", "pydantic"]
+HEAVY = [
+    "torch",
+    "napari",
+    "numpy",
+    "scipy",
+    "skimage",
+    "dask",
+    "zarr",
+    "tifffile",
+    "pydantic",
+]
 
 
 def python(code: str) -> str:
@@ -87,3 +97,13 @@ def test_the_version() -> None:
 def test_errors_are_ordinary_exceptions_too() -> None:
     assert issubclass(nu.InputError, ValueError)
     assert issubclass(nu.OutputError, OSError)
+
+
+def test_the_package_runs_as_a_module() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "napari_udvd", "--version"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (0, f"{nu.__version__}\n"), done.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import shutil
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +18,8 @@ from tiny import tiny_movie
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
-    from conftest import Outcome, Run
+    from cli_tools import Outcome, Run
 
     Listing = Callable[[], dict[str, bytes | None]]
 
@@ -371,6 +371,44 @@ def test_a_model_file_that_exists_is_kept(
     assert listing() == before
 
 
+@pytest.mark.parametrize("command", ["denoise", "train", "import-published"])
+def test_a_model_never_replaces_what_it_is_made_from(
+    run: Run,
+    movie: Path,
+    tmp_path: Path,
+    listing: Listing,
+    command: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "models")
+    from plain_udvd import PlainUDVD
+
+    weights = PlainUDVD(frames=3, width=4, stage_one_features=8).state_dict()
+    torch.save(weights, tmp_path / "best.pt")
+    before = listing()
+    best, result = tmp_path / "best.pt", tmp_path / "result.ome.tif"
+    arguments: dict[str, tuple[Any, ...]] = {
+        "denoise": ("denoise", movie, "-o", result, "--save", movie, *QUICK),
+        "train": ("train", movie, "--save", movie, *QUICK),
+        "import-published": ("import-published", best, "-o", best),
+    }
+    outcome = run(*arguments[command], "--overwrite")
+    refused(outcome, "best.pt" if "import" in command else "movie.ome.tif")
+    assert listing() == before
+
+
+def test_a_model_and_a_result_of_one_name(
+    run: Run, movie: Path, tmp_path: Path, listing: Listing
+) -> None:
+    before = listing()
+    result = tmp_path / "result.ome.tif"
+    refused(
+        run("denoise", movie, "-o", result, "--save", result, *QUICK),
+        *("--save", "result.ome.tif"),
+    )
+    assert listing() == before
+
+
 @pytest.mark.parametrize(
     ("std", "parts"),
     [
@@ -401,8 +439,16 @@ def test_the_place_of_the_standard_deviation(
 
 
 def test_mean_only_has_no_standard_deviation(
-    run: Run, movie: Path, tmp_path: Path, listing: Listing
+    run: Run,
+    movie: Path,
+    tmp_path: Path,
+    listing: Listing,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    def waste(*_: Any, **__: Any) -> None:
+        raise AssertionError("minutes of training before the refusal")
+
+    monkeypatch.setattr("napari_udvd.cli.jobs.train_events", waste)
     before = listing()
     outcome = run(
         *("denoise", movie, "-o", tmp_path / "result.tif", "--mean-only"),
@@ -431,6 +477,16 @@ def test_one_file_for_many_results(
     before = listing()
     outcome = run("denoise", movie, movie, "-o", tmp_path / "result.ome.tif", *QUICK)
     refused(outcome, "result.ome.tif", "folder")
+    assert listing() == before
+
+
+def test_a_file_where_the_folder_of_results_should_be(
+    run: Run, movie: Path, model: Path, tmp_path: Path, listing: Listing
+) -> None:
+    (tmp_path / "results").write_text("precious")
+    before = listing()
+    outcome = run("apply", model, movie, movie, "-o", tmp_path / "results", "-q")
+    refused(outcome, "results", "folder")
     assert listing() == before
 
 
@@ -507,6 +563,36 @@ def test_a_device_that_is_not_there(
     result = tmp_path / "result.tif"
     outcome = run("apply", model, movie, "-o", result, "--device", "tpu", "--quiet")
     refused(outcome, "'tpu'", "cpu")
+    assert listing() == before
+
+
+def test_movies_that_cannot_be_trained_on_together(
+    run: Run, movie: Path, tmp_path: Path, listing: Listing
+) -> None:
+    one = np.asarray(tiny_movie().data)
+    two = tmp_path / "two.ome.tif"
+    tifffile.imwrite(two, np.stack([one, one], 1), metadata={"axes": "TCYX"})
+    before = listing()
+    saved = tmp_path / "new.safetensors"
+    outcome = run("train", movie, two, "--save", saved, *QUICK)
+    refused(outcome, "[1, 2]", "channels")
+    assert listing() == before
+
+
+@pytest.mark.parametrize("content", [b"", b"no checkpoint", None])
+def test_a_checkpoint_that_is_none(
+    run: Run,
+    movie: Path,
+    model: Path,
+    tmp_path: Path,
+    listing: Listing,
+    content: bytes | None,
+) -> None:
+    checkpoint = tmp_path / "r.tif.checkpoint"
+    checkpoint.write_bytes(model.read_bytes() if content is None else content)
+    before = listing()
+    outcome = run("denoise", movie, "-o", tmp_path / "r.tif", "--resume", *QUICK)
+    refused(outcome, "r.tif.checkpoint")
     assert listing() == before
 
 

@@ -172,7 +172,7 @@ def test_a_stream_equals_the_clip(
     clip = clip_of(2, frames + extra, channels, height, width)
     with pytest.MonkeyPatch.context() as patch, torch.no_grad():
         if not batched:
-            patch.setattr(udvd, "BATCHED_PIXELS", 0)
+            patch.setattr(udvd, "TOGETHER_BYTES", 0)
         whole = net(clip)
         stream = net.stream()
         pushed = [stream.push(frame) for frame in clip.unbind(1)]
@@ -194,7 +194,7 @@ def test_strips_and_single_looks_equal_one_piece(
         whole = net.raw(clip)
         monkeypatch.setattr(halfplane, "STRIP_BYTES", 1)
         monkeypatch.setattr(udvd, "JOIN_BYTES", 1)
-        monkeypatch.setattr(udvd, "BATCHED_PIXELS", 0)
+        monkeypatch.setattr(udvd, "TOGETHER_BYTES", 0)
         # the shortest strips: a frame of 101 rows has four of them
         assert net.stage_one._rows_per_strip(clip[0]) == 32
         in_strips = net.raw(clip)

@@ -33,8 +33,8 @@ __all__ = ["UDVD", "UDVDStream"]
 HALF_PLANE_REACH = 72
 """Rows above a pixel that one half-plane U-Net can see (66, pools and upsampling)."""
 
-BATCHED_PIXELS = 160**2
-"""Frames up to this size are looked at from all sides in one batch."""
+TOGETHER_BYTES = 16 * 2**20
+"""Largest activation for which several rotations run as one batch."""
 
 JOIN_BYTES = 4 * 2**20
 """Size of one activation of the 1x1 convolutions in inference."""
@@ -174,8 +174,9 @@ class UDVD(nn.Module):
                 f"W), got shape {tuple(clip.shape)}"
             )
         views: dict[int, Tensor] = {}
-        for turns in _turns_together(height, width):
-            x = torch.cat([_look(clip.flatten(0, 1), turn) for turn in turns])
+        images = clip.flatten(0, 1)
+        for turns in _turns_together(images, 2 * self.width):
+            x = torch.cat([_look(images, turn) for turn in turns])
             x = x.view(len(turns) * n, frames, *x.shape[1:])
             for stage in self._stages():
                 window = min(self.frames, 3)
@@ -244,9 +245,8 @@ class UDVDStream:
         """
         height, width = frame.shape[2:]
         views: dict[int, Tensor] = {}
-        for turns, windows in zip(
-            _turns_together(height, width), self._windows, strict=False
-        ):
+        groups = _turns_together(frame, 2 * self._net.width)
+        for turns, windows in zip(groups, self._windows, strict=False):
             look = torch.cat([_look(frame, turn) for turn in turns])
             if (out := self._advance(_pack(look), windows)) is not None:
                 views |= self._net._unlook(out, turns, height, width)
@@ -289,15 +289,18 @@ def _rotate(x: Tensor, turn: int) -> Tensor:
     )[turn]
 
 
-def _turns_together(height: int, width: int) -> list[list[int]]:
+def _turns_together(x: Tensor, channels: int) -> list[list[int]]:
     """Group rotations that run as one batch: all that pay and have the same shape.
 
-    Small frames are run together, since every call costs time; large ones alone,
-    since their activations should stay in the cache.
+    Small images ``(N, C, H, W)`` are run together, since every call costs time;
+    large ones alone, since their activations of so many `channels` should stay in
+    the cache, and systems hand out memory in large pieces slowly.
     """
-    if not torch.is_grad_enabled() and height * width > BATCHED_PIXELS:
-        return [[0], [1], [2], [3]]
-    return [[0, 1, 2, 3]] if height == width else [[0, 2], [1, 3]]
+    n, _, height, width = x.shape
+    one = n * channels * height * width * x.element_size()
+    if height == width and 4 * one <= TOGETHER_BYTES:
+        return [[0, 1, 2, 3]]
+    return [[0, 2], [1, 3]] if 2 * one <= TOGETHER_BYTES else [[0], [1], [2], [3]]
 
 
 def _pack(x: Tensor) -> Tensor:
