@@ -26,7 +26,7 @@ from skimage.restoration import denoise_tv_chambolle
 import napari_udvd as nu
 from common import DATA, machine, progress, real_movie, table
 from napari_udvd.quality import best_gaussian
-from napari_udvd.simulate import KINDS, add_noise, simulate
+from napari_udvd.simulation import KINDS, add_noise, simulate
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -274,7 +274,7 @@ def test_models_that_cannot_be_written(tmp_path: Path, kind: str) -> None:
     assert not os.listdir(tmp_path / "folder")
 
 
-@pytest.mark.parametrize("when", ["save_file", "fsync"])
+@pytest.mark.parametrize("when", ["save", "fsync"])
 def test_a_failing_disk_leaves_the_earlier_model(
     tmp_path: Path, when: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -288,7 +288,7 @@ def test_a_failing_disk_leaves_the_earlier_model(
     if when == "fsync":
         monkeypatch.setattr(os, "fsync", fail)
     else:
-        monkeypatch.setattr(denoiser_module, "save_file", fail)
+        monkeypatch.setattr(denoiser_module, "save", fail)
     with pytest.raises(OutputError, match="No space left") as caught:
         trained(seed=2).save(path)
     assert "nothing was left behind" in str(caught.value)

@@ -438,7 +438,9 @@ def test_out_of_memory_halves_the_tile(kind: str, limited: Any) -> None:
     failed = [n for n in sizes if n > 6 * 260]
     assert failed[0] == 6 * 400
     assert len(failed) <= 3  # it remembers what fits
-    assert not any(n > 6 * 260 for n in sizes[sizes.index(failed[-1]) + 1 :])
+    fitting = sizes[len(sizes) - sizes[::-1].index(failed[-1]) :]
+    assert max(fitting) <= 6 * 260
+    assert max(fitting) > 6 * 200  # and no smaller than need be
 
 
 def test_running_out_once_in_a_later_block_keeps_what_was_done(

@@ -25,7 +25,7 @@ from napari_udvd.noise import (
     check_varies,
     diagnose,
 )
-from napari_udvd.simulate import KINDS, SimulatedMovie, add_noise, simulate
+from napari_udvd.simulation import KINDS, SimulatedMovie, add_noise, simulate
 from napari_udvd.stack import Plane, Stack
 
 if TYPE_CHECKING:

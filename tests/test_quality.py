@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
 from napari_udvd.quality import SIGMAS, TIME_SIGMAS, best_gaussian, psnr
-from napari_udvd.simulate import simulate
+from napari_udvd.simulation import simulate
 from tiny import tiny_movie
 
 

@@ -11,7 +11,7 @@ import torch
 import napari_udvd as nu
 from napari_udvd import workflows
 from napari_udvd.formats import create
-from napari_udvd.simulate import simulate
+from napari_udvd.simulation import simulate
 from napari_udvd.training import Failed, TrainingSettings
 from tiny import tiny_movie
 

@@ -10,7 +10,7 @@ import torch
 from napari_udvd.calibration import Calibration
 from napari_udvd.models import UDVD
 from napari_udvd.noise import NoiseModel
-from napari_udvd.simulate import simulate
+from napari_udvd.simulation import simulate
 
 if TYPE_CHECKING:
     from torch import nn

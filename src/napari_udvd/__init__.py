@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from napari_udvd.errors import InputError, OutputError
     from napari_udvd.formats import open_stack as open
     from napari_udvd.noise import diagnose
-    from napari_udvd.simulate import simulate
+    from napari_udvd.simulation import simulate
     from napari_udvd.stack import Stack
     from napari_udvd.workflows import denoise, train
 
@@ -46,7 +46,7 @@ _HOMES = {
     "denoise": "workflows",
     "diagnose": "noise",
     "load": "denoiser",
-    "simulate": "simulate",
+    "simulate": "simulation",
     "train": "workflows",
 }
 

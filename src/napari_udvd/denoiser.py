@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from napari_udvd._version import __version__
 from napari_udvd.calibration import Calibration, calibrate
@@ -19,12 +22,10 @@ from napari_udvd.device import choose_device, choose_precision
 from napari_udvd.errors import InputError, OutputError
 from napari_udvd.formats import ArraySink
 from napari_udvd.models import UDVD, build_network
-from napari_udvd.noise import diagnose
+from napari_udvd.noise import check_finite, diagnose
 from napari_udvd.stack import ArrayLike, Plane, Stack
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import numpy.typing as npt
     from torch import Tensor
 
@@ -93,6 +94,7 @@ class Denoiser:
             If the movie does not fit the network, see :func:`check_fits`.
         """
         stack = movie if isinstance(movie, Stack) else Stack.from_array(movie, axes)
+        check_finite(stack)
         check_fits(self, stack)
         where = choose_device(device)
         with ArraySink(stack, dtype or stack.dtype) as sink:
@@ -133,9 +135,20 @@ class Denoiser:
             "configuration": self.net.configuration(),
             "calibrations": [c.to_dict() for c in self.calibrations],
             "joint": self.joint,
-            "record": dict(self.record),
+            "record": _finite(self.record),
         }
         write_model_file(path, self.net.state_dict(), header)
+
+
+def _finite(value: Any) -> Any:
+    """Replace numbers that are not finite by None: JSON has no word for them."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value
 
 
 def load(path: str | os.PathLike[str]) -> Denoiser:
@@ -149,6 +162,11 @@ def load(path: str | os.PathLike[str]) -> Denoiser:
     """
     header, tensors = read_model_file(path)
     label = str(path)
+    if "checkpoint" in header:
+        raise InputError(
+            f"{label!r} is the checkpoint of a training that was interrupted, not a "
+            "model; --resume continues the training"
+        )
     try:
         net = build_network(header["network"], header["configuration"])
         net.load_state_dict(tensors)
@@ -206,8 +224,11 @@ def write_model_file(
         name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()
     }
     try:
-        save_file(plain, partial, metadata={_KEY: json.dumps(header)})
-        with partial.open("rb") as file:
+        # written here, not by the library, which makes files only their owner can read
+        content = save(plain, metadata={_KEY: json.dumps(header)})
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
     except (OSError, SafetensorError) as error:
@@ -216,7 +237,8 @@ def write_model_file(
             "folder that exists, can be written and has space"
         ) from error
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(NotADirectoryError):  # then nothing was written
+            partial.unlink(missing_ok=True)
 
 
 def read_model_file(
@@ -231,7 +253,8 @@ def read_model_file(
     """
     label = str(path)
     if not Path(path).is_file():
-        raise InputError(f"model file {label!r} does not exist")
+        problem = "is a folder" if Path(path).is_dir() else "does not exist"
+        raise InputError(f"model file {label!r} {problem}; name a .safetensors file")
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -251,6 +274,8 @@ def read_model_file(
         header = json.loads(metadata[_KEY])
     except json.JSONDecodeError as error:
         raise InputError(f"the header of model file {label!r} is damaged") from error
+    if not isinstance(header, dict):
+        raise InputError(f"the header of model file {label!r} is damaged: no mapping")
     if any(not torch.isfinite(tensor).all() for tensor in tensors.values()):
         raise InputError(f"model file {label!r} holds weights that are not finite")
     return header, tensors

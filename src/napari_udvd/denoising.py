@@ -32,7 +32,7 @@ __all__ = ["FrameSink", "Progress", "denoise_stack", "is_out_of_memory"]
 BLOCK_BYTES = 64 * 2**20
 """Size of the frames of one block in float32."""
 
-BLOCK_FRAMES = 32
+BLOCK_FRAMES = 16
 """Largest block: the frames around it are read and half processed once more."""
 
 TILE = {"cpu": 768, "mps": 768, "cuda": 1536}

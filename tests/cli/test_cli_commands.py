@@ -20,7 +20,7 @@ import napari_udvd
 from napari_udvd.cli import demo, jobs
 from napari_udvd.denoiser import load
 from napari_udvd.formats import open_stack, read_record
-from napari_udvd.simulate import simulate
+from napari_udvd.simulation import simulate
 from napari_udvd.training import Failed
 from tiny import fill, tiny_movie
 

@@ -305,7 +305,7 @@ def test_a_disk_that_is_full_when_the_model_is_written(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     before = listing()
-    monkeypatch.setattr(denoiser_module, "save_file", full)
+    monkeypatch.setattr(denoiser_module, "save", full)
     saved = tmp_path / "model.safetensors"
     code, out, err = run("train", movie, "--save", saved, *QUICK, "-q")
     assert (code, out) == (2, "")

@@ -6,6 +6,8 @@ so a state dict of this module is a published state dict.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -31,7 +33,7 @@ class Block(nn.Module):
 
     def __init__(self, *channels: int, causal: bool) -> None:
         super().__init__()
-        pairs = zip(channels[:-1], channels[1:], strict=True)
+        pairs = pairwise(channels)
         for k, (inputs, outputs) in enumerate(pairs, start=1):
             self.add_module(f"conv{k}", Conv(inputs, outputs, causal))
 

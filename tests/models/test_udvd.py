@@ -192,7 +192,7 @@ def test_strips_and_single_looks_equal_one_piece(
     clip = clip_of(1, frames, 1, 101, 90)
     with torch.no_grad():
         whole = net.raw(clip)
-        monkeypatch.setattr(halfplane, "STRIP_BYTES", 1)
+        monkeypatch.setattr(halfplane, "STRIP_NUMBERS", 1)
         monkeypatch.setattr(udvd, "JOIN_BYTES", 1)
         monkeypatch.setattr(udvd, "TOGETHER_BYTES", 0)
         # the shortest strips: a frame of 101 rows has four of them

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from napari_udvd.errors import InputError
-from napari_udvd.simulate import simulate
+from napari_udvd.simulation import simulate
 from napari_udvd.stack import Stack
 from napari_udvd.training import TrainingSettings
 from napari_udvd.training.plan import Plan, make_plan

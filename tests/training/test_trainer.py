@@ -14,7 +14,7 @@ import torch
 
 from napari_udvd.errors import InputError, OutputError
 from napari_udvd.quality import best_gaussian, psnr
-from napari_udvd.simulate import simulate
+from napari_udvd.simulation import simulate
 from napari_udvd.stack import Stack
 from napari_udvd.training import (
     Checkpoint,

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from napari_udvd._version import __version__
+from napari_udvd.cli.stopped import Stopped
 from napari_udvd.errors import InputError, OutputError
 
 __all__ = ["main"]
@@ -291,6 +292,9 @@ def main() -> None:
     except MemoryError as error:
         print(f"napari-udvd: out of memory: {error}", file=sys.stderr)
         sys.exit(1)
+    except Stopped as error:
+        print(f"napari-udvd: {error}", file=sys.stderr)
+        sys.exit(130)
     except KeyboardInterrupt as error:
         print(f"napari-udvd: {error or 'stopped'}", file=sys.stderr)
         sys.exit(130)

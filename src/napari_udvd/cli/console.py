@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 __all__ = ["Report", "interruptible"]
 
 
+FEW_STEPS = 60
+"""Training steps below which a result deserves a warning; see the benchmarks."""
+
+
 class Report:
     """Progress bars and remarks on stderr; silent if asked to be."""
 
@@ -56,8 +60,9 @@ class Report:
             task: TaskID | None = None
             for event in events:
                 if isinstance(event, Started):
-                    for text in (*event.remarks, event.summary):
-                        bar.console.print(text, markup=False, soft_wrap=True)
+                    for remark in event.remarks:
+                        self.say(f"warning: {remark}")
+                    self.say(event.summary)
                     task = bar.add_task("training", total=1.0, loss="", validation="")
                 elif isinstance(event, Step) and task is not None:
                     self._show_step(bar, task, event)
@@ -66,11 +71,7 @@ class Report:
                 elif isinstance(event, Finished):
                     if task is not None and event.reason != "cancelled":
                         bar.update(task, completed=1.0)
-                    self._console.print(
-                        f"training ended ({event.reason}); weights of step "
-                        f"{event.best_step}, validation {event.best_validation:.4f}",
-                        markup=False,
-                    )
+                    self._say_outcome(event)
                     return event
         raise AssertionError("training ended without an outcome")
 
@@ -81,6 +82,19 @@ class Report:
             for step in steps:
                 frames = f"{step.done}/{step.total} frames"
                 bar.update(task, completed=step.done, total=step.total, frames=frames)
+
+    def _say_outcome(self, event: Finished) -> None:
+        if event.history:
+            self.say(
+                f"training ended ({event.reason}); weights of step {event.best_step}, "
+                f"validation {event.best_validation:.4f}"
+            )
+        if event.history and event.history[-1][0] < FEW_STEPS:
+            self.say(
+                f"warning: only {event.history[-1][0]} steps were trained; the result "
+                "is hardly better than the noisy movie. Give it more time (--minutes) "
+                "or a smaller --width"
+            )
 
     def _show_step(self, bar: Progress, task: TaskID, event: Step) -> None:
         validation = "" if event.validation is None else f"val {event.validation:.4f}"

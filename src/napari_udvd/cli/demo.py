@@ -9,9 +9,10 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 from napari_udvd.cli.console import Report
+from napari_udvd.errors import OutputError
 from napari_udvd.formats import create
 from napari_udvd.quality import best_gaussian, psnr
-from napari_udvd.simulate import simulate
+from napari_udvd.simulation import simulate
 from napari_udvd.training import train_events
 from napari_udvd.workflows import make_settings
 
@@ -36,7 +37,12 @@ def run_demo(folder: Path, minutes: float, seed: int, device: str, quiet: bool) 
     of the noisy movie, of the best Gaussian filter and of the result.
     """
     report = Report(quiet)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"cannot make the folder {str(folder)!r} ({error.strerror}); name another"
+        ) from error
     movie = simulate("nuclei", frames=40, shape=(128, 128), seed=seed)
     report.say(f"simulated nuclei: {movie.noisy.describe()}")
     settings = make_settings(minutes=minutes, seed=seed, device=device)

@@ -5,26 +5,27 @@ from __future__ import annotations
 import sys
 from abc import ABC, abstractmethod
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from napari_udvd._version import __version__
 from napari_udvd.cli.console import Report, interruptible
+from napari_udvd.cli.stopped import Stopped
 from napari_udvd.denoiser import Denoiser, check_fits
 from napari_udvd.denoising import denoise_stack
 from napari_udvd.device import choose_device, choose_precision
 from napari_udvd.errors import InputError, OutputError
 from napari_udvd.formats import check_output, create, open_stack
 from napari_udvd.models import from_published, read_published
-from napari_udvd.noise import Diagnosis, check_finite, diagnose
+from napari_udvd.noise import Diagnosis, check_finite, check_pixels, diagnose
 from napari_udvd.stack import Plane, Stack
 from napari_udvd.training import TrainingSettings, train_events
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 __all__ = [
     "ApplyJob",
@@ -55,6 +56,11 @@ class Job(ABC):
     def device_name(self) -> str:
         """Device to denoise on."""
 
+    @property
+    @abstractmethod
+    def likelihood(self) -> bool:
+        """Whether the network predicts a standard deviation."""
+
     @abstractmethod
     def denoiser_for(self, stack: Stack, output: Path, report: Report) -> Denoiser:
         """Train or take the denoiser."""
@@ -79,19 +85,19 @@ class Job(ABC):
         dtype = stack.dtype if self.dtype == "input" else np.dtype(np.float32)
         check_output(output, like=stack, dtype=dtype, overwrite=self.overwrite)
         if self.std is not None:
-            if self.std.absolute() == output.absolute():
+            if self.std.resolve() == output.resolve():
                 raise InputError(
                     f"--std and --output are the same file, {str(output)!r}; name two"
                 )
             check_output(
                 self.std, like=stack, dtype="float32", overwrite=self.overwrite
             )
-        denoiser = self.denoiser_for(stack, output, report)
-        if self.std is not None and not denoiser.net.likelihood:
+        if self.std is not None and not self.likelihood:
             raise InputError(
                 "a model trained on the mean only has no standard deviation to write; "
                 "leave --std out, or train without --mean-only"
             )
+        denoiser = self.denoiser_for(stack, output, report)
         self._write(denoiser, stack, dtype, output, report)
         self.finish(output)
         print(output)
@@ -104,6 +110,8 @@ class Job(ABC):
         output: Path,
         report: Report,
     ) -> None:
+        calibrations = denoiser.calibrations_for(stack)
+        denoiser = replace(denoiser, calibrations=calibrations)
         record = _provenance(denoiser, stack, posterior=self.use_posterior)
         device = choose_device(self.device_name)
         with ExitStack() as open_sinks:
@@ -130,7 +138,7 @@ class Job(ABC):
             report.denoising(
                 denoise_stack(
                     denoiser.net,
-                    denoiser.calibrations_for(stack),
+                    calibrations,
                     stack,
                     sink,
                     joint=denoiser.joint,
@@ -152,6 +160,11 @@ class DenoiseJob(Job):
     resume: bool
 
     @property
+    def likelihood(self) -> bool:
+        """As the training."""
+        return self.settings.likelihood
+
+    @property
     def device_name(self) -> str:
         """As the training."""
         return self.settings.device
@@ -159,7 +172,7 @@ class DenoiseJob(Job):
     def denoiser_for(self, stack: Stack, output: Path, report: Report) -> Denoiser:
         """Train on the movie."""
         if self.save is not None:
-            _check_new(self.save, self.overwrite)
+            _check_new(self.save, self.overwrite, [stack.source, output])
         denoiser = _train(
             [stack],
             self.settings,
@@ -185,14 +198,19 @@ class ApplyJob(Job):
     device: str
 
     @property
+    def likelihood(self) -> bool:
+        """As the model was trained."""
+        return self.denoiser.net.likelihood
+
+    @property
     def device_name(self) -> str:
         """As asked for."""
         return self.device
 
     def denoiser_for(self, stack: Stack, output: Path, report: Report) -> Denoiser:
         """Check that the model fits the movie."""
+        check_pixels(stack)
         check_fits(self.denoiser, stack)
-        check_finite(stack)
         return self.denoiser
 
     def finish(self, output: Path) -> None:
@@ -223,12 +241,19 @@ def run_batch(files: Sequence[Path], output: Path, job: Job) -> int:
     for option in ("std", "save"):
         if getattr(job, option, None) is not None:
             raise InputError(f"--{option} is for a single movie, not {len(files)}")
-    output.mkdir(parents=True, exist_ok=True)
+    _make_folder(output)
+    results = [output / _result_name(file) for file in files]
+    for file, result in zip(files, results, strict=True):
+        if results.count(result) > 1:
+            raise InputError(
+                f"several movies would be written to {str(result)!r}, one of them "
+                f"{str(file)!r}; denoise them into different folders"
+            )
     failed = 0
     for file in files:
         try:
             job.run(file, output / _result_name(file))
-        except (InputError, OutputError, MemoryError) as error:
+        except (InputError, OutputError, MemoryError, RuntimeError) as error:
             failed += 1
             print(f"napari-udvd: {file}: {error}", file=sys.stderr)
     return 1 if failed else 0
@@ -245,7 +270,7 @@ def train_model(
 ) -> None:
     """Train one model on several files."""
     report = Report(quiet)
-    _check_new(save, overwrite)
+    _check_new(save, overwrite, files)
     stacks = [open_stack(file, axes) for file in files]
     for stack in stacks:
         report.say(f"{stack.source}: {stack.describe()}")
@@ -279,7 +304,7 @@ def import_checkpoint(
     Such a network has no movie of its own: range and noise are measured on each
     movie that it is applied to.
     """
-    _check_new(output, overwrite)
+    _check_new(output, overwrite, [checkpoint])
     if not checkpoint.is_file():
         raise InputError(f"checkpoint {str(checkpoint)!r} does not exist")
     try:
@@ -311,7 +336,7 @@ def _train(
         )
         outcome = report.training(events)
     if outcome.reason == "cancelled":
-        raise KeyboardInterrupt(
+        raise Stopped(
             f"training stopped and saved in {str(checkpoint)!r}; the same command with "
             "--resume continues it"
         )
@@ -335,8 +360,23 @@ def _checkpoint_of(output: Path) -> Path:
     return output.with_name(f"{output.name}.checkpoint")
 
 
-def _check_new(path: Path, overwrite: bool) -> None:
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"cannot make the folder {str(folder)!r} ({error.strerror}); name another"
+        ) from error
+
+
+def _check_new(path: Path, overwrite: bool, used: Sequence[Any]) -> None:
     """Check that a model file can be written, before time is spent on it."""
+    for other in used:
+        if other is not None and path.resolve() == Path(other).resolve():
+            raise OutputError(
+                f"--save {str(path)!r} is the movie, checkpoint or result of this "
+                "command; choose another name for the model"
+            )
     if path.is_dir() or not path.parent.is_dir():
         raise OutputError(
             f"cannot write the model {str(path)!r}: it is a folder, or its folder does "

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +25,7 @@ VERDICTS = {
 def diagnosis_table(title: str, diagnoses: Sequence[Diagnosis]) -> None:
     """Print the diagnosis of each channel, and below it what it means."""
     console = Console(highlight=False)
-    table = Table(title=title, title_justify="left")
+    table = Table(title=Text(title), title_justify="left")
     table.add_column("")
     for c in range(len(diagnoses)):
         table.add_column(

@@ -146,16 +146,19 @@ def posterior(
         prior = prediction.factor[..., 0, :, :].square() + EPSILON
         mean = (prediction.mean * variance + noisy * prior) / (prior + variance)
         return mean, (prior * variance / (prior + variance)).sqrt()
-    prior = _prior_covariance(prediction.factor)
-    prior = prior + EPSILON * torch.eye(prior.shape[-1], device=prior.device)
-    noise = torch.diag_embed(_channels_last(variance))
+    # channels that move together make the sum nearly singular: float32 is too short
+    exact = torch.float32 if noisy.device.type == "mps" else torch.float64
+    prior = _prior_covariance(prediction.factor.to(exact))
+    prior = prior + EPSILON * torch.eye(prior.shape[-1]).to(prior)
+    noise = torch.diag_embed(_channels_last(variance.to(exact)))
     # gain = prior (prior + noise)^-1; both are symmetric
     gain = torch.linalg.solve(prior + noise, prior).mT
     innovation = _channels_last(noisy - prediction.mean)[..., None]
-    mean = prediction.mean + _channels_first((gain @ innovation).squeeze(-1))
+    step = (gain @ innovation.to(exact)).squeeze(-1)
+    mean = prediction.mean + _channels_first(step).to(prediction.mean)
     covariance = prior - gain @ prior
     std = covariance.diagonal(dim1=-2, dim2=-1).clamp_min(0).sqrt()
-    return mean, _channels_first(std)
+    return mean, _channels_first(std).to(mean)
 
 
 def _prior_covariance(factor: Tensor) -> Tensor:

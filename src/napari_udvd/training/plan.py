@@ -123,6 +123,8 @@ def make_plan(
 
 
 def _common_channels(stacks: Sequence[Stack]) -> int:
+    if not stacks:
+        raise InputError("no movie was given to train on; give at least one")
     counts = {stack.n_channels for stack in stacks}
     if len(counts) > 1:
         raise InputError(

@@ -13,7 +13,7 @@ from skimage.registration import phase_cross_correlation
 
 from napari_udvd.errors import InputError
 from napari_udvd.noise import NoiseModel
-from napari_udvd.simulate import KINDS, add_noise, simulate
+from napari_udvd.simulation import KINDS, add_noise, simulate
 
 
 def grey(level: float = 1.0, frames: int = 200) -> np.ndarray[Any, Any]:
