@@ -30,7 +30,7 @@ help: ## list what make can do
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
 
 demo: $(VENV)/.demo ## denoise a simulated movie, with pictures and numbers in ./demo
-	$(BIN)/napari-udvd demo
+	$(BIN)/napari-udvd demo --overwrite
 
 test: $(VENV)/.test ## run the tests; more options in PYTEST_ARGS="-k stack -x"
 	@sh tools/apt_install.sh $(QT_LIBRARIES)

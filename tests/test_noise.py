@@ -519,7 +519,7 @@ def test_no_time(axes: str, shape: tuple[int, ...], words: str) -> None:
 
 def test_as_many_frames_as_asked_for() -> None:
     check_time(stack_of(white(5)), least=5)
-    with pytest.raises(InputError, match=r"5 frame.*fewer than 6"):
+    with pytest.raises(InputError, match=r"5 frame.*at least 6"):
         check_time(stack_of(white(5)), least=6)
 
 

@@ -23,6 +23,10 @@ FRAMES_READ = 32
 """Frames that the intensity range is measured on, spread evenly over the movie."""
 
 
+PLANES_READ = 8
+"""Depth planes that it is measured on."""
+
+
 @dataclass(frozen=True)
 class Calibration:
     """Normalisation and noise of one channel; one for the whole movie.
@@ -62,8 +66,9 @@ def calibrate(stacks: Sequence[Stack], channel: int, noise: NoiseModel) -> Calib
     """
     samples = []
     for stack in stacks:
-        frames = np.unique(np.linspace(0, stack.n_frames - 1, FRAMES_READ).astype(int))
-        for z in range(stack.n_planes):
+        planes = _spread(stack.n_planes, PLANES_READ)
+        frames = _spread(stack.n_frames, max(FRAMES_READ // len(planes), 2))
+        for z in planes:
             rows = [
                 read_clip(stack, Series((channel,), z), [t])[..., ::2, ::2].ravel()
                 for t in frames
@@ -72,6 +77,11 @@ def calibrate(stacks: Sequence[Stack], channel: int, noise: NoiseModel) -> Calib
     values = np.concatenate(samples)
     low, high = np.percentile(values, (1, 99.9))
     return Calibration(float(values.mean()), float(max(high - low, 1e-6)), noise)
+
+
+def _spread(n: int, count: int) -> list[int]:
+    """At most `count` of `n` indices, evenly, with both ends."""
+    return sorted({round(k) for k in np.linspace(0, n - 1, min(count, n))})
 
 
 class Scaler:

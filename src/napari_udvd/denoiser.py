@@ -20,7 +20,7 @@ from napari_udvd.calibration import Calibration, calibrate
 from napari_udvd.denoising import denoise_stack
 from napari_udvd.device import choose_device, choose_precision
 from napari_udvd.errors import InputError, OutputError
-from napari_udvd.formats import ArraySink
+from napari_udvd.formats import ArraySink, remove_stale_partials, temporary_name
 from napari_udvd.models import UDVD, build_network
 from napari_udvd.noise import check_finite, diagnose
 from napari_udvd.stack import ArrayLike, Plane, Stack
@@ -219,11 +219,12 @@ def write_model_file(
 ) -> None:
     """Write tensors and a JSON header atomically: a killed run leaves no half file."""
     path = Path(path)
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
+    partial = temporary_name(path, "partial")
     plain = {
         name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()
     }
     try:
+        remove_stale_partials(path)
         # written here, not by the library, which makes files only their owner can read
         content = save(plain, metadata={_KEY: json.dumps(header)})
         with partial.open("wb") as file:

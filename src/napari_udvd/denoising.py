@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from napari_udvd.calibration import Calibration, Scaler
+from napari_udvd.errors import InputError
 from napari_udvd.models import UDVD, posterior
 from napari_udvd.series import Series, read_clip, reflected, series_of
 
@@ -110,9 +111,18 @@ def denoise_stack(
 
     Raises
     ------
+    InputError
+        If the tile is not positive, or a standard deviation is asked of a network
+        that has none.
     MemoryError
         If not even the smallest tile fits in memory.
     """
+    if tile is not None and tile < 1:
+        raise InputError(f"tile is {tile}; it must be a positive number of pixels")
+    if std_sink is not None and not net.likelihood:
+        raise InputError(
+            "a network trained on the mean only has no standard deviation to write"
+        )
     device = torch.device(device)
     net = net.to(device).eval()
     runner = _Runner(net, device, precision, use_posterior, std_sink is not None)

@@ -81,7 +81,7 @@ class Stack:
 
     def __post_init__(self) -> None:
         _check_axes(self.axes, tuple(self.data.shape), self._label)
-        _check_dtype(np.dtype(self.data.dtype), self._label)
+        _check_dtype(self.dtype, self._label)
         object.__setattr__(self, "scale", _known_axes(self.scale, self.axes, "scale"))
         object.__setattr__(self, "units", _known_axes(self.units, self.axes, "units"))
         for axis, step in self.scale.items():
@@ -166,8 +166,7 @@ class Stack:
     @property
     def dtype(self) -> np.dtype[Any]:
         """Data type of the pixels."""
-        dtype: np.dtype[Any] = np.dtype(self.data.dtype)
-        return dtype
+        return _numpy_dtype(self.data.dtype, self._label)
 
     def size(self, axis: str) -> int:
         """Length of `axis`; 1 where the stack does not have it."""
@@ -299,6 +298,17 @@ def _check_axes(axes: str, shape: tuple[int, ...], label: str) -> None:
         raise InputError(f"axes {axes!r} of {label} must contain Y and X")
     if 0 in shape:
         raise InputError(f"{label} with shape {shape} is empty")
+
+
+def _numpy_dtype(dtype: Any, label: str) -> np.dtype[Any]:
+    try:
+        known: np.dtype[Any] = np.dtype(dtype)
+    except TypeError as error:
+        raise InputError(
+            f"{label} has the data type {dtype}, which NumPy does not know; hand over "
+            "a NumPy array (a torch tensor gives one with .numpy())"
+        ) from error
+    return known
 
 
 def _check_dtype(dtype: np.dtype[Any], label: str) -> None:

@@ -20,13 +20,19 @@ if TYPE_CHECKING:
 __all__ = ["denoise", "make_settings", "train"]
 
 
-def train(movie: Stack | Sequence[Stack], **settings: Any) -> Denoiser:
+def train(
+    movie: Stack | ArrayLike | Sequence[Stack | ArrayLike],
+    axes: str | None = None,
+    **settings: Any,
+) -> Denoiser:
     """Train a network on one or more noisy movies.
 
     Parameters
     ----------
     movie
-        A stack, or several with the same channels.
+        A stack or an array, or a list of several with the same channels.
+    axes
+        Names of the axes of arrays, see :meth:`Stack.from_array`.
     **settings
         Fields of :class:`napari_udvd.training.TrainingSettings`, such as ``model``,
         ``minutes``, ``device``, ``seed``, ``width``, ``hole``.
@@ -43,7 +49,8 @@ def train(movie: Stack | Sequence[Stack], **settings: Any) -> Denoiser:
     MemoryError, RuntimeError
         If training fails.
     """
-    stacks = [movie] if isinstance(movie, Stack) else list(movie)
+    movies = movie if isinstance(movie, list | tuple) else [movie]
+    stacks = [_as_stack(each, axes) for each in movies]
     for event in train_events(stacks, make_settings(**settings)):
         if isinstance(event, Failed):
             raise event.error
@@ -76,9 +83,13 @@ def denoise(
     InputError
         If the movie or a setting cannot be used.
     """
-    stack = movie if isinstance(movie, Stack) else Stack.from_array(movie, axes)
+    stack = _as_stack(movie, axes)
     denoiser = train(stack, **settings)
     return denoiser.denoise(stack, device=settings.get("device", "auto"))
+
+
+def _as_stack(movie: Any, axes: str | None) -> Stack:
+    return movie if isinstance(movie, Stack) else Stack.from_array(movie, axes)
 
 
 def make_settings(**values: Any) -> TrainingSettings:

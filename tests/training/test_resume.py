@@ -17,6 +17,7 @@ import pytest
 import torch
 
 from napari_udvd.errors import InputError
+from napari_udvd.formats import temporary_name
 from napari_udvd.stack import Stack
 from napari_udvd.training import Checkpoint, Finished, Started, Step, train_events
 from napari_udvd.training.checkpoint import read_checkpoint, write_checkpoint
@@ -192,7 +193,8 @@ def test_what_a_killed_run_was_writing_is_not_left_for_ever(tmp_path: Path) -> N
     # checkpoints may be large, and runs may be killed often
     with subprocess.Popen([sys.executable, "-c", ""]) as process:
         pass
-    stale = tmp_path / f".state.partial-{process.pid}"
+    mine = temporary_name(tmp_path / "state", "partial").name
+    stale = tmp_path / mine.replace(f"-{os.getpid()}-", f"-{process.pid}-")
     stale.write_bytes(b"half a checkpoint")
     others = tmp_path / ".other.partial-1"
     others.write_bytes(b"of another run, which goes on")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -154,10 +155,8 @@ def test_held_out_frames_teach_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         other[t] = np.roll(movie[t], 7, axis=1)[::-1] + 20
     assert (movie != other).any()
     plan = trainer.make_plan([Stack.from_array(movie)], make_settings(**QUICK), True)
-    one_frame = {**plan.network, "frames": 1}
-    monkeypatch.setattr(
-        trainer, "make_plan", lambda *_, **__: type(plan)(one_frame, *_rest(plan))
-    )
+    one_frame = replace(plan, network={**plan.network, "frames": 1})
+    monkeypatch.setattr(trainer, "make_plan", lambda *_, **__: one_frame)
     # which weights are chosen does depend on them: take the last
     falling = iter(range(1000, 0, -1))
     monkeypatch.setattr(validation.Validation, "loss", lambda *_: float(next(falling)))
@@ -171,10 +170,6 @@ def test_held_out_frames_teach_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     movie[0] = movie[0][::-1]
     third = outcome(Stack.from_array(movie), model="udvd-1", steps=8).denoiser
     assert not torch.equal(first, weights(third))
-
-
-def _rest(plan: Any) -> tuple[Any, Any]:
-    return plan.calibrations, plan.diagnoses
 
 
 @pytest.mark.parametrize(
@@ -513,7 +508,7 @@ def test_a_checkpoint_that_cannot_be_written_is_an_event(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("movie", "settings", "message"),
     [
-        (tiny_movie(1), {}, "at least 2"),
+        (tiny_movie(1), {}, "fewer than 2"),
         (tiny_movie(4), {"model": "udvd"}, "udvd-3 fits"),
         (tiny_movie(), {"device": "tpu"}, "'tpu'"),
         (tiny_movie(), {"hole": (31, 31)}, "31 x 31"),

@@ -244,12 +244,13 @@ def demo(
     minutes: Minutes = 1.5,
     seed: Seed = 0,
     device: Device = "auto",
+    overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
     """Simulate a noisy movie, denoise it, and compare with the truth."""
     from napari_udvd.cli.demo import run_demo
 
-    run_demo(folder, minutes, seed, device, quiet)
+    run_demo(folder, minutes, seed, device, overwrite, quiet)
 
 
 def _version(value: bool) -> None:

@@ -28,8 +28,14 @@ Frame = npt.NDArray[np.floating]
 
 MAGNIFICATION = 3
 
+NOISY, TRUTH, DENOISED = "noisy.ome.tif", "truth.ome.tif", "denoised.ome.tif"
+MODEL, PICTURE = "model.safetensors", "comparison.png"
+FILES = (NOISY, TRUTH, DENOISED, MODEL, PICTURE)
 
-def run_demo(folder: Path, minutes: float, seed: int, device: str, quiet: bool) -> None:
+
+def run_demo(
+    folder: Path, minutes: float, seed: int, device: str, overwrite: bool, quiet: bool
+) -> None:
     """Simulate nuclei under low light, train, denoise, compare with the truth.
 
     Writes ``noisy.ome.tif``, ``denoised.ome.tif``, ``truth.ome.tif``,
@@ -43,6 +49,12 @@ def run_demo(folder: Path, minutes: float, seed: int, device: str, quiet: bool) 
         raise OutputError(
             f"cannot make the folder {str(folder)!r} ({error.strerror}); name another"
         ) from error
+    for name in FILES:
+        if (folder / name).exists() and not overwrite:
+            raise OutputError(
+                f"{str(folder / name)!r} exists; name another folder, or replace the "
+                "files of an earlier demo with --overwrite"
+            )
     movie = simulate("nuclei", frames=40, shape=(128, 128), seed=seed)
     report.say(f"simulated nuclei: {movie.noisy.describe()}")
     settings = make_settings(minutes=minutes, seed=seed, device=device)
@@ -51,10 +63,10 @@ def run_demo(folder: Path, minutes: float, seed: int, device: str, quiet: bool) 
     noisy, truth = movie.noisy.read(), movie.truth.read()
     gaussian = best_gaussian(truth, noisy)
 
-    _write(folder / "noisy.ome.tif", movie.noisy, noisy)
-    _write(folder / "truth.ome.tif", movie.truth, truth)
-    _write(folder / "denoised.ome.tif", movie.noisy, denoised, denoiser)
-    denoiser.save(folder / "model.safetensors")
+    _write(folder / NOISY, movie.noisy, noisy)
+    _write(folder / TRUTH, movie.truth, truth)
+    _write(folder / DENOISED, movie.noisy, denoised, denoiser)
+    denoiser.save(folder / MODEL)
     middle = len(noisy) // 2
     picture = side_by_side(
         {
@@ -64,7 +76,7 @@ def run_demo(folder: Path, minutes: float, seed: int, device: str, quiet: bool) 
             "truth": truth[middle],
         }
     )
-    picture.save(folder / "comparison.png")
+    picture.save(folder / PICTURE)
     print(f"PSNR noisy         {psnr(truth, noisy):6.2f} dB")
     print(f"PSNR best Gaussian {psnr(truth, gaussian):6.2f} dB (chosen with the truth)")
     print(f"PSNR denoised      {psnr(truth, denoised):6.2f} dB")

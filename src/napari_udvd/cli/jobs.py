@@ -69,6 +69,10 @@ class Job(ABC):
     def finish(self, output: Path) -> None:
         """Clean up once the result is complete."""
 
+    def resumed(self, output: Path) -> Job | None:
+        """Return what is left to do for one file of a batch; None if it is done."""
+        return self
+
     def run(self, file: Path, output: Path) -> None:
         """Denoise one file.
 
@@ -185,6 +189,14 @@ class DenoiseJob(Job):
             denoiser.save(self.save)
         return denoiser
 
+    def resumed(self, output: Path) -> Job | None:
+        """Skip results of before the interruption, begin what was not begun."""
+        if not self.resume:
+            return self
+        if output.exists() and not self.overwrite:
+            return None
+        return self if _checkpoint_of(output).exists() else replace(self, resume=False)
+
     def finish(self, output: Path) -> None:
         """Remove the checkpoint: there is nothing left to resume."""
         _checkpoint_of(output).unlink(missing_ok=True)
@@ -241,7 +253,6 @@ def run_batch(files: Sequence[Path], output: Path, job: Job) -> int:
     for option in ("std", "save"):
         if getattr(job, option, None) is not None:
             raise InputError(f"--{option} is for a single movie, not {len(files)}")
-    _make_folder(output)
     results = [output / _result_name(file) for file in files]
     for file, result in zip(files, results, strict=True):
         if results.count(result) > 1:
@@ -249,13 +260,18 @@ def run_batch(files: Sequence[Path], output: Path, job: Job) -> int:
                 f"several movies would be written to {str(result)!r}, one of them "
                 f"{str(file)!r}; denoise them into different folders"
             )
+    is_new = not output.exists()
+    _make_folder(output)
     failed = 0
-    for file in files:
+    for file, result in zip(files, results, strict=True):
         try:
-            job.run(file, output / _result_name(file))
+            if (resumed := job.resumed(result)) is not None:
+                resumed.run(file, result)
         except (InputError, OutputError, MemoryError, RuntimeError) as error:
             failed += 1
             print(f"napari-udvd: {file}: {error}", file=sys.stderr)
+    if is_new and not any(output.iterdir()):
+        output.rmdir()
     return 1 if failed else 0
 
 

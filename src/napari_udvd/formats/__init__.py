@@ -18,7 +18,12 @@ import numpy.typing as npt
 
 from napari_udvd.errors import InputError
 from napari_udvd.formats._axes import Found, to_stack
-from napari_udvd.formats._output import check_output, output_kind
+from napari_udvd.formats._output import (
+    check_output,
+    output_kind,
+    remove_stale_partials,
+    temporary_name,
+)
 from napari_udvd.formats._sinks import ArraySink, Sink, to_dtype
 
 if TYPE_CHECKING:
@@ -32,6 +37,8 @@ __all__ = [
     "create",
     "open_stack",
     "read_record",
+    "remove_stale_partials",
+    "temporary_name",
     "to_dtype",
 ]
 

@@ -114,7 +114,8 @@ def negative_log_likelihood(
         _channels_last(variance)
     )
     residual = _channels_last(residual)
-    lower = torch.linalg.cholesky(covariance)
+    # without a check: what is not finite shall show in the loss
+    lower, _ = torch.linalg.cholesky_ex(covariance)
     white = torch.linalg.solve_triangular(lower, residual[..., None], upper=False)
     log_det = 2 * lower.diagonal(dim1=-2, dim2=-1).log().sum(dim=-1)
     loss: Tensor = (white.squeeze(-1).square().sum(dim=-1) + log_det) / 2

@@ -78,6 +78,11 @@ def from_published(state_dict: Mapping[str, Any], hole: Sequence[int] = (1, 1)) 
     first = "unet" if frames == 1 else "denoiser_1"
     width, inputs = _shape(published, f"{first}.enc1.conv1.conv.weight")[:2]
     outputs = _shape(published, "nin_C.weight")[0]
+    if inputs % min(frames, 3) or not inputs:
+        raise ValueError(
+            f"{inputs} input channels are not those of {min(frames, 3)} frame(s) of a "
+            "published UDVD network"
+        )
     channels = inputs // min(frames, 3)
     known = {channels: False, channels + factor_entries(channels): True}
     if outputs not in known:
@@ -137,8 +142,10 @@ def read_published(path: str | Path) -> Mapping[str, Any]:
             f"{label!r} holds pickled code or no weights at all; nothing in it was "
             "executed. Save the bare state dict with torch.save and import that"
         ) from error
-    except (RuntimeError, EOFError, KeyError, AttributeError, ValueError) as error:
-        raise ValueError(f"{label!r} is not a PyTorch checkpoint") from error
+    except Exception as error:  # damaged bytes end in every kind of error
+        raise ValueError(
+            f"{label!r} is not a PyTorch checkpoint, or it is damaged ({error})"
+        ) from error
     return _state_dict(content, label)
 
 
@@ -153,7 +160,10 @@ def _state_dict(content: Any, label: str) -> dict[str, Tensor]:
     tensors = {}
     for name, value in content.items():
         if not isinstance(value, Tensor):
-            value = torch.as_tensor(value)
+            raise ValueError(
+                f"{label} holds {type(value).__name__} under {name!r}, not a tensor: "
+                "no published network"
+            )
         tensors[re.sub(r"^(module\.)+", "", str(name))] = value.float()
     return tensors
 
@@ -161,7 +171,13 @@ def _state_dict(content: Any, label: str) -> dict[str, Tensor]:
 def _shape(published: Mapping[str, Tensor], name: str) -> tuple[int, ...]:
     if name not in published:
         raise ValueError(f"the parameter {name} of a published UDVD network is missing")
-    return tuple(published[name].shape)
+    shape = tuple(published[name].shape)
+    if len(shape) != 4:
+        raise ValueError(
+            f"the parameter {name} has shape {shape}; in a published UDVD network it "
+            "has four dimensions"
+        )
+    return shape
 
 
 def _our_name(name: str) -> str:

@@ -45,7 +45,9 @@ def check_time(stack: Stack, least: int = 2) -> None:
         return
     name = _name(stack)
     if "T" in stack.axes:
-        problem = f"{name} has {stack.n_frames} frame(s), fewer than {least}"
+        problem = (
+            f"{name} has {stack.n_frames} frame(s) where a movie needs at least {least}"
+        )
     else:
         problem = f"{name} has no time axis (axes {stack.axes}, shape {stack.shape})"
     message = f"{problem}; noise is told from signal by comparing frames"

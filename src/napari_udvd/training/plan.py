@@ -12,7 +12,7 @@ import numpy as np
 
 from napari_udvd.calibration import Calibration, calibrate
 from napari_udvd.errors import InputError
-from napari_udvd.noise import NoiseModel, check_pixels, diagnose
+from napari_udvd.noise import NoiseModel, check_pixels, check_time, diagnose
 from napari_udvd.stack import Plane, Stack
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ class Plan:
     ----------
     network
         Arguments that build the network.
+    joint
+        The network takes all channels at once.
     calibrations
         One per channel.
     diagnoses
@@ -47,6 +49,7 @@ class Plan:
     """
 
     network: dict[str, Any]
+    joint: bool
     calibrations: tuple[Calibration, ...]
     diagnoses: tuple[dict[str, Any], ...]
 
@@ -66,6 +69,7 @@ class Plan:
         """Return what a checkpoint keeps of the plan, as plain JSON values."""
         return {
             "network": {**self.network, "hole": list(self.hole)},
+            "joint": self.joint,
             "calibrations": [c.to_dict() for c in self.calibrations],
             "diagnoses": list(self.diagnoses),
         }
@@ -75,7 +79,8 @@ class Plan:
         """Rebuild from what :meth:`to_dict` returned."""
         network = {**values["network"], "hole": tuple(values["network"]["hole"])}
         calibrations = tuple(Calibration.from_dict(c) for c in values["calibrations"])
-        return cls(network, calibrations, tuple(values["diagnoses"]))
+        diagnoses = tuple(values["diagnoses"])
+        return cls(network, bool(values["joint"]), calibrations, diagnoses)
 
 
 def make_plan(
@@ -89,6 +94,8 @@ def make_plan(
         If the movies cannot be trained on, see the message.
     """
     channels = _common_channels(stacks)
+    for stack in stacks:
+        check_time(stack)
     frames = _frames(stacks, settings)
     for stack in stacks:
         check_pixels(stack)
@@ -106,7 +113,8 @@ def make_plan(
         if height <= hole[0] or width <= hole[1]:
             raise InputError(
                 f"frames of {stack.source or 'the movie'!r} are {height} x {width} "
-                f"pixels, no larger than the hole of {hole[0]} x {hole[1]}"
+                f"pixels, no larger than the hole of {hole[0]} x {hole[1]}; choose a "
+                "smaller hole, or larger frames"
             )
     calibrations = tuple(
         calibrate(stacks, c, _pooled([d.noise for d in diagnoses[c]]))
@@ -119,7 +127,12 @@ def make_plan(
         "hole": hole,
         "likelihood": settings.likelihood,
     }
-    return Plan(network, calibrations, tuple(d.to_dict() for d in flat))
+    return Plan(
+        network,
+        settings.joint_channels,
+        calibrations,
+        tuple(d.to_dict() for d in flat),
+    )
 
 
 def _common_channels(stacks: Sequence[Stack]) -> int:
@@ -138,18 +151,7 @@ def _frames(stacks: Sequence[Stack], settings: TrainingSettings) -> int:
     """Frames the network sees; all movies must be long enough for it."""
     shortest = min(stacks, key=lambda stack: stack.n_frames)
     label, n_frames = shortest.source or "the movie", shortest.n_frames
-    fitting = [name for name, frames in FRAMES.items() if n_frames >= max(frames, 2)]
-    if not fitting:
-        hint = (
-            "; it has depth planes (Z): if these are really time points, name the "
-            "axes, for example TYX"
-            if shortest.n_planes > 1
-            else ""
-        )
-        raise InputError(
-            f"{label!r} with axes {shortest.axes} has {n_frames} frame(s); a movie "
-            f"needs a time axis with at least 2{hint}"
-        )
+    fitting = [name for name, frames in FRAMES.items() if n_frames >= frames]
     if settings.model == "auto":
         return FRAMES[fitting[0]]
     if settings.model not in fitting:

@@ -128,10 +128,11 @@ class ClipSampler:
 
     def _clip(self, block: _Block) -> tuple[Clip, npt.NDArray[np.bool_]]:
         n_frames = block.movie.stack.n_frames
-        whole = len(block.frames) == n_frames
-        margin = 0 if whole else self._context
-        last = len(block.frames) - self._targets - margin
-        start = int(self._rng.integers(margin, last + 1)) + block.first
+        # the ends of the movie are mirrored; the ends of a block have no neighbours
+        stop = block.first + len(block.frames)
+        first = block.first + (self._context if block.first > 0 else 0)
+        last = stop - self._targets - (self._context if stop < n_frames else 0)
+        start = int(self._rng.integers(first, last + 1))
         window = range(start - self._context, start + self._targets + self._context)
         index = [reflected(t, n_frames) - block.first for t in window]
         height, width = block.frames.shape[-2:]
@@ -149,11 +150,13 @@ class ClipSampler:
     def _turn_over(self) -> None:
         """Replace the oldest block now and then."""
         movie = self._movies[self._rng.integers(len(self._movies))]
-        size = min(BLOCK_FRAMES, movie.stack.n_frames)
-        bytes_per_block = (
-            4 * size * len(movie.series.channels) * np.prod(movie.stack.frame_shape)
+        bytes_per_frame = (
+            4 * len(movie.series.channels) * int(np.prod(movie.stack.frame_shape))
         )
-        room = max(int(MEMORY_BYTES // bytes_per_block), 1)
+        enough = self._targets + 2 * self._context
+        size = max(min(BLOCK_FRAMES, MEMORY_BYTES // bytes_per_frame), enough)
+        size = min(size, movie.stack.n_frames)
+        room = max(MEMORY_BYTES // (size * bytes_per_frame), 1)
         if len(self._blocks) < min(room, 4) or self._draws % STEPS_PER_BLOCK == 0:
             first = int(self._rng.integers(movie.stack.n_frames - size + 1))
             self._blocks.append(_read_block(movie, first, size))

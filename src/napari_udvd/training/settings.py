@@ -48,7 +48,7 @@ class TrainingSettings(BaseModel):
         False, description="one network for all channels at once"
     )
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps")
-    seed: int = Field(0, ge=0, description="seed of weights and patches")
+    seed: int = Field(0, ge=0, lt=2**63, description="seed of weights and patches")
     patch: int = Field(
         64, ge=16, description="rows and columns of a training patch, px"
     )

@@ -6,6 +6,7 @@ import copy
 import math
 import threading
 import time
+import zlib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -29,7 +30,7 @@ from napari_udvd.training.events import (
     TrainingEvent,
 )
 from napari_udvd.training.loss import pixel_loss
-from napari_udvd.training.plan import Plan, make_plan
+from napari_udvd.training.plan import FRAMES, Plan, make_plan
 from napari_udvd.training.sampling import ClipSampler, Movie
 from napari_udvd.training.validation import Validation, hold_out
 
@@ -116,14 +117,19 @@ def train_events(
     state = _resumed_state(checkpoint, stacks) if resume else None
     if state is None:
         plan = make_plan(stacks, settings, on_cpu=device.type == "cpu")
+        run = _Run(stacks, settings, plan, device, began)
     else:
-        plan = state.plan(settings)
-    run = _Run(stacks, settings, plan, device, began)
-    if state is not None:
-        run.restore(state)
+        try:
+            run = _Run(stacks, settings, state.plan(settings), device, began)
+            run.restore(state)
+        except (KeyError, TypeError, RuntimeError, StopIteration) as error:
+            raise InputError(
+                f"the checkpoint {str(checkpoint)!r} is damaged or of another version "
+                f"({error}); start anew"
+            ) from error
     try:
         yield from run.events(checkpoint, cancel or threading.Event())
-    except (RuntimeError, MemoryError, OSError) as error:
+    except (RuntimeError, MemoryError, OSError, InputError) as error:
         yield Failed(_explained(error, device))
 
 
@@ -136,14 +142,19 @@ class _State(NamedTuple):
     def plan(self, settings: TrainingSettings) -> Plan:
         """Return the plan of the interrupted run; settings must not contradict it."""
         plan = Plan.from_dict(self.header["plan"])
-        for name in ("width", "hole", "likelihood"):
-            asked, was = getattr(settings, name), plan.network[name]
-            if name in settings.model_fields_set and asked not in (None, was):
+        before = {**plan.network, "joint_channels": plan.joint, "model": _name(plan)}
+        for name in ("model", "width", "hole", "likelihood", "joint_channels"):
+            asked, was = getattr(settings, name), before[name]
+            if name in settings.model_fields_set and asked not in (None, "auto", was):
                 raise InputError(
                     f"the checkpoint was made with {name} {was}, not {asked}; leave it "
                     "out to resume, or start anew"
                 )
         return plan
+
+
+def _name(plan: Plan) -> str:
+    return next(n for n, frames in FRAMES.items() if frames == plan.network["frames"])
 
 
 def _resumed_state(checkpoint: Path | None, stacks: Sequence[Stack]) -> _State | None:
@@ -153,17 +164,22 @@ def _resumed_state(checkpoint: Path | None, stacks: Sequence[Stack]) -> _State |
             "to start anew"
         )
     header, tensors = read_checkpoint(checkpoint)
-    before, now = header["movies"], _signature(stacks)
+    before, now = header.get("movies"), _signature(stacks)
     if before != now:
         raise InputError(
             f"the checkpoint {str(checkpoint)!r} is of another training: its movies "
-            f"are {before}, these are {now}"
+            f"are {before}, these are {now} (axes, shape, type and a checksum)"
         )
     return _State(header, tensors)
 
 
 def _signature(stacks: Sequence[Stack]) -> list[str]:
-    return [f"{stack.axes} {stack.shape} {stack.dtype}" for stack in stacks]
+    """Tell movies apart, wherever their files are moved to."""
+    return [
+        f"{stack.axes} {stack.shape} {stack.dtype} "
+        f"{zlib.crc32(stack.read(stack.n_frames // 2).tobytes()):08x}"
+        for stack in stacks
+    ]
 
 
 class _Run:
@@ -180,8 +196,9 @@ class _Run:
         self._settings, self._plan, self._device = settings, plan, device
         self._stacks = stacks
         self._precision = choose_precision(device)
-        torch.manual_seed(settings.seed)
-        self._net = build_network(UDVD.name, plan.network).to(device)
+        with torch.random.fork_rng(devices=[]):  # leaves the caller's seed alone
+            torch.manual_seed(settings.seed)
+            self._net = build_network(UDVD.name, plan.network).to(device)
         self._average = copy.deepcopy(self._net).eval().requires_grad_(False)
         self._best = copy.deepcopy(self._average)
         # Adam needs no more than its two moments to resume: fused is not needed
@@ -192,7 +209,7 @@ class _Run:
         movies = [
             Movie(stack, series, hold_out(stack.n_frames))
             for stack in stacks
-            for series in series_of(stack, settings.joint_channels)
+            for series in series_of(stack, plan.joint)
         ]
         self._sampler = ClipSampler(
             movies,
@@ -262,10 +279,13 @@ class _Run:
             if self._has_converged():
                 reason = "converged"
                 break
-        if reason != "cancelled" and (
-            not self._history or self._history[-1][0] < self._step
-        ):
+        measured = self._history[-1][0] if self._history else 0
+        if measured == 0 or (reason != "cancelled" and measured < self._step):
             self._validate()
+        if not math.isfinite(self._best_loss):
+            raise RuntimeError(
+                "the validation loss is not finite; try a lower learning rate"
+            )
         yield Finished(
             self._denoiser(reason),
             reason,
@@ -283,7 +303,7 @@ class _Run:
         for name, parameter in self._net.named_parameters():
             if name in tensors.get("adam_first", {}):
                 self._adam.state[parameter] = {
-                    "step": torch.tensor(float(header["step"])),
+                    "step": torch.tensor(header["adam_steps"]),
                     "exp_avg": tensors["adam_first"][name].to(self._device),
                     "exp_avg_sq": tensors["adam_second"][name].to(self._device),
                 }
@@ -299,7 +319,9 @@ class _Run:
         moments = {
             n: self._adam.state[p] for n, p in named.items() if p in self._adam.state
         }
+        adam_steps = max((float(m["step"]) for m in moments.values()), default=0.0)
         header = {
+            "adam_steps": adam_steps,
             "movies": _signature(self._stacks),
             "settings": self._settings.model_dump(),
             "plan": self._plan.to_dict(),
@@ -429,9 +451,7 @@ class _Run:
             "best_validation": self._best_loss,
         }
         net = copy.deepcopy(self._best).cpu().eval()
-        return Denoiser(
-            net, self._plan.calibrations, self._settings.joint_channels, record
-        )
+        return Denoiser(net, self._plan.calibrations, self._plan.joint, record)
 
 
 def _explained(error: Exception, device: torch.device) -> Exception:
