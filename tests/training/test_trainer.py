@@ -508,7 +508,7 @@ def test_a_checkpoint_that_cannot_be_written_is_an_event(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("movie", "settings", "message"),
     [
-        (tiny_movie(1), {}, "fewer than 2"),
+        (tiny_movie(1), {}, "at least 2"),
         (tiny_movie(4), {"model": "udvd"}, "udvd-3 fits"),
         (tiny_movie(), {"device": "tpu"}, "'tpu'"),
         (tiny_movie(), {"hole": (31, 31)}, "31 x 31"),
