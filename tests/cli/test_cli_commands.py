@@ -200,20 +200,6 @@ def test_a_batch_that_trains(run: Run, movie: Path, tmp_path: Path) -> None:
     assert names(folder) == ["movie.denoised.ome.tif"]
 
 
-def test_movies_of_one_name_do_not_replace_each_other(
-    run: Run, movie: Path, model: Path, tmp_path: Path
-) -> None:
-    (tmp_path / "b").mkdir()
-    other = tmp_path / "b" / movie.name
-    pixels = np.asarray(tiny_movie(seed=5).data)
-    write(other, calibrated(pixels, "TYX"))
-    folder = tmp_path / "results"
-    outcome = run("apply", model, movie, other, "-o", folder, "-q", "--overwrite")
-    # either both are kept under different names, or the second one is refused
-    kept = len(names(folder))
-    assert (kept, outcome.code) in {(2, 0), (1, 1), (0, 2)}
-
-
 def test_an_unexpected_error_keeps_its_traceback(
     movie: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -215,10 +215,11 @@ def diagnose(
 
     found = diagnoses_of(file, axes)
     if as_json:
-        first, *others = [diagnosis.to_dict() for diagnosis in found]
-        if others:
-            first["channels"] = [dict(first), *others]
-        print(json.dumps(first))
+        worst = max(found, key=lambda d: ["ok", "warn", "unsuitable"].index(d.verdict))
+        answer = worst.to_dict()
+        if len(found) > 1:
+            answer["channels"] = [diagnosis.to_dict() for diagnosis in found]
+        print(json.dumps(answer))
     else:
         diagnosis_table(str(file), found)
 
