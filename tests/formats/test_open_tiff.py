@@ -415,8 +415,8 @@ class TestBad:
         tifffile.imwrite(path, movie, compression="zlib", metadata=None)
         with tifffile.TiffFile(path, mode="r+b") as tif:
             for page in tif.pages:
-                page.tags["Compression"].overwrite(34712)  # JPEG 2000
-        with pytest.raises(InputError, match=r"JPEG.*pip install imagecodecs"):
+                page.tags["Compression"].overwrite(32809)  # ThunderScan
+        with pytest.raises(InputError, match=r"THUNDERSCAN.*imagecodecs"):
             open_stack(path)
 
     def test_damaged_compressed_pixels(self, tmp_path: Path, movie: Any) -> None:
