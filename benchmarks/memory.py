@@ -86,7 +86,7 @@ def main() -> None:
     )
     parser.add_argument("--frames", type=int, nargs="+", default=[100, 2000])
     parser.add_argument("--size", type=int, default=512, help="of a frame, in pixels")
-    parser.add_argument("--width", type=int, default=4, help="of the network")
+    parser.add_argument("--width", type=int, default=1, help="of the network")
     parser.add_argument("--output", choices=SUFFIXES, default=SUFFIXES[0])
     options = parser.parse_args()
     rows = []
