@@ -18,79 +18,37 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from scipy.optimize import minimize_scalar
-from skimage.restoration import denoise_tv_chambolle
 
 import napari_udvd as nu
-from common import DATA, machine, progress, real_movie, table
-from napari_udvd.quality import best_gaussian
-from napari_udvd.simulation import KINDS, add_noise, simulate
+from baselines import best_gaussian, best_total_variation
+from common import DATA, machine, progress, table
+from movies import FRAMES, PHOTONS, READ_NOISE, Frames, cancer_cells, scene
+from napari_udvd.simulation import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-Movie = npt.NDArray[np.float32]
-
-PHOTONS = 15.0
-"""At the 99.9th percentile of the truth."""
-
-READ_NOISE = 0.7
-"""In photons."""
-
-CANCER_CELLS = "bia_cancer_cell_migration_48x130x130.tif"
+__all__ = ["PHOTONS", "READ_NOISE", "make_movie", "psnr"]
 
 
-def make_movie(name: str, data: Path, frames: int | None) -> tuple[Movie, Movie]:
-    """Return truth and noisy movie ``(T, Y, X)`` in photons.
-
-    The real movie is taken as clean after its background (its median) is taken off.
-    """
+def make_movie(name: str, data: Path, frames: int | None) -> tuple[Frames, Frames]:
+    """Return truth and noisy movie ``(T, Y, X)`` in photons."""
     if name == "cancer-cells":
-        recorded = nu.open(real_movie(CANCER_CELLS, data)).read(slice(frames))
-        recorded = recorded.astype(np.float32)
-        clean = np.clip(recorded - np.median(recorded), 0, None)
+        movie = cancer_cells(data, frames=frames)
     else:
-        movie = simulate(name, frames=frames or 48, shape=(128, 128), offset=0)
-        clean = movie.truth.read()
-    noisy, truth = add_noise(
-        clean,
-        photons=PHOTONS,
-        gain=1,
-        offset=0,
-        read_noise=READ_NOISE,
-        dtype=np.float32,
-    )
-    return truth, noisy
+        movie = scene(name, data, frames=frames or FRAMES)
+    return movie.truth, movie.noisy
 
 
-def psnr(truth: Movie, estimate: Movie) -> float:
+def psnr(truth: Frames, estimate: Frames) -> float:
     """PSNR in dB with the 99.9th percentile of the truth as the peak."""
     error = float(np.mean((truth.astype(np.float64) - estimate) ** 2))
     return float(10 * np.log10(np.percentile(truth, 99.9) ** 2 / error))
 
 
-def best_total_variation(truth: Movie, noisy: Movie) -> Movie:
-    """Total variation in space and time, its weight chosen with the truth."""
-
-    def denoise(log_weight: float) -> Movie:
-        weight = float(np.exp(log_weight))
-        found = denoise_tv_chambolle(noisy, weight=weight)  # type: ignore[no-untyped-call]
-        return np.asarray(found, np.float32)
-
-    best = minimize_scalar(
-        lambda log_weight: -psnr(truth, denoise(log_weight)),
-        bounds=(np.log(0.05 * READ_NOISE), np.log(2 * PHOTONS)),
-        method="bounded",
-        options={"xatol": 0.05},
-    )
-    progress(f"total variation: weight {np.exp(best.x):.3g} photons")
-    return denoise(best.x)
-
-
 def train_and_denoise(
-    truth: Movie, noisy: Movie, width: int, seconds: float, seed: int
+    truth: Frames, noisy: Frames, width: int, seconds: float, seed: int
 ) -> tuple[Any, ...]:
     """Train one network and return its row of the table."""
     stack = nu.Stack.from_array(noisy, "TYX")
@@ -130,7 +88,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     truth, noisy = make_movie(options.movie, options.data, options.frames)
-    baselines: dict[str, Callable[[], Movie]] = {
+    baselines: dict[str, Callable[[], Frames]] = {
         "noisy": lambda: noisy,
         "best Gaussian (oracle)": lambda: best_gaussian(truth, noisy),
         "best total variation (oracle)": lambda: best_total_variation(truth, noisy),

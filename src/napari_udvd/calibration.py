@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from napari_udvd.models import CameraNoise
 from napari_udvd.noise import NoiseModel
 from napari_udvd.series import Series, read_clip
 
@@ -88,6 +89,11 @@ class Scaler:
     """Calibrations of the channels of a series, as tensors on a device.
 
     Every method takes and returns ``(..., C, H, W)``.
+
+    Attributes
+    ----------
+    noise
+        In network units.
     """
 
     def __init__(
@@ -100,12 +106,12 @@ class Scaler:
 
         self._offset = column([c.offset for c in calibrations])
         self._scale = column([c.scale for c in calibrations])
-        self._gain = column([c.noise.gain / c.scale for c in calibrations])
-        self._dark = column(
-            [(c.noise.offset - c.offset) / c.scale for c in calibrations]
-        )
-        self._floor = column(
-            [(c.noise.read_noise / c.scale) ** 2 for c in calibrations]
+        self.noise = CameraNoise(
+            gain=column([c.noise.gain / c.scale for c in calibrations]),
+            dark=column([(c.noise.offset - c.offset) / c.scale for c in calibrations]),
+            read_variance=column(
+                [(c.noise.read_noise / c.scale) ** 2 for c in calibrations]
+            ),
         )
 
     def normalise(self, grey: Tensor) -> Tensor:
@@ -119,7 +125,3 @@ class Scaler:
     def restore_std(self, std: Tensor) -> Tensor:
         """Turn a standard deviation in network units into grey levels."""
         return std * self._scale
-
-    def noise_variance(self, mean: Tensor) -> Tensor:
-        """Poisson-Gaussian variance of the noise at a clean `mean`, network units."""
-        return self._gain * (mean - self._dark).clamp_min(0) + self._floor

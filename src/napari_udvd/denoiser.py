@@ -21,7 +21,7 @@ from napari_udvd.denoising import denoise_stack
 from napari_udvd.device import choose_device, choose_precision
 from napari_udvd.errors import InputError, OutputError
 from napari_udvd.formats import ArraySink, remove_stale_partials, temporary_name
-from napari_udvd.models import UDVD, build_network
+from napari_udvd.models import Network, build_network
 from napari_udvd.noise import check_finite, diagnose
 from napari_udvd.stack import ArrayLike, Plane, Stack
 
@@ -47,13 +47,16 @@ class Denoiser:
         empty for an imported network, which is calibrated on each movie anew.
     joint
         The network takes all channels at once instead of one by one.
+    self_ensemble
+        Average over mirrored and turned views; decided by the time there was.
     record
         How it was made: settings, movie, diagnosis, validation curve.
     """
 
-    net: UDVD
+    net: Network
     calibrations: tuple[Calibration, ...]
     joint: bool = False
+    self_ensemble: bool = False
     record: Mapping[str, Any] = field(default_factory=dict)
 
     def denoise(
@@ -107,6 +110,7 @@ class Denoiser:
                 device=where,
                 precision=choose_precision(where),
                 use_posterior=use_posterior,
+                self_ensemble=self.self_ensemble,
                 tile=tile,
             ):
                 pass
@@ -135,6 +139,7 @@ class Denoiser:
             "configuration": self.net.configuration(),
             "calibrations": [c.to_dict() for c in self.calibrations],
             "joint": self.joint,
+            "self_ensemble": self.self_ensemble,
             "record": _finite(self.record),
         }
         write_model_file(path, self.net.state_dict(), header)
@@ -172,13 +177,14 @@ def load(path: str | os.PathLike[str]) -> Denoiser:
         net.load_state_dict(tensors)
         calibrations = tuple(Calibration.from_dict(c) for c in header["calibrations"])
         joint, record = bool(header["joint"]), header["record"]
+        self_ensemble = bool(header.get("self_ensemble", False))
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise InputError(
             f"model file {label!r} does not hold a network that this version "
             f"({__version__}) knows; it was written by version "
             f"{header.get('version', 'unknown')} ({error})"
         ) from error
-    return Denoiser(net.eval(), calibrations, joint, record)
+    return Denoiser(net.eval(), calibrations, joint, self_ensemble, record)
 
 
 def check_fits(denoiser: Denoiser, stack: Stack) -> None:
@@ -198,11 +204,11 @@ def check_fits(denoiser: Denoiser, stack: Stack) -> None:
             f"{label!r} has {stack.n_channels} channel(s), but the model was trained "
             f"on {trained}; train a model on this movie, or pick its channels first"
         )
-    needed = denoiser.net.context + 1
+    needed = denoiser.net.least_frames
     if stack.n_frames < needed:
         raise InputError(
-            f"{label!r} has {stack.n_frames} frame(s); this model looks "
-            f"{denoiser.net.context} frames ahead and needs at least {needed}"
+            f"{label!r} has {stack.n_frames} frame(s); this model "
+            f"needs at least {needed}"
         )
     height, width = stack.frame_shape
     if height <= denoiser.net.hole[0] or width <= denoiser.net.hole[1]:

@@ -14,9 +14,9 @@ import numpy.typing as npt
 from napari_udvd.stack import Plane, Stack
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-__all__ = ["Series", "read_clip", "reflected", "series_of"]
+__all__ = ["Series", "read_clip", "runs", "series_of", "window"]
 
 
 class Series(NamedTuple):
@@ -51,18 +51,46 @@ def read_clip(
     """
     first, last = min(frames), max(frames)
     order = [t - first for t in frames]
-    window = slice(first, last + 1)
+    span = slice(first, last + 1)
     planes = [
-        stack.read(window, plane, rows, columns)[order].astype(np.float32)
+        stack.read(span, plane, rows, columns)[order].astype(np.float32)
         for plane in series.planes()
     ]
     return np.stack(planes, axis=1)
 
 
-def reflected(frame: int, n_frames: int) -> int:
-    """Index of a frame beyond the ends of the movie, mirrored at the end frames."""
-    if n_frames == 1:
-        return 0
-    period = 2 * (n_frames - 1)
-    frame %= period
-    return min(frame, period - frame)
+def window(frame: int, context: int, n_frames: int) -> list[int]:
+    """Frames around one frame, oldest first, itself in the middle.
+
+    Beyond the ends of the movie stand the frames that are equally far away on the
+    other side, or the far end where there are none. The frame is never its own
+    neighbour (unless it is the only one): a network that sees neighbours in full
+    would find its noise there.
+    """
+    frames = []
+    for step in range(-context, context + 1):
+        t = frame + step
+        if not 0 <= t < n_frames:
+            t = min(max(frame - step, 0), n_frames - 1)
+        frames.append(t)
+    return frames
+
+
+def runs(
+    start: int, stop: int, context: int, n_frames: int
+) -> Iterator[tuple[range, list[int]]]:
+    """Cut frames ``start .. stop - 1`` into runs whose windows can share frames.
+
+    Yields
+    ------
+    targets, frames
+        Frames of the run, and what a network must see for them in order: `context`
+        more at each end.
+    """
+    inner = range(max(start, context), min(stop, n_frames - context))
+    for t in range(start, min(inner.start, stop)):
+        yield range(t, t + 1), window(t, context, n_frames)
+    if inner:
+        yield inner, list(range(inner.start - context, inner.stop + context))
+    for t in range(max(inner.start, inner.stop), stop):
+        yield range(t, t + 1), window(t, context, n_frames)

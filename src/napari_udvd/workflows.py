@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import pydantic
 
 from napari_udvd.errors import InputError
 from napari_udvd.stack import ArrayLike, Stack
-from napari_udvd.training import Failed, Finished, TrainingSettings, train_events
+from napari_udvd.training import (
+    Failed,
+    Finished,
+    Started,
+    TrainingSettings,
+    train_events,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,12 +58,7 @@ def train(
     """
     movies = movie if isinstance(movie, list | tuple) else [movie]
     stacks = [_as_stack(each, axes) for each in movies]
-    for event in train_events(stacks, make_settings(**settings)):
-        if isinstance(event, Failed):
-            raise event.error
-        if isinstance(event, Finished):
-            return event.denoiser
-    raise AssertionError("training ended without an outcome")
+    return _trained(stacks, make_settings(**settings), denoising_follows=False)
 
 
 def denoise(
@@ -84,8 +86,24 @@ def denoise(
         If the movie or a setting cannot be used.
     """
     stack = _as_stack(movie, axes)
-    denoiser = train(stack, **settings)
-    return denoiser.denoise(stack, device=settings.get("device", "auto"))
+    chosen = make_settings(**settings)
+    denoiser = _trained([stack], chosen, denoising_follows=True)
+    return denoiser.denoise(stack, device=chosen.device)
+
+
+def _trained(
+    stacks: Sequence[Stack], settings: TrainingSettings, denoising_follows: bool
+) -> Denoiser:
+    """Train to the end; what the events warn of becomes a warning of Python's."""
+    for event in train_events(stacks, settings, denoising_follows=denoising_follows):
+        if isinstance(event, Failed):
+            raise event.error
+        if isinstance(event, Started | Finished):
+            for warning in event.warnings:
+                warnings.warn(warning, UserWarning, stacklevel=3)
+        if isinstance(event, Finished):
+            return event.denoiser
+    raise AssertionError("training ended without an outcome")
 
 
 def _as_stack(movie: Any, axes: str | None) -> Stack:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from napari_udvd._version import __version__
+from napari_udvd.cli.messages import complain
 from napari_udvd.cli.stopped import Stopped
 from napari_udvd.errors import InputError, OutputError
 
@@ -34,8 +35,25 @@ Output = Annotated[
     ),
 ]
 Model = Annotated[
-    Literal["auto", "udvd", "udvd-3", "udvd-1"],
-    typer.Option(help="network; udvd-3 and udvd-1 look at three frames and at one"),
+    Literal["auto", "centerblind", "udvd", "udvd-3", "udvd-1"],
+    typer.Option(
+        help="network; centerblind is fast, udvd-3 and udvd-1 look at three frames "
+        "and at one"
+    ),
+]
+Preset = Annotated[
+    Literal["small", "medium", "large"] | None,
+    typer.Option(help="size of centerblind", show_default="medium"),
+]
+FromScratch = Annotated[
+    bool,
+    typer.Option("--from-scratch", help="do not start from the weights shipped"),
+]
+Rate = Annotated[
+    float | None,
+    typer.Option(
+        "--learning-rate", help="highest step size of Adam", show_default="auto"
+    ),
 ]
 Minutes = Annotated[float, typer.Option(help="time budget of the training")]
 Axes = Annotated[
@@ -50,12 +68,18 @@ Hole = Annotated[
 ]
 Width = Annotated[
     int | None,
-    typer.Option(help="channels of the network; 48 as published", show_default="auto"),
+    typer.Option(help="channels of udvd; 48 as published", show_default="auto"),
 ]
 Dtype = Annotated[
     Literal["input", "float32"], typer.Option(help="data type of the result")
 ]
 Overwrite = Annotated[bool, typer.Option(help="replace results that exist")]
+Strict = Annotated[
+    bool,
+    typer.Option(
+        "--strict", help="exit code 3 where a warning says not to trust the result"
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="print results only")]
 Resume = Annotated[bool, typer.Option(help="continue an interrupted training")]
 Joint = Annotated[
@@ -88,7 +112,10 @@ def denoise(
     device: Device = "auto",
     seed: Seed = 0,
     hole: Hole = "auto",
+    preset: Preset = None,
     width: Width = None,
+    from_scratch: FromScratch = False,
+    learning_rate: Rate = None,
     joint_channels: Joint = False,
     mean_only: MeanOnly = False,
     posterior: Posterior = True,
@@ -102,6 +129,7 @@ def denoise(
     tile: Tile = None,
     overwrite: Overwrite = False,
     resume: Resume = False,
+    strict: Strict = False,
     quiet: Quiet = False,
 ) -> None:
     """Train on each movie and denoise it."""
@@ -114,7 +142,10 @@ def denoise(
         device=device,
         seed=seed,
         hole=_parse_hole(hole),
+        preset=preset,
         width=width,
+        from_scratch=from_scratch,
+        learning_rate=learning_rate,
         joint_channels=joint_channels,
         likelihood=False if mean_only else None,
     )
@@ -128,6 +159,7 @@ def denoise(
         tile=tile,
         overwrite=overwrite,
         resume=resume,
+        strict=strict,
         quiet=quiet,
     )
     raise typer.Exit(run_batch(files, output, job))
@@ -143,15 +175,19 @@ def train(
     device: Device = "auto",
     seed: Seed = 0,
     hole: Hole = "auto",
+    preset: Preset = None,
     width: Width = None,
+    from_scratch: FromScratch = False,
+    learning_rate: Rate = None,
     joint_channels: Joint = False,
     mean_only: MeanOnly = False,
     overwrite: Overwrite = False,
     resume: Resume = False,
+    strict: Strict = False,
     quiet: Quiet = False,
 ) -> None:
     """Train one model on one or more movies and save it."""
-    from napari_udvd.cli.jobs import train_model
+    from napari_udvd.cli.jobs import exit_code, train_model
     from napari_udvd.workflows import make_settings
 
     settings = make_settings(
@@ -160,11 +196,15 @@ def train(
         device=device,
         seed=seed,
         hole=_parse_hole(hole),
+        preset=preset,
         width=width,
+        from_scratch=from_scratch,
+        learning_rate=learning_rate,
         joint_channels=joint_channels,
         likelihood=False if mean_only else None,
     )
-    train_model(files, save, axes, settings, overwrite, resume, quiet)
+    warned = train_model(files, save, axes, settings, overwrite, resume, quiet)
+    raise typer.Exit(exit_code(strict and warned))
 
 
 @app.command()
@@ -181,6 +221,7 @@ def apply(
     dtype: Dtype = "input",
     tile: Tile = None,
     overwrite: Overwrite = False,
+    strict: Strict = False,
     quiet: Quiet = False,
 ) -> None:
     """Denoise movies with a model that was trained before."""
@@ -196,6 +237,7 @@ def apply(
         dtype=dtype,
         tile=tile,
         overwrite=overwrite,
+        strict=strict,
         quiet=quiet,
     )
     raise typer.Exit(run_batch(files, output, job))
@@ -208,20 +250,23 @@ def diagnose(
     as_json: Annotated[
         bool, typer.Option("--json", help="print one JSON object")
     ] = False,
+    strict: Strict = False,
 ) -> None:
     """Tell what the noise of a movie is like and whether it can be removed."""
-    from napari_udvd.cli.jobs import diagnoses_of
+    from napari_udvd.cli.jobs import diagnoses_of, exit_code
     from napari_udvd.cli.tables import diagnosis_table
 
     found = diagnoses_of(file, axes)
     if as_json:
-        worst = max(found, key=lambda d: ["ok", "warn", "unsuitable"].index(d.verdict))
+        order = ["ok", "warn", "unsuitable"]
+        worst = max(found, key=lambda d: (order.index(d.verdict), len(d.broken)))
         answer = worst.to_dict()
         if len(found) > 1:
             answer["channels"] = [diagnosis.to_dict() for diagnosis in found]
         print(json.dumps(answer))
     else:
         diagnosis_table(str(file), found)
+    raise typer.Exit(exit_code(strict and any(d.broken for d in found)))
 
 
 @app.command("import-published")
@@ -289,14 +334,14 @@ def main() -> None:
     try:
         app()
     except (InputError, OutputError) as error:
-        print(f"napari-udvd: {error}", file=sys.stderr)
+        complain(str(error))
         sys.exit(2)
     except MemoryError as error:
-        print(f"napari-udvd: out of memory: {error}", file=sys.stderr)
+        complain(f"out of memory: {error}")
         sys.exit(1)
     except Stopped as error:
-        print(f"napari-udvd: {error}", file=sys.stderr)
+        complain(str(error))
         sys.exit(130)
     except KeyboardInterrupt as error:
-        print(f"napari-udvd: {error or 'stopped'}", file=sys.stderr)
+        complain(str(error) or "stopped")
         sys.exit(130)

@@ -17,6 +17,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from napari_udvd.cli.messages import as_options
 from napari_udvd.training import (
     Failed,
     Finished,
@@ -34,19 +35,27 @@ if TYPE_CHECKING:
 __all__ = ["Report", "interruptible"]
 
 
-FEW_STEPS = 60
-"""Training steps below which a result deserves a warning; see the benchmarks."""
-
-
 class Report:
-    """Progress bars and remarks on stderr; silent if asked to be."""
+    """Progress bars and remarks on stderr; silent if asked to be.
+
+    Attributes
+    ----------
+    warned
+        Whether it was told that a result cannot be trusted.
+    """
 
     def __init__(self, quiet: bool) -> None:
         self._console = Console(stderr=True, quiet=quiet, highlight=False)
+        self.warned = False
 
     def say(self, text: str) -> None:
         """Print a remark."""
-        self._console.print(text, markup=False, soft_wrap=True)
+        self._console.print(as_options(text), markup=False, soft_wrap=True)
+
+    def warn(self, text: str) -> None:
+        """Print why a result cannot be trusted, and remember that it was said."""
+        self.warned = True
+        self.say(f"warning: {text}")
 
     def training(self, events: Iterator[TrainingEvent]) -> Finished:
         """Show a training run and return its outcome.
@@ -61,7 +70,10 @@ class Report:
             for event in events:
                 if isinstance(event, Started):
                     for remark in event.remarks:
-                        self.say(f"warning: {remark}")
+                        if remark not in event.warnings:
+                            self.say(f"note: {remark}")
+                    for warning in event.warnings:
+                        self.warn(warning)
                     self.say(event.summary)
                     task = bar.add_task("training", total=1.0, loss="", validation="")
                 elif isinstance(event, Step) and task is not None:
@@ -89,12 +101,8 @@ class Report:
                 f"training ended ({event.reason}); weights of step {event.best_step}, "
                 f"validation {event.best_validation:.4f}"
             )
-        if event.history and event.history[-1][0] < FEW_STEPS:
-            self.say(
-                f"warning: only {event.history[-1][0]} steps were trained; the result "
-                "is hardly better than the noisy movie. Give it more time (--minutes) "
-                "or a smaller --width"
-            )
+        for warning in event.warnings:
+            self.warn(warning)
 
     def _show_step(self, bar: Progress, task: TaskID, event: Step) -> None:
         validation = "" if event.validation is None else f"val {event.validation:.4f}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from abc import ABC, abstractmethod
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ import numpy as np
 
 from napari_udvd._version import __version__
 from napari_udvd.cli.console import Report, interruptible
+from napari_udvd.cli.messages import complain
 from napari_udvd.cli.stopped import Stopped
 from napari_udvd.denoiser import Denoiser, check_fits
 from napari_udvd.denoising import denoise_stack
@@ -31,6 +31,7 @@ __all__ = [
     "ApplyJob",
     "DenoiseJob",
     "diagnoses_of",
+    "exit_code",
     "import_checkpoint",
     "run_batch",
     "train_model",
@@ -49,6 +50,7 @@ class Job(ABC):
     dtype: Literal["input", "float32"]
     tile: int | None
     overwrite: bool
+    strict: bool
     quiet: bool
 
     @property
@@ -73,8 +75,13 @@ class Job(ABC):
         """Return what is left to do for one file of a batch; None if it is done."""
         return self
 
-    def run(self, file: Path, output: Path) -> None:
+    def run(self, file: Path, output: Path) -> bool:
         """Denoise one file.
+
+        Returns
+        -------
+        bool
+            Whether a warning was said that the result cannot be trusted.
 
         Raises
         ------
@@ -105,6 +112,7 @@ class Job(ABC):
         self._write(denoiser, stack, dtype, output, report)
         self.finish(output)
         print(output)
+        return report.warned
 
     def _write(
         self,
@@ -223,6 +231,10 @@ class ApplyJob(Job):
         """Check that the model fits the movie."""
         check_pixels(stack)
         check_fits(self.denoiser, stack)
+        if self.strict:
+            found = [d.broken_under(self.denoiser.net.hole) for d in _diagnose(stack)]
+            for warning in dict.fromkeys(sentence for d in found for sentence in d):
+                report.warn(warning)
         return self.denoiser
 
     def finish(self, output: Path) -> None:
@@ -235,7 +247,8 @@ def run_batch(files: Sequence[Path], output: Path, job: Job) -> int:
     Returns
     -------
     int
-        Exit code: 0, or 1 if some of several files failed.
+        Exit code: 1 if some of several files failed, else 3 if the job is strict and
+        a result cannot be trusted, else 0.
 
     Raises
     ------
@@ -243,8 +256,8 @@ def run_batch(files: Sequence[Path], output: Path, job: Job) -> int:
         If the only file cannot be processed.
     """
     if len(files) == 1:
-        job.run(files[0], _single_output(files[0], output))
-        return 0
+        warned = job.run(files[0], _single_output(files[0], output))
+        return exit_code(job.strict and warned)
     if output.name.endswith(SUFFIXES):
         raise InputError(
             f"output {str(output)!r} is one file for {len(files)} movies; name a "
@@ -262,17 +275,22 @@ def run_batch(files: Sequence[Path], output: Path, job: Job) -> int:
             )
     is_new = not output.exists()
     _make_folder(output)
-    failed = 0
+    failed = warned = False
     for file, result in zip(files, results, strict=True):
         try:
             if (resumed := job.resumed(result)) is not None:
-                resumed.run(file, result)
+                warned |= resumed.run(file, result)
         except (InputError, OutputError, MemoryError, RuntimeError) as error:
-            failed += 1
-            print(f"napari-udvd: {file}: {error}", file=sys.stderr)
+            failed = True
+            complain(f"{file}: {error}")
     if is_new and not any(output.iterdir()):
         output.rmdir()
-    return 1 if failed else 0
+    return 1 if failed else exit_code(job.strict and warned)
+
+
+def exit_code(distrusted: bool) -> int:
+    """Exit code of a command that did its job: 3 if its result cannot be trusted."""
+    return 3 if distrusted else 0
 
 
 def train_model(
@@ -283,8 +301,14 @@ def train_model(
     overwrite: bool,
     resume: bool,
     quiet: bool,
-) -> None:
-    """Train one model on several files."""
+) -> bool:
+    """Train one model on several files.
+
+    Returns
+    -------
+    bool
+        Whether a warning was said that the model cannot be trusted.
+    """
     report = Report(quiet)
     _check_new(save, overwrite, files)
     stacks = [open_stack(file, axes) for file in files]
@@ -302,12 +326,17 @@ def train_model(
     denoiser.save(save)
     checkpoint.unlink(missing_ok=True)
     print(save)
+    return report.warned
 
 
 def diagnoses_of(file: Path, axes: str | None) -> list[Diagnosis]:
     """Diagnose every channel of a file, in its middle plane."""
     stack = open_stack(file, axes)
     check_finite(stack)
+    return _diagnose(stack)
+
+
+def _diagnose(stack: Stack) -> list[Diagnosis]:
     middle = stack.n_planes // 2
     return [diagnose(stack, Plane(c, middle)) for c in range(stack.n_channels)]
 

@@ -50,4 +50,5 @@ def diagnosis_table(title: str, diagnoses: Sequence[Diagnosis]) -> None:
         label = "" if len(diagnoses) == 1 else f"channel {c}: "
         console.print(f"{label}{VERDICTS[diagnosis.verdict]}", markup=False)
         for reason in diagnosis.reasons:
-            console.print(f"  - {reason}", markup=False, soft_wrap=True)
+            kind = "warning" if reason in diagnosis.broken else "note"
+            console.print(f"  {kind}: {reason}", markup=False, soft_wrap=True)

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from napari_udvd.models.centerblind import CenterBlind
 from napari_udvd.models.udvd import UDVD
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from napari_udvd.models.network import Network
+
 __all__ = ["NETWORKS", "build_network"]
 
-NETWORKS = {UDVD.name: UDVD}
+NETWORKS: dict[str, type[Network]] = {
+    CenterBlind.name: CenterBlind,
+    UDVD.name: UDVD,
+}
 """Class of each network, by the name that model files carry."""
 
 
-def build_network(name: str, configuration: Mapping[str, Any]) -> UDVD:
+def build_network(name: str, configuration: Mapping[str, Any]) -> Network:
     """Build a network from the arguments its ``configuration()`` returned.
 
     Raises

@@ -22,11 +22,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from napari_udvd.models.halfplane import BORDER, SLOPE, HalfPlaneUNet
+from napari_udvd.models.network import Network
 from napari_udvd.models.noise_level import NoiseLevelNet
 from napari_udvd.models.prediction import Prediction, factor_entries, split
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from napari_udvd.models.stabilise import CameraNoise
 
 __all__ = ["UDVD", "UDVDStream"]
 
@@ -40,7 +43,7 @@ JOIN_BYTES = 4 * 2**20
 """Size of one activation of the 1x1 convolutions in inference."""
 
 
-class UDVD(nn.Module):
+class UDVD(Network):
     """The network; see the module's docstring.
 
     Parameters
@@ -62,6 +65,8 @@ class UDVD(nn.Module):
     """
 
     name = "udvd"
+    title = "UDVD"
+    alignment = 4
 
     def __init__(
         self,
@@ -98,10 +103,20 @@ class UDVD(nn.Module):
         return self.frames // 2
 
     @property
+    def least_frames(self) -> int:
+        """Frames of the shortest movie that it is of use for."""
+        return self.context + 1
+
+    @property
     def radius(self) -> int:
         """Pixels in any direction that an output pixel can depend on."""
         stages = 2 if self.frames == 5 else 1
         return stages * HALF_PLANE_REACH + 1 + max(self.hole) // 2
+
+    @property
+    def size(self) -> str:
+        """Frames and width."""
+        return f"{self.frames} frames, width {self.width}"
 
     def configuration(self) -> dict[str, object]:
         """Return the arguments that build this network again."""
@@ -162,9 +177,23 @@ class UDVD(nn.Module):
         estimate: Tensor = self.noise_level(clip.flatten(1, 2))
         return estimate
 
-    def stream(self) -> UDVDStream:
-        """Start denoising frame by frame; the first stage runs once per frame."""
-        return UDVDStream(self)
+    def predict(
+        self, clip: Tensor, noise: CameraNoise, precision: torch.dtype
+    ) -> Prediction:
+        """Predict like every network; this one needs not be told the noise."""
+        return self(clip.to(precision))  # type: ignore[no-any-return]
+
+    def stream(self, noise: CameraNoise, precision: torch.dtype) -> UDVDStream:
+        """Start denoising frame by frame; the first stage runs once per frame.
+
+        Parameters
+        ----------
+        noise
+            Not used: this network needs not be told.
+        precision
+            Floating-point type to compute in.
+        """
+        return UDVDStream(self, precision)
 
     def _outputs(self, clip: Tensor) -> Tensor:
         n, frames, channels, height, width = clip.shape
@@ -228,8 +257,8 @@ class UDVDStream:
     every frame costs one pass through each stage.
     """
 
-    def __init__(self, net: UDVD) -> None:
-        self._net = net
+    def __init__(self, net: UDVD, precision: torch.dtype = torch.float32) -> None:
+        self._net, self._precision = net, precision
         self._windows: list[list[deque[Tensor]]] = [
             [deque(maxlen=min(net.frames, 3)) for _ in net._stages()] for _ in range(4)
         ]
@@ -243,6 +272,7 @@ class UDVDStream:
             For the frame `context` frames ago, mean ``(N, C, H, W)``; None until
             the window is full.
         """
+        frame = frame.to(self._precision)
         height, width = frame.shape[2:]
         views: dict[int, Tensor] = {}
         groups = _turns_together(frame, 2 * self._net.width)

@@ -5,6 +5,7 @@ Measured from the movie alone, without a camera calibration:
 - its strength at every grey level, as a :class:`NoiseModel`;
 - whether it is independent between pixels and between frames;
 - from that the *hole*: the pixels a blind-spot network must not see;
+- whether the movie was compressed, interpolated, interlaced, or frames come again;
 - a verdict in plain words, :func:`diagnose`.
 
 :func:`check_pixels` says before a long run whether a movie can be used at all.
@@ -18,8 +19,9 @@ from napari_udvd.noise._checks import (
     check_time,
     check_varies,
 )
-from napari_udvd.noise._diagnosis import NOT_INDEPENDENT, Diagnosis, diagnose
+from napari_udvd.noise._diagnosis import Diagnosis, diagnose
 from napari_udvd.noise._photon_transfer import NoiseModel
+from napari_udvd.noise._reasons import NOT_INDEPENDENT
 
 __all__ = [
     "NOT_INDEPENDENT",

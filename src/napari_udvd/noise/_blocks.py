@@ -12,7 +12,13 @@ from scipy import ndimage
 if TYPE_CHECKING:
     from napari_udvd.noise._windows import Sample
 
-__all__ = ["BLOCK", "Blocks", "bins_by_level", "measure_blocks"]
+__all__ = [
+    "BLOCK",
+    "Blocks",
+    "bins_by_level",
+    "measure_blocks",
+    "temporal_difference",
+]
 
 Floats = npt.NDArray[np.float32]
 
@@ -103,7 +109,7 @@ def bins_by_level(blocks: Blocks) -> list[npt.NDArray[np.intp]]:
 
 
 def _measure(window: Floats, sample: Sample) -> dict[str, npt.NDArray[Any]]:
-    difference = _temporal_difference(window)
+    difference = temporal_difference(window)
     difference -= np.median(difference)
     mean = window.mean(axis=0)
     smooth = ndimage.gaussian_filter(mean, 1.5)
@@ -132,7 +138,7 @@ def _measure(window: Floats, sample: Sample) -> dict[str, npt.NDArray[Any]]:
     }
 
 
-def _temporal_difference(window: Floats) -> Floats:
+def temporal_difference(window: Floats) -> Floats:
     """Second (or first) difference in time with the variance of one frame's noise."""
     if len(window) == 3:
         second = 2.0 * window[1] - window[0] - window[2]

@@ -59,7 +59,7 @@ def check_time(stack: Stack, least: int = 2) -> None:
                 renamed = stack.axes.replace(axis, "T")
             message += (
                 f". If its {stack.size(axis)} {what}s {axis} are really time, say "
-                f"axes {renamed}"
+                f'axes="{renamed}"'
             )
             break
     raise InputError(message)

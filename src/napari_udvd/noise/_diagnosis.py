@@ -9,31 +9,34 @@ import numpy as np
 
 from napari_udvd.noise._blocks import measure_blocks
 from napari_udvd.noise._correlation import MAX_LAG, Correlation, measure_correlation
+from napari_udvd.noise._interlacing import delay_of_fields
+from napari_udvd.noise._pattern import find_patterns
 from napari_udvd.noise._photon_transfer import NoiseModel, fit_noise_model
-from napari_udvd.noise._windows import Sample, sample_windows
+from napari_udvd.noise._reasons import (
+    about_fields,
+    about_frames,
+    about_light,
+    about_pattern,
+    about_repeats,
+    about_space,
+    about_time,
+    small_hole,
+)
+from napari_udvd.noise._repeats import find_repeats
+from napari_udvd.noise._windows import sample_windows
 from napari_udvd.stack import Plane, Stack
 
 __all__ = ["Diagnosis", "diagnose"]
 
 Verdict = Literal["ok", "warn", "unsuitable"]
 
-NOT_INDEPENDENT = (
-    "noise is not independent between pixels; a blind-spot network cannot remove it"
-)
-
 MAX_HOLE = 25
 """Pixels of the largest useful hole: 5 x 5 hides all that a point lights up under
 Nyquist sampling. From what is left the hidden pixel cannot be predicted."""
 WHITE = 0.2
 """Departure of the whiteness from 1 that matters: with a correlation of 0.2 the frames
-before and after give back 8 % of the noise."""
-SATURATED = 1e-3
-"""Share of saturated pixels worth a warning."""
-FADED = 0.5
-"""Share of the first frame's light that is left in the last, worth a warning."""
-FEW_FRAMES = 5
-SIDE = 1024
-"""Longest side of the crop whose brightness is compared, in pixels."""
+before and after give back 8 % of the noise. That is also the mean correlation where
+every fifth frame repeats another."""
 
 
 @dataclass(frozen=True)
@@ -54,11 +57,19 @@ class Diagnosis:
         than three different frames.
     hole
         Rows and columns of the smallest hole that covers the correlation, odd.
+    blind_neighbours
+        Whether the network must not see the pixels of the hole in the frames before
+        and after either, as they hold some of the same noise.
     verdict
         ``"ok"``; ``"warn"`` where `reasons` deserve a look; ``"unsuitable"`` where a
         blind-spot network cannot work.
     reasons
         Plain sentences with the number and the remedy, empty for ``"ok"``.
+    broken
+        Those of them that say that an assumption of the method is broken: the noise
+        is correlated beyond any useful hole or in time, the movie was compressed or
+        interpolated, is interlaced, or frames come again. A result cannot be trusted
+        then. The others are good to know.
     """
 
     axes: str
@@ -68,8 +79,20 @@ class Diagnosis:
     correlation_y: float
     whiteness_t: float
     hole: tuple[int, int]
+    blind_neighbours: bool
     verdict: Verdict
     reasons: tuple[str, ...]
+    broken: tuple[str, ...]
+
+    def broken_under(self, hole: tuple[int, int]) -> tuple[str, ...]:
+        """Sentences of `broken`, and one more if `hole` (rows, columns) is too small.
+
+        Where no useful hole is large enough, `broken` says so already.
+        """
+        covered = all(has >= needs for has, needs in zip(hole, self.hole, strict=True))
+        if covered or self.verdict == "unsuitable":
+            return self.broken
+        return (*self.broken, small_hole(self.hole, hole))
 
     def to_dict(self) -> dict[str, Any]:
         """One flat record that JSON can hold; a whiteness of NaN becomes ``None``."""
@@ -81,8 +104,10 @@ class Diagnosis:
             "correlation_y": self.correlation_y,
             "whiteness_t": None if np.isnan(self.whiteness_t) else self.whiteness_t,
             "hole": list(self.hole),
+            "blind_neighbours": self.blind_neighbours,
             "verdict": self.verdict,
             "reasons": list(self.reasons),
+            "broken": list(self.broken),
         }
 
 
@@ -92,7 +117,8 @@ def diagnose(stack: Stack, plane: Plane = Plane()) -> Diagnosis:
     At most 64 windows of three frames, with crops of at most 512 x 512 pixels, are
     read; always the same ones. What stands still, or changes steadily, cancels in the
     second difference of three frames. What is left is noise, measured in blocks of
-    8 x 8 pixels where there is least structure that could have moved.
+    8 x 8 pixels where there is least structure that could have moved. Four runs of 17
+    frames, with a crop of at most 128 x 128 pixels, tell whether frames come again.
 
     Parameters
     ----------
@@ -117,11 +143,27 @@ def diagnose(stack: Stack, plane: Plane = Plane()) -> Diagnosis:
     unsuitable = not np.isnan(correlation.whiteness_t) and (
         hole[0] * hole[1] > MAX_HOLE or max(rows, columns) == MAX_LAG
     )
+    patterns = find_patterns(sample)
+    # Rows that were computed from one another tell nothing of when they were recorded.
+    delay = 0.0 if patterns else delay_of_fields(sample)
+    white = _is_white(correlation)
+    repeats = find_repeats(stack, plane, noise)
+    again = max(
+        share / compared
+        for share, compared in (
+            (sample.repeated, sample.compared),
+            (repeats.frames, repeats.compared),
+        )
+        if compared
+    )
     reasons = [
-        *_about_space(correlation, hole, unsuitable),
-        *_about_time(correlation),
-        *_about_frames(stack, sample),
-        *_about_light(stack, plane, sample, noise),
+        *about_space(correlation, hole, unsuitable),
+        *about_pattern(patterns),
+        *about_fields(delay),
+        *about_time(correlation, white),
+        *about_repeats(sample, repeats),
+        *about_frames(stack),
+        *about_light(stack, plane, sample, noise),
     ]
     verdict: Verdict = "unsuitable" if unsuitable else "warn" if reasons else "ok"
     return Diagnosis(
@@ -132,103 +174,14 @@ def diagnose(stack: Stack, plane: Plane = Plane()) -> Diagnosis:
         correlation_y=float(correlation.y[0]),
         whiteness_t=correlation.whiteness_t,
         hole=hole,
+        blind_neighbours=not white or again > WHITE,
         verdict=verdict,
-        reasons=tuple(reasons),
+        reasons=tuple(reason.sentence for reason in reasons),
+        broken=tuple(reason.sentence for reason in reasons if reason.broken),
     )
 
 
-def _about_space(
-    correlation: Correlation, hole: tuple[int, int], unsuitable: bool
-) -> list[str]:
-    neighbours = (
-        f"{correlation.x[0]:.2f} between columns and {correlation.y[0]:.2f} between "
-        "rows"
-    )
-    if unsuitable:
-        reach = max(correlation.reach)
-        least = "at least " if reach == MAX_LAG else ""
-        return [
-            f"{NOT_INDEPENDENT} (correlation {neighbours}, reaching {least}{reach} "
-            "pixels); use the data as it was before compression, filtering, "
-            "registration or resizing, or take off stripes first"
-        ]
-    if hole == (1, 1):
-        return []
-    reasons = [
-        f"noise is correlated between neighbours ({neighbours}); a hole of "
-        f"{hole[0]} x {hole[1]} pixels covers it, at the cost of some sharpness"
-    ]
-    for name, along, reach in zip(
-        ("rows", "columns"),
-        (correlation.y, correlation.x),
-        correlation.reach,
-        strict=True,
-    ):
-        if reach == 2 and abs(along[0]) < correlation.limit:
-            reasons.append(
-                f"noise goes with that two {name} away ({along[1]:.2f}) but not with "
-                f"the next ({along[0]:.2f}); the frames may be interlaced: split "
-                "them into their fields"
-            )
-    return reasons
-
-
-def _about_time(correlation: Correlation) -> list[str]:
-    whiteness, error = correlation.whiteness_t, correlation.whiteness_error
-    if np.isnan(whiteness):
-        return [
-            "there are only two different frames: what moved between them cannot be "
-            "told from noise, so strength and correlation may be too large"
-        ]
-    if abs(whiteness - 1.0) <= max(WHITE, 3.0 * error):
-        return []
-    return [
-        f"noise is not white in time (whiteness {whiteness:.2f}, 1 is white): frames "
-        "may have been averaged, interpolated or compressed; use the frames as "
-        "recorded, or a network that hides the pixel in all frames, such as UDVD"
-    ]
-
-
-def _about_frames(stack: Stack, sample: Sample) -> list[str]:
-    reasons = []
-    if sample.repeated:
-        reasons.append(
-            f"{sample.repeated} of {sample.compared} frames repeat the one before "
-            "exactly; take them out, a network would copy the noise from the repeat"
-        )
-    if stack.n_frames < FEW_FRAMES:
-        reasons.append(
-            f"only {stack.n_frames} frames: there is little to learn from; a network "
-            "of five frames needs at least five"
-        )
-    return reasons
-
-
-def _about_light(
-    stack: Stack, plane: Plane, sample: Sample, noise: NoiseModel
-) -> list[str]:
-    reasons = []
-    if sample.saturated > SATURATED:
-        reasons.append(
-            f"{sample.saturated:.1%} of the pixels are saturated at "
-            f"{sample.saturation:g}: what was brighter is lost there, and so is its "
-            "noise; expose less, or do not measure intensities there"
-        )
-    first, last = (
-        _brightness(stack, plane, t) - noise.offset for t in (0, stack.n_frames - 1)
-    )
-    if last < FADED * first and first - last > 0.1 * noise.read_noise:
-        left = max(0.0, last / first)
-        reasons.append(
-            f"the last frame has {left:.0%} of the light of the first: strong "
-            "bleaching; the late frames are noisier and may need training of their own"
-        )
-    return reasons
-
-
-def _brightness(stack: Stack, plane: Plane, frame: int) -> float:
-    rows, columns = (
-        slice((size - min(size, SIDE)) // 2, (size + min(size, SIDE)) // 2)
-        for size in stack.frame_shape
-    )
-    return float(stack.read(frame, plane, rows, columns).mean(dtype=np.float64))
+def _is_white(correlation: Correlation) -> bool:
+    """Whether noise is independent between frames, or nothing says the contrary."""
+    departure = abs(correlation.whiteness_t - 1.0)
+    return not departure > max(WHITE, 3.0 * correlation.whiteness_error)

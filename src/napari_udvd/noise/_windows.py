@@ -39,6 +39,8 @@ class Sample:
     ----------
     windows
         Each ``(3, Y, X)``, or ``(2, Y, X)`` where the movie has no third frame.
+    corners
+        Row and column of the frame where each window begins.
     repeated, compared
         How many frames equal their predecessor, of how many looked at.
     step
@@ -53,6 +55,7 @@ class Sample:
     """
 
     windows: tuple[Floats, ...]
+    corners: tuple[tuple[int, int], ...]
     repeated: int
     compared: int
     step: float
@@ -81,6 +84,7 @@ def sample_windows(stack: Stack, plane: Plane) -> Sample:
     starts = max(1, stack.n_frames - WINDOW + 1)
     n = min(starts, MAX_WINDOWS, max(MIN_WINDOWS, PIXELS // (crop[0] * crop[1])))
     windows: list[Floats] = []
+    corners: list[tuple[int, int]] = []
     repeats: dict[int, bool] = {}
     for i, start in enumerate(np.linspace(0, starts - 1, n).astype(int)):
         # Multiples of the golden ratio and its square spread over the unit square.
@@ -90,6 +94,7 @@ def sample_windows(stack: Stack, plane: Plane) -> Sample:
         frames = _different_frames(stack, plane, int(start), rows, columns, repeats)
         if len(frames) > 1:
             windows.append(np.stack(frames).astype(np.float32))
+            corners.append((y, x))
     if any(not np.isfinite(window).all() for window in windows):
         check_finite(stack)
     if not windows:
@@ -101,6 +106,7 @@ def sample_windows(stack: Stack, plane: Plane) -> Sample:
         )
     return Sample(
         windows=tuple(windows),
+        corners=tuple(corners),
         repeated=sum(repeats.values()),
         compared=len(repeats),
         **_limits(windows, stack.dtype),

@@ -37,13 +37,23 @@ class Started:
         Network, hole, device and precision in one sentence.
     remarks
         What the diagnosis of the noise says to a user, one sentence each.
+    warnings
+        Those of the remarks for which the result must not be trusted: the noise
+        breaks what the method assumes.
     resumed_at
         Seconds of training already done by the run that is being continued.
+    training_seconds
+        Time that training will take at most; None where steps are counted instead.
+    denoising_seconds
+        Estimate for denoising the movies afterwards; None if that does not follow.
     """
 
     summary: str
     remarks: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     resumed_at: float = 0.0
+    training_seconds: float | None = None
+    denoising_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -100,12 +110,18 @@ class Finished:
         ``"budget"``, ``"converged"`` or ``"cancelled"``.
     best_step, best_validation
         When the chosen weights were measured and how good they were.
+    warnings
+        What held-out frames say against the result, one sentence each; empty where
+        it is better than the noisy movie and than a plain average.
+    history
+        ``(step, validation loss)`` of every measurement.
     """
 
     denoiser: Denoiser
     reason: str
     best_step: int
     best_validation: float
+    warnings: tuple[str, ...] = ()
     history: tuple[tuple[int, float], ...] = field(default=(), repr=False)
 
 

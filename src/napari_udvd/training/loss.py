@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_udvd.models import Prediction, negative_log_likelihood
+from napari_udvd.models import CameraNoise, Prediction, negative_log_likelihood
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from napari_udvd.calibration import Scaler
-
 __all__ = ["pixel_loss"]
 
 
-def pixel_loss(prediction: Prediction, noisy: Tensor, scaler: Scaler) -> Tensor:
+def pixel_loss(prediction: Prediction, noisy: Tensor, noise: CameraNoise) -> Tensor:
     """Negative log likelihood of noisy pixels under prediction and noise.
 
     The noise is Poisson-Gaussian: its variance follows the predicted mean, as a
@@ -28,13 +26,13 @@ def pixel_loss(prediction: Prediction, noisy: Tensor, scaler: Scaler) -> Tensor:
         Mean ``(N, T, C, H, W)``, in network units.
     noisy
         ``(N, T, C, H, W)``, in network units.
-    scaler
-        Carries the noise model in network units.
+    noise
+        In network units.
 
     Returns
     -------
     Tensor
         ``(N, T, H, W)``.
     """
-    variance = scaler.noise_variance(prediction.mean.detach())
+    variance = noise.variance(prediction.mean.detach())
     return negative_log_likelihood(prediction, noisy, variance)

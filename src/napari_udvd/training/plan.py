@@ -1,18 +1,25 @@
-"""Turn settings and movies into a plan: network, noise, hole, patches.
+"""Turn settings and movies into a plan: network, noise, hole, course of training.
 
 Everything that can be wrong with the input is found here, before time is spent.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from napari_udvd.calibration import Calibration, calibrate
 from napari_udvd.errors import InputError
-from napari_udvd.noise import NoiseModel, check_pixels, check_time, diagnose
+from napari_udvd.models import UDVD, CenterBlind
+from napari_udvd.noise import (
+    Diagnosis,
+    NoiseModel,
+    check_pixels,
+    check_time,
+    diagnose,
+)
 from napari_udvd.stack import Plane, Stack
 
 if TYPE_CHECKING:
@@ -20,15 +27,41 @@ if TYPE_CHECKING:
 
     from napari_udvd.training.settings import TrainingSettings
 
-__all__ = ["Plan", "make_plan"]
+__all__ = ["Course", "Plan", "make_plan"]
 
-FRAMES = {"udvd": 5, "udvd-3": 3, "udvd-1": 1}
+UDVD_FRAMES = {"udvd": 5, "udvd-3": 3, "udvd-1": 1}
 
 CPU_WIDTH = 16
-"""Width that two CPU cores can train in minutes; see the benchmarks."""
+"""Width of UDVD that two CPU cores can train in minutes; see the benchmarks."""
 
 GPU_WIDTH = 48
 """The published width."""
+
+
+class Course(NamedTuple):
+    """How a network is trained.
+
+    Attributes
+    ----------
+    batch, targets
+        Clips of a step, output frames of a clip. Frames of one clip share the work of
+        UDVD's first stage; the centre-blind network has nothing to share.
+    rate
+        Peak learning rate of Adam.
+    warm_rate
+        The same where training starts from shipped weights, which are nearly right.
+    """
+
+    batch: int
+    targets: int
+    rate: float
+    warm_rate: float
+
+
+COURSES = {
+    UDVD.name: Course(batch=1, targets=2, rate=4e-3, warm_rate=4e-3),
+    CenterBlind.name: Course(batch=8, targets=1, rate=3e-3, warm_rate=1e-3),
+}
 
 
 @dataclass(frozen=True)
@@ -37,8 +70,10 @@ class Plan:
 
     Attributes
     ----------
+    name
+        Which network.
     network
-        Arguments that build the network.
+        Arguments that build it.
     joint
         The network takes all channels at once.
     calibrations
@@ -46,12 +81,16 @@ class Plan:
     diagnoses
         What the noise is like, as :meth:`Diagnosis.to_dict` says it, one per channel
         and stack.
+    reason
+        Why this network, in one sentence; empty where the user chose it.
     """
 
+    name: str
     network: dict[str, Any]
     joint: bool
     calibrations: tuple[Calibration, ...]
     diagnoses: tuple[dict[str, Any], ...]
+    reason: str = ""
 
     @property
     def hole(self) -> tuple[int, int]:
@@ -62,14 +101,21 @@ class Plan:
     @property
     def remarks(self) -> tuple[str, ...]:
         """What the diagnoses say to a user, each sentence once."""
-        reasons = [reason for d in self.diagnoses for reason in d["reasons"]]
-        return tuple(dict.fromkeys(reasons))
+        return self._sentences("reasons")
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Those of the remarks that break what the method assumes."""
+        return self._sentences("broken")
+
+    def _sentences(self, key: str) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(s for d in self.diagnoses for s in d[key]))
 
     def to_dict(self) -> dict[str, Any]:
         """Return what a checkpoint keeps of the plan, as plain JSON values."""
         return {
+            **asdict(self),
             "network": {**self.network, "hole": list(self.hole)},
-            "joint": self.joint,
             "calibrations": [c.to_dict() for c in self.calibrations],
             "diagnoses": list(self.diagnoses),
         }
@@ -77,10 +123,16 @@ class Plan:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Plan:
         """Rebuild from what :meth:`to_dict` returned."""
-        network = {**values["network"], "hole": tuple(values["network"]["hole"])}
-        calibrations = tuple(Calibration.from_dict(c) for c in values["calibrations"])
-        diagnoses = tuple(values["diagnoses"])
-        return cls(network, bool(values["joint"]), calibrations, diagnoses)
+        return cls(
+            name=values["name"],
+            network={**values["network"], "hole": tuple(values["network"]["hole"])},
+            joint=bool(values["joint"]),
+            calibrations=tuple(
+                Calibration.from_dict(c) for c in values["calibrations"]
+            ),
+            diagnoses=tuple(values["diagnoses"]),
+            reason=values["reason"],
+        )
 
 
 def make_plan(
@@ -96,7 +148,7 @@ def make_plan(
     channels = _common_channels(stacks)
     for stack in stacks:
         check_time(stack)
-    frames = _frames(stacks, settings)
+    name, reason = _choose(stacks, settings)
     for stack in stacks:
         check_pixels(stack)
     diagnoses = [
@@ -120,19 +172,35 @@ def make_plan(
         calibrate(stacks, c, _pooled([d.noise for d in diagnoses[c]]))
         for c in range(channels)
     )
-    network: dict[str, Any] = {
-        "frames": frames,
+    common: dict[str, Any] = {
         "channels": channels if settings.joint_channels else 1,
-        "width": settings.width or (CPU_WIDTH if on_cpu else GPU_WIDTH),
         "hole": hole,
         "likelihood": settings.likelihood,
     }
+    if name == CenterBlind.name:
+        network = common | _center_blind(settings, flat)
+    else:
+        network = common | {
+            "frames": UDVD_FRAMES[name],
+            "width": settings.width or (CPU_WIDTH if on_cpu else GPU_WIDTH),
+        }
+        name = UDVD.name
     return Plan(
+        name,
         network,
         settings.joint_channels,
         calibrations,
         tuple(d.to_dict() for d in flat),
+        reason,
     )
+
+
+def _center_blind(
+    settings: TrainingSettings, diagnoses: Sequence[Diagnosis]
+) -> dict[str, Any]:
+    # noise that lives on in the next frame must not be seen there
+    hidden = int(any(d.blind_neighbours for d in diagnoses))
+    return {"preset": settings.preset, "hidden": hidden}
 
 
 def _common_channels(stacks: Sequence[Stack]) -> int:
@@ -147,19 +215,28 @@ def _common_channels(stacks: Sequence[Stack]) -> int:
     return counts.pop()
 
 
-def _frames(stacks: Sequence[Stack], settings: TrainingSettings) -> int:
-    """Frames the network sees; all movies must be long enough for it."""
+def _choose(stacks: Sequence[Stack], settings: TrainingSettings) -> tuple[str, str]:
+    """Choose a network, and say why; all movies must be long enough for it."""
     shortest = min(stacks, key=lambda stack: stack.n_frames)
     label, n_frames = shortest.source or "the movie", shortest.n_frames
-    fitting = [name for name, frames in FRAMES.items() if n_frames >= frames]
+    fitting = [name for name, frames in UDVD_FRAMES.items() if n_frames >= frames]
     if settings.model == "auto":
-        return FRAMES[fitting[0]]
-    if settings.model not in fitting:
+        if settings.width is not None:
+            return fitting[0], "a width was given, which is UDVD's"
+        return CenterBlind.name, (
+            "it is better than UDVD in every benchmark of up to five minutes"
+        )
+    if settings.model in UDVD_FRAMES and settings.model not in fitting:
         raise InputError(
             f"{label!r} has {n_frames} frames and the model {settings.model} looks at "
-            f"{FRAMES[settings.model]}; {fitting[0]} fits"
+            f"{UDVD_FRAMES[settings.model]}; {fitting[0]} fits"
         )
-    return FRAMES[settings.model]
+    if settings.model == CenterBlind.name and settings.width is not None:
+        raise InputError(
+            f"width is {settings.width}, which is a setting of UDVD; the centre-blind "
+            "network has presets: small, medium, large"
+        )
+    return settings.model, ""
 
 
 def _pooled(models: Sequence[NoiseModel]) -> NoiseModel:

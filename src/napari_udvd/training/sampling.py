@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from napari_udvd.series import Series, read_clip, reflected
+from napari_udvd.series import Series, read_clip
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -133,13 +133,13 @@ class ClipSampler:
         first = block.first + (self._context if block.first > 0 else 0)
         last = stop - self._targets - (self._context if stop < n_frames else 0)
         start = int(self._rng.integers(first, last + 1))
-        window = range(start - self._context, start + self._targets + self._context)
-        index = [reflected(t, n_frames) - block.first for t in window]
+        targets = range(start, start + self._targets)
+        frames = _around(targets, self._context, n_frames)
+        index = [t - block.first for t in frames]
         height, width = block.frames.shape[-2:]
         y = int(self._rng.integers(max(height - self._patch, 0) + 1))
         x = int(self._rng.integers(max(width - self._patch, 0) + 1))
         clip = block.frames[index, :, y : y + self._patch, x : x + self._patch]
-        targets = range(start, start + self._targets)
         mask = np.array([t not in block.movie.held_out for t in targets])
         flips = self._rng.random(3) < 0.5
         if flips[0]:
@@ -162,6 +162,20 @@ class ClipSampler:
             self._blocks.append(_read_block(movie, first, size))
             del self._blocks[: max(len(self._blocks) - room, 0)]
         self._draws += 1
+
+
+def _around(targets: range, context: int, n_frames: int) -> list[int]:
+    """Targets and the frames around them, as :func:`series.window` for one target.
+
+    Beyond the ends of the movie stand frames of the other side, never a target,
+    unless there are no others.
+    """
+    frames = []
+    for t in range(targets.start - context, targets.stop + context):
+        inside = 0 <= t < n_frames
+        opposite = targets.start + targets.stop - 1 - t
+        frames.append(t if inside else min(max(opposite, 0), n_frames - 1))
+    return frames
 
 
 def _read_block(movie: Movie, first: int, size: int) -> _Block:

@@ -20,11 +20,18 @@ class TrainingSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    model: Literal["auto", "udvd", "udvd-3", "udvd-1"] = Field(
-        "auto", description="network; udvd-3 and udvd-1 see three frames and one"
+    model: Literal["auto", "centerblind", "udvd", "udvd-3", "udvd-1"] = Field(
+        "auto",
+        description="network; udvd-3 and udvd-1 see three frames and one",
+    )
+    preset: Literal["small", "medium", "large"] = Field(
+        "medium", description="size of the centre-blind network"
+    )
+    from_scratch: bool = Field(
+        False, description="do not start from the weights that are shipped"
     )
     minutes: float = Field(
-        2.0, gt=0, allow_inf_nan=False, description="time budget of the training, min"
+        2.0, gt=0, allow_inf_nan=False, description="time budget, min"
     )
     steps: int | None = Field(
         None,
@@ -36,13 +43,18 @@ class TrainingSettings(BaseModel):
         None,
         ge=4,
         le=256,
-        description="channels of the first encoder; 48 as published",
+        description="channels of UDVD's first encoder; 48 as published",
     )
     hole: tuple[int, int] | None = Field(
         None, description="rows and columns not seen; from the diagnosis if None"
     )
     likelihood: bool = Field(
         True, description="Gaussian likelihood with posterior, instead of the mean only"
+    )
+    self_ensemble: bool | None = Field(
+        None,
+        description="average over mirrored and turned views when denoising; if there "
+        "is time for it if None",
     )
     joint_channels: bool = Field(
         False, description="one network for all channels at once"
@@ -52,9 +64,15 @@ class TrainingSettings(BaseModel):
     patch: int = Field(
         64, ge=16, description="rows and columns of a training patch, px"
     )
-    batch: int = Field(1, ge=1, description="clips per step")
-    targets: int = Field(2, ge=1, description="output frames per clip")
-    learning_rate: float = Field(4e-3, gt=0, description="of Adam, at its peak")
+    batch: int | None = Field(
+        None, ge=1, description="clips per step; what suits the network if None"
+    )
+    targets: int | None = Field(
+        None, ge=1, description="output frames per clip; what suits if None"
+    )
+    learning_rate: float | None = Field(
+        None, gt=0, description="of Adam, at its peak; what suits if None"
+    )
     checkpoint_seconds: float = Field(
         20.0, gt=0, description="what a killed run loses at most, s"
     )

@@ -17,7 +17,7 @@ from napari_udvd.denoiser import Denoiser
 from napari_udvd.denoising import is_out_of_memory
 from napari_udvd.device import choose_device, choose_precision
 from napari_udvd.errors import InputError
-from napari_udvd.models import UDVD, build_network
+from napari_udvd.models import build_network, count_views
 from napari_udvd.series import series_of
 from napari_udvd.training.checkpoint import read_checkpoint, write_checkpoint
 from napari_udvd.training.events import (
@@ -29,10 +29,11 @@ from napari_udvd.training.events import (
     Step,
     TrainingEvent,
 )
-from napari_udvd.training.loss import pixel_loss
-from napari_udvd.training.plan import FRAMES, Plan, make_plan
+from napari_udvd.training.learner import Learner
+from napari_udvd.training.plan import COURSES, UDVD_FRAMES, Plan, make_plan
 from napari_udvd.training.sampling import ClipSampler, Movie
 from napari_udvd.training.validation import Validation, hold_out
+from napari_udvd.training.warm_start import outside_of_training, warm_start
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -49,14 +50,8 @@ WARM_UP_STEPS = 20
 FINAL_RATE = 0.03
 """Learning rate at the end of the budget, as a fraction of its peak."""
 
-AVERAGE_DECAY = 0.98
-"""Decay of the moving average of the weights; shorter at the beginning."""
-
 SMOOTHING = 0.95
 """Decay of the average loss that is shown."""
-
-LARGEST_GRADIENT = 1.0
-"""Norm that a gradient is clipped to."""
 
 VALIDATION_SHARE = 0.08
 """Share of the time that measuring the validation loss may take."""
@@ -73,6 +68,12 @@ PATIENT_VALIDATIONS = 8
 NOT_FINITE_IN_A_ROW = 10
 """Steps with a loss that is not finite after which training has failed."""
 
+ENSEMBLE_SHARE = 0.2
+"""Share of the budget that a self-ensemble may take: it gains less than training."""
+
+LARGEST_RESERVE = 0.7
+"""Share of the budget that denoising afterwards may claim."""
+
 
 def train_events(
     stacks: Sequence[Stack],
@@ -81,12 +82,14 @@ def train_events(
     checkpoint: Path | None = None,
     resume: bool = False,
     cancel: threading.Event | None = None,
+    denoising_follows: bool = False,
 ) -> Iterator[TrainingEvent]:
     """Train on one or more movies and tell how it goes.
 
     Blind-spot training as in Sheth et al. 2021, with the Poisson-Gaussian noise of
     the movie in the likelihood, a moving average of the weights, and the weights of
-    the best loss on held-out frames as the result.
+    the best loss on held-out frames as the result. Where weights are shipped for the
+    network, training starts from them.
 
     Parameters
     ----------
@@ -100,6 +103,8 @@ def train_events(
         Continue from `checkpoint`.
     cancel
         Set it to end after the current step; the state is saved first.
+    denoising_follows
+        The stacks are denoised next and the time budget is for both.
 
     Yields
     ------
@@ -117,10 +122,12 @@ def train_events(
     state = _resumed_state(checkpoint, stacks) if resume else None
     if state is None:
         plan = make_plan(stacks, settings, on_cpu=device.type == "cpu")
-        run = _Run(stacks, settings, plan, device, began)
+        run = _Run(stacks, settings, plan, device, began, denoising_follows)
+        run.start_warm()
     else:
         try:
-            run = _Run(stacks, settings, state.plan(settings), device, began)
+            plan = state.plan(settings)
+            run = _Run(stacks, settings, plan, device, began, denoising_follows)
             run.restore(state)
         except (KeyError, TypeError, RuntimeError, StopIteration) as error:
             raise InputError(
@@ -142,9 +149,11 @@ class _State(NamedTuple):
     def plan(self, settings: TrainingSettings) -> Plan:
         """Return the plan of the interrupted run; settings must not contradict it."""
         plan = Plan.from_dict(self.header["plan"])
-        before = {**plan.network, "joint_channels": plan.joint, "model": _name(plan)}
-        for name in ("model", "width", "hole", "likelihood", "joint_channels"):
-            asked, was = getattr(settings, name), before[name]
+        before = {**plan.network, "joint_channels": plan.joint, "model": _model(plan)}
+        for name in (
+            "model", "preset", "width", "hole", "likelihood", "joint_channels"
+        ):  # fmt: skip
+            asked, was = getattr(settings, name), before.get(name)
             if name in settings.model_fields_set and asked not in (None, "auto", was):
                 raise InputError(
                     f"the checkpoint was made with {name} {was}, not {asked}; leave it "
@@ -153,8 +162,10 @@ class _State(NamedTuple):
         return plan
 
 
-def _name(plan: Plan) -> str:
-    return next(n for n, frames in FRAMES.items() if frames == plan.network["frames"])
+def _model(plan: Plan) -> str:
+    """Name of the network as a user chooses it."""
+    frames = plan.network.get("frames")
+    return next((n for n, count in UDVD_FRAMES.items() if count == frames), plan.name)
 
 
 def _resumed_state(checkpoint: Path | None, stacks: Sequence[Stack]) -> _State | None:
@@ -192,19 +203,20 @@ class _Run:
         plan: Plan,
         device: torch.device,
         began: float,
+        denoising_follows: bool,
     ) -> None:
         self._settings, self._plan, self._device = settings, plan, device
         self._stacks = stacks
+        self._denoising_follows = denoising_follows
         self._precision = choose_precision(device)
         with torch.random.fork_rng(devices=[]):  # leaves the caller's seed alone
             torch.manual_seed(settings.seed)
-            self._net = build_network(UDVD.name, plan.network).to(device)
-        self._average = copy.deepcopy(self._net).eval().requires_grad_(False)
-        self._best = copy.deepcopy(self._average)
-        # Adam needs no more than its two moments to resume: fused is not needed
-        self._adam = torch.optim.Adam(
-            self._net.parameters(), lr=settings.learning_rate, betas=(0.9, 0.99)
-        )
+            net = build_network(plan.name, plan.network).to(device)
+        self._learner = Learner(net, self._precision)
+        self._best = copy.deepcopy(self._learner.average)
+        course = COURSES[plan.name]
+        self._batch = settings.batch or course.batch
+        self._rate = settings.learning_rate or course.rate
         self._rng = np.random.default_rng(settings.seed)
         movies = [
             Movie(stack, series, hold_out(stack.n_frames))
@@ -213,8 +225,8 @@ class _Run:
         ]
         self._sampler = ClipSampler(
             movies,
-            context=self._net.context,
-            targets=settings.targets,
+            context=net.context,
+            targets=settings.targets or course.targets,
             patch=settings.patch,
             transpose=plan.hole[0] == plan.hole[1],
             rng=self._rng,
@@ -222,23 +234,58 @@ class _Run:
         self._validation = Validation(
             movies,
             plan.calibrations,
-            context=self._net.context,
+            context=net.context,
             device=device,
             precision=self._precision,
         )
         self._began = began
         self._resumed_at = 0.0
         self._step = 0
-        self._step_seconds = self._validation_seconds = 0.0
+        self._self_ensemble = False
+        self._is_warm, self._remarks = False, list(plan.remarks)
+        self._step_seconds = self._validation_seconds = self._denoising_seconds = 0.0
         self._loss = math.nan
         self._best_step, self._best_loss = 0, math.inf
         self._best_at = 0.0
         self._history: list[tuple[int, float]] = []
 
+    def start_warm(self) -> None:
+        """Begin with the shipped weights where there are any."""
+        if self._settings.from_scratch:
+            return
+        net = self._learner.net
+        start = warm_start(net)
+        self._is_warm = start.done
+        if start.remark:
+            self._remarks.append(start.remark)
+        if start.done:
+            self._learner.average.load_state_dict(net.state_dict())
+            if self._settings.learning_rate is None:
+                self._rate = COURSES[self._plan.name].warm_rate
+            if unlike := outside_of_training(self._plan.calibrations):
+                self._remarks.append(unlike)
+
     def events(
         self, checkpoint: Path | None, cancel: threading.Event
     ) -> Iterator[TrainingEvent]:
-        yield Started(self._summary(), self._plan.remarks, self._resumed_at)
+        if self._is_warm:  # the shipped weights are the first to be judged
+            self._validate()
+        self._estimate_denoising()
+        if self._is_warm and self._is_over():
+            self._remarks.append(
+                f"{self._settings.minutes * 60:.3g} s are too short to train; the "
+                "shipped weights are used as they are"
+            )
+        yield Started(
+            self._summary(),
+            tuple(self._remarks),
+            self._plan.warnings,
+            self._resumed_at,
+            None if self._settings.steps else self._budget - self._elapsed(),
+            self._denoising_seconds if self._denoising_follows else None,
+        )
+        if self._is_warm:
+            yield Preview(0, *self._validation.preview(self._learner.average))
         next_validation = self._elapsed() + self._budget / VALIDATIONS
         next_checkpoint = self._elapsed() + self._settings.checkpoint_seconds
         not_finite = 0
@@ -247,7 +294,8 @@ class _Run:
             before = self._elapsed()
             loss = self._train_step()
             self._step_seconds = self._elapsed() - before
-            not_finite = 0 if math.isfinite(loss) else not_finite + 1
+            # without a target there is no loss: held-out frames only
+            not_finite = 0 if loss is None or math.isfinite(loss) else not_finite + 1
             if not_finite >= NOT_FINITE_IN_A_ROW:
                 raise RuntimeError(
                     f"the loss is not finite since step {self._step - not_finite}; "
@@ -263,7 +311,8 @@ class _Run:
             if self._validation_is_due(next_validation):
                 before = self._elapsed()
                 self._validate()
-                yield Preview(self._step, *self._validation.preview(self._average))
+                average = self._learner.average
+                yield Preview(self._step, *self._validation.preview(average))
                 cost = self._elapsed() - before
                 next_validation = self._elapsed() + max(
                     cost / VALIDATION_SHARE, self._budget / VALIDATIONS
@@ -291,22 +340,16 @@ class _Run:
             reason,
             self._best_step,
             self._best_loss,
+            self._validation.verdict(self._best),
             tuple(self._history),
         )
 
     def restore(self, state: _State) -> None:
         """Continue where the checkpoint was written."""
         header, tensors = state.header, state.tensors
-        self._net.load_state_dict(tensors["net"])
-        self._average.load_state_dict(tensors["average"])
+        self._learner.restore(tensors, header["adam_steps"])
         self._best.load_state_dict(tensors["best"])
-        for name, parameter in self._net.named_parameters():
-            if name in tensors.get("adam_first", {}):
-                self._adam.state[parameter] = {
-                    "step": torch.tensor(header["adam_steps"]),
-                    "exp_avg": tensors["adam_first"][name].to(self._device),
-                    "exp_avg_sq": tensors["adam_second"][name].to(self._device),
-                }
+        self._rate = header["rate"]
         self._rng.bit_generator.state = header["rng"]
         self._step, self._loss = header["step"], header["loss"]
         self._best_step, self._best_loss = header["best_step"], header["best_loss"]
@@ -315,13 +358,9 @@ class _Run:
         self._resumed_at = header["elapsed"]
 
     def _save(self, path: Path) -> None:
-        named = dict(self._net.named_parameters())
-        moments = {
-            n: self._adam.state[p] for n, p in named.items() if p in self._adam.state
-        }
-        adam_steps = max((float(m["step"]) for m in moments.values()), default=0.0)
         header = {
-            "adam_steps": adam_steps,
+            "adam_steps": self._learner.steps,
+            "rate": self._rate,
             "movies": _signature(self._stacks),
             "settings": self._settings.model_dump(),
             "plan": self._plan.to_dict(),
@@ -334,39 +373,23 @@ class _Run:
             "history": self._history,
             "rng": self._rng.bit_generator.state,
         }
-        tensors = {
-            "net": self._net.state_dict(),
-            "average": self._average.state_dict(),
-            "best": self._best.state_dict(),
-            "adam_first": {n: m["exp_avg"] for n, m in moments.items()},
-            "adam_second": {n: m["exp_avg_sq"] for n, m in moments.items()},
-        }
+        tensors = self._learner.tensors() | {"best": self._best.state_dict()}
         write_checkpoint(path, tensors, header)
 
-    def _train_step(self) -> float:
-        draw = self._sampler.draw(self._settings.batch)
+    def _train_step(self) -> float | None:
+        draw = self._sampler.draw(self._batch)
         scaler = Scaler(
             [self._plan.calibrations[c] for c in draw.series.channels], self._device
         )
         clips = scaler.normalise(torch.from_numpy(draw.clips).to(self._device))
         is_target = torch.from_numpy(draw.is_target).to(self._device)
-        context = self._net.context
-        for group in self._adam.param_groups:
-            group["lr"] = self._rate()
-        prediction = self._net(clips.to(self._precision))
-        noisy = clips[:, context : clips.shape[1] - context]
-        loss = pixel_loss(prediction, noisy, scaler)[is_target].mean()
         self._step += 1
-        value = float(loss.detach())
-        # a clip of held-out frames only has no target and nothing to teach
-        if is_target.any() and math.isfinite(value):
-            self._adam.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(self._net.parameters(), LARGEST_GRADIENT)
-            self._adam.step()
-            self._update_average()
-            self._smooth_loss(value)
-        return value if is_target.any() else 0.0
+        if not is_target.any():
+            return None
+        loss = self._learner.learn(clips, scaler.noise, is_target, self._rate_now())
+        if math.isfinite(loss):
+            self._smooth_loss(loss)
+        return loss
 
     def _smooth_loss(self, value: float) -> None:
         """Average over the last steps; few at first, where the loss falls fast."""
@@ -374,26 +397,18 @@ class _Run:
         before = self._loss if math.isfinite(self._loss) else value
         self._loss = before + share * (value - before)
 
-    def _update_average(self) -> None:
-        decay = min(AVERAGE_DECAY, self._step / (self._step + 10))
-        with torch.no_grad():
-            pairs = zip(self._average.parameters(), self._net.parameters(), strict=True)
-            for average, parameter in pairs:
-                average.lerp_(parameter, 1 - decay)
-
-    def _rate(self) -> float:
-        warm = min((self._step + 1) / WARM_UP_STEPS, 1.0)
+    def _rate_now(self) -> float:
+        warm = min(self._step / WARM_UP_STEPS, 1.0)
         cosine = (1 + math.cos(math.pi * self._progress())) / 2
-        fall = FINAL_RATE + (1 - FINAL_RATE) * cosine
-        return self._settings.learning_rate * warm * fall
+        return self._rate * warm * (FINAL_RATE + (1 - FINAL_RATE) * cosine)
 
     def _validate(self) -> None:
         before = self._elapsed()
-        loss = self._validation.loss(self._average)
+        loss = self._validation.loss(self._learner.average)
         self._validation_seconds = self._elapsed() - before
         self._history.append((self._step, loss))
         if loss < self._best_loss:
-            self._best.load_state_dict(self._average.state_dict())
+            self._best.load_state_dict(self._learner.average.state_dict())
             self._best_step, self._best_loss = self._step, loss
             self._best_at = self._progress()
 
@@ -413,7 +428,8 @@ class _Run:
             return self._step >= self._settings.steps
         # one more step and the last validation must still fit
         needed = self._step_seconds + self._validation_seconds
-        return self._step > 0 and self._elapsed() + needed > self._budget
+        trained = self._step > 0 or self._is_warm
+        return trained and self._elapsed() + needed > self._budget
 
     def _progress(self) -> float:
         steps = self._settings.steps
@@ -426,14 +442,31 @@ class _Run:
 
     @property
     def _budget(self) -> float:
-        return 60 * self._settings.minutes
+        """Seconds until training must be over."""
+        whole = 60 * self._settings.minutes
+        if not self._denoising_follows:
+            return whole
+        return whole - min(self._denoising_seconds, LARGEST_RESERVE * whole)
+
+    def _estimate_denoising(self) -> None:
+        pixels = sum(math.prod(stack.shape) for stack in self._stacks)
+        seconds = self._validation.seconds_per_pixel(self._learner.average) * pixels
+        whole, views = 60 * self._settings.minutes, count_views(self._plan.hole)
+        asked = self._settings.self_ensemble
+        if asked is None:
+            in_time = views * seconds < ENSEMBLE_SHARE * whole
+            asked = self._denoising_follows and in_time
+        self._self_ensemble = asked
+        self._denoising_seconds = seconds * (views if asked else 1)
 
     def _summary(self) -> str:
-        net = self._net
+        net = self._learner.net
         kind = {torch.bfloat16: "bfloat16"}.get(self._precision, "float32")
+        start = ", from the shipped weights" if self._is_warm else ""
+        reason = f" (chosen because {self._plan.reason})" if self._plan.reason else ""
         return (
-            f"UDVD, {net.frames} frames, width {net.width}, hole {net.hole[0]}x"
-            f"{net.hole[1]}, on {self._device} in {kind}"
+            f"{net.title}, {net.size}, hole {net.hole[0]}x{net.hole[1]}, on "
+            f"{self._device} in {kind}{start}{reason}"
         )
 
     def _denoiser(self, reason: str) -> Denoiser:
@@ -451,7 +484,9 @@ class _Run:
             "best_validation": self._best_loss,
         }
         net = copy.deepcopy(self._best).cpu().eval()
-        return Denoiser(net, self._plan.calibrations, self._plan.joint, record)
+        return Denoiser(
+            net, self._plan.calibrations, self._plan.joint, self._self_ensemble, record
+        )
 
 
 def _explained(error: Exception, device: torch.device) -> Exception:

@@ -7,6 +7,7 @@ judge.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,8 +15,8 @@ import numpy as np
 import torch
 
 from napari_udvd.calibration import Calibration, Scaler
-from napari_udvd.models import UDVD, posterior
-from napari_udvd.series import read_clip, reflected
+from napari_udvd.models import Network, Prediction, posterior
+from napari_udvd.series import read_clip, window
 from napari_udvd.training.loss import pixel_loss
 
 if TYPE_CHECKING:
@@ -70,30 +71,88 @@ class Validation:
         chosen = [pairs[int(k * step)] for k in range(min(len(pairs), MOST_WINDOWS))]
         self._windows = [self._read(m, t, calibrations) for m, t in chosen]
 
-    def loss(self, net: UDVD) -> float:
+    def loss(self, net: Network) -> float:
         """Loss per pixel, averaged over all windows."""
         total = 0.0
         with torch.inference_mode():
             for window in self._windows:
-                clip = self._normalised(window)
-                prediction = net(clip.to(self._precision))
+                clip, prediction = self._predicted(window, net)
                 noisy = clip[:, self._context : self._context + 1]
-                total += float(pixel_loss(prediction, noisy, window.scaler).mean())
+                loss = pixel_loss(prediction, noisy, window.scaler.noise)
+                total += float(loss.mean())
         return total / len(self._windows)
 
-    def preview(self, net: UDVD) -> tuple[Clip, Clip]:
+    def verdict(self, net: Network) -> tuple[str, ...]:
+        """Say what speaks against the result, judged by frames it never learned from.
+
+        The mean squared distance of a blind prediction from the noisy frame is its
+        error plus the noise, so predictions can be compared without the truth: with
+        the plain average of the frame before and the frame after, which is blind too,
+        and with the noisy frame itself, whose error is the noise.
+
+        Returns
+        -------
+        tuple of str
+            One sentence for each way in which the network is no better.
+        """
+        ours, average, noise = np.mean([self._errors(w, net) for w in self._windows], 0)
+        if not ours < noise:
+            return (
+                "the result is no better than the noisy movie: on frames held out its "
+                f"squared error is {ours / noise:.2f} times that of the noise; do not "
+                "use it; train longer, or look at the diagnosis of the noise",
+            )
+        if not ours < average:
+            return (
+                "the result is no better than a plain average of the frame before and "
+                f"the frame after: on frames held out its squared error is "
+                f"{ours / average:.2f} times as large; train longer, or average",
+            )
+        return ()
+
+    def seconds_per_pixel(self, net: Network) -> float:
+        """Time to denoise one pixel of one frame with full context."""
+        window = self._windows[0]
+        best = np.inf
+        for _ in range(2):  # the first call also prepares
+            began = time.perf_counter()
+            with torch.inference_mode():
+                self._predicted(window, net)
+            best = min(best, time.perf_counter() - began)
+        return best / float(np.prod(window.clip.shape[1:]))
+
+    def preview(self, net: Network) -> tuple[Clip, Clip]:
         """First window, noisy and denoised, ``(C, h, w)`` in grey levels."""
         window = self._windows[0]
         with torch.inference_mode():
-            clip = self._normalised(window)
-            prediction = net(clip.to(self._precision))
+            clip, prediction = self._predicted(window, net)
             noisy = clip[:, self._context : self._context + 1]
             mean = prediction.mean
             if prediction.factor is not None:
-                variance = window.scaler.noise_variance(mean)
+                variance = window.scaler.noise.variance(mean)
                 mean, _ = posterior(prediction, noisy, variance)
             denoised = window.scaler.restore(mean)[0, 0].cpu().numpy()
         return window.clip[self._context], denoised
+
+    def _errors(self, window: _Window, net: Network) -> tuple[float, float, float]:
+        """Squared errors of network, plain average and noisy frame, over the noise."""
+        with torch.inference_mode():
+            clip, prediction = self._predicted(window, net)
+            before, frame, after = clip[:, self._context - 1 :][:, :3].split(1, dim=1)
+            noise = window.scaler.noise.variance(prediction.mean)
+
+            def distance(estimate: torch.Tensor) -> float:
+                return float(((frame - estimate).square() / noise).mean())
+
+            ours = distance(prediction.mean)
+            average = distance((before + after) / 2)
+        return ours - 1, average - 1, 1.0
+
+    def _predicted(
+        self, window: _Window, net: Network
+    ) -> tuple[torch.Tensor, Prediction]:
+        clip = self._normalised(window)
+        return clip, net.predict(clip, window.scaler.noise, self._precision)
 
     def _normalised(self, window: _Window) -> torch.Tensor:
         clip = torch.from_numpy(window.clip)[None].to(self._device)
@@ -102,8 +161,7 @@ class Validation:
     def _read(
         self, movie: Movie, frame: int, calibrations: Sequence[Calibration]
     ) -> _Window:
-        around = range(frame - self._context, frame + self._context + 1)
-        frames = [reflected(t, movie.stack.n_frames) for t in around]
+        frames = window(frame, self._context, movie.stack.n_frames)
         clip = read_clip(movie.stack, movie.series, frames)
         rows, columns = _most_structure(clip[self._context, 0])
         scaler = Scaler([calibrations[c] for c in movie.series.channels], self._device)

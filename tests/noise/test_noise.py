@@ -452,8 +452,10 @@ def test_the_record_is_what_the_command_line_prints() -> None:
         "correlation_y",
         "whiteness_t",
         "hole",
+        "blind_neighbours",
         "verdict",
         "reasons",
+        "broken",
     ]
     assert record["axes"] == "TYX"
     assert record["shape"] == [40, 128, 128]
@@ -505,9 +507,9 @@ def test_a_movie_larger_than_memory_is_sampled() -> None:
     [
         ("YX", (32, 32), "no time axis"),
         ("TYX", (1, 32, 32), "1 frame"),
-        ("ZYX", (9, 32, 32), "If its 9 depths Z are really time, say axes TYX"),
-        ("CYX", (9, 32, 32), "say axes TYX"),
-        ("TZYX", (1, 9, 32, 32), "say axes ZTYX"),
+        ("ZYX", (9, 32, 32), 'If its 9 depths Z are really time, say axes="TYX"'),
+        ("CYX", (9, 32, 32), 'say axes="TYX"'),
+        ("TZYX", (1, 9, 32, 32), 'say axes="ZTYX"'),
     ],
 )
 def test_no_time(axes: str, shape: tuple[int, ...], words: str) -> None:

@@ -1,0 +1,241 @@
+"""Classical denoisers and one other network, to compare with.
+
+The strengths of the filters are chosen with the truth, as no user could: an oracle.
+BM4D is told the noise exactly. This file needs no part of napari-udvd, so that
+another interpreter can run the other network, whose packages may not go with ours::
+
+    PYTHON benchmarks/baselines.py noisy.npy denoised.npy --seconds 300
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from scipy.ndimage import gaussian_filter, median_filter
+from scipy.optimize import minimize, minimize_scalar
+from scipy.stats import poisson
+from skimage.restoration import denoise_tv_chambolle
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = [
+    "best_gaussian",
+    "best_median",
+    "best_total_variation",
+    "bm4d",
+    "noise2void",
+    "stabilise",
+    "unbiased_inverse",
+]
+
+Frames = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.float64]
+
+WINDOWS = 3, 5, 7
+"""Frames that a temporal median takes."""
+
+PATCH = 64
+"""Rows and columns of the patches of Noise2Void."""
+
+DIVISOR = 4
+"""Of the rows and columns that its network takes."""
+
+BATCH = 16
+"""Patches of a step of Noise2Void."""
+
+
+def best_median(truth: Frames, noisy: Frames) -> Frames:
+    """Median over time, its window chosen with the truth."""
+    return _closest(
+        truth, (np.asarray(median_filter(noisy, (n, 1, 1))) for n in WINDOWS)
+    )
+
+
+def best_gaussian(truth: Frames, noisy: Frames) -> Frames:
+    """Gaussian filter, its widths in time and in space chosen with the truth."""
+
+    def denoise(widths: Floats) -> Frames:
+        t, s = np.exp(widths)
+        return np.asarray(gaussian_filter(noisy, (t, s, s)))
+
+    def error(widths: Floats) -> float:
+        return _error(truth, denoise(widths))
+
+    # a coarse grid first: the error may have more than one minimum
+    grid = [np.log(w) for w in product((0.2, 0.6, 1.2, 3.0), (0.5, 1.0, 2.0, 4.0))]
+    start = min(grid, key=error)
+    best = minimize(
+        error,
+        start,
+        method="Nelder-Mead",
+        bounds=[np.log((0.1, 20.0))] * 2,
+        options={"initial_simplex": start + 0.4 * np.eye(3, 2), "xatol": 0.03},
+    )
+    return denoise(best.x)
+
+
+def best_total_variation(truth: Frames, noisy: Frames) -> Frames:
+    """Total variation in space and time (Chambolle 2004), its weight by the truth."""
+    spread = float(np.std(noisy - truth))
+
+    def denoise(log_weight: float) -> Frames:
+        weight = float(np.exp(log_weight))
+        found = denoise_tv_chambolle(noisy, weight=weight)  # type: ignore[no-untyped-call]
+        return np.asarray(found, np.float32)
+
+    best = minimize_scalar(
+        lambda log_weight: _error(truth, denoise(log_weight)),
+        bounds=np.log((0.03 * spread, 30 * spread)),
+        method="bounded",
+        options={"xatol": 0.05},
+    )
+    return denoise(best.x)
+
+
+def bm4d(
+    noisy: Frames, gain: float, offset: float, read_noise: float, threads: int = 0
+) -> Frames:
+    """BM4D (Maggioni et al. 2013; Mäkinen et al. 2020) of the stabilised movie.
+
+    Parameters
+    ----------
+    noisy
+        ``(T, Y, X)`` in grey levels; time is the third axis of its blocks.
+    gain, offset, read_noise
+        The camera, exactly; in grey levels (per photon).
+    threads
+        As many as there are cores if 0.
+
+    Raises
+    ------
+    ImportError
+        If the package is not installed.
+    """
+    from bm4d import BM4DProfile
+    from bm4d import bm4d as denoise
+
+    profile = BM4DProfile()
+    profile.num_threads = threads
+    read = read_noise / gain
+    stable = stabilise((noisy.astype(np.float64) - offset) / gain, read)
+    # the noise of a stabilised movie has a standard deviation of 1
+    found = unbiased_inverse(denoise(stable, 1.0, profile=profile), read)
+    return np.asarray(gain * found + offset, np.float32)
+
+
+def stabilise(photons: Floats, read_noise: float) -> Floats:
+    """Generalised Anscombe transform (Murtagh, Starck and Bijaoui 1995).
+
+    Parameters
+    ----------
+    photons
+        Noisy values in photons.
+    read_noise
+        In photons.
+    """
+    return np.asarray(2 * np.sqrt(np.maximum(photons + 3 / 8 + read_noise**2, 0)))
+
+
+def unbiased_inverse(stable: Floats, read_noise: float) -> Floats:
+    """Photons whose stabilised noisy values have this expectation.
+
+    The exact unbiased inverse (Mäkitalo and Foi 2013), from a table of the
+    expectations: a sum over the counts and an integral over the read noise.
+    Values below what no light gives are no light.
+    """
+    top = (float(stable.max()) / 2) ** 2 + 1
+    light = np.concatenate([[0], np.geomspace(1e-3, top, 1000)])
+    counts = np.arange(int(top + 10 * np.sqrt(top) + 20))
+    # many even steps: the square root ends in a kink, which few nodes would miss
+    nodes = np.linspace(-6, 6, 601)
+    weights = np.exp(-(nodes**2) / 2)
+    read = stabilise(counts[:, None] + read_noise * nodes, read_noise)
+    of_counts = read @ (weights / weights.sum())
+    expected = [float(poisson.pmf(counts, level) @ of_counts) for level in light]
+    return np.asarray(np.interp(stable, expected, light))
+
+
+def noise2void(noisy: Frames, python: Path, seconds: float, threads: int) -> Frames:
+    """Noise2Void (Krull et al. 2019) as CAREamics does it, by another interpreter.
+
+    Parameters
+    ----------
+    noisy
+        ``(T, Y, X)``.
+    python
+        Interpreter of an environment that has ``careamics`` and scikit-image.
+    seconds
+        Training ends after so long; loading and prediction come on top.
+    threads
+        Of torch.
+
+    Raises
+    ------
+    subprocess.CalledProcessError
+        If it fails there; it has said why.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        source, result = Path(name) / "noisy.npy", Path(name) / "denoised.npy"
+        np.save(source, noisy)
+        script = Path(__file__).resolve()
+        limits = ["--seconds", str(seconds), "--threads", str(threads)]
+        command = [*map(str, (python.absolute(), script, source, result)), *limits]
+        # it leaves checkpoints and logs where it runs
+        subprocess.run(command, check=True, cwd=name, stdout=sys.stderr)
+        return np.asarray(np.load(result), np.float32)
+
+
+def _error(truth: Frames, estimate: Frames) -> float:
+    return float(np.mean((truth - estimate) ** 2, dtype=np.float64))
+
+
+def _closest(truth: Frames, estimates: Iterable[Frames]) -> Frames:
+    return min(estimates, key=lambda estimate: _error(truth, estimate))
+
+
+def main() -> None:
+    """Train CAREamics' Noise2Void on a movie and denoise it, frame by frame."""
+    from datetime import timedelta
+
+    import torch
+    from careamics import CAREamist
+    from careamics.config import create_n2v_config
+    from lightning.pytorch.callbacks import Timer
+
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("noisy", type=Path, help="npy file, (T, Y, X)")
+    parser.add_argument("denoised", type=Path, help="npy file to write")
+    parser.add_argument("--seconds", type=float, default=300.0, help="of training")
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    noisy = np.load(options.noisy)
+    config = create_n2v_config(
+        "noise2void",
+        data_type="array",
+        axes="SYX",
+        patch_size=(PATCH, PATCH),
+        batch_size=BATCH,
+        num_epochs=10_000,  # the timer ends it
+    )
+    timer = Timer(duration=timedelta(seconds=options.seconds))
+    careamist = CAREamist(config, callbacks=[timer], enable_progress_bar=False)
+    careamist.train(train_data=noisy)
+    height, width = noisy.shape[1:]
+    margins = [(0, 0), (0, -height % DIVISOR), (0, -width % DIVISOR)]
+    (denoised,), _ = careamist.predict(np.pad(noisy, margins, mode="reflect"))
+    frames = denoised.reshape(len(noisy), *denoised.shape[-2:])
+    np.save(options.denoised, frames[:, :height, :width].astype(np.float32))
+
+
+if __name__ == "__main__":
+    main()

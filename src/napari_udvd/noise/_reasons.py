@@ -1,0 +1,233 @@
+"""What a user should know of a movie before it is denoised, in plain sentences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_udvd.noise._correlation import MAX_LAG
+from napari_udvd.noise._repeats import FARTHEST
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_udvd.noise._correlation import Correlation
+    from napari_udvd.noise._pattern import Pattern
+    from napari_udvd.noise._photon_transfer import NoiseModel
+    from napari_udvd.noise._repeats import Repeats
+    from napari_udvd.noise._windows import Sample
+    from napari_udvd.stack import Plane, Stack
+
+__all__ = [
+    "NOT_INDEPENDENT",
+    "Reason",
+    "about_fields",
+    "about_frames",
+    "about_light",
+    "about_pattern",
+    "about_repeats",
+    "about_space",
+    "about_time",
+    "small_hole",
+]
+
+NOT_INDEPENDENT = (
+    "noise is not independent between pixels; a blind-spot network cannot remove it"
+)
+
+SATURATED = 1e-3
+"""Share of saturated pixels worth a warning."""
+FADED = 0.5
+"""Share of the first frame's light that is left in the last, worth a warning."""
+FEW_FRAMES = 5
+COMB = 0.3
+"""Correlation of every second row above which rows make a comb; less is chance in a
+movie of few pixels."""
+SIDE = 1024
+"""Longest side of the crop whose brightness is compared, in pixels."""
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One sentence with the number and the remedy.
+
+    Attributes
+    ----------
+    sentence
+        What is the matter, and what to do.
+    broken
+        Whether an assumption of the method is broken, so that a result cannot be
+        trusted; else the sentence is good to know.
+    """
+
+    sentence: str
+    broken: bool = False
+
+
+def about_space(
+    correlation: Correlation, hole: tuple[int, int], unsuitable: bool
+) -> list[Reason]:
+    """Say how far noise is correlated."""
+    neighbours = (
+        f"{correlation.x[0]:.2f} between columns and {correlation.y[0]:.2f} between "
+        "rows"
+    )
+    if unsuitable:
+        reach = max(correlation.reach)
+        least = "at least " if reach == MAX_LAG else ""
+        sentence = (
+            f"{NOT_INDEPENDENT} (correlation {neighbours}, reaching {least}{reach} "
+            "pixels); use the data as it was before compression, filtering, "
+            "registration or resizing, or take off stripes first"
+        )
+        return [Reason(sentence, broken=True)]
+    if hole == (1, 1):
+        return []
+    covered = (
+        f"noise is correlated between neighbours ({neighbours}); a hole of "
+        f"{hole[0]} x {hole[1]} pixels covers it, at the cost of some sharpness"
+    )
+    reasons = [Reason(covered)]
+    for name, along, reach in zip(
+        ("rows", "columns"),
+        (correlation.y, correlation.x),
+        correlation.reach,
+        strict=True,
+    ):
+        if reach == 2 and abs(along[0]) < correlation.limit and along[1] > COMB:
+            sentence = (
+                f"noise goes with that two {name} away ({along[1]:.2f}) but not with "
+                f"the next ({along[0]:.2f}); the frames may be interlaced: split "
+                "them into their fields"
+            )
+            reasons.append(Reason(sentence, broken=True))
+    return reasons
+
+
+def small_hole(needed: tuple[int, int], hole: tuple[int, int]) -> str:
+    """Say that a hole does not cover the correlation."""
+    return (
+        f"the noise is correlated beyond the hole of {hole[0]} x {hole[1]} pixels: it "
+        f"needs {needed[0]} x {needed[1]}, else the network copies noise; use a "
+        "network with that hole"
+    )
+
+
+def about_pattern(patterns: Sequence[Pattern]) -> list[Reason]:
+    """Say that pixels were interpolated or compressed."""
+    changes = " and ".join(
+        f"by {pattern.amplitude:.2f} every {pattern.period:.1f} {pattern.axis}"
+        for pattern in patterns
+    )
+    if any(pattern.compressed for pattern in patterns):
+        sentence = (
+            "the movie was compressed in blocks of 8 x 8 pixels, as JPEG and video "
+            f"are (the correlation of its noise changes {changes}); use the data as "
+            "it was before"
+        )
+    elif patterns:
+        sentence = (
+            "pixels were interpolated, by resizing or from a colour mosaic (the "
+            f"correlation of their noise changes {changes}); use the data as it was "
+            "before"
+        )
+    else:
+        return []
+    return [Reason(sentence, broken=True)]
+
+
+def about_fields(delay: float) -> list[Reason]:
+    """Say that the movie is interlaced."""
+    if delay == 0.0:
+        return []
+    late, early = ("odd", "even") if delay > 0 else ("even", "odd")
+    sentence = (
+        f"{late} rows were recorded {abs(delay):.1f} frames later than {early} rows: "
+        "the movie is interlaced; split the frames into their fields"
+    )
+    return [Reason(sentence, broken=True)]
+
+
+def about_time(correlation: Correlation, white: bool) -> list[Reason]:
+    """Say that noise lasts longer than a frame, or that it cannot be known."""
+    if np.isnan(correlation.whiteness_t):
+        sentence = (
+            "there are only two different frames: what moved between them cannot be "
+            "told from noise, so strength and correlation may be too large"
+        )
+        return [Reason(sentence)]
+    if white:
+        return []
+    sentence = (
+        f"noise is not white in time (whiteness {correlation.whiteness_t:.2f}, 1 is "
+        "white): frames may have been averaged, interpolated or compressed; the hole "
+        "is extended to the neighbouring frames automatically, but the noise looks "
+        "weaker than it is: use the frames as recorded"
+    )
+    return [Reason(sentence, broken=True)]
+
+
+def about_repeats(sample: Sample, repeats: Repeats) -> list[Reason]:
+    """Say that frames come again."""
+    reasons = []
+    if sample.repeated:
+        sentence = (
+            f"{sample.repeated} of {sample.compared} frames repeat the one before "
+            "exactly; take them out, a network would copy the noise from the repeat"
+        )
+        reasons.append(Reason(sentence, broken=True))
+    if repeats.frames:
+        sentence = (
+            f"{repeats.frames} of {repeats.compared} frames differ from another, at "
+            f"most {FARTHEST} frames before, by only {repeats.noise:.0%} of the noise: "
+            "they were repeated or blended; take them out, a network would copy the "
+            "noise from there"
+        )
+        reasons.append(Reason(sentence, broken=True))
+    return reasons
+
+
+def about_frames(stack: Stack) -> list[Reason]:
+    """Say that there are few."""
+    if stack.n_frames >= FEW_FRAMES:
+        return []
+    sentence = (
+        f"only {stack.n_frames} frames: there is little to learn from; a network "
+        "of five frames needs at least five"
+    )
+    return [Reason(sentence)]
+
+
+def about_light(
+    stack: Stack, plane: Plane, sample: Sample, noise: NoiseModel
+) -> list[Reason]:
+    """Say that there was too much or too little."""
+    reasons = []
+    if sample.saturated > SATURATED:
+        sentence = (
+            f"{sample.saturated:.1%} of the pixels are saturated at "
+            f"{sample.saturation:g}: what was brighter is lost there, and so is its "
+            "noise; expose less, or do not measure intensities there"
+        )
+        reasons.append(Reason(sentence))
+    first, last = (
+        _brightness(stack, plane, t) - noise.offset for t in (0, stack.n_frames - 1)
+    )
+    if last < FADED * first and first - last > 0.1 * noise.read_noise:
+        left = max(0.0, last / first)
+        sentence = (
+            f"the last frame has {left:.0%} of the light of the first: strong "
+            "bleaching; the late frames are noisier and may need training of their own"
+        )
+        reasons.append(Reason(sentence))
+    return reasons
+
+
+def _brightness(stack: Stack, plane: Plane, frame: int) -> float:
+    rows, columns = (
+        slice((size - min(size, SIDE)) // 2, (size + min(size, SIDE)) // 2)
+        for size in stack.frame_shape
+    )
+    return float(stack.read(frame, plane, rows, columns).mean(dtype=np.float64))

@@ -1,0 +1,108 @@
+"""Whether frames come again, nearly or after some others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from napari_udvd.noise._blocks import BLOCK
+
+if TYPE_CHECKING:
+    from napari_udvd.noise._photon_transfer import NoiseModel
+    from napari_udvd.stack import Plane, Stack
+
+__all__ = ["FARTHEST", "Repeats", "find_repeats"]
+
+Floats = npt.NDArray[np.float32]
+
+FARTHEST = 8
+"""Frames between two that are compared: as far as networks look."""
+RUN = 2 * FARTHEST + 1
+RUNS = 4
+SIDE = 128
+"""Longest side of the crop that is compared, in pixels."""
+SAME = 0.45
+"""Noise of a difference, relative to that of independent frames, below which one
+frame was made from the other: 0 for a copy, 0.25 for the mean of two frames (more
+where many are blended, since the noise looks weaker then)."""
+
+ALIKE = 0.5
+"""Difference of the light of two frames, relative to their mean, up to which they are
+equally bright."""
+
+
+@dataclass(frozen=True)
+class Repeats:
+    """Frames that hold noise of another one.
+
+    Attributes
+    ----------
+    frames, compared
+        How many, of how many looked at.
+    noise
+        Median variance of their difference from the other frame, relative to that of
+        independent frames.
+    """
+
+    frames: int
+    compared: int
+    noise: float
+
+
+def find_repeats(stack: Stack, plane: Plane, model: NoiseModel) -> Repeats:
+    """Compare every frame of four runs of 17 with the eight before it.
+
+    Motion adds to the difference of two frames, nothing but common noise takes away
+    from it. Frames that repeat the one before exactly are passed over: they are
+    counted elsewhere.
+    """
+    height, width = stack.frame_shape
+    rows, columns = (
+        slice((size - min(size, SIDE)) // 2, (size + min(size, SIDE)) // 2)
+        for size in (height, width)
+    )
+    starts = np.unique(np.linspace(0, max(0, stack.n_frames - RUN), RUNS).astype(int))
+    compared: set[int] = set()
+    found: dict[int, float] = {}
+    for start in starts.tolist():
+        block = stack.read(slice(start, start + RUN), plane, rows, columns)
+        changed = (block[1:] != block[:-1]).any(axis=(1, 2))
+        kept = np.flatnonzero(np.concatenate([[True], changed]))
+        shared = _least_noise(kept, block[kept].astype(np.float32), model)
+        compared.update((start + kept[1:]).tolist())
+        found |= {start + int(kept[j]): noise for j, noise in shared.items()}
+    return Repeats(
+        frames=len(found),
+        compared=len(compared),
+        noise=float(np.median(list(found.values()))) if found else np.nan,
+    )
+
+
+def _least_noise(
+    times: npt.NDArray[np.intp], frames: Floats, model: NoiseModel
+) -> dict[int, float]:
+    """Find frames that hold noise of one before, and how much is left of theirs."""
+    # Smoothed, as the darker half of the noise would be cut off at the offset.
+    levels = ndimage.uniform_filter(frames, (0, BLOCK, BLOCK))
+    expected = model.variance(levels).mean(axis=(1, 2))
+    total = expected[:, None] + expected
+    noise = np.array([(frames - frame).var(axis=(1, 2)) for frame in frames]) / total
+    distance = times[:, None] - times
+    near = (distance != 0) & (np.abs(distance) <= FARTHEST)
+    # The noise model may be wrong for a frame (noise finer than a grey level, light
+    # that flickers), but then it is so for all that are as bright.
+    light = np.maximum(levels.mean(axis=(1, 2)) - model.offset, 0.0)
+    alike = np.abs(light[:, None] - light) <= 0.5 * ALIKE * (light[:, None] + light)
+    found = {}
+    for j in range(1, len(frames)):
+        before = near[j] & (distance[j] > 0)
+        others = near[j] & alike[j]
+        usual = float(np.median(noise[j, others])) if others.any() else 0.0
+        least = float(noise[j, before].min(initial=np.inf))
+        if least < SAME * min(1.0, usual):
+            found[j] = least
+    return found

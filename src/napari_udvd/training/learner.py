@@ -1,0 +1,121 @@
+"""A network that learns: its weights, their moving average and the optimiser."""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from napari_udvd.training.loss import pixel_loss
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from napari_udvd.models import CameraNoise, Network
+
+__all__ = ["Learner"]
+
+AVERAGE_DECAY = 0.98
+"""Decay of the moving average of the weights; shorter at the beginning."""
+
+LARGEST_GRADIENT = 1.0
+"""Norm that a gradient is clipped to."""
+
+
+class Learner:
+    """Takes optimiser steps.
+
+    Attributes
+    ----------
+    net
+        The network that learns.
+    average
+        Moving average of its weights, which predicts better than the last of them.
+    """
+
+    def __init__(self, net: Network, precision: torch.dtype) -> None:
+        self.net = net
+        self.average = copy.deepcopy(net).eval().requires_grad_(False)
+        self._precision = precision
+        self._steps = 0
+        # Adam needs no more than its two moments to resume: fused is not needed
+        self._adam = torch.optim.Adam(net.parameters(), betas=(0.9, 0.99))
+
+    def learn(
+        self, clips: Tensor, noise: CameraNoise, is_target: Tensor, rate: float
+    ) -> float:
+        """Take one step, unless there is nothing to learn from.
+
+        Parameters
+        ----------
+        clips
+            ``(N, targets + 2 context, C, H, W)``, in network units.
+        noise
+            Of the clips.
+        is_target
+            ``(N, targets)``, frames to learn from.
+        rate
+            Learning rate.
+
+        Returns
+        -------
+        float
+            Loss per pixel; the step was not taken if it is not finite.
+        """
+        if not is_target.any():
+            return math.nan
+        context = self.net.context
+        prediction = self.net.predict(clips, noise, self._precision)
+        noisy = clips[:, context : clips.shape[1] - context]
+        loss = pixel_loss(prediction, noisy, noise)[is_target].mean()
+        value = float(loss.detach())
+        if math.isfinite(value):
+            for group in self._adam.param_groups:
+                group["lr"] = rate
+            self._adam.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(self.net.parameters(), LARGEST_GRADIENT)
+            self._adam.step()
+            self._steps += 1
+            self._update_average()
+        return value
+
+    def _update_average(self) -> None:
+        decay = min(AVERAGE_DECAY, self._steps / (self._steps + 10))
+        with torch.no_grad():
+            pairs = zip(self.average.parameters(), self.net.parameters(), strict=True)
+            for average, parameter in pairs:
+                average.lerp_(parameter, 1 - decay)
+
+    def tensors(self) -> dict[str, dict[str, Tensor]]:
+        """Return what :meth:`restore` needs, for a checkpoint."""
+        named = dict(self.net.named_parameters())
+        moments = {
+            n: self._adam.state[p] for n, p in named.items() if p in self._adam.state
+        }
+        return {
+            "net": self.net.state_dict(),
+            "average": self.average.state_dict(),
+            "adam_first": {n: m["exp_avg"] for n, m in moments.items()},
+            "adam_second": {n: m["exp_avg_sq"] for n, m in moments.items()},
+        }
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps taken."""
+        return self._steps
+
+    def restore(self, tensors: dict[str, dict[str, Any]], steps: int) -> None:
+        """Continue from what :meth:`tensors` and :attr:`steps` returned."""
+        self._steps = steps
+        self.net.load_state_dict(tensors["net"])
+        self.average.load_state_dict(tensors["average"])
+        for name, parameter in self.net.named_parameters():
+            if name in tensors.get("adam_first", {}):
+                self._adam.state[parameter] = {
+                    "step": torch.tensor(float(steps)),
+                    "exp_avg": tensors["adam_first"][name].to(parameter.device),
+                    "exp_avg_sq": tensors["adam_second"][name].to(parameter.device),
+                }

@@ -1,0 +1,124 @@
+"""Weights that training starts from, shipped with the package.
+
+They were learned from simulated movies (see `pretrain`); the file's header holds the
+network's configuration and says how they were made.
+"""
+
+from __future__ import annotations
+
+from importlib.resources import as_file, files
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+
+from napari_udvd.denoiser import read_model_file
+from napari_udvd.errors import InputError
+from napari_udvd.models import CameraNoise, CenterBlind, Network
+from napari_udvd.models.stabilise import stabilise
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from torch import Tensor
+
+    from napari_udvd.calibration import Calibration
+
+__all__ = ["WarmStart", "outside_of_training", "warm_start"]
+
+FOLDER = files("napari_udvd").joinpath("weights")
+
+
+class WarmStart(NamedTuple):
+    """What became of the attempt.
+
+    Attributes
+    ----------
+    done
+        The network holds the shipped weights.
+    remark
+        What the user should know, or an empty string.
+    """
+
+    done: bool
+    remark: str
+
+
+def warm_start(net: Network) -> WarmStart:
+    """Give a network the shipped weights, if there are any that fit.
+
+    Any hole and any hidden neighbours will do: they only mask the weights.
+    """
+    if not isinstance(net, CenterBlind):
+        return WarmStart(False, "")
+    if net.channels > 1 or not net.likelihood:
+        what = "joint channels" if net.channels > 1 else "the mean only"
+        return WarmStart(
+            False, f"no weights for {what} are shipped; training starts from scratch"
+        )
+    resource = FOLDER.joinpath(f"{net.name}-{net.preset}.safetensors")
+    if not resource.is_file():
+        return WarmStart(
+            False,
+            f"no weights for the preset {net.preset} are shipped with this "
+            "installation; training starts from scratch and takes longer",
+        )
+    try:
+        with as_file(resource) as path:
+            tensors = _read(path)
+        net.load_state_dict(_fitted(tensors, net))
+    except (InputError, RuntimeError, KeyError) as error:
+        return WarmStart(
+            False,
+            f"the shipped weights cannot be used ({error}); training starts from "
+            "scratch and takes longer; installing the package again brings them back",
+        )
+    return WarmStart(True, "")
+
+
+def outside_of_training(calibrations: Sequence[Calibration]) -> str:
+    """Say so if a movie is unlike all that the shipped weights were trained on.
+
+    Returns
+    -------
+    str
+        One sentence, or nothing.
+    """
+    for calibration in calibrations:
+        noise = CameraNoise(
+            torch.tensor(calibration.noise.gain),
+            torch.tensor(calibration.noise.offset),
+            torch.tensor(calibration.noise.read_noise**2),
+        )
+        bright = torch.tensor(calibration.offset + calibration.scale)
+        dim = torch.tensor(calibration.offset - calibration.scale)
+        span = float(stabilise(bright, noise) - stabilise(dim, noise))
+        if span > BRIGHTEST:
+            return (
+                f"the signal spans {span:.0f} times the noise, more than in any movie "
+                f"that the shipped weights have seen ({BRIGHTEST:.0f}): there is "
+                "little noise to remove"
+            )
+    return ""
+
+
+BRIGHTEST = 2 * 500**0.5 * 2
+"""Span of grey levels in units of the noise that `pretrain` reaches (500 photons)."""
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    header, tensors = read_model_file(path)
+    if "weights" not in header:
+        raise InputError(f"{path.name} does not hold weights to start from")
+    return {name: tensor.to(torch.float32) for name, tensor in tensors.items()}
+
+
+def _fitted(tensors: dict[str, Tensor], net: CenterBlind) -> dict[str, Any]:
+    """Widen the masked convolution for a hole that needs it."""
+    look = tensors["look.weight"]
+    rows, columns = (
+        (want - have) // 2
+        for want, have in zip(net.look.kernel_size, look.shape[2:], strict=True)
+    )
+    return {**tensors, "look.weight": F.pad(look, (columns, columns, rows, rows))}
