@@ -13,6 +13,9 @@ from tiny import tiny_movie
 
 torch.set_num_threads(1)
 
+# trained for so short, networks are bad, and training says so
+pytestmark = pytest.mark.filterwarnings("ignore:the result is no better")
+
 QUICK: dict[str, Any] = {"steps": 2, "width": 4, "model": "udvd-3", "patch": 16}
 
 

@@ -43,7 +43,7 @@ def trained(n_channels: int = 1, **configuration: Any) -> Denoiser:
     joint = configuration.pop("joint", False)
     net = tiny_net(**{"frames": 3, "likelihood": True, **configuration})
     calibrations = [tiny_calibration(130 + c, 80 + c) for c in range(n_channels)]
-    return Denoiser(net, tuple(calibrations), joint, RECORD)
+    return Denoiser(net, tuple(calibrations), joint, record=RECORD)
 
 
 @pytest.fixture(autouse=True)
@@ -119,7 +119,7 @@ def test_the_header_is_json_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     model = trained()
     record = {"best_validation": float("inf"), "whiteness_t": float("nan")}
-    Denoiser(model.net, model.calibrations, False, record).save(path)
+    Denoiser(model.net, model.calibrations, record=record).save(path)
 
     def refuse(constant: str) -> None:
         raise AssertionError(f"{constant} is not JSON")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_udvd.series import Series, read_clip, reflected, series_of
+from napari_udvd.series import Series, read_clip, series_of, window
 from napari_udvd.stack import Plane, Stack
 
 
@@ -55,17 +55,48 @@ def test_neighbouring_frames_are_read_with_one_call_per_channel() -> None:
     assert calls == [slice(50, 53)] * 2
 
 
-@given(n_frames=st.integers(1, 9), frame=st.integers(-40, 40))
-def test_reflection_in_time(n_frames: int, frame: int) -> None:
-    found = reflected(frame, n_frames)
-    assert 0 <= found < n_frames
-    # NumPy's own reflection
-    padded = np.pad(np.arange(n_frames), 40, mode="reflect")
-    assert found == padded[frame + 40]
+@st.composite
+def frame_of_a_movie(draw: st.DrawFn) -> tuple[int, int]:
+    n_frames = draw(st.integers(1, 25))
+    return draw(st.integers(0, n_frames - 1)), n_frames
+
+
+@given(place=frame_of_a_movie(), context=st.integers(0, 30))
+def test_a_window_never_shows_its_own_frame_twice(
+    place: tuple[int, int], context: int
+) -> None:
+    frame, n_frames = place
+    found = window(frame, context, n_frames)
+    assert len(found) == 2 * context + 1
+    assert all(0 <= t < n_frames for t in found)
+    assert found[context] == frame
+    # a network that sees neighbours in full would copy the noise of the frame
+    assert found.count(frame) == (1 if n_frames > 1 else 2 * context + 1)
+
+
+@given(place=frame_of_a_movie(), context=st.integers(0, 30))
+def test_a_window_shows_the_frames_around_wherever_there_are_any(
+    place: tuple[int, int], context: int
+) -> None:
+    frame, n_frames = place
+    for step, t in zip(
+        range(-context, context + 1), window(frame, context, n_frames), strict=True
+    ):
+        if 0 <= frame + step < n_frames:
+            assert t == frame + step
+        elif 0 <= frame - step < n_frames:
+            assert t == frame - step  # equally far away, on the other side
+        elif n_frames > 1:  # the movie is shorter than the window: one of its ends
+            assert t in {0, n_frames - 1} - {frame}
 
 
 @pytest.mark.parametrize(
-    ("frame", "expected"), [(-2, 2), (-1, 1), (0, 0), (4, 4), (5, 3), (6, 2)]
+    ("frame", "expected"),
+    [
+        (0, [3, 2, 1, 0, 1, 2, 3]),
+        (1, [4, 3, 0, 1, 2, 3, 4]),
+        (4, [1, 2, 3, 4, 3, 2, 1]),
+    ],
 )
-def test_the_end_frames_are_not_repeated(frame: int, expected: int) -> None:
-    assert reflected(frame, 5) == expected
+def test_the_ends_of_a_movie_of_five_frames(frame: int, expected: list[int]) -> None:
+    assert window(frame, 3, 5) == expected

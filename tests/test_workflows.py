@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 torch.set_num_threads(1)
 
+# trained for so short, networks are bad, and training says so
+pytestmark = pytest.mark.filterwarnings("ignore:the result is no better")
+
 QUICK: dict[str, Any] = {"minutes": 0.01, "width": 4}
 
 

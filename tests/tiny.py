@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from napari_udvd.calibration import Calibration
-from napari_udvd.models import UDVD
+from napari_udvd.models import UDVD, CameraNoise, CenterBlind
 from napari_udvd.noise import NoiseModel
 from napari_udvd.simulation import simulate
 
@@ -17,9 +17,20 @@ if TYPE_CHECKING:
 
     from napari_udvd.stack import Stack
 
-__all__ = ["CAMERA", "fill", "tiny_calibration", "tiny_movie", "tiny_net"]
+__all__ = [
+    "ANY_NOISE",
+    "CAMERA",
+    "fill",
+    "tiny_calibration",
+    "tiny_center_blind",
+    "tiny_movie",
+    "tiny_net",
+]
 
 CAMERA = NoiseModel(gain=2.0, offset=100.0, read_noise=3.0)
+
+ANY_NOISE = CameraNoise(torch.tensor(0.3), torch.tensor(-2.0), torch.tensor(0.2))
+"""In network units, of numbers of order one."""
 
 
 def fill(module: nn.Module, seed: int = 0) -> None:
@@ -34,6 +45,12 @@ def fill(module: nn.Module, seed: int = 0) -> None:
 
 def tiny_net(seed: int = 0, **configuration: Any) -> UDVD:
     net = UDVD(**{"width": 4, **configuration})
+    fill(net, seed)
+    return net.eval()
+
+
+def tiny_center_blind(seed: int = 0, **configuration: Any) -> CenterBlind:
+    net = CenterBlind(**{"preset": "small", "near": 2, "far": (2,), **configuration})
     fill(net, seed)
     return net.eval()
 

@@ -20,8 +20,8 @@ from torch import Tensor
 
 from napari_udvd.calibration import Calibration, Scaler
 from napari_udvd.errors import InputError
-from napari_udvd.models import EnsembleStream, Network, posterior
-from napari_udvd.series import Series, read_clip, runs, series_of
+from napari_udvd.models import Network, posterior, sweep_views
+from napari_udvd.series import Series, read_clip, series_of, window
 
 if TYPE_CHECKING:
     import threading
@@ -136,10 +136,11 @@ def denoise_stack(
     done = 0
     for series in all_series:
         scaler = Scaler([calibrations[c] for c in series.channels], device)
+        buffer = _FrameBuffer(stack, series)
         for start, stop in _blocks(stack):
             while True:
                 try:
-                    mean, std = runner.block(stack, series, scaler, start, stop, edge)
+                    mean, std = runner.block(stack, buffer, scaler, start, stop, edge)
                     break
                 except (RuntimeError, MemoryError) as error:
                     if not is_out_of_memory(error):
@@ -186,19 +187,22 @@ class _Runner:
     def block(
         self,
         stack: Stack,
-        series: Series,
+        buffer: _FrameBuffer,
         scaler: Scaler,
         start: int,
         stop: int,
         edge: int,
     ) -> tuple[Block, Block]:
         """Denoise frames ``start .. stop - 1``: mean and std ``(T, C, H, W)``."""
-        pieces = list(runs(start, stop, self.net.context, stack.n_frames))
-        needed = sorted({t for _, frames in pieces for t in frames})
+        windows = [
+            window(t, self.net.context, stack.n_frames) for t in range(start, stop)
+        ]
+        needed = sorted({t for frames in windows for t in frames})
         place = {t: k for k, t in enumerate(needed)}
-        grey = read_clip(stack, series, needed)
+        windows = [[place[t] for t in frames] for frames in windows]
+        grey = buffer.read(needed)
         height, width = stack.frame_shape
-        mean = np.empty((stop - start, len(series.channels), height, width), np.float32)
+        mean = np.empty((stop - start, grey.shape[1], height, width), np.float32)
         std = np.empty(mean.shape if self.with_std else (0,), np.float32)
         for rows, columns in _tiles(height, width, edge):
             seen_rows = _with_halo(rows, height, self.net)
@@ -211,39 +215,51 @@ class _Runner:
                     columns.stop - seen_columns.start,
                 ),
             )
-            tile = torch.from_numpy(grey[:, :, seen_rows, seen_columns])
-            for targets, frames in pieces:
-                clip = tile[[place[t] for t in frames]]
-                results = self._stream(clip, scaler)
-                for t, (tile_mean, tile_std) in zip(targets, results, strict=True):
-                    mean[t - start, :, rows, columns] = tile_mean[inner].numpy()
-                    if self.with_std and tile_std is not None:
-                        std[t - start, :, rows, columns] = tile_std[inner].numpy()
+            clip = torch.from_numpy(grey[:, :, seen_rows, seen_columns])
+            results = self._sweep(clip, windows, scaler)
+            for t, (tile_mean, tile_std) in enumerate(results):
+                mean[t, :, rows, columns] = tile_mean[inner].numpy()
+                if self.with_std and tile_std is not None:
+                    std[t, :, rows, columns] = tile_std[inner].numpy()
         return mean, std
 
-    def _stream(
-        self, clip: Tensor, scaler: Scaler
+    def _sweep(
+        self, clip: Tensor, windows: Sequence[Sequence[int]], scaler: Scaler
     ) -> Iterator[tuple[Tensor, Tensor | None]]:
-        # the mode is entered per frame: a generator must not leave it set
-        start = EnsembleStream if self.self_ensemble else type(self.net).stream
-        stream = start(self.net, scaler.noise, self.precision)
-        context = self.net.context
-        for k in range(len(clip)):
+        middle = self.net.context
+        with torch.inference_mode():
+            frames = scaler.normalise(clip.to(self.device))
+        sweep = sweep_views if self.self_ensemble else type(self.net).sweep
+        predictions = sweep(self.net, frames, windows, scaler.noise, self.precision)
+        for seen in windows:
+            # the mode is entered per frame: a generator must not leave it set
             with torch.inference_mode():
-                frame = scaler.normalise(clip[k : k + 1].to(self.device))
-                prediction = stream.push(frame)
-                if prediction is None:
-                    continue
+                prediction = next(predictions)
                 mean, std = prediction.mean, prediction.std
                 if self.use_posterior and prediction.factor is not None:
-                    noisy = scaler.normalise(
-                        clip[k - context : k - context + 1].to(self.device)
-                    )
+                    noisy = frames[seen[middle]][None]
                     variance = scaler.noise.variance(mean)
                     mean, std = posterior(prediction, noisy, variance)
                 result = scaler.restore(mean)[0].cpu()
                 deviation = None if std is None else scaler.restore_std(std)[0].cpu()
             yield result, deviation
+
+
+class _FrameBuffer:
+    """Frames of a series, each read once although blocks overlap in time."""
+
+    def __init__(self, stack: Stack, series: Series) -> None:
+        self._stack, self._series = stack, series
+        self._frames: dict[int, Block] = {}
+
+    def read(self, frames: Sequence[int]) -> Block:
+        """Return frames ``(T, C, Y, X)``, given in rising order; forget all others."""
+        missing = [t for t in frames if t not in self._frames]
+        if missing:
+            read = read_clip(self._stack, self._series, missing)
+            self._frames |= dict(zip(missing, read, strict=True))
+        self._frames = {t: self._frames[t] for t in frames}
+        return np.stack(list(self._frames.values()))
 
 
 def _blocks(stack: Stack) -> Iterator[tuple[int, int]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import platform
 import time
 from functools import cache
 
@@ -10,7 +12,12 @@ import torch.nn.functional as F
 
 from napari_udvd.errors import InputError
 
-__all__ = ["available_devices", "choose_device", "choose_precision"]
+__all__ = [
+    "available_devices",
+    "choose_device",
+    "choose_precision",
+    "keep_freed_memory",
+]
 
 
 def available_devices() -> list[str]:
@@ -75,3 +82,24 @@ def _convolution_seconds() -> dict[torch.dtype, float]:
                 F.conv2d(image, weight.to(dtype), padding=1)
                 best[dtype] = min(best[dtype], time.perf_counter() - start)
     return best
+
+
+def keep_freed_memory() -> None:
+    """Let the process reuse large pieces of memory instead of giving them back.
+
+    The C library of Linux hands pieces of a megabyte and more back to the system when
+    they are freed. Networks free and ask for the same pieces in every step, and the
+    system clears each page anew. For programs of our own only: it is a property of
+    the whole process.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return
+    libc = ctypes.CDLL(None)
+    libc.mallopt(_MMAP_THRESHOLD, KEPT_BYTES)
+    libc.mallopt(_TRIM_THRESHOLD, 2 * KEPT_BYTES)
+
+
+KEPT_BYTES = 256 * 2**20
+"""Pieces up to this size are kept, and twice as much in all."""
+
+_MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1  # of malloc.h

@@ -14,9 +14,9 @@ import numpy.typing as npt
 from napari_udvd.stack import Plane, Stack
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
-__all__ = ["Series", "read_clip", "runs", "series_of", "window"]
+__all__ = ["Series", "read_clip", "series_of", "window"]
 
 
 class Series(NamedTuple):
@@ -74,23 +74,3 @@ def window(frame: int, context: int, n_frames: int) -> list[int]:
             t = min(max(frame - step, 0), n_frames - 1)
         frames.append(t)
     return frames
-
-
-def runs(
-    start: int, stop: int, context: int, n_frames: int
-) -> Iterator[tuple[range, list[int]]]:
-    """Cut frames ``start .. stop - 1`` into runs whose windows can share frames.
-
-    Yields
-    ------
-    targets, frames
-        Frames of the run, and what a network must see for them in order: `context`
-        more at each end.
-    """
-    inner = range(max(start, context), min(stop, n_frames - context))
-    for t in range(start, min(inner.start, stop)):
-        yield range(t, t + 1), window(t, context, n_frames)
-    if inner:
-        yield inner, list(range(inner.start - context, inner.stop + context))
-    for t in range(max(inner.start, inner.stop), stop):
-        yield range(t, t + 1), window(t, context, n_frames)

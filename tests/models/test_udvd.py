@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from plain_udvd import PlainUDVD, shift_down
 
 from napari_udvd.models import UDVD, from_published, halfplane, udvd
-from tiny import fill, tiny_net
+from tiny import ANY_NOISE, fill, tiny_net
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -174,7 +174,7 @@ def test_a_stream_equals_the_clip(
         if not batched:
             patch.setattr(udvd, "TOGETHER_BYTES", 0)
         whole = net(clip)
-        stream = net.stream()
+        stream = udvd.UDVDStream(net)
         pushed = [stream.push(frame) for frame in clip.unbind(1)]
     waiting = 2 * net.context
     assert all(prediction is None for prediction in pushed[:waiting])
@@ -182,6 +182,29 @@ def test_a_stream_equals_the_clip(
     for t, prediction in enumerate(pushed[waiting:]):
         torch.testing.assert_close(prediction.mean, whole.mean[:, t])
         torch.testing.assert_close(prediction.factor, whole.factor[:, t])
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    frames=st.sampled_from([1, 3, 5]),
+    middles=st.lists(st.integers(2, 6), min_size=1, max_size=9),
+)
+def test_a_sweep_over_any_windows_equals_the_clips(
+    frames: int, middles: list[int]
+) -> None:
+    # those that move on by one frame share the first stage; the others must not
+    net = tiny_net(frames=frames, likelihood=True).double()
+    clip = clip_of(9, 1, 7, 6)
+    half = frames // 2
+    windows = [list(range(t - half, t + half + 1)) for t in middles]
+    windows += [window[::-1] for window in windows]
+    with torch.no_grad():
+        swept = list(net.sweep(clip, windows, ANY_NOISE, torch.float64))
+        expected = [net(clip[None, window]) for window in windows]
+    assert len(swept) == len(windows)
+    for ours, theirs in zip(swept, expected, strict=True):
+        torch.testing.assert_close(ours.mean, theirs.mean[:, 0])
+        torch.testing.assert_close(ours.factor, theirs.factor[:, 0])
 
 
 @pytest.mark.parametrize("frames", [1, 5])

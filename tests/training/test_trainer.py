@@ -25,6 +25,7 @@ from napari_udvd.training import (
     Started,
     Step,
     TrainingEvent,
+    learner,
     sampling,
     train_events,
     trainer,
@@ -369,10 +370,10 @@ def test_an_abandoned_run_goes_quietly() -> None:
 
 
 def failing(
-    monkeypatch: pytest.MonkeyPatch, name: str, error: BaseException, after: int = 2
+    monkeypatch: pytest.MonkeyPatch, error: BaseException, after: int = 2
 ) -> None:
-    """Let a function that training calls fail after some calls."""
-    real, calls = getattr(trainer, name), 0
+    """Let the loss fail after some steps."""
+    real, calls = learner.pixel_loss, 0
 
     def call(*args: Any, **options: Any) -> Any:
         nonlocal calls
@@ -381,7 +382,7 @@ def failing(
             raise error
         return real(*args, **options)
 
-    monkeypatch.setattr(trainer, name, call)
+    monkeypatch.setattr(learner, "pixel_loss", call)
 
 
 @pytest.mark.parametrize(
@@ -395,7 +396,7 @@ def failing(
 def test_out_of_memory_is_an_event(
     error: BaseException, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    failing(monkeypatch, "pixel_loss", error)
+    failing(monkeypatch, error)
     *_, end = events(tiny_movie(), steps=5)
     assert isinstance(end, Failed)
     assert isinstance(end.error, MemoryError)
@@ -405,7 +406,7 @@ def test_out_of_memory_is_an_event(
 
 
 def test_other_errors_are_events_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    failing(monkeypatch, "pixel_loss", RuntimeError("cuDNN error"))
+    failing(monkeypatch, RuntimeError("cuDNN error"))
     *_, end = events(tiny_movie(), steps=5)
     assert isinstance(end, Failed)
     assert str(end.error) == "cuDNN error"
@@ -438,7 +439,7 @@ def test_a_movie_that_becomes_unreadable_is_an_event_too(
 
 def test_a_loss_that_is_not_finite_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        trainer,
+        learner,
         "pixel_loss",
         lambda prediction, *_: prediction.mean[:, :, 0] * math.nan,
     )
@@ -454,14 +455,14 @@ def test_a_loss_that_is_not_finite_fails(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_few_steps_without_a_finite_loss_do_no_harm(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    real, calls = trainer.pixel_loss, 0
+    real, calls = learner.pixel_loss, 0
 
     def loss(*args: Any) -> torch.Tensor:
         nonlocal calls
         calls += 1
         return real(*args) * (math.nan if calls in (2, 3, 5) else 1.0)
 
-    monkeypatch.setattr(trainer, "pixel_loss", loss)
+    monkeypatch.setattr(learner, "pixel_loss", loss)
     end = outcome(tiny_movie(), steps=8)
     assert math.isfinite(end.best_validation)
     assert torch.isfinite(weights(end.denoiser)).all()
@@ -528,13 +529,13 @@ def test_the_likelihood_uses_the_noise_of_the_movie(
 ) -> None:
     """Loss per pixel as in the textbook: half of residual^2 / S plus half of log S."""
     seen: list[tuple[Any, ...]] = []
-    real = trainer.pixel_loss
+    real = learner.pixel_loss
 
     def listen(*args: Any) -> torch.Tensor:
         seen.append((*args, real(*args)))
         return seen[-1][-1]
 
-    monkeypatch.setattr(trainer, "pixel_loss", listen)
+    monkeypatch.setattr(learner, "pixel_loss", listen)
     end = outcome(tiny_movie(), steps=1)
     prediction, noisy, _, loss = seen[0]
     (calibration,) = end.denoiser.calibrations

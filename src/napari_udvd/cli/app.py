@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -55,7 +56,16 @@ Rate = Annotated[
         "--learning-rate", help="highest step size of Adam", show_default="auto"
     ),
 ]
-Minutes = Annotated[float, typer.Option(help="time budget of the training")]
+Minutes = Annotated[
+    float, typer.Option(help="time budget, of training and denoising together")
+]
+SelfEnsemble = Annotated[
+    bool | None,
+    typer.Option(
+        help="average over mirrored and turned views: a little better, slower",
+        show_default="if there is time",
+    ),
+]
 Axes = Annotated[
     str | None,
     typer.Option(help="names of the axes, such as TYX, where the file has none"),
@@ -118,6 +128,7 @@ def denoise(
     learning_rate: Rate = None,
     joint_channels: Joint = False,
     mean_only: MeanOnly = False,
+    self_ensemble: SelfEnsemble = None,
     posterior: Posterior = True,
     std: Annotated[
         Path | None, typer.Option(help="also write the standard deviation here")
@@ -148,6 +159,7 @@ def denoise(
         learning_rate=learning_rate,
         joint_channels=joint_channels,
         likelihood=False if mean_only else None,
+        self_ensemble=self_ensemble,
     )
     job = DenoiseJob(
         axes=axes,
@@ -214,6 +226,7 @@ def apply(
     output: Output,
     axes: Axes = None,
     device: Device = "auto",
+    self_ensemble: SelfEnsemble = None,
     posterior: Posterior = True,
     std: Annotated[
         Path | None, typer.Option(help="also write the standard deviation here")
@@ -228,9 +241,12 @@ def apply(
     from napari_udvd.cli.jobs import ApplyJob, run_batch
     from napari_udvd.denoiser import load
 
+    denoiser = load(model)
+    if self_ensemble is not None:
+        denoiser = replace(denoiser, self_ensemble=self_ensemble)
     job = ApplyJob(
         axes=axes,
-        denoiser=load(model),
+        denoiser=denoiser,
         device=device,
         std=std,
         use_posterior=posterior,

@@ -75,6 +75,7 @@ class Report:
                     for warning in event.warnings:
                         self.warn(warning)
                     self.say(event.summary)
+                    self._say_estimate(event)
                     task = bar.add_task("training", total=1.0, loss="", validation="")
                 elif isinstance(event, Step) and task is not None:
                     self._show_step(bar, task, event)
@@ -94,6 +95,18 @@ class Report:
             for step in steps:
                 frames = f"{step.done}/{step.total} frames"
                 bar.update(task, completed=step.done, total=step.total, frames=frames)
+
+    def _say_estimate(self, event: Started) -> None:
+        parts = [
+            f"{_duration(seconds)} {what}"
+            for seconds, what in (
+                (event.training_seconds, "training at most"),
+                (event.denoising_seconds, "denoising"),
+            )
+            if seconds is not None
+        ]
+        if parts:
+            self.say(f"estimated time: {', '.join(parts)}")
 
     def _say_outcome(self, event: Finished) -> None:
         if event.history:
@@ -122,6 +135,13 @@ class Report:
             TimeRemainingColumn(),
             console=self._console,
         )
+
+
+def _duration(seconds: float) -> str:
+    seconds = max(seconds, 0)
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 @contextmanager

@@ -58,7 +58,9 @@ def run_demo(
     movie = simulate("nuclei", frames=40, shape=(128, 128), seed=seed)
     report.say(f"simulated nuclei: {movie.noisy.describe()}")
     settings = make_settings(minutes=minutes, seed=seed, device=device)
-    denoiser = report.training(train_events([movie.noisy], settings)).denoiser
+    denoiser = report.training(
+        train_events([movie.noisy], settings, denoising_follows=True)
+    ).denoiser
     denoised = denoiser.denoise(movie.noisy, device=device, dtype=np.float32)
     noisy, truth = movie.noisy.read(), movie.truth.read()
     gaussian = best_gaussian(truth, noisy)

@@ -16,7 +16,7 @@ from napari_udvd.cli.messages import complain
 from napari_udvd.cli.stopped import Stopped
 from napari_udvd.denoiser import Denoiser, check_fits
 from napari_udvd.denoising import denoise_stack
-from napari_udvd.device import choose_device, choose_precision
+from napari_udvd.device import choose_device, choose_precision, keep_freed_memory
 from napari_udvd.errors import InputError, OutputError
 from napari_udvd.formats import check_output, create, open_stack
 from napari_udvd.models import from_published, read_published
@@ -157,6 +157,7 @@ class Job(ABC):
                     device=device,
                     precision=choose_precision(device),
                     use_posterior=self.use_posterior,
+                    self_ensemble=denoiser.self_ensemble,
                     std_sink=std_sink,
                     tile=self.tile,
                 )
@@ -192,6 +193,7 @@ class DenoiseJob(Job):
             overwrite=self.overwrite,
             resume=self.resume,
             report=report,
+            denoising_follows=True,
         )
         if self.save is not None:
             denoiser.save(self.save)
@@ -322,6 +324,7 @@ def train_model(
         overwrite=overwrite,
         resume=resume,
         report=report,
+        denoising_follows=False,
     )
     denoiser.save(save)
     checkpoint.unlink(missing_ok=True)
@@ -369,15 +372,22 @@ def _train(
     overwrite: bool,
     resume: bool,
     report: Report,
+    denoising_follows: bool,
 ) -> Denoiser:
     if checkpoint.exists() and not (resume or overwrite):
         raise OutputError(
             f"{str(checkpoint)!r} holds an interrupted training: continue it with "
             "--resume, or start anew with --overwrite"
         )
+    keep_freed_memory()
     with interruptible() as stop:
         events = train_events(
-            stacks, settings, checkpoint=checkpoint, resume=resume, cancel=stop
+            stacks,
+            settings,
+            checkpoint=checkpoint,
+            resume=resume,
+            cancel=stop,
+            denoising_follows=denoising_follows,
         )
         outcome = report.training(events)
     if outcome.reason == "cancelled":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from napari_udvd.models.centerblind import CenterBlind
-from napari_udvd.models.ensemble import EnsembleStream, count_views
+from napari_udvd.models.ensemble import count_views, sweep_views
 from napari_udvd.models.network import Network
 from napari_udvd.models.prediction import (
     Prediction,
@@ -20,7 +20,6 @@ __all__ = [
     "UDVD",
     "CameraNoise",
     "CenterBlind",
-    "EnsembleStream",
     "Network",
     "Prediction",
     "build_network",
@@ -29,4 +28,5 @@ __all__ = [
     "negative_log_likelihood",
     "posterior",
     "read_published",
+    "sweep_views",
 ]

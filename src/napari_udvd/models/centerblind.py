@@ -3,7 +3,9 @@
 Noise that is white in time allows the frames before and after to be seen in full;
 only the *centre* frame needs a blind spot. Two branches:
 
-- *open*: a small U-Net over the neighbouring frames, at half resolution;
+- *open*: a small U-Net over the neighbouring frames, at half resolution. Near frames
+  enter one by one, far ones as the average of their group: where little moves, they
+  take out noise that nothing else can;
 - *blind*: one masked convolution over all frames, whose weights are zero at the hole
   of the centre frame, then convolutions on a lattice.
 
@@ -21,7 +23,6 @@ uncertainty in units of the input.
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -33,9 +34,9 @@ from napari_udvd.models.prediction import Prediction, factor_entries, split
 from napari_udvd.models.stabilise import CameraNoise, destabilise, stabilise
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["PRESETS", "CenterBlind", "CenterBlindStream", "Preset"]
+__all__ = ["PRESETS", "CenterBlind", "Preset"]
 
 REACH = 2
 """Pixels that the masked convolution sees around a pixel, at least."""
@@ -79,15 +80,17 @@ class CenterBlind(Network):
     ----------
     channels
         Channels of a frame.
-    context
-        Frames seen before and after the output frame.
+    near
+        Frames before and after the output frame that are seen one by one.
+    far
+        Sizes of the groups of frames further away that are seen as their average.
     preset
         One of :data:`PRESETS`.
     hole
         Odd (rows, columns) around the output pixel that its own frame may not show.
     hidden
         Frames before and after that may not show the hole either, for noise that is
-        not white in time; fewer than `context`.
+        not white in time; fewer than `near`.
     likelihood
         Put out mean and covariance factor (Gaussian likelihood) instead of the mean
         alone.
@@ -106,20 +109,21 @@ class CenterBlind(Network):
     def __init__(
         self,
         channels: int = 1,
-        context: int = 4,
+        near: int = 4,
+        far: Sequence[int] = (4, 8),
         preset: str = "medium",
         hole: Sequence[int] = (1, 1),
         hidden: int = 0,
         likelihood: bool = True,
     ) -> None:
         super().__init__()
-        _check(channels, context, preset, hole, hidden)
+        _check(channels, near, far, preset, hole, hidden)
         self.channels, self.preset = channels, preset
-        self._context = context
+        self.near, self.far = near, tuple(int(n) for n in far)
         self.hole = (int(hole[0]), int(hole[1]))
         self.hidden, self.likelihood = hidden, likelihood
         full, half, quarter, eighth = PRESETS[preset]
-        frames = 2 * context + 1
+        frames = 2 * near + 1 + 2 * len(self.far)
         # the same weights serve every hole up to 3 x 3: only the mask differs
         self._reach = [max(REACH, n // 2 + 1) for n in self.hole]
         self._stride = [
@@ -130,7 +134,7 @@ class CenterBlind(Network):
             frames * channels, full, (2 * self._reach[0] + 1, 2 * self._reach[1] + 1)
         )
         self.register_buffer("mask", self._mask(frames), persistent=False)
-        self.open_in = _convolution(4 * 2 * context * channels, half, 3)
+        self.open_in = _convolution(4 * (frames - 1) * channels, half, 3)
         self.open_half = _Residual(half)
         self.open_down = nn.Conv2d(half, quarter, 2, stride=2)
         self.open_quarter = _Residual(quarter)
@@ -152,7 +156,7 @@ class CenterBlind(Network):
     @property
     def context(self) -> int:
         """Frames seen before and after the output frame."""
-        return self._context
+        return self.near + sum(self.far)
 
     @property
     def least_frames(self) -> int:
@@ -162,7 +166,7 @@ class CenterBlind(Network):
     @property
     def size(self) -> str:
         """Preset and context."""
-        hidden = f", {self.hidden} of them with the hole" if self.hidden else ""
+        hidden = f" ({self.hidden} of them with the hole)" if self.hidden else ""
         return f"{self.preset}, {self.context} frames on each side{hidden}"
 
     @property
@@ -176,7 +180,8 @@ class CenterBlind(Network):
         """Return the arguments that build this network again."""
         return {
             "channels": self.channels,
-            "context": self.context,
+            "near": self.near,
+            "far": list(self.far),
             "preset": self.preset,
             "hole": list(self.hole),
             "hidden": self.hidden,
@@ -222,12 +227,9 @@ class CenterBlind(Network):
             )
         stable = stabilise(clip, noise)
         count = clip.shape[1] - length + 1
-        windows = [stable[:, k : k + length] for k in range(count)]
-        if torch.is_grad_enabled():
-            out = self._outputs(torch.cat(windows), precision)
-            out = out.unflatten(0, (count, -1)).transpose(0, 1)
-        else:  # one by one: activations should stay in the cache
-            out = torch.stack([self._outputs(w, precision) for w in windows], dim=1)
+        windows = [self._condensed(stable, range(k, k + length)) for k in range(count)]
+        out = self._outputs(torch.cat(windows), precision)
+        out = out.unflatten(0, (count, -1)).transpose(0, 1)
         return self._in_units_of_input(split(out, self.channels), noise)
 
     def predict(
@@ -236,19 +238,39 @@ class CenterBlind(Network):
         """Predict like every network, see :meth:`forward`."""
         return self(clip, noise, precision)  # type: ignore[no-any-return]
 
-    def stream(self, noise: CameraNoise, precision: torch.dtype) -> CenterBlindStream:
-        """Start denoising frame by frame."""
-        return CenterBlindStream(self, noise, precision)
+    def sweep(
+        self,
+        clip: Tensor,
+        windows: Iterable[Sequence[int]],
+        noise: CameraNoise,
+        precision: torch.dtype,
+    ) -> Iterator[Prediction]:
+        """Predict one window of frames after the other, see :class:`Network`."""
+        stable = stabilise(clip, noise)[None]
+        for window in windows:
+            out = self._outputs(self._condensed(stable, window), precision)
+            yield self._in_units_of_input(split(out, self.channels), noise)
+
+    def _condensed(self, stable: Tensor, window: Sequence[int]) -> Tensor:
+        """Near frames of ``(N, T, C, H, W)`` in order, then averages of far ones."""
+        middle = len(window) // 2
+        first, last = middle - self.near, middle + self.near
+        parts = [stable[:, list(window[first : last + 1])]]
+        for size in self.far:
+            for group in (window[first - size : first], window[last + 1 :][:size]):
+                parts.append(stable[:, list(group)].mean(dim=1, keepdim=True))
+            first, last = first - size, last + size
+        return torch.cat(parts, dim=1)
 
     def _outputs(self, window: Tensor, precision: torch.dtype) -> Tensor:
-        """Mean and factor, from ``(N, 2 context + 1, C, H, W)``; all stabilised."""
+        """Mean and factor from condensed frames ``(N, F, C, H, W)``, all stabilised."""
         height, width = window.shape[-2:]
         base = self._base(window)
         down, right = -height % self.alignment, -width % self.alignment
         x = F.pad(window - base[:, None], (0, right, 0, down)).to(precision)
-        opened = torch.cat([x[:, : self.context], x[:, self.context + 1 :]], dim=1)
+        opened = torch.cat([x[:, : self.near], x[:, self.near + 1 :]], dim=1)
         if self.hidden:  # what is hidden looks like the average
-            opened[:, self.context - self.hidden : self.context + self.hidden] = 0
+            opened[:, self.near - self.hidden : self.near + self.hidden] = 0
         opened = self._open(_pack(F.pixel_unshuffle(opened.flatten(1, 2), 2)))
         assert self.look.bias is not None
         features = opened + F.conv2d(
@@ -290,9 +312,9 @@ class CenterBlind(Network):
     def _base(self, window: Tensor) -> Tensor:
         """Blurred average of the nearest frames that are seen in full."""
         nearest = self.hidden + 1
-        farthest = min(nearest + 1, self.context)
+        farthest = min(nearest + 1, self.near)
         frames = [
-            self.context + side * k
+            self.near + side * k
             for k in range(nearest, farthest + 1)
             for side in (-1, 1)
         ]
@@ -319,7 +341,7 @@ class CenterBlind(Network):
     def _mask(self, frames: int) -> Tensor:
         rows, columns = self._reach
         mask = torch.ones(frames, self.channels, 2 * rows + 1, 2 * columns + 1)
-        first, last = self.context - self.hidden, self.context + self.hidden
+        first, last = self.near - self.hidden, self.near + self.hidden
         above, aside = self.hole[0] // 2, self.hole[1] // 2
         mask[
             first : last + 1,
@@ -340,32 +362,6 @@ class CenterBlind(Network):
                 if isinstance(module, _Residual):  # begin near the identity
                     module.b.weight *= 0.3
             self.join_c.weight *= 0.1
-
-
-class CenterBlindStream:
-    """Push frames in order, get predictions `context` frames later."""
-
-    def __init__(
-        self, net: CenterBlind, noise: CameraNoise, precision: torch.dtype
-    ) -> None:
-        self._net, self._noise, self._precision = net, noise, precision
-        self._window: deque[Tensor] = deque(maxlen=2 * net.context + 1)
-
-    def push(self, frame: Tensor) -> Prediction | None:
-        """Take the next frame ``(N, C, H, W)``.
-
-        Returns
-        -------
-        Prediction or None
-            For the frame `context` frames ago, mean ``(N, C, H, W)``; None until
-            the window is full.
-        """
-        self._window.append(stabilise(frame, self._noise))
-        if len(self._window) < 2 * self._net.context + 1:
-            return None
-        window = torch.stack(tuple(self._window), dim=1)
-        out = split(self._net._outputs(window, self._precision), self._net.channels)
-        return self._net._in_units_of_input(out, self._noise)
 
 
 class _Residual(nn.Module):
@@ -409,16 +405,23 @@ def _blur(x: Tensor) -> Tensor:
 
 
 def _check(
-    channels: int, context: int, preset: str, hole: Sequence[int], hidden: int
+    channels: int,
+    near: int,
+    far: Sequence[int],
+    preset: str,
+    hole: Sequence[int],
+    hidden: int,
 ) -> None:
-    if channels < 1 or context < 1:
-        raise ValueError(f"channels {channels!r} and context {context!r} must be >= 1")
+    if channels < 1 or near < 1 or any(size < 1 for size in far):
+        raise ValueError(
+            f"channels {channels!r}, near {near!r} and far {far!r} must be positive"
+        )
     if preset not in PRESETS:
         raise ValueError(f"preset is {preset!r}; choose one of {', '.join(PRESETS)}")
     if len(hole) != 2 or any(n < 1 or n % 2 == 0 for n in hole):
         raise ValueError(f"hole is {tuple(hole)!r}; it must be odd (rows, columns)")
-    if not 0 <= hidden < context:
+    if not 0 <= hidden < near:
         raise ValueError(
-            f"hidden is {hidden!r}; it must be from 0 to {context - 1}, so that one "
+            f"hidden is {hidden!r}; it must be from 0 to {near - 1}, so that one "
             "frame on each side is seen in full"
         )

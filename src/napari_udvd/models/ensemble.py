@@ -16,12 +16,12 @@ from torch import Tensor
 from napari_udvd.models.prediction import Prediction
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-    from napari_udvd.models.network import Network, NetworkStream
+    from napari_udvd.models.network import Network
     from napari_udvd.models.stabilise import CameraNoise
 
-__all__ = ["EnsembleStream", "count_views"]
+__all__ = ["count_views", "sweep_views"]
 
 
 class View(NamedTuple):
@@ -58,30 +58,30 @@ def count_views(hole: tuple[int, int]) -> int:
     return len(_views(hole))
 
 
-class EnsembleStream:
-    """Like the stream of the network, averaged over all views."""
+def sweep_views(
+    net: Network,
+    clip: Tensor,
+    windows: Sequence[Sequence[int]],
+    noise: CameraNoise,
+    precision: torch.dtype,
+) -> Iterator[Prediction]:
+    """Like :meth:`Network.sweep`, averaged over all views of the clip.
 
-    def __init__(
-        self, net: Network, noise: CameraNoise, precision: torch.dtype
-    ) -> None:
-        self._streams: Sequence[tuple[View, NetworkStream]] = [
-            (view, net.stream(noise, precision)) for view in _views(net.hole)
+    The factor of the covariance is averaged as it is: the views err nearly alike, so
+    their average is hardly more certain than each.
+    """
+    views = _views(net.hole)
+    sweeps = [
+        net.sweep(view.of(clip).contiguous(), windows, noise, precision)
+        for view in views
+    ]
+    for predictions in zip(*sweeps, strict=True):
+        seen = list(zip(views, predictions, strict=True))
+        mean = torch.stack([view.undo(p.mean) for view, p in seen]).mean(dim=0)
+        factors = [
+            view.undo(prediction.factor)
+            for view, prediction in seen
+            if prediction.factor is not None
         ]
-
-    def push(self, frame: Tensor) -> Prediction | None:
-        """Take the next frame; predict the one `context` frames ago.
-
-        The covariance is averaged as well (its factor entry by entry, which is close:
-        views differ little): the errors of the views are nearly the same.
-        """
-        means, factors = [], []
-        for view, stream in self._streams:
-            prediction = stream.push(view.of(frame).contiguous())
-            if prediction is not None:
-                means.append(view.undo(prediction.mean))
-                if prediction.factor is not None:
-                    factors.append(view.undo(prediction.factor))
-        if not means:
-            return None
-        factor = torch.stack(factors).mean(0) if factors else None
-        return Prediction(torch.stack(means).mean(0), factor)
+        factor = torch.stack(factors).mean(dim=0) if factors else None
+        yield Prediction(mean, factor)

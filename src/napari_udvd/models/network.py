@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from torch import nn
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
     import torch
     from torch import Tensor
 
     from napari_udvd.models.prediction import Prediction
     from napari_udvd.models.stabilise import CameraNoise
 
-__all__ = ["Network", "NetworkStream"]
-
-
-class NetworkStream(Protocol):
-    """Denoising frame by frame."""
-
-    def push(self, frame: Tensor) -> Prediction | None:
-        """Take frame ``(N, C, H, W)``; predict the one `context` frames ago."""
+__all__ = ["Network"]
 
 
 class Network(nn.Module):
@@ -96,5 +91,26 @@ class Network(nn.Module):
         """
 
     @abstractmethod
-    def stream(self, noise: CameraNoise, precision: torch.dtype) -> NetworkStream:
-        """Start denoising frame by frame; parameters as in :meth:`predict`."""
+    def sweep(
+        self,
+        clip: Tensor,
+        windows: Iterable[Sequence[int]],
+        noise: CameraNoise,
+        precision: torch.dtype,
+    ) -> Iterator[Prediction]:
+        """Predict one window of frames after the other.
+
+        Parameters
+        ----------
+        clip
+            ``(T, C, H, W)``, float32.
+        windows
+            Indices into `clip` of the ``2 context + 1`` frames that each output sees.
+        noise, precision
+            As in :meth:`predict`.
+
+        Yields
+        ------
+        Prediction
+            For the middle frame of each window: mean ``(1, C, H, W)`` and factor.
+        """

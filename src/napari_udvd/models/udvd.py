@@ -27,7 +27,7 @@ from napari_udvd.models.noise_level import NoiseLevelNet
 from napari_udvd.models.prediction import Prediction, factor_entries, split
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from napari_udvd.models.stabilise import CameraNoise
 
@@ -183,17 +183,29 @@ class UDVD(Network):
         """Predict like every network; this one needs not be told the noise."""
         return self(clip.to(precision))  # type: ignore[no-any-return]
 
-    def stream(self, noise: CameraNoise, precision: torch.dtype) -> UDVDStream:
-        """Start denoising frame by frame; the first stage runs once per frame.
+    def sweep(
+        self,
+        clip: Tensor,
+        windows: Iterable[Sequence[int]],
+        noise: CameraNoise,
+        precision: torch.dtype,
+    ) -> Iterator[Prediction]:
+        """Predict one window of frames after the other, see :class:`Network`.
 
-        Parameters
-        ----------
-        noise
-            Not used: this network needs not be told.
-        precision
-            Floating-point type to compute in.
+        Windows that move on by one frame share the first stage.
         """
-        return UDVDStream(self, precision)
+        frames = clip.to(precision)
+        stream, before = UDVDStream(self), None
+        for window in windows:
+            moved_on = before is not None and list(window[:-1]) == list(before[1:])
+            if not moved_on:
+                stream = UDVDStream(self)
+            prediction = None
+            for t in window[-1:] if moved_on else window:
+                prediction = stream.push(frames[t : t + 1])
+            assert prediction is not None
+            yield prediction
+            before = window
 
     def _outputs(self, clip: Tensor) -> Tensor:
         n, frames, channels, height, width = clip.shape
@@ -257,8 +269,8 @@ class UDVDStream:
     every frame costs one pass through each stage.
     """
 
-    def __init__(self, net: UDVD, precision: torch.dtype = torch.float32) -> None:
-        self._net, self._precision = net, precision
+    def __init__(self, net: UDVD) -> None:
+        self._net = net
         self._windows: list[list[deque[Tensor]]] = [
             [deque(maxlen=min(net.frames, 3)) for _ in net._stages()] for _ in range(4)
         ]
@@ -272,7 +284,6 @@ class UDVDStream:
             For the frame `context` frames ago, mean ``(N, C, H, W)``; None until
             the window is full.
         """
-        frame = frame.to(self._precision)
         height, width = frame.shape[2:]
         views: dict[int, Tensor] = {}
         groups = _turns_together(frame, 2 * self._net.width)

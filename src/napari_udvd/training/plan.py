@@ -60,7 +60,7 @@ class Course(NamedTuple):
 
 COURSES = {
     UDVD.name: Course(batch=1, targets=2, rate=4e-3, warm_rate=4e-3),
-    CenterBlind.name: Course(batch=8, targets=1, rate=3e-3, warm_rate=1e-3),
+    CenterBlind.name: Course(batch=8, targets=1, rate=3e-3, warm_rate=2e-3),
 }
 
 
@@ -83,6 +83,8 @@ class Plan:
         and stack.
     reason
         Why this network, in one sentence; empty where the user chose it.
+    warnings
+        What breaks the assumptions of the method, one sentence each.
     """
 
     name: str
@@ -91,6 +93,7 @@ class Plan:
     calibrations: tuple[Calibration, ...]
     diagnoses: tuple[dict[str, Any], ...]
     reason: str = ""
+    warnings: tuple[str, ...] = ()
 
     @property
     def hole(self) -> tuple[int, int]:
@@ -101,15 +104,7 @@ class Plan:
     @property
     def remarks(self) -> tuple[str, ...]:
         """What the diagnoses say to a user, each sentence once."""
-        return self._sentences("reasons")
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """Those of the remarks that break what the method assumes."""
-        return self._sentences("broken")
-
-    def _sentences(self, key: str) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(s for d in self.diagnoses for s in d[key]))
+        return tuple(dict.fromkeys(s for d in self.diagnoses for s in d["reasons"]))
 
     def to_dict(self) -> dict[str, Any]:
         """Return what a checkpoint keeps of the plan, as plain JSON values."""
@@ -118,6 +113,7 @@ class Plan:
             "network": {**self.network, "hole": list(self.hole)},
             "calibrations": [c.to_dict() for c in self.calibrations],
             "diagnoses": list(self.diagnoses),
+            "warnings": list(self.warnings),
         }
 
     @classmethod
@@ -132,6 +128,7 @@ class Plan:
             ),
             diagnoses=tuple(values["diagnoses"]),
             reason=values["reason"],
+            warnings=tuple(values["warnings"]),
         )
 
 
@@ -192,6 +189,7 @@ def make_plan(
         calibrations,
         tuple(d.to_dict() for d in flat),
         reason,
+        tuple(dict.fromkeys(s for d in flat for s in d.broken_under(hole))),
     )
 
 
@@ -223,6 +221,8 @@ def _choose(stacks: Sequence[Stack], settings: TrainingSettings) -> tuple[str, s
     if settings.model == "auto":
         if settings.width is not None:
             return fitting[0], "a width was given, which is UDVD's"
+        if (settings.targets or 1) > 1:
+            return fitting[0], "several targets per clip were asked for"
         return CenterBlind.name, (
             "it is better than UDVD in every benchmark of up to five minutes"
         )
@@ -235,6 +235,12 @@ def _choose(stacks: Sequence[Stack], settings: TrainingSettings) -> tuple[str, s
         raise InputError(
             f"width is {settings.width}, which is a setting of UDVD; the centre-blind "
             "network has presets: small, medium, large"
+        )
+    if settings.model == CenterBlind.name and (settings.targets or 1) > 1:
+        # neighbouring targets would be seen as neighbours at the ends of the movie
+        raise InputError(
+            f"targets is {settings.targets}; the centre-blind network takes one per "
+            "clip: choose a larger batch instead"
         )
     return settings.model, ""
 

@@ -15,6 +15,7 @@ import argparse
 import copy
 import math
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -25,10 +26,11 @@ from torch import Tensor
 from torch.func import functional_call
 
 from napari_udvd.denoiser import write_model_file
-from napari_udvd.device import choose_device, choose_precision
+from napari_udvd.device import choose_device, choose_precision, keep_freed_memory
 from napari_udvd.formats import open_stack
 from napari_udvd.models.centerblind import PRESETS, CenterBlind
 from napari_udvd.models.stabilise import CameraNoise
+from napari_udvd.series import window
 from napari_udvd.training.checkpoint import read_checkpoint, write_checkpoint
 from napari_udvd.training.corpus import clean_movie
 
@@ -58,7 +60,8 @@ MOVIES = 200
 """Simulated movies held at a time; one is replaced every `STEPS_PER_MOVIE` steps."""
 
 STEPS_PER_MOVIE = 2
-FRAMES, SIZE = 32, 96
+FRAMES, SIZE = 48, 96
+LEAST_FRAMES = 5
 PATCH = 64
 WARM_UP_STEPS = 100
 AVERAGE_DECAY = 0.998
@@ -115,22 +118,21 @@ class Source:
         use_recorded = self._recorded and rng.random() < 0.25
         pool = self._recorded if use_recorded else self._movies
         movie = pool[int(rng.integers(len(pool)))]
-        length = 2 * context + 1
-        step = int(rng.choice((1, 1, 1, 2))) if len(movie) >= 2 * length else 1
-        t = int(rng.integers(len(movie) - step * (length - 1)))
         y, x = (int(rng.integers(n - PATCH + 1)) for n in movie.shape[1:])
-        clean = movie[
-            t : t + step * length : step, y : y + PATCH, x : x + PATCH
-        ].astype(np.float32)
-        clean = _turned(clean, rng) * _log_uniform(rng, *PHOTONS)
+        # movies are of any length: the ends of short ones must be known as well
+        length = int(rng.integers(LEAST_FRAMES, len(movie) + 1))
+        first = int(rng.integers(len(movie) - length + 1))
+        movie = movie[first : first + length, y : y + PATCH, x : x + PATCH]
+        movie = _turned(movie, rng) * np.float32(_log_uniform(rng, *PHOTONS))
         read_noise = 0.0 if rng.random() < 0.25 else _log_uniform(rng, *READ_NOISE)
+        frames = window(int(rng.integers(length)), context, length)
+        # a frame that stands in for several has the same noise in all of them
+        seen = sorted(set(frames))
+        clean = movie[seen]
         counted = rng.poisson(clean) + rng.normal(0, read_noise, clean.shape)
         noise = _correlated((counted - clean).astype(np.float32), hole, rng)
-        return (
-            clean + noise,
-            clean[context],
-            (1.0, read_noise**2),
-        )
+        places = [seen.index(t) for t in frames]
+        return (clean + noise)[places], movie[frames[context]], (1.0, read_noise**2)
 
 
 def _turned(clip: Movie, rng: Random) -> Movie:
@@ -306,6 +308,7 @@ def main() -> None:
         "--resume", action="store_true", help="go on from the checkpoint beside output"
     )
     options = parser.parse_args()
+    keep_freed_memory()
     run = Pretraining(
         options.preset, choose_device(options.device), options.seed, options.rate
     )
@@ -326,11 +329,17 @@ def main() -> None:
         "rate": options.rate,
         "seed": options.seed,
     }
-    before, saved, total = run.elapsed, 0.0, 0.0
+    before, saved = run.elapsed, run.elapsed
     began = time.monotonic()
+    drawing = ThreadPoolExecutor(1)  # draws the next batch meanwhile
+    batch = drawing.submit(source.batch, options.batch, context)
     while run.elapsed < 60 * options.minutes:
         progress = run.elapsed / (60 * options.minutes)
-        total += run.advance(source.batch(options.batch, context), progress)
+        current, batch = (
+            batch.result(),
+            drawing.submit(source.batch, options.batch, context),
+        )
+        run.advance(current, progress)
         run.elapsed = before + time.monotonic() - began
         if run.elapsed - saved > SAVE_SECONDS or progress >= 1:
             saved = run.elapsed
@@ -343,6 +352,7 @@ def main() -> None:
             )
             run.save(checkpoint)
             write_weights(run.average, options.output, {**card, "steps": run.step})
+    drawing.shutdown()
     write_weights(run.average, options.output, {**card, "steps": run.step})
 
 

@@ -1,0 +1,301 @@
+"""Whether events that last a single frame survive.
+
+Flashes and spikes of known amplitude are put into the truth of simulated movies, far
+from each other. The network is trained on such a movie, as a user's would have been.
+Then it denoises the movie with other events and without any, both with the same noise:
+an event's photons are counted apart (Poisson as well) and added. The difference of the
+two results at the event's centre, over its amplitude, is the share that is kept.
+Amplitudes are in units of the noise of the pixel at the centre, before the event.
+
+No blind-spot network can know of a spike in a single pixel; its posterior keeps the
+share prior variance / (prior variance + noise variance) of it, whatever its amplitude.
+A larger flash is also seen in the pixels around, of the same frame.
+"""
+
+from __future__ import annotations
+
+import argparse
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+
+import napari_udvd as nu
+from common import DATA, machine, progress, table
+from movies import Frames, KnownMovie, scene
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from matplotlib.axes import Axes
+
+    from napari_udvd import Denoiser
+
+KINDS = ("calcium", "nuclei")
+"""Simulated movies."""
+
+STRENGTHS = 0.5, 1.0, 2.0, 3.0, 5.0, 8.0
+"""Amplitudes, in standard deviations of the noise."""
+
+APART = 24
+"""Rows or columns between events, at least ..."""
+
+FRAMES_APART = 17
+"""... or frames, more than the default network sees on each side."""
+
+MARGIN = 4
+"""Pixels between an event's centre and the edge of the frame."""
+
+TRIES = 4000
+"""How often a place for another event is looked for."""
+
+SEED = 77
+"""Of places and photons of the events."""
+
+GOAL_STRENGTH, GOAL_SHARE = 2.0, 0.8
+
+Curves = dict[tuple[str, bool, float], list[float]]
+"""Shares kept, by shape, with or without posterior, and strength."""
+
+
+def _psf() -> Frames:
+    rows = np.exp(-(np.arange(-MARGIN, MARGIN + 1) ** 2) / 2)
+    return np.outer(rows, rows).astype(np.float32)
+
+
+SHAPES = {
+    "spot, sigma 1 px": _psf(),
+    "square, 3 x 3 px": np.ones((3, 3), np.float32),
+    "single pixel": np.ones((1, 1), np.float32),
+}
+"""Events of amplitude one."""
+
+
+class Event(NamedTuple):
+    """One event.
+
+    Attributes
+    ----------
+    shape
+        One of :data:`SHAPES`.
+    strength
+        In standard deviations of the noise.
+    centre
+        Frame, row and column.
+    amplitude
+        In grey levels.
+    """
+
+    shape: str
+    strength: float
+    centre: tuple[int, int, int]
+    amplitude: float
+
+
+def places(
+    shape: tuple[int, ...], rng: np.random.Generator
+) -> list[tuple[int, int, int]]:
+    """Find random places that are far from each other."""
+    frames, height, width = shape
+    low = (0, MARGIN, MARGIN)
+    high = (frames, height - MARGIN, width - MARGIN)
+    found: list[tuple[int, int, int]] = []
+    for t, y, x in rng.integers(low, high, (TRIES, 3)).tolist():
+        if all(
+            abs(t - u) >= FRAMES_APART or max(abs(y - v), abs(x - w)) >= APART
+            for u, v, w in found
+        ):
+            found.append((t, y, x))
+    return found
+
+
+def rounds(
+    movie: KnownMovie, count: int, rng: np.random.Generator
+) -> Iterator[list[Event]]:
+    """Deal the events out, as many to a movie as find a place.
+
+    Parameters
+    ----------
+    movie
+        Gives the noise at every place.
+    count
+        Events of each shape and strength.
+    rng
+        Chooses the places.
+    """
+    wanted = list(product(SHAPES, STRENGTHS)) * count
+    while wanted:
+        events = []
+        for centre in places(movie.truth.shape, rng)[: len(wanted)]:
+            shape, strength = wanted.pop()
+            events.append(Event(shape, strength, centre, strength * std(movie, centre)))
+        yield events
+
+
+def std(movie: KnownMovie, centre: tuple[int, int, int]) -> float:
+    """Noise of a pixel, in grey levels."""
+    light = float(movie.truth[centre]) - movie.offset
+    return float(np.sqrt(movie.gain * light + movie.read_noise**2))
+
+
+def with_events(
+    movie: KnownMovie, events: Sequence[Event], rng: np.random.Generator
+) -> Frames:
+    """Return the noisy movie with the photons of the events added."""
+    light = np.zeros(movie.truth.shape)
+    for event in events:
+        t, y, x = event.centre
+        spot = SHAPES[event.shape]
+        r = spot.shape[0] // 2
+        light[t, y - r : y + r + 1, x - r : x + r + 1] += event.amplitude * spot
+    photons = rng.poisson(light / movie.gain)
+    return (movie.noisy + movie.gain * photons).astype(np.float32)
+
+
+def measure(
+    denoiser: Denoiser, movie: KnownMovie, dealt: Sequence[Sequence[Event]]
+) -> Curves:
+    """Denoise with and without events, and see what is left of them."""
+    rng = np.random.default_rng([SEED, 2])
+    kept: Curves = {}
+    without = {
+        used: denoiser.denoise(movie.noisy, "TYX", use_posterior=used)
+        for used in (True, False)
+    }
+    for k, events in enumerate(dealt):
+        progress(f"movie {k + 1} of {len(dealt)}: {len(events)} events")
+        noisy = with_events(movie, events, rng)
+        for used, base in without.items():
+            found = denoiser.denoise(noisy, "TYX", use_posterior=used) - base
+            for event in events:
+                share = float(found[event.centre]) / event.amplitude
+                key = event.shape, used, event.strength
+                kept.setdefault(key, []).append(share)
+    return kept
+
+
+def train(
+    movie: KnownMovie, events: Sequence[Event], options: argparse.Namespace
+) -> Denoiser:
+    """Train on the noisy movie with events in it."""
+    noisy = with_events(movie, events, np.random.default_rng([SEED, 1]))
+    return nu.train(
+        noisy,
+        "TYX",
+        model=options.model,
+        minutes=options.minutes,
+        steps=options.steps,
+        seed=options.seed,
+    )
+
+
+def mean_and_error(shares: Sequence[float]) -> tuple[float, float]:
+    """Mean and its standard error."""
+    error = np.std(shares, ddof=1) / np.sqrt(len(shares)) if len(shares) > 1 else np.nan
+    return float(np.mean(shares)), float(error)
+
+
+def curve_table(curves: Curves) -> str:
+    """Return a row for each shape with and without posterior."""
+    rows = []
+    for shape, used in product(SHAPES, (True, False)):
+        cells = [mean_and_error(curves[shape, used, k]) for k in STRENGTHS]
+        name = f"{shape}, {'posterior' if used else 'prediction'}"
+        rows.append((name, *(f"{100 * m:.0f} ± {100 * e:.0f}" for m, e in cells)))
+    return table(("kept, % of the amplitude", *(f"{k:g} std" for k in STRENGTHS)), rows)
+
+
+def verdict(movie: str, shape: str, curves: Curves) -> str:
+    """Say in one line whether the goal is reached and what it is missed by."""
+    mean, error = mean_and_error(curves[shape, True, GOAL_STRENGTH])
+    reached = (
+        "reached"
+        if mean >= GOAL_SHARE
+        else f"**missed by {100 * (GOAL_SHARE - mean):.0f} %**"
+    )
+    return (
+        f"- {movie}, {shape}: {100 * mean:.0f} ± {100 * error:.0f} % kept at "
+        f"{GOAL_STRENGTH:g} times the noise, goal {100 * GOAL_SHARE:.0f} %: {reached}"
+    )
+
+
+def draw(found: dict[str, Curves], path: Path) -> None:
+    """Draw what is kept against the amplitude, a panel for each movie."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 4.5), layout="constrained")
+    panels = figure.subplots(1, len(found), sharey=True, squeeze=False)[0]
+    for axes, (movie, curves) in zip(panels, found.items(), strict=True):
+        _draw_curves(axes, curves)
+        axes.set_title(movie)
+    panels[0].set_ylabel("share of the amplitude that is kept")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center",
+                  ncols=3, fontsize="small")  # fmt: skip
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=100)
+
+
+def _draw_curves(axes: Axes, curves: Curves) -> None:
+    for k, shape in enumerate(SHAPES):
+        for used in (True, False):
+            cells = [mean_and_error(curves[shape, used, s]) for s in STRENGTHS]
+            axes.errorbar(
+                STRENGTHS,
+                [mean for mean, _ in cells],
+                [error for _, error in cells],
+                color=f"C{k}",
+                linestyle="-" if used else ":",
+                marker="o" if used else None,
+                label=f"{shape}, {'posterior' if used else 'prediction'}",
+            )
+    axes.plot([GOAL_STRENGTH], [GOAL_SHARE], "k*", markersize=12, label="goal")
+    axes.axhline(1, color="grey", linewidth=0.5)
+    axes.axhline(0, color="grey", linewidth=0.5)
+    axes.set_xlabel("amplitude, standard deviations of the noise")
+    axes.grid(alpha=0.3)
+
+
+def main() -> None:
+    """Measure every movie, print the tables."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--movies", nargs="+", choices=KINDS, default=KINDS)
+    parser.add_argument("--minutes", type=float, default=1.0, help="of training")
+    parser.add_argument("--steps", type=int, help="of training, instead of minutes")
+    parser.add_argument("--model", default="auto")
+    parser.add_argument("--seed", type=int, default=0, help="of the training")
+    parser.add_argument(
+        "--events", type=int, default=100, help="of each shape and amplitude"
+    )
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument(
+        "--picture", type=Path, metavar="FILE", help="gets the curves, as PNG"
+    )
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    print(machine())
+    found: dict[str, Curves] = {}
+    for name in options.movies:
+        movie = scene(name, DATA)
+        dealt = list(rounds(movie, options.events, np.random.default_rng([SEED, 0])))
+        progress(f"{name}: training")
+        denoiser = train(movie, dealt[0], options)
+        found[name] = measure(denoiser, movie, dealt)
+        hole = "x".join(map(str, denoiser.net.hole))
+        print(
+            f"\n### {name}\n\n{denoiser.net.title}, hole {hole}, "
+            f"{denoiser.record['steps']} steps in {denoiser.record['seconds']:.0f} s\n"
+        )
+        print(curve_table(found[name]))
+    print("\n### Goals\n")
+    for name, shape in product(found, SHAPES):
+        print(verdict(name, shape, found[name]))
+    if options.picture:
+        draw(found, options.picture)
+
+
+if __name__ == "__main__":
+    main()

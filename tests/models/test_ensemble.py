@@ -1,0 +1,59 @@
+"""The average over mirrored and turned views of a movie."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from napari_udvd.models.ensemble import count_views, sweep_views
+from tiny import ANY_NOISE, tiny_center_blind
+
+HOLES = [(1, 1), (3, 3), (3, 1), (1, 5)]
+
+
+def clip_of(*shape: int) -> torch.Tensor:
+    values = np.random.default_rng(0).standard_normal(shape)
+    return torch.from_numpy(values.astype(np.float32))
+
+
+@pytest.mark.parametrize("hole", HOLES, ids=str)
+def test_the_average_is_that_of_all_views_with_the_same_hole(
+    hole: tuple[int, int],
+) -> None:
+    net = tiny_center_blind(hole=hole)
+    clip, windows = clip_of(10, 1, 14, 11), [range(9), range(1, 10)]
+    with torch.inference_mode():
+        found = list(sweep_views(net, clip, windows, ANY_NOISE, torch.float32))
+        for k, window in enumerate(windows):
+            views = []
+            for turns in range(4) if hole[0] == hole[1] else (0, 2):
+                for mirrored in (False, True):
+                    seen = clip[list(window)].rot90(turns, (2, 3))
+                    seen = seen.flip(3) if mirrored else seen
+                    mean = net(seen[None], ANY_NOISE).mean[0, 0]
+                    mean = mean.flip(2) if mirrored else mean
+                    views.append(mean.rot90(-turns, (1, 2)))
+            assert len(views) == count_views(hole)
+            assert (views[0] - views[-1]).abs().max() > 0.1
+            expected = torch.stack(views).mean(0)
+            torch.testing.assert_close(found[k].mean[0], expected, rtol=0, atol=1e-3)
+            assert found[k].factor.shape == (1, 1, 1, 14, 11)
+
+
+@pytest.mark.parametrize("hole", HOLES, ids=str)
+def test_no_view_looks_into_the_hole(hole: tuple[int, int]) -> None:
+    net = tiny_center_blind(hole=hole)
+    clip = clip_of(9, 1, 17, 17)
+    other, (y, x) = clip.clone(), (8, 9)
+    rows, columns = np.indices((17, 17))
+    hidden = (abs(rows - y) <= hole[0] // 2) & (abs(columns - x) <= hole[1] // 2)
+    other[4, :, torch.from_numpy(hidden)] = 1e3
+    with torch.inference_mode():
+        one, two = (
+            next(sweep_views(net, frames, [range(9)], ANY_NOISE, torch.float32))
+            for frames in (clip, other)
+        )
+    assert torch.equal(one.mean[..., y, x], two.mean[..., y, x])
+    assert torch.equal(one.factor[..., y, x], two.factor[..., y, x])
+    assert (one.mean - two.mean).abs().max() > 1

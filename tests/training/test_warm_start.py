@@ -1,0 +1,300 @@
+"""Weights to start from: shipped, missing, damaged, or of no use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+
+from napari_udvd.calibration import Calibration
+from napari_udvd.denoiser import read_model_file, write_model_file
+from napari_udvd.models import UDVD, CenterBlind
+from napari_udvd.models.centerblind import PRESETS
+from napari_udvd.noise import NoiseModel
+from napari_udvd.training import Finished, Preview, Started, Step, train_events
+from napari_udvd.training import warm_start as module
+from napari_udvd.training.pretrain import write_weights
+from napari_udvd.training.warm_start import outside_of_training, warm_start
+from napari_udvd.workflows import make_settings
+from tiny import ANY_NOISE, tiny_movie
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SHIPPED = "centerblind-medium.safetensors"
+HOLES = [(1, 1), (1, 3), (3, 3), (5, 5), (7, 1)]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Weights of a small network, in place of those that are shipped."""
+    torch.manual_seed(3)
+    net = CenterBlind(preset="small")
+    write_weights(net, tmp_path / "centerblind-small.safetensors", {"steps": 1})
+    monkeypatch.setattr(module, "FOLDER", tmp_path)
+    return tmp_path
+
+
+def numbers(net: torch.nn.Module) -> torch.Tensor:
+    return torch.cat([p.detach().flatten() for p in net.parameters()])
+
+
+def train(**options: Any) -> list[Any]:
+    quick = {"model": "centerblind", "preset": "small", "steps": 2, "batch": 1}
+    settings = make_settings(**{**quick, "patch": 16, **options})
+    return list(train_events([tiny_movie()], settings))
+
+
+# --- what is shipped ----------------------------------------------------------------
+
+
+def test_the_shipped_weights_are_small_and_say_what_they_are() -> None:
+    path = module.FOLDER.joinpath(SHIPPED)
+    assert path.is_file()
+    assert len(path.read_bytes()) <= 2.5e6
+    header, tensors = read_model_file(str(path))
+    assert {tensor.dtype for tensor in tensors.values()} == {torch.float16}
+    weights = header["weights"]
+    assert weights["network"] == "centerblind"
+    assert weights["preset"] == "medium"
+    # a card for who wants to know what they were made from
+    assert weights["card"]["steps"] > 0
+    assert weights["card"]["movies"]
+    assert weights["card"]["recorded"] == []
+
+
+@pytest.mark.parametrize("hidden", [0, 1])
+@pytest.mark.parametrize("hole", HOLES, ids=str)
+def test_the_shipped_weights_suit_every_hole(
+    hole: tuple[int, int], hidden: int
+) -> None:
+    net = CenterBlind(hole=hole, hidden=hidden)
+    assert warm_start(net) == (True, "")
+    plain = CenterBlind()
+    warm_start(plain)
+    # only the masked convolution may be wider
+    for name, weight in plain.state_dict().items():
+        if name != "look.weight":
+            assert torch.equal(net.state_dict()[name], weight)
+    assert float(net.look.weight.abs().sum()) == pytest.approx(
+        float(plain.look.weight.abs().sum()), rel=1e-4
+    )
+
+
+def test_weights_widened_for_a_hole_predict_the_same_without_it(folder: Path) -> None:
+    # zeros around a kernel change nothing, if they are put on the right sides
+    plain, wide = CenterBlind(preset="small"), CenterBlind(preset="small", hole=(7, 5))
+    assert warm_start(plain).done
+    assert warm_start(wide).done
+    plain.mask = torch.ones_like(plain.mask)
+    wide.mask = torch.ones_like(wide.mask)
+    wide._stride = plain._stride
+    length = 2 * plain.context + 1
+    values = np.random.default_rng(0).standard_normal((1, length, 1, 20, 21))
+    clip = torch.from_numpy(values.astype(np.float32))
+    with torch.no_grad():
+        one, two = plain(clip, ANY_NOISE).mean, wide(clip, ANY_NOISE).mean
+    torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-4)
+
+
+# --- without them -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_missing_weights(
+    preset: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "FOLDER", tmp_path)
+    net = CenterBlind(preset=preset)
+    before = numbers(net)
+    done, remark = warm_start(net)
+    assert not done
+    assert preset in remark
+    assert "scratch" in remark
+    assert torch.equal(numbers(net), before)
+
+
+def damage(kind: str, path: Path) -> None:
+    whole = path.read_bytes()
+    header, tensors = read_model_file(path)
+    if kind == "truncated":
+        path.write_bytes(whole[: len(whole) // 2])
+    elif kind == "empty":
+        path.write_bytes(b"")
+    elif kind == "text":
+        path.write_text("weights")
+    elif kind == "flipped in the header":
+        path.write_bytes(whole[:20] + b"\xff\x00" + whole[22:])
+    elif kind == "flipped in the weights":
+        # the sign and the exponent of a few numbers: they stay finite
+        content = bytearray(whole)
+        for at in range(len(whole) - 20_001, len(whole), 2000):
+            content[at] ^= 0b1000_0100
+        path.write_bytes(bytes(content))
+    elif kind == "not finite":
+        tensors["join_c.bias"] = torch.full_like(tensors["join_c.bias"], torch.nan)
+        write_model_file(path, tensors, header)
+    elif kind == "a model":
+        write_model_file(path, tensors, {"network": "centerblind"})
+    elif kind == "a tensor is missing":
+        del tensors["look.weight"]
+        write_model_file(path, tensors, header)
+    elif kind == "another shape":
+        tensors["join_b.weight"] = tensors["join_b.weight"][:-1]
+        write_model_file(path, tensors, header)
+    elif kind == "another number of axes":
+        tensors["look.weight"] = tensors["look.weight"].flatten(1)
+        write_model_file(path, tensors, header)
+    else:
+        raise AssertionError(kind)
+
+
+DAMAGES = [
+    "truncated",
+    "empty",
+    "text",
+    "flipped in the header",
+    "flipped in the weights",
+    "not finite",
+    "a model",
+    "a tensor is missing",
+    "another shape",
+    "another number of axes",
+]
+
+
+@pytest.mark.parametrize("kind", DAMAGES)
+def test_damaged_weights_leave_the_network_as_it_was(folder: Path, kind: str) -> None:
+    damage(kind, folder / "centerblind-small.safetensors")
+    torch.manual_seed(8)
+    net = CenterBlind(preset="small")
+    before = numbers(net)
+    done, remark = warm_start(net)
+    assert not done
+    assert "cannot be used" in remark
+    assert "scratch" in remark
+    assert "installing" in remark
+    # neither half of the weights
+    assert torch.equal(numbers(net), before)
+
+
+@pytest.mark.parametrize(
+    ("configuration", "said"),
+    [({"channels": 2}, "joint channels"), ({"likelihood": False}, "mean only")],
+)
+def test_networks_that_no_weights_are_shipped_for(
+    configuration: dict[str, Any], said: str
+) -> None:
+    done, remark = warm_start(CenterBlind(**configuration))
+    assert not done
+    assert said in remark
+    assert "scratch" in remark
+
+
+def test_udvd_has_none_and_needs_no_remark() -> None:
+    assert warm_start(UDVD(width=4)) == (False, "")
+
+
+# --- in a training ------------------------------------------------------------------
+
+
+def test_training_begins_with_them_and_judges_them_first(folder: Path) -> None:
+    told = train()
+    assert isinstance(told[0], Started)
+    assert "shipped weights" in told[0].summary
+    assert isinstance(told[1], Preview)
+    assert told[1].step == 0
+    assert told[-1].history[0][0] == 0
+
+
+def test_weights_that_are_best_are_kept(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # more training never makes it worse than what is shipped
+    from napari_udvd.training.validation import Validation
+
+    rising = iter(range(100))
+    monkeypatch.setattr(Validation, "loss", lambda *_: float(next(rising)))
+    end = train(steps=4)[-1]
+    assert end.best_step == 0
+    shipped = CenterBlind(preset="small")
+    assert warm_start(shipped).done
+    assert torch.equal(numbers(end.denoiser.net), numbers(shipped))
+
+
+def test_from_scratch(folder: Path) -> None:
+    told = train(from_scratch=True)
+    assert "shipped" not in told[0].summary
+    assert not any("shipped" in remark for remark in told[0].remarks)
+    assert told[-1].history[0][0] > 0
+    other = train(from_scratch=True, seed=1)
+    one, two = (numbers(run[-1].denoiser.net) for run in (told, other))
+    assert not torch.equal(one, two)
+
+
+@pytest.mark.parametrize("kind", ["gone", "truncated"])
+def test_a_training_without_usable_weights_says_so_and_goes_on(
+    folder: Path, kind: str
+) -> None:
+    path = folder / "centerblind-small.safetensors"
+    if kind == "gone":
+        path.unlink()
+    else:
+        damage(kind, path)
+    told = train()
+    assert any("scratch" in remark for remark in told[0].remarks)
+    assert "from the shipped weights" not in told[0].summary
+    assert isinstance(told[-1], Finished)
+    # the same as one that never looked for them
+    plain = train(from_scratch=True)
+    one, two = (numbers(run[-1].denoiser.net) for run in (told, plain))
+    assert torch.equal(one, two)
+
+
+def test_a_budget_too_short_to_train_gives_them_as_they_are(folder: Path) -> None:
+    told = train(steps=None, minutes=1e-5)
+    started, end = told[0], told[-1]
+    assert any(
+        "too short to train" in remark and "shipped weights" in remark
+        for remark in started.remarks
+    )
+    assert started.training_seconds is not None
+    assert started.training_seconds >= 0
+    assert not any(isinstance(event, Step) for event in told)
+    assert end.reason == "budget"
+    assert end.best_step == 0
+    shipped = CenterBlind(preset="small")
+    assert warm_start(shipped).done
+    assert torch.equal(numbers(end.denoiser.net), numbers(shipped))
+
+
+def test_a_budget_too_short_from_scratch_takes_one_step_at_least() -> None:
+    told = train(steps=None, minutes=1e-5, from_scratch=True)
+    assert sum(isinstance(event, Step) for event in told) == 1
+    assert told[-1].best_step == 1
+
+
+# --- what they know -----------------------------------------------------------------
+
+
+def camera(gain: float, scale: float) -> Calibration:
+    return Calibration(offset=scale, scale=scale, noise=NoiseModel(gain, 0.0, gain))
+
+
+@pytest.mark.parametrize("gain", [1.0, 30.0])
+def test_a_movie_with_hardly_any_noise_is_unlike_their_training(gain: float) -> None:
+    for photons in (1, 30, 400):
+        assert outside_of_training([camera(gain, gain * photons)]) == ""
+    bright = camera(gain, gain * 20_000)
+    said = outside_of_training([camera(gain, gain), bright])
+    assert "little noise" in said
+
+
+def test_training_says_so() -> None:
+    clean = tiny_movie(photons=1e6, gain=0.05)
+    settings = make_settings(model="centerblind", steps=1, batch=1, patch=16)
+    started = next(train_events([clean], settings))
+    assert isinstance(started, Started)
+    assert any("little noise" in remark for remark in started.remarks)
