@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 SHARED = Path(__file__).parents[2] / "shared"
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +31,10 @@ def shared_parity() -> Path:
     if not folder.is_dir():
         pytest.skip(f"the folder of published results {folder} is not there")
     return folder
+
+
+@pytest.fixture
+def benchmark_script(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
+    """Import a module of the benchmarks, which are not part of the package."""
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    return import_module

@@ -118,6 +118,20 @@ def test_any_tile_on_any_frame(
     assert_close(run(net, stack, tile=tile), run(net, stack))
 
 
+@pytest.mark.parametrize("hole", [*HOLES, (7, 7), (9, 1)], ids=str)
+@pytest.mark.parametrize("shape", [(12, 227), (213, 11)], ids=str)
+def test_tiles_of_the_fast_network(hole: tuple[int, int], shape: Any) -> None:
+    # both the pooling grid and the lattice must fit, whatever the size
+    net = tiny_center_blind(hole=hole, near=1, far=(), likelihood=True)
+    stack = Stack.from_array(
+        np.random.default_rng(0).poisson(60, (3, *shape)).astype("u2"), "TYX"
+    )
+    whole = run(net, stack, std=True)
+    tiled = run(net, stack, std=True, tile=29)
+    assert_close(tiled[0], whole[0])
+    np.testing.assert_allclose(tiled[1], whole[1], rtol=1e-3, atol=1e-3)
+
+
 def test_large_frames_are_cut_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     net = tiny_net(frames=1)
     stack = tiny_movie(2, (16, 180))
@@ -125,9 +139,7 @@ def test_large_frames_are_cut_by_default(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setitem(denoising.TILE, "cpu", 40)
     seen: list[int] = []
     sweep = UDVD.sweep
-    monkeypatch.setattr(
-        UDVD, "sweep", lambda *args: seen.append(1) or sweep(*args)
-    )
+    monkeypatch.setattr(UDVD, "sweep", lambda *args: seen.append(1) or sweep(*args))
     assert_close(run(net, stack), whole)
     assert len(seen) == 5  # 180 columns in parts of at most 40, one block
 

@@ -130,3 +130,9 @@ def test_a_training_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workflows, "train_events", fails)
     with pytest.raises(MemoryError, match="smaller width"):
         nu.train(tiny_movie())
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_speaks_against_a_result_is_a_warning() -> None:
+    with pytest.warns(UserWarning, match="no better than the noisy movie"):
+        nu.denoise(tiny_movie(), steps=1, width=4, model="udvd-3", patch=16)

@@ -22,6 +22,7 @@ from napari_udvd.calibration import Calibration, Scaler
 from napari_udvd.errors import InputError
 from napari_udvd.models import Network, posterior, sweep_views
 from napari_udvd.series import Series, read_clip, series_of, window
+from napari_udvd.uncertainty import StdCalibration
 
 if TYPE_CHECKING:
     import threading
@@ -73,6 +74,7 @@ def denoise_stack(
     use_posterior: bool = True,
     self_ensemble: bool = False,
     std_sink: FrameSink | None = None,
+    std_calibration: StdCalibration | None = None,
     tile: int | None = None,
     cancel: threading.Event | None = None,
 ) -> Iterator[Progress]:
@@ -100,6 +102,8 @@ def denoise_stack(
         eight times slower.
     std_sink
         Receives the standard deviation of the result; needs a likelihood head.
+    std_calibration
+        Correction of the standard deviation of the posterior.
     tile
         Rows and columns of a tile; chosen by the device if None. It is halved as
         often as memory runs out.
@@ -128,7 +132,13 @@ def denoise_stack(
     device = torch.device(device)
     net = net.to(device).eval()
     runner = _Runner(
-        net, device, precision, use_posterior, self_ensemble, std_sink is not None
+        net,
+        device,
+        precision,
+        use_posterior,
+        self_ensemble,
+        std_sink is not None,
+        std_calibration or StdCalibration(),
     )
     edge = tile or _first_tile(stack.frame_shape, device)
     all_series = series_of(stack, joint)
@@ -183,6 +193,7 @@ class _Runner:
     use_posterior: bool
     self_ensemble: bool
     with_std: bool
+    std_calibration: StdCalibration
 
     def block(
         self,
@@ -240,6 +251,7 @@ class _Runner:
                     noisy = frames[seen[middle]][None]
                     variance = scaler.noise.variance(mean)
                     mean, std = posterior(prediction, noisy, variance)
+                    std = self.std_calibration.apply(std, variance.sqrt())
                 result = scaler.restore(mean)[0].cpu()
                 deviation = None if std is None else scaler.restore_std(std)[0].cpu()
             yield result, deviation

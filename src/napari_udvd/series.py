@@ -63,7 +63,7 @@ def window(frame: int, context: int, n_frames: int) -> list[int]:
     """Frames around one frame, oldest first, itself in the middle.
 
     Beyond the ends of the movie stand the frames that are equally far away on the
-    other side, or the far end where there are none. The frame is never its own
+    other side, or the farther end where there are none. The frame is never its own
     neighbour (unless it is the only one): a network that sees neighbours in full
     would find its noise there.
     """
@@ -71,6 +71,8 @@ def window(frame: int, context: int, n_frames: int) -> list[int]:
     for step in range(-context, context + 1):
         t = frame + step
         if not 0 <= t < n_frames:
-            t = min(max(frame - step, 0), n_frames - 1)
+            t = frame - step
+        if not 0 <= t < n_frames:
+            t = 0 if 2 * frame >= n_frames else n_frames - 1
         frames.append(t)
     return frames

@@ -307,7 +307,9 @@ def test_the_units_of_the_movie_do_not_matter(factor: float, shift: float) -> No
     torch.testing.assert_close(
         theirs.mean, ours.mean * factor + shift, rtol=1e-3, atol=slack
     )
-    torch.testing.assert_close(theirs.factor, ours.factor * factor, rtol=0.02, atol=slack)
+    torch.testing.assert_close(
+        theirs.factor, ours.factor * factor, rtol=0.02, atol=slack
+    )
 
 
 def test_bfloat16_is_close_to_float32_and_gradients_stay_float32() -> None:
@@ -391,7 +393,9 @@ def test_the_configuration_builds_the_network_again() -> None:
 
 
 def test_presets_grow() -> None:
-    sizes = [sum(p.numel() for p in CenterBlind(preset=p).parameters()) for p in PRESETS]
+    sizes = [
+        sum(p.numel() for p in CenterBlind(preset=p).parameters()) for p in PRESETS
+    ]
     assert all(1.5 * a < b for a, b in itertools.pairwise(sizes))
 
 

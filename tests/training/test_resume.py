@@ -77,6 +77,26 @@ def test_a_resumed_run_ends_exactly_like_an_uninterrupted_one(
     assert torch.equal(weights(resumed), weights(whole))
 
 
+@pytest.mark.parametrize("from_scratch", [True, False])
+@pytest.mark.parametrize("stop_after", [1, 4])
+def test_a_resumed_run_of_the_fast_network_ends_like_an_uninterrupted_one(
+    tmp_path: Path, stop_after: int, from_scratch: bool
+) -> None:
+    movie = tiny_movie(12)
+    how = {"model": "centerblind", "width": None, "from_scratch": from_scratch}
+    how |= {"preset": "medium", "batch": 2, "steps": 6}
+    whole = run(movie, None, **how)[-1]
+    run(movie, tmp_path / "state", stop_after=stop_after, **how)
+    # what it began with is in the checkpoint: it is not begun again
+    told = run(movie, tmp_path / "state", resume=True, **how)
+    steps = [event.step for event in told if isinstance(event, Step)]
+    assert steps == list(range(stop_after + 1, 7))
+    resumed = told[-1]
+    assert resumed.history == whole.history
+    assert resumed.best_step == whole.best_step
+    assert torch.equal(weights(resumed), weights(whole))
+
+
 def test_a_run_may_be_interrupted_again_and_again(tmp_path: Path) -> None:
     movie, path = tiny_movie(), tmp_path / "state"
     whole = run(movie, None, steps=9)[-1]
@@ -272,6 +292,7 @@ def test_damaged_checkpoints(tmp_path: Path, damage: str) -> None:
         ("likelihood", True, False),
         ("model", "udvd-3", "udvd"),
         ("model", "udvd-1", "udvd-3"),
+        ("model", "udvd-3", "centerblind"),
     ],
 )
 def test_settings_that_contradict_the_checkpoint(
@@ -279,7 +300,8 @@ def test_settings_that_contradict_the_checkpoint(
 ) -> None:
     path = tmp_path / "state"
     interrupted(path, **{name: first})
-    refuse(name, tiny_movie(), path, **{name: second})
+    others = {"width": None} if second == "centerblind" else {}
+    refuse(name, tiny_movie(), path, **{name: second}, **others)
     # while the same choice, or none, continues
     for again in ({name: first}, {name: None}):
         quick = {k: v for k, v in QUICK.items() if k != name} | again

@@ -23,6 +23,7 @@ uncertainty in units of the input.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -40,6 +41,9 @@ __all__ = ["PRESETS", "CenterBlind", "Preset"]
 
 REACH = 2
 """Pixels that the masked convolution sees around a pixel, at least."""
+
+POOLING = 8
+"""Largest pixel of the open branch."""
 
 BLUR = 7
 """Rows and columns of the blurred average that frames are relative to."""
@@ -104,7 +108,6 @@ class CenterBlind(Network):
     mask: Tensor
     name = "centerblind"
     title = "Fast (centre-blind)"
-    alignment = 8
 
     def __init__(
         self,
@@ -154,14 +157,19 @@ class CenterBlind(Network):
         self._initialise()
 
     @property
+    def alignment(self) -> int:
+        """Grid of pooling and lattice, px."""
+        return math.lcm(POOLING, *self._stride)
+
+    @property
     def context(self) -> int:
         """Frames seen before and after the output frame."""
         return self.near + sum(self.far)
 
     @property
     def least_frames(self) -> int:
-        """Frames of the shortest movie that it is of use for: one with a neighbour."""
-        return 2
+        """Frames of the shortest movie in which a neighbour is seen in full."""
+        return 2 + 2 * self.hidden
 
     @property
     def size(self) -> str:
@@ -266,7 +274,7 @@ class CenterBlind(Network):
         """Mean and factor from condensed frames ``(N, F, C, H, W)``, all stabilised."""
         height, width = window.shape[-2:]
         base = self._base(window)
-        down, right = -height % self.alignment, -width % self.alignment
+        down, right = -height % POOLING, -width % POOLING
         x = F.pad(window - base[:, None], (0, right, 0, down)).to(precision)
         opened = torch.cat([x[:, : self.near], x[:, self.near + 1 :]], dim=1)
         if self.hidden:  # what is hidden looks like the average

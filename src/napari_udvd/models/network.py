@@ -28,8 +28,6 @@ class Network(nn.Module):
         What model files call it.
     title
         What users call it.
-    alignment
-        Grid of its pooling: tiles begin at multiples of it, px.
     channels
         Of a frame.
     likelihood
@@ -40,10 +38,14 @@ class Network(nn.Module):
 
     name: str
     title: str
-    alignment: int
     channels: int
     likelihood: bool
     hole: tuple[int, int]
+
+    @property
+    @abstractmethod
+    def alignment(self) -> int:
+        """Grid of its pooling: tiles begin at multiples of it, px."""
 
     @property
     @abstractmethod

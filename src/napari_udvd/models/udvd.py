@@ -66,7 +66,6 @@ class UDVD(Network):
 
     name = "udvd"
     title = "UDVD"
-    alignment = 4
 
     def __init__(
         self,
@@ -96,6 +95,11 @@ class UDVD(Network):
         self.join_c = nn.Conv2d(wide, outputs, 1, bias=False)
         if blind_noise:
             self.noise_level = NoiseLevelNet(frames * channels, width)
+
+    @property
+    def alignment(self) -> int:
+        """Grid of the two poolings, px."""
+        return 4
 
     @property
     def context(self) -> int:

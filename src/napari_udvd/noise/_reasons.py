@@ -96,7 +96,8 @@ def about_space(
         correlation.reach,
         strict=True,
     ):
-        if reach == 2 and abs(along[0]) < correlation.limit and along[1] > COMB:
+        comb = along[1] > COMB and abs(along[0]) < along[1] / 2
+        if reach == 2 and comb and abs(along[0]) < correlation.limit:
             sentence = (
                 f"noise goes with that two {name} away ({along[1]:.2f}) but not with "
                 f"the next ({along[0]:.2f}); the frames may be interlaced: split "

@@ -60,7 +60,7 @@ class Course(NamedTuple):
 
 COURSES = {
     UDVD.name: Course(batch=1, targets=2, rate=4e-3, warm_rate=4e-3),
-    CenterBlind.name: Course(batch=8, targets=1, rate=3e-3, warm_rate=2e-3),
+    CenterBlind.name: Course(batch=8, targets=1, rate=3e-3, warm_rate=3e-3),
 }
 
 
@@ -175,7 +175,8 @@ def make_plan(
         "likelihood": settings.likelihood,
     }
     if name == CenterBlind.name:
-        network = common | _center_blind(settings, flat)
+        shortest = min(stack.n_frames for stack in stacks)
+        network = common | _center_blind(settings, flat, shortest)
     else:
         network = common | {
             "frames": UDVD_FRAMES[name],
@@ -194,10 +195,11 @@ def make_plan(
 
 
 def _center_blind(
-    settings: TrainingSettings, diagnoses: Sequence[Diagnosis]
+    settings: TrainingSettings, diagnoses: Sequence[Diagnosis], n_frames: int
 ) -> dict[str, Any]:
-    # noise that lives on in the next frame must not be seen there
-    hidden = int(any(d.blind_neighbours for d in diagnoses))
+    # noise that lives on in the next frame must not be seen there; a movie of three
+    # frames has no others, and the user is warned
+    hidden = int(n_frames > 3 and any(d.blind_neighbours for d in diagnoses))
     return {"preset": settings.preset, "hidden": hidden}
 
 

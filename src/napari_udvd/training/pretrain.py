@@ -33,6 +33,7 @@ from napari_udvd.models.stabilise import CameraNoise
 from napari_udvd.series import window
 from napari_udvd.training.checkpoint import read_checkpoint, write_checkpoint
 from napari_udvd.training.corpus import clean_movie
+from napari_udvd.training.warm_start import checksum
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -263,8 +264,9 @@ class Pretraining:
 
 def write_weights(net: CenterBlind, path: Path, card: dict[str, Any]) -> None:
     """Write half-precision weights with their configuration and how they were made."""
-    header = {"weights": {"network": net.name, **net.configuration(), "card": card}}
-    half = {name: t.to(torch.float16) for name, t in net.state_dict().items()}
+    half = {name: t.cpu().to(torch.float16) for name, t in net.state_dict().items()}
+    about = {"network": net.name, **net.configuration(), "card": card}
+    header = {"weights": {**about, "checksum": checksum(half)}}
     write_model_file(path, half, header)
 
 

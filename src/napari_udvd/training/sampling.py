@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from napari_udvd.series import Series, read_clip
+from napari_udvd.series import Series, read_clip, window
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +25,7 @@ MEMORY_BYTES = 512 * 2**20
 """Float32 frames that the sampler may hold."""
 
 BLOCK_FRAMES = 24
-"""Frames of a block of a movie too long to be held."""
+"""Frames to choose from in a block of a movie too long to be held."""
 
 STEPS_PER_BLOCK = 4
 """Draws after which the oldest block is replaced."""
@@ -154,7 +154,8 @@ class ClipSampler:
             4 * len(movie.series.channels) * int(np.prod(movie.stack.frame_shape))
         )
         enough = self._targets + 2 * self._context
-        size = max(min(BLOCK_FRAMES, MEMORY_BYTES // bytes_per_frame), enough)
+        wanted = BLOCK_FRAMES + enough
+        size = max(min(wanted, MEMORY_BYTES // bytes_per_frame), enough)
         size = min(size, movie.stack.n_frames)
         room = max(MEMORY_BYTES // (size * bytes_per_frame), 1)
         if len(self._blocks) < min(room, 4) or self._draws % STEPS_PER_BLOCK == 0:
@@ -170,6 +171,8 @@ def _around(targets: range, context: int, n_frames: int) -> list[int]:
     Beyond the ends of the movie stand frames of the other side, never a target,
     unless there are no others.
     """
+    if len(targets) == 1:
+        return window(targets.start, context, n_frames)
     frames = []
     for t in range(targets.start - context, targets.stop + context):
         inside = 0 <= t < n_frames

@@ -19,6 +19,7 @@ from napari_udvd.device import choose_device, choose_precision
 from napari_udvd.errors import InputError
 from napari_udvd.models import build_network, count_views
 from napari_udvd.series import series_of
+from napari_udvd.training.bootstrap import bootstrap_std, frames_predicted
 from napari_udvd.training.checkpoint import read_checkpoint, write_checkpoint
 from napari_udvd.training.events import (
     Checkpoint,
@@ -34,11 +35,13 @@ from napari_udvd.training.plan import COURSES, UDVD_FRAMES, Plan, make_plan
 from napari_udvd.training.sampling import ClipSampler, Movie
 from napari_udvd.training.validation import Validation, hold_out
 from napari_udvd.training.warm_start import outside_of_training, warm_start
+from napari_udvd.uncertainty import StdCalibration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from napari_udvd.models import CameraNoise
     from napari_udvd.stack import Stack
     from napari_udvd.training.settings import TrainingSettings
 
@@ -65,11 +68,21 @@ PATIENCE = 0.4
 PATIENT_VALIDATIONS = 8
 """... provided that it was measured so many times meanwhile."""
 
+CALM = 0.7
+"""Share of the budget before which nobody gives up: at a high rate, weights that were
+good get worse before they get better."""
+
 NOT_FINITE_IN_A_ROW = 10
 """Steps with a loss that is not finite after which training has failed."""
 
 ENSEMBLE_SHARE = 0.2
 """Share of the budget that a self-ensemble may take: it gains less than training."""
+
+BOOTSTRAP_CLIPS = 3
+"""Clips on which the predicted uncertainty is checked ..."""
+
+BOOTSTRAP_SHARE = 0.1
+"""... if that takes no larger share of the budget."""
 
 LARGEST_RESERVE = 0.7
 """Share of the budget that denoising afterwards may claim."""
@@ -243,7 +256,8 @@ class _Run:
         self._step = 0
         self._self_ensemble = False
         self._is_warm, self._remarks = False, list(plan.remarks)
-        self._step_seconds = self._validation_seconds = self._denoising_seconds = 0.0
+        self._step_seconds = self._validation_seconds = 0.0
+        self._denoising_seconds = self._bootstrap_seconds = 0.0
         self._loss = math.nan
         self._best_step, self._best_loss = 0, math.inf
         self._best_at = 0.0
@@ -281,7 +295,7 @@ class _Run:
             tuple(self._remarks),
             self._plan.warnings,
             self._resumed_at,
-            None if self._settings.steps else self._budget - self._elapsed(),
+            None if self._settings.steps else max(self._budget - self._elapsed(), 0.0),
             self._denoising_seconds if self._denoising_follows else None,
         )
         if self._is_warm:
@@ -328,8 +342,8 @@ class _Run:
             if self._has_converged():
                 reason = "converged"
                 break
-        measured = self._history[-1][0] if self._history else 0
-        if measured == 0 or (reason != "cancelled" and measured < self._step):
+        measured = self._history[-1][0] if self._history else -1
+        if measured < (0 if reason == "cancelled" else self._step):
             self._validate()
         if not math.isfinite(self._best_loss):
             raise RuntimeError(
@@ -421,13 +435,16 @@ class _Run:
     def _has_converged(self) -> bool:
         since_best = sum(step > self._best_step for step, _ in self._history)
         waited = self._progress() - self._best_at
-        return since_best >= PATIENT_VALIDATIONS and waited > PATIENCE
+        calm = self._progress() > CALM
+        return calm and since_best >= PATIENT_VALIDATIONS and waited > PATIENCE
 
     def _is_over(self) -> bool:
         if self._settings.steps is not None:
             return self._step >= self._settings.steps
         # one more step and the last validation must still fit
         needed = self._step_seconds + self._validation_seconds
+        if self._bootstraps():
+            needed += self._bootstrap_seconds
         trained = self._step > 0 or self._is_warm
         return trained and self._elapsed() + needed > self._budget
 
@@ -449,8 +466,12 @@ class _Run:
         return whole - min(self._denoising_seconds, LARGEST_RESERVE * whole)
 
     def _estimate_denoising(self) -> None:
-        pixels = sum(math.prod(stack.shape) for stack in self._stacks)
-        seconds = self._validation.seconds_per_pixel(self._learner.average) * pixels
+        net = self._learner.average
+        per_pixel = self._validation.seconds_per_pixel(net)
+        seconds = per_pixel * sum(math.prod(stack.shape) for stack in self._stacks)
+        if self._plan.network["likelihood"]:
+            pixels = sum(clip[0].numel() for clip, _ in self._clips())
+            self._bootstrap_seconds = per_pixel * pixels * frames_predicted(net)
         whole, views = 60 * self._settings.minutes, count_views(self._plan.hole)
         asked = self._settings.self_ensemble
         if asked is None:
@@ -469,6 +490,31 @@ class _Run:
             f"{self._device} in {kind}{start}{reason}"
         )
 
+    def _clips(self) -> list[tuple[torch.Tensor, CameraNoise]]:
+        return self._validation.clips(BOOTSTRAP_CLIPS)
+
+    def _bootstraps(self) -> bool:
+        """Whether the predicted uncertainty can be checked, and in time."""
+        if not self._plan.network["likelihood"]:
+            return False
+        in_time = (
+            self._bootstrap_seconds < BOOTSTRAP_SHARE * 60 * self._settings.minutes
+        )
+        return in_time or self._settings.steps is not None
+
+    def _std_calibration(self) -> StdCalibration:
+        if not self._bootstraps():
+            return StdCalibration()
+        # the noise of the movies; of several, the most correlated
+        found = self._plan.diagnoses
+        correlation = (
+            max(float(d["correlation_y"]) for d in found) * (self._plan.hole[0] > 1),
+            max(float(d["correlation_x"]) for d in found) * (self._plan.hole[1] > 1),
+        )
+        clips = [(clip, noise, correlation) for clip, noise in self._clips()]
+        net, seed = self._best, self._settings.seed
+        return bootstrap_std(net, clips, self._precision, seed)
+
     def _denoiser(self, reason: str) -> Denoiser:
         record = {
             "settings": self._settings.model_dump(mode="json"),
@@ -485,7 +531,12 @@ class _Run:
         }
         net = copy.deepcopy(self._best).cpu().eval()
         return Denoiser(
-            net, self._plan.calibrations, self._plan.joint, self._self_ensemble, record
+            net,
+            self._plan.calibrations,
+            self._plan.joint,
+            self._self_ensemble,
+            self._std_calibration(),
+            record,
         )
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from napari_udvd.calibration import Calibration, Scaler
-from napari_udvd.models import Network, Prediction, posterior
+from napari_udvd.models import CameraNoise, Network, Prediction, posterior
 from napari_udvd.series import read_clip, window
 from napari_udvd.training.loss import pixel_loss
 
@@ -28,6 +28,9 @@ __all__ = ["Validation", "hold_out"]
 
 EDGE = 160
 """Rows and columns of a validation window: enough context, little time."""
+
+MIDDLE = 96
+"""Rows and columns of the middle of a window, where less will do."""
 
 MOST_WINDOWS = 6
 """Windows measured each time."""
@@ -65,6 +68,8 @@ class Validation:
         precision: torch.dtype,
     ) -> None:
         self._context, self._device, self._precision = context, device, precision
+        # one neighbour at least, to compare with the average of both
+        self._around = max(context, 1)
         # movies of two frames have none to spare; their first is measured instead
         pairs = [(m, t) for m in movies for t in sorted(m.held_out or {0})]
         step = max(len(pairs) / MOST_WINDOWS, 1)
@@ -77,7 +82,7 @@ class Validation:
         with torch.inference_mode():
             for window in self._windows:
                 clip, prediction = self._predicted(window, net)
-                noisy = clip[:, self._context : self._context + 1]
+                noisy = clip[:, self._around : self._around + 1]
                 loss = pixel_loss(prediction, noisy, window.scaler.noise)
                 total += float(loss.mean())
         return total / len(self._windows)
@@ -110,6 +115,18 @@ class Validation:
             )
         return ()
 
+    def clips(self, count: int) -> list[tuple[torch.Tensor, CameraNoise]]:
+        """Middle of the first windows, ``(T, C, h, w)`` in network units."""
+        found = []
+        for each in self._windows[:count]:
+            rows, columns = (
+                slice(max(n - MIDDLE, 0) // 2, (n + MIDDLE) // 2)
+                for n in each.clip.shape[2:]
+            )
+            clip = self._normalised(each)[0, :, :, rows, columns]
+            found.append((clip, each.scaler.noise))
+        return found
+
     def seconds_per_pixel(self, net: Network) -> float:
         """Time to denoise one pixel of one frame with full context."""
         window = self._windows[0]
@@ -126,19 +143,20 @@ class Validation:
         window = self._windows[0]
         with torch.inference_mode():
             clip, prediction = self._predicted(window, net)
-            noisy = clip[:, self._context : self._context + 1]
+            noisy = clip[:, self._around : self._around + 1]
             mean = prediction.mean
             if prediction.factor is not None:
                 variance = window.scaler.noise.variance(mean)
                 mean, _ = posterior(prediction, noisy, variance)
             denoised = window.scaler.restore(mean)[0, 0].cpu().numpy()
-        return window.clip[self._context], denoised
+        return window.clip[self._around], denoised
 
     def _errors(self, window: _Window, net: Network) -> tuple[float, float, float]:
         """Squared errors of network, plain average and noisy frame, over the noise."""
         with torch.inference_mode():
             clip, prediction = self._predicted(window, net)
-            before, frame, after = clip[:, self._context - 1 :][:, :3].split(1, dim=1)
+            first = self._around - 1
+            before, frame, after = clip[:, first : first + 3].split(1, dim=1)
             noise = window.scaler.noise.variance(prediction.mean)
 
             def distance(estimate: torch.Tensor) -> float:
@@ -152,7 +170,9 @@ class Validation:
         self, window: _Window, net: Network
     ) -> tuple[torch.Tensor, Prediction]:
         clip = self._normalised(window)
-        return clip, net.predict(clip, window.scaler.noise, self._precision)
+        unseen = self._around - self._context
+        seen = clip[:, unseen : clip.shape[1] - unseen]
+        return clip, net.predict(seen, window.scaler.noise, self._precision)
 
     def _normalised(self, window: _Window) -> torch.Tensor:
         clip = torch.from_numpy(window.clip)[None].to(self._device)
@@ -161,9 +181,9 @@ class Validation:
     def _read(
         self, movie: Movie, frame: int, calibrations: Sequence[Calibration]
     ) -> _Window:
-        frames = window(frame, self._context, movie.stack.n_frames)
+        frames = window(frame, self._around, movie.stack.n_frames)
         clip = read_clip(movie.stack, movie.series, frames)
-        rows, columns = _most_structure(clip[self._context, 0])
+        rows, columns = _most_structure(clip[self._around, 0])
         scaler = Scaler([calibrations[c] for c in movie.series.channels], self._device)
         return _Window(np.ascontiguousarray(clip[:, :, rows, columns]), scaler)
 

@@ -6,6 +6,8 @@ network's configuration and says how they were made.
 
 from __future__ import annotations
 
+import copy
+import hashlib
 from importlib.resources import as_file, files
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,14 +20,14 @@ from napari_udvd.models import CameraNoise, CenterBlind, Network
 from napari_udvd.models.stabilise import stabilise
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from torch import Tensor
 
     from napari_udvd.calibration import Calibration
 
-__all__ = ["WarmStart", "outside_of_training", "warm_start"]
+__all__ = ["WarmStart", "checksum", "outside_of_training", "warm_start"]
 
 FOLDER = files("napari_udvd").joinpath("weights")
 
@@ -66,14 +68,16 @@ def warm_start(net: Network) -> WarmStart:
         )
     try:
         with as_file(resource) as path:
-            tensors = _read(path)
-        net.load_state_dict(_fitted(tensors, net))
-    except (InputError, RuntimeError, KeyError) as error:
+            tensors = _fitted(_read(path), net)
+        # what does not fit must not leave a network that is half overwritten
+        copy.deepcopy(net).load_state_dict(tensors)
+    except (InputError, RuntimeError, KeyError, ValueError) as error:
         return WarmStart(
             False,
             f"the shipped weights cannot be used ({error}); training starts from "
             "scratch and takes longer; installing the package again brings them back",
         )
+    net.load_state_dict(tensors)
     return WarmStart(True, "")
 
 
@@ -107,10 +111,21 @@ BRIGHTEST = 2 * 500**0.5 * 2
 """Span of grey levels in units of the noise that `pretrain` reaches (500 photons)."""
 
 
+def checksum(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 of names and values, to be kept beside the weights."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(name.encode())
+        digest.update(tensor.contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
 def _read(path: Path) -> dict[str, Tensor]:
     header, tensors = read_model_file(path)
     if "weights" not in header:
         raise InputError(f"{path.name} does not hold weights to start from")
+    if header["weights"]["checksum"] != checksum(tensors):
+        raise InputError(f"{path.name} is damaged: its checksum is not right")
     return {name: tensor.to(torch.float32) for name, tensor in tensors.items()}
 
 

@@ -1,0 +1,104 @@
+"""The time budget, with a clock that only moves when work is done."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from napari_udvd.training import Finished, Started, Step, learner, train_events, trainer
+from napari_udvd.training.validation import Validation
+from napari_udvd.workflows import make_settings
+from tiny import tiny_movie
+
+STEP, VALIDATION = 0.125, 0.0625
+"""Seconds that the clock moves on; exact in binary."""
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    now = SimpleNamespace(time=1000.0, denoising=0.0)
+    learn = learner.Learner.learn
+    losses = iter(range(10**6, 0, -1))  # always better: it never converges
+
+    def slow_learn(*args: Any) -> float:
+        now.time += STEP
+        return learn(*args)
+
+    def slow_loss(*_: Any) -> float:
+        now.time += VALIDATION
+        return float(next(losses))
+
+    def seconds_per_pixel(*_: Any) -> float:
+        return now.denoising / (8 * 24 * 28)
+
+    monkeypatch.setattr(trainer, "time", SimpleNamespace(monotonic=lambda: now.time))
+    monkeypatch.setattr(learner.Learner, "learn", slow_learn)
+    monkeypatch.setattr(Validation, "loss", slow_loss)
+    monkeypatch.setattr(Validation, "seconds_per_pixel", seconds_per_pixel)
+    return now
+
+
+def run(clock: Any, seconds: float, **options: Any) -> list[Any]:
+    follows = options.pop("denoising_follows", False)
+    quick = {"model": "udvd-3", "width": 4, "patch": 16, "minutes": seconds / 60}
+    settings = make_settings(**{**quick, **options})
+    told = list(train_events([tiny_movie()], settings, denoising_follows=follows))
+    assert isinstance(told[-1], Finished)
+    assert told[-1].reason == "budget"
+    return told
+
+
+def took(clock: Any) -> float:
+    return float(clock.time - 1000.0)
+
+
+def test_all_of_the_budget_is_for_training_where_nothing_follows(clock: Any) -> None:
+    clock.denoising = 4.0
+    started, *_ = told = run(clock, 10)
+    assert isinstance(started, Started)
+    assert started.denoising_seconds is None
+    assert started.training_seconds == pytest.approx(10, abs=0.2)
+    assert 10 - 3 * STEP < took(clock) <= 10
+    steps = [event for event in told if isinstance(event, Step)]
+    assert len(steps) > 50
+    # the last weights are measured as well
+    assert told[-1].history[-1][0] == steps[-1].step
+
+
+@pytest.mark.parametrize("denoising", [1.0, 4.0])
+def test_training_leaves_the_time_that_denoising_takes(
+    clock: Any, denoising: float
+) -> None:
+    clock.denoising = denoising
+    started, *_ = run(clock, 10, denoising_follows=True, self_ensemble=False)
+    assert started.denoising_seconds == pytest.approx(denoising)
+    assert started.training_seconds == pytest.approx(10 - denoising, abs=0.2)
+    assert 10 - denoising - 3 * STEP < took(clock) <= 10 - denoising
+
+
+def test_a_long_denoising_leaves_some_time_to_train(clock: Any) -> None:
+    clock.denoising = 60.0
+    started, *_ = run(clock, 10, denoising_follows=True)
+    # the estimate is honest even where the budget cannot be kept
+    assert started.denoising_seconds == pytest.approx(60)
+    assert 2 < took(clock) <= 10 * (1 - trainer.LARGEST_RESERVE)
+
+
+def test_the_average_over_all_views_is_asked_for_where_it_costs_little(
+    clock: Any,
+) -> None:
+    for denoising, expected in ((0.01, True), (6.0, False)):
+        clock.time, clock.denoising = 1000.0, denoising
+        *_, end = run(clock, 10, denoising_follows=True)
+        assert end.denoiser.self_ensemble is expected
+        assert took(clock) + denoising * (8 if expected else 1) <= 10 + STEP
+
+
+def test_the_shipped_weights_count_on_the_clock_too(clock: Any) -> None:
+    clock.denoising = 2.0
+    fast = {"model": "centerblind", "width": None, "batch": 1}
+    started, *_ = run(clock, 3, denoising_follows=True, self_ensemble=False, **fast)
+    assert started.training_seconds <= 1
+    assert took(clock) <= 1

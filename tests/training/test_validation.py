@@ -1,0 +1,140 @@
+"""What held-out frames say of a network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from napari_udvd.calibration import Calibration
+from napari_udvd.models import Prediction
+from napari_udvd.noise import NoiseModel
+from napari_udvd.series import Series
+from napari_udvd.simulation import simulate
+from napari_udvd.stack import Stack
+from napari_udvd.training import validation
+from napari_udvd.training.sampling import Movie
+from napari_udvd.training.validation import Validation, hold_out
+
+CAMERA = NoiseModel(gain=2.0, offset=100.0, read_noise=3.0)
+CALIBRATION = Calibration(130.0, 60.0, CAMERA)
+
+
+class Known:
+    """Stands in for a network: predicts what a test wants, in grey levels."""
+
+    def __init__(self, context: int, predict: Any) -> None:
+        self.context, self._predict = context, predict
+
+    def predict(self, clip: torch.Tensor, noise: Any, precision: Any) -> Prediction:
+        grey = clip * CALIBRATION.scale + CALIBRATION.offset
+        found = self._predict(grey, self.context)
+        return Prediction((found - CALIBRATION.offset) / CALIBRATION.scale)
+
+
+def validation_of(stack: Stack, context: int = 2) -> Validation:
+    movie = Movie(stack, Series((0,), 0), hold_out(stack.n_frames))
+    return Validation(
+        [movie],
+        [CALIBRATION],
+        context=context,
+        device=torch.device("cpu"),
+        precision=torch.float32,
+    )
+
+
+def verdict_of(stack: Stack, predict: Any, context: int = 2) -> tuple[str, ...]:
+    net: Any = Known(context, predict)
+    return validation_of(stack, context).verdict(net)
+
+
+MOVIE = simulate("calcium", frames=24, shape=(64, 64), seed=3, photons=20)
+
+
+def average(grey: torch.Tensor, context: int) -> torch.Tensor:
+    return (grey[:, context - 1] + grey[:, context + 1])[:, None] / 2
+
+
+def test_a_good_network_gives_no_sentence() -> None:
+    # four frames average better than two
+    def good(grey: torch.Tensor, context: int) -> torch.Tensor:
+        return (grey.sum(1, keepdim=True) - grey[:, context, None]) / (2 * context)
+
+    still = np.broadcast_to(MOVIE.truth.read()[0], (24, 64, 64))
+    rng = np.random.default_rng(0)
+    noisy = rng.normal(still, np.sqrt(CAMERA.variance(still))).astype("f4")
+    assert verdict_of(Stack.from_array(noisy, "TYX"), good) == ()
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        lambda grey, context: torch.full_like(grey[:, context, None], 100.0),
+        lambda grey, context: torch.full_like(grey[:, context, None], 1e4),
+        lambda grey, context: grey[:, context, None].flip(-1),
+        lambda grey, context: grey[:, context, None] * torch.nan,
+    ],
+    ids=["dark", "bright", "mirrored", "not a number"],
+)
+def test_nonsense_is_no_better_than_the_noisy_movie(nonsense: Any) -> None:
+    (said,) = verdict_of(MOVIE.noisy, nonsense)
+    assert "no better than the noisy movie" in said
+    assert "do not use it" in said
+
+
+def test_what_is_no_better_than_a_plain_average() -> None:
+    def worse(grey: torch.Tensor, context: int) -> torch.Tensor:
+        wave = torch.linspace(0, 60, grey.shape[-1]).sin()
+        return average(grey, context) + 2 * wave
+
+    (said,) = verdict_of(MOVIE.noisy, worse)
+    assert "no better than a plain average" in said
+    assert "train longer" in said
+
+
+def test_a_little_better_than_the_average_is_better() -> None:
+    # half-way to the truth, which is better whatever moves
+    truth = MOVIE.truth.read()
+
+    def better(grey: torch.Tensor, context: int) -> torch.Tensor:
+        found = average(grey, context)
+        distance = [
+            float(np.abs(MOVIE.noisy.read()[t] - grey[0, context, 0].numpy()).max())
+            for t in range(24)
+        ]
+        clean = torch.from_numpy(truth[int(np.argmin(distance))])
+        return found + 0.5 * (clean - found)
+
+    assert verdict_of(MOVIE.noisy, better) == ()
+
+
+def test_a_network_of_one_frame_is_judged_too() -> None:
+    # it has no context of its own, but the frames before and after are there
+    (said,) = verdict_of(
+        MOVIE.noisy, lambda grey, _: torch.full_like(grey[:, :1], 1e4), context=0
+    )
+    assert "no better than the noisy movie" in said
+
+
+@pytest.mark.parametrize("context", [1, 4, 20])
+@pytest.mark.parametrize("n_frames", [2, 3, 5, 21, 50])
+def test_no_window_shows_the_frame_that_it_judges_twice(
+    n_frames: int, context: int
+) -> None:
+    # a network that finds the noise there would look perfect
+    t = np.arange(n_frames, dtype="f4")[:, None, None]
+    stack = Stack.from_array(np.broadcast_to(t, (n_frames, 16, 16)), "TYX")
+    for window in validation_of(stack, context)._windows:
+        frames = window.clip[:, 0, 0, 0].tolist()
+        assert len(frames) == 2 * context + 1
+        assert frames.count(frames[context]) == 1
+
+
+def test_held_out_frames_are_judged_where_there_is_structure() -> None:
+    data = np.zeros((20, 300, 310), "f4")
+    data[:, 200:280, 150:290] = np.random.default_rng(0).uniform(0, 9, (20, 80, 140))
+    for window in validation_of(Stack.from_array(data, "TYX"))._windows:
+        assert window.clip.shape[-2:] == (validation.EDGE, validation.EDGE)
+        assert window.clip[2, 0].std() > 1.5 * data[0].std()
