@@ -205,6 +205,7 @@ class Echo(torch.nn.Module):
 
     context, radius, alignment = 1, 4, 1
     hole, likelihood = (1, 1), False
+    shares_frames = False
 
     def __init__(self, channels: int = 1) -> None:
         super().__init__()
@@ -420,12 +421,10 @@ def limited(monkeypatch: pytest.MonkeyPatch) -> Any:
         sizes: list[int] = []
 
         def limited(net: UDVD, clip: torch.Tensor, *more: Any) -> Any:
-            predictions = sweep(net, clip, *more)
-            while True:
-                sizes.append(clip[0, 0].numel())
-                if sizes[-1] > pixels:
-                    raise error
-                yield next(predictions)
+            sizes.append(clip[0, 0].numel())
+            if sizes[-1] > pixels:
+                raise error
+            yield from sweep(net, clip, *more)
 
         monkeypatch.setattr(UDVD, "sweep", limited)
         return sizes

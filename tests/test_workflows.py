@@ -87,6 +87,8 @@ def test_several_movies() -> None:
     assert len(denoiser.record["movies"]) == 2
 
 
+# of so few pixels the noise cannot be told from what moves
+@pytest.mark.filterwarnings("ignore:noise is not white:UserWarning")
 def test_the_network_fits_a_short_movie() -> None:
     for frames, expected in ((2, 1), (3, 3), (4, 3), (5, 5)):
         denoiser = nu.train(tiny_movie(frames), steps=1, width=4)

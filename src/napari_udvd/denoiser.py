@@ -24,7 +24,6 @@ from napari_udvd.formats import ArraySink, remove_stale_partials, temporary_name
 from napari_udvd.models import Network, build_network
 from napari_udvd.noise import check_finite, diagnose
 from napari_udvd.stack import ArrayLike, Plane, Stack
-from napari_udvd.uncertainty import StdCalibration
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -50,8 +49,6 @@ class Denoiser:
         The network takes all channels at once instead of one by one.
     self_ensemble
         Average over mirrored and turned views; decided by the time there was.
-    std_calibration
-        Correction of the predicted standard deviation.
     record
         How it was made: settings, movie, diagnosis, validation curve.
     """
@@ -60,7 +57,6 @@ class Denoiser:
     calibrations: tuple[Calibration, ...]
     joint: bool = False
     self_ensemble: bool = False
-    std_calibration: StdCalibration = field(default_factory=StdCalibration)
     record: Mapping[str, Any] = field(default_factory=dict)
 
     def denoise(
@@ -144,7 +140,6 @@ class Denoiser:
             "calibrations": [c.to_dict() for c in self.calibrations],
             "joint": self.joint,
             "self_ensemble": self.self_ensemble,
-            "std_calibration": self.std_calibration.to_dict(),
             "record": _finite(self.record),
         }
         write_model_file(path, self.net.state_dict(), header)
@@ -183,16 +178,13 @@ def load(path: str | os.PathLike[str]) -> Denoiser:
         calibrations = tuple(Calibration.from_dict(c) for c in header["calibrations"])
         joint, record = bool(header["joint"]), header["record"]
         self_ensemble = bool(header["self_ensemble"])
-        std_calibration = StdCalibration.from_dict(header["std_calibration"])
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise InputError(
             f"model file {label!r} does not hold a network that this version "
             f"({__version__}) knows; it was written by version "
             f"{header.get('version', 'unknown')} ({error})"
         ) from error
-    return Denoiser(
-        net.eval(), calibrations, joint, self_ensemble, std_calibration, record
-    )
+    return Denoiser(net.eval(), calibrations, joint, self_ensemble, record)
 
 
 def check_fits(denoiser: Denoiser, stack: Stack) -> None:

@@ -10,7 +10,8 @@ those equally far away on its other side.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise, product
+from functools import partial
+from itertools import chain, pairwise, product
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -21,8 +22,8 @@ from torch import Tensor
 from napari_udvd.calibration import Calibration, Scaler
 from napari_udvd.errors import InputError
 from napari_udvd.models import Network, posterior, sweep_views
+from napari_udvd.parallel import run_parts, threads_on
 from napari_udvd.series import Series, read_clip, series_of, window
-from napari_udvd.uncertainty import StdCalibration
 
 if TYPE_CHECKING:
     import threading
@@ -74,7 +75,6 @@ def denoise_stack(
     use_posterior: bool = True,
     self_ensemble: bool = False,
     std_sink: FrameSink | None = None,
-    std_calibration: StdCalibration | None = None,
     tile: int | None = None,
     cancel: threading.Event | None = None,
 ) -> Iterator[Progress]:
@@ -102,8 +102,6 @@ def denoise_stack(
         eight times slower.
     std_sink
         Receives the standard deviation of the result; needs a likelihood head.
-    std_calibration
-        Correction of the standard deviation of the posterior.
     tile
         Rows and columns of a tile; chosen by the device if None. It is halved as
         often as memory runs out.
@@ -138,7 +136,6 @@ def denoise_stack(
         use_posterior,
         self_ensemble,
         std_sink is not None,
-        std_calibration or StdCalibration(),
     )
     edge = tile or _first_tile(stack.frame_shape, device)
     all_series = series_of(stack, joint)
@@ -193,7 +190,6 @@ class _Runner:
     use_posterior: bool
     self_ensemble: bool
     with_std: bool
-    std_calibration: StdCalibration
 
     def block(
         self,
@@ -227,34 +223,41 @@ class _Runner:
                 ),
             )
             clip = torch.from_numpy(grey[:, :, seen_rows, seen_columns])
-            results = self._sweep(clip, windows, scaler)
+            with torch.inference_mode():
+                frames = scaler.normalise(clip.to(self.device))
+
+            sweep = partial(self._sweep, frames, scaler)
+            results = chain(*run_parts(sweep, self._parts(windows)))
             for t, (tile_mean, tile_std) in enumerate(results):
                 mean[t, :, rows, columns] = tile_mean[inner].numpy()
                 if self.with_std and tile_std is not None:
                     std[t, :, rows, columns] = tile_std[inner].numpy()
         return mean, std
 
+    def _parts(self, windows: list[list[int]]) -> list[list[list[int]]]:
+        """Cut a block into runs of frames that are denoised at the same time."""
+        parts = 1 if self.net.shares_frames else threads_on(self.device)
+        cores = _cores(len(windows), -(-len(windows) // parts))
+        return [windows[core] for core in cores]
+
     def _sweep(
-        self, clip: Tensor, windows: Sequence[Sequence[int]], scaler: Scaler
-    ) -> Iterator[tuple[Tensor, Tensor | None]]:
+        self, frames: Tensor, scaler: Scaler, windows: list[list[int]]
+    ) -> list[tuple[Tensor, Tensor | None]]:
         middle = self.net.context
-        with torch.inference_mode():
-            frames = scaler.normalise(clip.to(self.device))
         sweep = sweep_views if self.self_ensemble else type(self.net).sweep
-        predictions = sweep(self.net, frames, windows, scaler.noise, self.precision)
-        for seen in windows:
-            # the mode is entered per frame: a generator must not leave it set
-            with torch.inference_mode():
-                prediction = next(predictions)
+        results = []
+        with torch.inference_mode():
+            predictions = sweep(self.net, frames, windows, scaler.noise, self.precision)
+            for seen, prediction in zip(windows, predictions, strict=True):
                 mean, std = prediction.mean, prediction.std
                 if self.use_posterior and prediction.factor is not None:
                     noisy = frames[seen[middle]][None]
                     variance = scaler.noise.variance(mean)
                     mean, std = posterior(prediction, noisy, variance)
-                    std = self.std_calibration.apply(std, variance.sqrt())
                 result = scaler.restore(mean)[0].cpu()
                 deviation = None if std is None else scaler.restore_std(std)[0].cpu()
-            yield result, deviation
+                results.append((result, deviation))
+        return results
 
 
 class _FrameBuffer:

@@ -87,6 +87,7 @@ def test_clips_are_neighbouring_frames_and_targets_are_never_held_out(
                 expected = window(inner[0], context, n_frames)
                 assert numbers in (expected, expected[::-1])
                 assert numbers.count(inner[0]) == 1  # or it would see its own noise
+                continue
             for k, t in enumerate(numbers):
                 was = inner[0] + step * (k - context)
                 opposite = inner[0] + inner[-1] - was

@@ -159,7 +159,6 @@ class Job(ABC):
                     use_posterior=self.use_posterior,
                     self_ensemble=denoiser.self_ensemble,
                     std_sink=std_sink,
-                    std_calibration=denoiser.std_calibration,
                     tile=self.tile,
                 )
             )

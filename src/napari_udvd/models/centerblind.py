@@ -184,6 +184,11 @@ class CenterBlind(Network):
         opened = 2 * (1 + 2 + 2) + 4 * (2 + 2) + 8 * 2 + 8 + BLUR // 2
         return opened + max(self._reach) + 4 * max(self._stride)
 
+    @property
+    def shares_frames(self) -> bool:
+        """Every window is computed by itself."""
+        return False
+
     def configuration(self) -> dict[str, object]:
         """Return the arguments that build this network again."""
         return {

@@ -67,6 +67,11 @@ class Network(nn.Module):
     def size(self) -> str:
         """How large it is, in the words of its settings."""
 
+    @property
+    @abstractmethod
+    def shares_frames(self) -> bool:
+        """Whether windows that overlap share work, and are better swept in turn."""
+
     @abstractmethod
     def configuration(self) -> dict[str, object]:
         """Return the arguments that build this network again."""

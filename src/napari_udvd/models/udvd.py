@@ -122,6 +122,11 @@ class UDVD(Network):
         """Frames and width."""
         return f"{self.frames} frames, width {self.width}"
 
+    @property
+    def shares_frames(self) -> bool:
+        """The first stage of a frame serves three windows."""
+        return True
+
     def configuration(self) -> dict[str, object]:
         """Return the arguments that build this network again."""
         return {

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import copy
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
+from napari_udvd.parallel import run_parts, threads_on
 from napari_udvd.training.loss import pixel_loss
 
 if TYPE_CHECKING:
@@ -22,6 +23,14 @@ AVERAGE_DECAY = 0.98
 
 LARGEST_GRADIENT = 1.0
 """Norm that a gradient is clipped to."""
+
+
+class _Gradients(NamedTuple):
+    """Of the loss of some clips, summed over their pixels."""
+
+    loss: float
+    pixels: int
+    gradients: tuple[Tensor, ...]
 
 
 class Learner:
@@ -41,7 +50,8 @@ class Learner:
         self._precision = precision
         self._steps = 0
         # Adam needs no more than its two moments to resume: fused is not needed
-        self._adam = torch.optim.Adam(net.parameters(), betas=(0.9, 0.99))
+        self._parameters = list(net.parameters())
+        self._adam = torch.optim.Adam(self._parameters, betas=(0.9, 0.99))
 
     def learn(
         self, clips: Tensor, noise: CameraNoise, is_target: Tensor, rate: float
@@ -66,21 +76,34 @@ class Learner:
         """
         if not is_target.any():
             return math.nan
-        context = self.net.context
-        prediction = self.net.predict(clips, noise, self._precision)
-        noisy = clips[:, context : clips.shape[1] - context]
-        loss = pixel_loss(prediction, noisy, noise)[is_target].mean()
-        value = float(loss.detach())
+        count = min(threads_on(clips.device), len(clips))
+        parts = list(zip(clips.chunk(count), is_target.chunk(count), strict=True))
+        results = run_parts(lambda part: self._gradients(*part, noise), parts)
+        # pixels count alike, whatever part they are in
+        pixels = sum(result.pixels for result in results)
+        value = sum(result.loss for result in results) / pixels
         if math.isfinite(value):
+            gradients = zip(*(result.gradients for result in results), strict=True)
+            for parameter, shares in zip(self._parameters, gradients, strict=True):
+                parameter.grad = torch.stack(shares).sum(dim=0) / pixels
             for group in self._adam.param_groups:
                 group["lr"] = rate
-            self._adam.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(self.net.parameters(), LARGEST_GRADIENT)
+            torch.nn.utils.clip_grad_norm_(self._parameters, LARGEST_GRADIENT)
             self._adam.step()
             self._steps += 1
             self._update_average()
         return value
+
+    def _gradients(
+        self, clips: Tensor, is_target: Tensor, noise: CameraNoise
+    ) -> _Gradients:
+        context = self.net.context
+        prediction = self.net.predict(clips, noise, self._precision)
+        noisy = clips[:, context : clips.shape[1] - context]
+        losses = pixel_loss(prediction, noisy, noise)[is_target]
+        total = losses.sum()
+        gradients = torch.autograd.grad(total, self._parameters)
+        return _Gradients(float(total.detach()), losses.numel(), gradients)
 
     def _update_average(self) -> None:
         decay = min(AVERAGE_DECAY, self._steps / (self._steps + 10))

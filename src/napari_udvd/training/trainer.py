@@ -19,7 +19,6 @@ from napari_udvd.device import choose_device, choose_precision
 from napari_udvd.errors import InputError
 from napari_udvd.models import build_network, count_views
 from napari_udvd.series import series_of
-from napari_udvd.training.bootstrap import bootstrap_std, frames_predicted
 from napari_udvd.training.checkpoint import read_checkpoint, write_checkpoint
 from napari_udvd.training.events import (
     Checkpoint,
@@ -35,13 +34,11 @@ from napari_udvd.training.plan import COURSES, UDVD_FRAMES, Plan, make_plan
 from napari_udvd.training.sampling import ClipSampler, Movie
 from napari_udvd.training.validation import Validation, hold_out
 from napari_udvd.training.warm_start import outside_of_training, warm_start
-from napari_udvd.uncertainty import StdCalibration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from napari_udvd.models import CameraNoise
     from napari_udvd.stack import Stack
     from napari_udvd.training.settings import TrainingSettings
 
@@ -77,12 +74,6 @@ NOT_FINITE_IN_A_ROW = 10
 
 ENSEMBLE_SHARE = 0.2
 """Share of the budget that a self-ensemble may take: it gains less than training."""
-
-BOOTSTRAP_CLIPS = 3
-"""Clips on which the predicted uncertainty is checked ..."""
-
-BOOTSTRAP_SHARE = 0.1
-"""... if that takes no larger share of the budget."""
 
 LARGEST_RESERVE = 0.7
 """Share of the budget that denoising afterwards may claim."""
@@ -257,7 +248,7 @@ class _Run:
         self._self_ensemble = False
         self._is_warm, self._remarks = False, list(plan.remarks)
         self._step_seconds = self._validation_seconds = 0.0
-        self._denoising_seconds = self._bootstrap_seconds = 0.0
+        self._denoising_seconds = 0.0
         self._loss = math.nan
         self._best_step, self._best_loss = 0, math.inf
         self._best_at = 0.0
@@ -443,8 +434,6 @@ class _Run:
             return self._step >= self._settings.steps
         # one more step and the last validation must still fit
         needed = self._step_seconds + self._validation_seconds
-        if self._bootstraps():
-            needed += self._bootstrap_seconds
         trained = self._step > 0 or self._is_warm
         return trained and self._elapsed() + needed > self._budget
 
@@ -469,9 +458,6 @@ class _Run:
         net = self._learner.average
         per_pixel = self._validation.seconds_per_pixel(net)
         seconds = per_pixel * sum(math.prod(stack.shape) for stack in self._stacks)
-        if self._plan.network["likelihood"]:
-            pixels = sum(clip[0].numel() for clip, _ in self._clips())
-            self._bootstrap_seconds = per_pixel * pixels * frames_predicted(net)
         whole, views = 60 * self._settings.minutes, count_views(self._plan.hole)
         asked = self._settings.self_ensemble
         if asked is None:
@@ -489,31 +475,6 @@ class _Run:
             f"{net.title}, {net.size}, hole {net.hole[0]}x{net.hole[1]}, on "
             f"{self._device} in {kind}{start}{reason}"
         )
-
-    def _clips(self) -> list[tuple[torch.Tensor, CameraNoise]]:
-        return self._validation.clips(BOOTSTRAP_CLIPS)
-
-    def _bootstraps(self) -> bool:
-        """Whether the predicted uncertainty can be checked, and in time."""
-        if not self._plan.network["likelihood"]:
-            return False
-        in_time = (
-            self._bootstrap_seconds < BOOTSTRAP_SHARE * 60 * self._settings.minutes
-        )
-        return in_time or self._settings.steps is not None
-
-    def _std_calibration(self) -> StdCalibration:
-        if not self._bootstraps():
-            return StdCalibration()
-        # the noise of the movies; of several, the most correlated
-        found = self._plan.diagnoses
-        correlation = (
-            max(float(d["correlation_y"]) for d in found) * (self._plan.hole[0] > 1),
-            max(float(d["correlation_x"]) for d in found) * (self._plan.hole[1] > 1),
-        )
-        clips = [(clip, noise, correlation) for clip, noise in self._clips()]
-        net, seed = self._best, self._settings.seed
-        return bootstrap_std(net, clips, self._precision, seed)
 
     def _denoiser(self, reason: str) -> Denoiser:
         record = {
@@ -535,7 +496,6 @@ class _Run:
             self._plan.calibrations,
             self._plan.joint,
             self._self_ensemble,
-            self._std_calibration(),
             record,
         )
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from napari_udvd.calibration import Calibration, Scaler
-from napari_udvd.models import CameraNoise, Network, Prediction, posterior
+from napari_udvd.models import Network, Prediction, posterior
 from napari_udvd.series import read_clip, window
 from napari_udvd.training.loss import pixel_loss
 
@@ -28,9 +28,6 @@ __all__ = ["Validation", "hold_out"]
 
 EDGE = 160
 """Rows and columns of a validation window: enough context, little time."""
-
-MIDDLE = 96
-"""Rows and columns of the middle of a window, where less will do."""
 
 MOST_WINDOWS = 6
 """Windows measured each time."""
@@ -114,18 +111,6 @@ class Validation:
                 f"{ours / average:.2f} times as large; train longer, or average",
             )
         return ()
-
-    def clips(self, count: int) -> list[tuple[torch.Tensor, CameraNoise]]:
-        """Middle of the first windows, ``(T, C, h, w)`` in network units."""
-        found = []
-        for each in self._windows[:count]:
-            rows, columns = (
-                slice(max(n - MIDDLE, 0) // 2, (n + MIDDLE) // 2)
-                for n in each.clip.shape[2:]
-            )
-            clip = self._normalised(each)[0, :, :, rows, columns]
-            found.append((clip, each.scaler.noise))
-        return found
 
     def seconds_per_pixel(self, net: Network) -> float:
         """Time to denoise one pixel of one frame with full context."""
