@@ -52,6 +52,7 @@ def _pool(count: int) -> ThreadPoolExecutor:
 
     def start() -> None:
         torch.set_num_threads(1)
+        torch.get_num_threads()  # a thread keeps what it finds when it first asks
         started.wait()
 
     pool = ThreadPoolExecutor(count, "napari-udvd", initializer=start)
