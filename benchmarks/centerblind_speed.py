@@ -19,7 +19,7 @@ import napari_udvd as nu
 from common import machine, progress, table
 from napari_udvd.calibration import Calibration, Scaler
 from napari_udvd.denoising import denoise_stack
-from napari_udvd.device import choose_device, choose_precision
+from napari_udvd.device import choose_device, choose_precision, keep_freed_memory
 from napari_udvd.formats import ArraySink
 from napari_udvd.models import CenterBlind
 from napari_udvd.models.centerblind import PRESETS
@@ -158,6 +158,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu", help="cpu, cuda, mps")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    keep_freed_memory()
     device = choose_device(options.device)
     chosen = choose_precision(device)
     precisions = dict.fromkeys((torch.float32, chosen))

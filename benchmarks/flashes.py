@@ -25,6 +25,7 @@ import torch
 import napari_udvd as nu
 from common import DATA, machine, progress, table
 from movies import Frames, KnownMovie, scene
+from napari_udvd.device import keep_freed_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -276,6 +277,7 @@ def main() -> None:
     )
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    keep_freed_memory()
     print(machine())
     found: dict[str, Curves] = {}
     for name in options.movies:

@@ -33,6 +33,7 @@ import baselines
 import napari_udvd as nu
 from common import DATA, machine, progress, table
 from movies import MOVIES, Frames, KnownMovie
+from napari_udvd.device import keep_freed_memory
 from napari_udvd.training import Failed, Finished, TrainingSettings, train_events
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ def train_and_denoise(
     settings = TrainingSettings.model_validate(
         {"model": model, "minutes": seconds / 60, "seed": seed}
     )
-    for event in train_events([stack], settings):
+    for event in train_events([stack], settings, denoising_follows=True):
         if isinstance(event, Failed):
             raise event.error
         if isinstance(event, Finished):
@@ -310,6 +311,7 @@ def main() -> None:
     if options.careamics and not options.careamics.is_file():
         parser.error(f"--careamics: there is no interpreter {options.careamics}")
     torch.set_num_threads(options.threads)
+    keep_freed_memory()
     columns = methods(options)
     scores: Scores = {}
     for name, movie in known_movies(options.movies, options.data).items():

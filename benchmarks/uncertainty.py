@@ -21,7 +21,7 @@ import napari_udvd as nu
 from common import DATA, machine, progress, table
 from movies import Frames, KnownMovie, scene
 from napari_udvd.denoising import denoise_stack
-from napari_udvd.device import choose_device, choose_precision
+from napari_udvd.device import choose_device, choose_precision, keep_freed_memory
 from napari_udvd.formats import ArraySink
 from napari_udvd.simulation import KINDS
 
@@ -163,6 +163,7 @@ def main() -> None:
     )
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    keep_freed_memory()
     found = {}
     for name in options.movies:
         progress(name)

@@ -482,7 +482,7 @@ def test_when_even_the_smallest_tile_is_too_large(limited: Any) -> None:
     message = str(caught.value)
     assert "32 x 32" in message
     assert "cpu" in message
-    assert "smaller width" in message
+    assert "smaller network" in message
     assert sink.frames == 0
     assert len(sizes) < 6
 

@@ -156,7 +156,7 @@ def denoise_stack(
                         raise MemoryError(
                             f"not even tiles of {edge} x {edge} pixels fit in the "
                             f"memory of {device}; close other programs, or choose a "
-                            "smaller width or another device"
+                            "smaller network or another device"
                         ) from error
                 edge = max(edge // 2, SMALLEST_TILE)
                 _release(device)

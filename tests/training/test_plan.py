@@ -208,3 +208,28 @@ def test_settings_take_the_numbers_of_numpy() -> None:
 def test_settings_do_not_change() -> None:
     with pytest.raises(ValueError, match="frozen"):
         TrainingSettings().minutes = 3  # type: ignore[misc]
+
+
+def test_settings_of_the_other_network_are_refused() -> None:
+    movie = tiny_movie(8)
+    with pytest.raises(InputError, match="preset is 'small'"):
+        plan(movie, model="udvd", preset="small")
+    with pytest.raises(InputError, match="width is 8"):
+        plan(movie, model="centerblind", width=8)
+    with pytest.raises(InputError, match="targets is 2"):
+        plan(movie, model="centerblind", targets=2)
+
+
+def test_what_breaks_the_assumptions_is_a_warning_and_small_holes_are_too() -> None:
+    white = simulate("nuclei", frames=20, shape=(64, 64), seed=2).noisy
+    along_x = simulate(
+        "nuclei", frames=20, shape=(64, 64), seed=2, correlation=[[1.0, 1.0]]
+    ).noisy
+    assert plan(white).warnings == ()
+    assert plan(along_x).warnings == ()
+    assert any("hole" in warning for warning in plan(along_x, hole=(1, 1)).warnings)
+
+
+def test_the_choice_says_why() -> None:
+    assert "UDVD" in plan(tiny_movie(8)).reason
+    assert plan(tiny_movie(8), model="centerblind").reason == ""

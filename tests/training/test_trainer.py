@@ -403,7 +403,7 @@ def test_out_of_memory_is_an_event(
     assert isinstance(end.error, MemoryError)
     assert end.error.__cause__ is error
     assert "cpu" in str(end.error)
-    assert "smaller width" in str(end.error)
+    assert "smaller network" in str(end.error)
 
 
 def test_other_errors_are_events_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -233,6 +233,11 @@ def _choose(stacks: Sequence[Stack], settings: TrainingSettings) -> tuple[str, s
             f"{label!r} has {n_frames} frames and the model {settings.model} looks at "
             f"{UDVD_FRAMES[settings.model]}; {fitting[0]} fits"
         )
+    if settings.model in UDVD_FRAMES and "preset" in settings.model_fields_set:
+        raise InputError(
+            f"preset is {settings.preset!r}, which is a setting of the centre-blind "
+            "network; the size of UDVD is its width"
+        )
     if settings.model == CenterBlind.name and settings.width is not None:
         raise InputError(
             f"width is {settings.width}, which is a setting of UDVD; the centre-blind "

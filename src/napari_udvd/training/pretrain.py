@@ -27,6 +27,7 @@ from torch.func import functional_call
 
 from napari_udvd.denoiser import write_model_file
 from napari_udvd.device import choose_device, choose_precision, keep_freed_memory
+from napari_udvd.errors import InputError
 from napari_udvd.formats import open_stack
 from napari_udvd.models.centerblind import PRESETS, CenterBlind
 from napari_udvd.models.stabilise import CameraNoise
@@ -284,6 +285,11 @@ def _recorded_movies(paths: Sequence[Path]) -> Iterator[Movie]:
     """Read recorded movies with little noise, and scale them like simulated ones."""
     for path in paths:
         stack = open_stack(path)
+        if stack.n_frames < LEAST_FRAMES or min(stack.frame_shape) < PATCH:
+            raise InputError(
+                f"{str(path)!r} has {stack.describe()}; movies to train on have at "
+                f"least {LEAST_FRAMES} frames of {PATCH} x {PATCH} pixels"
+            )
         for plane in stack.planes():
             movie = stack.read(slice(None), plane).astype(np.float32)
             low, high = np.percentile(movie, (0.1, 99.9))
@@ -331,31 +337,33 @@ def main() -> None:
         "rate": options.rate,
         "seed": options.seed,
     }
+
+    def keep() -> None:
+        """Tell how good it is and write everything."""
+        with torch.no_grad():
+            losses = [float(run.loss(b, run.average)) for b in held_out]
+        print(
+            f"{run.elapsed / 60:6.1f} min  step {run.step:7d}  held-out loss "
+            f"{np.mean(losses):.5f}",
+            flush=True,
+        )
+        run.save(checkpoint)
+        write_weights(run.average, options.output, {**card, "steps": run.step})
+
     before, saved = run.elapsed, run.elapsed
     began = time.monotonic()
     drawing = ThreadPoolExecutor(1)  # draws the next batch meanwhile
     batch = drawing.submit(source.batch, options.batch, context)
     while run.elapsed < 60 * options.minutes:
-        progress = run.elapsed / (60 * options.minutes)
-        current, batch = (
-            batch.result(),
-            drawing.submit(source.batch, options.batch, context),
-        )
-        run.advance(current, progress)
+        current = batch.result()
+        batch = drawing.submit(source.batch, options.batch, context)
+        run.advance(current, run.elapsed / (60 * options.minutes))
         run.elapsed = before + time.monotonic() - began
-        if run.elapsed - saved > SAVE_SECONDS or progress >= 1:
+        if run.elapsed - saved > SAVE_SECONDS:
             saved = run.elapsed
-            with torch.no_grad():
-                losses = [float(run.loss(b, run.average)) for b in held_out]
-            print(
-                f"{run.elapsed / 60:6.1f} min  step {run.step:7d}  held-out loss "
-                f"{np.mean(losses):.5f}",
-                flush=True,
-            )
-            run.save(checkpoint)
-            write_weights(run.average, options.output, {**card, "steps": run.step})
+            keep()
     drawing.shutdown()
-    write_weights(run.average, options.output, {**card, "steps": run.step})
+    keep()
 
 
 if __name__ == "__main__":

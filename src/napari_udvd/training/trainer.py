@@ -503,8 +503,8 @@ class _Run:
 def _explained(error: Exception, device: torch.device) -> Exception:
     if is_out_of_memory(error):
         explained = MemoryError(
-            f"training ran out of memory on {device}; choose a smaller width or patch, "
-            "or another device"
+            f"training ran out of memory on {device}; choose a smaller network or "
+            "patch, or another device"
         )
         explained.__cause__ = error
         return explained
