@@ -226,7 +226,7 @@ def _choose(stacks: Sequence[Stack], settings: TrainingSettings) -> tuple[str, s
         if (settings.targets or 1) > 1:
             return fitting[0], "several targets per clip were asked for"
         return CenterBlind.name, (
-            "it is better than UDVD in every benchmark of up to five minutes"
+            "it was better than UDVD after the same time in the benchmarks"
         )
     if settings.model in UDVD_FRAMES and settings.model not in fitting:
         raise InputError(
