@@ -9,7 +9,8 @@ import pickle
 import subprocess
 import sys
 import textwrap
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,13 +22,10 @@ from safetensors.torch import save_file
 
 import napari_udvd
 from napari_udvd import denoiser as denoiser_module
-from napari_udvd.denoiser import Denoiser, check_fits, load
+from napari_udvd.denoiser import Denoiser, check_fits, load, load_published
 from napari_udvd.errors import InputError, OutputError
 from napari_udvd.stack import Stack
 from tiny import tiny_calibration, tiny_movie, tiny_net
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 torch.set_num_threads(1)
 
@@ -435,3 +433,52 @@ def test_an_imported_network_is_calibrated_on_the_movie() -> None:
 def test_a_trained_network_keeps_its_calibration() -> None:
     model = trained()
     assert model.calibrations_for(tiny_movie()) is model.calibrations
+
+
+# --- published checkpoints and records ------------------------------------------------
+
+
+@pytest.fixture
+def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.syspath_prepend(Path(__file__).parent / "models")
+    from plain_udvd import PlainUDVD
+
+    path = tmp_path / "best.pt"
+    weights = PlainUDVD(frames=3, width=4, stage_one_features=8).state_dict()
+    torch.save({"model": [weights], "epoch": 4}, path)
+    return path
+
+
+def test_a_published_checkpoint_becomes_a_denoiser(published: Path) -> None:
+    model = load_published(published)
+    assert model.net.configuration()["frames"] == 3
+    assert model.net.hole == (1, 1)
+    assert not model.net.training
+    assert model.calibrations == ()
+    assert not model.joint
+    assert model.record == {"imported": "best.pt"}
+    assert load_published(str(published), (3, 5)).net.hole == (3, 5)
+
+
+def test_published_checkpoints_that_cannot_be_read(published: Path) -> None:
+    with pytest.raises(InputError, match=r"none\.pt.* does not exist"):
+        load_published(published.with_name("none.pt"))
+    with pytest.raises(InputError, match=r"hole .*\(2, 2\)"):
+        load_published(published, (2, 2))
+    published.write_bytes(published.read_bytes()[:100])
+    with pytest.raises(InputError, match=r"best\.pt.*damaged"):
+        load_published(published)
+
+
+def test_a_result_says_how_it_was_made() -> None:
+    model = trained(2)
+    stack = Stack.from_array(np.ones((4, 2, 9, 9)), "TCYX", source="two.tif")
+    record = json.loads(json.dumps(model.provenance(stack, posterior=True)))
+    assert record["program"] == "napari-udvd"
+    assert record["version"] == napari_udvd.__version__
+    assert record["source"] == "two.tif"
+    assert record["network"]["name"] == "udvd"
+    assert record["network"]["frames"] == 3
+    assert [c["offset"] for c in record["calibrations"]] == [130, 131]
+    assert record["training"] == RECORD
+    assert record["posterior"] is True

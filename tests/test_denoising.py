@@ -13,7 +13,13 @@ from hypothesis import strategies as st
 
 from napari_udvd import denoising
 from napari_udvd.calibration import Calibration, Scaler
-from napari_udvd.denoising import Progress, denoise_stack, is_out_of_memory
+from napari_udvd.denoising import (
+    BlockDenoiser,
+    Progress,
+    blocks,
+    denoise_stack,
+    is_out_of_memory,
+)
 from napari_udvd.formats import ArraySink
 from napari_udvd.models import UDVD, posterior
 from napari_udvd.series import window
@@ -188,6 +194,91 @@ def test_each_frame_sees_its_neighbours_and_at_the_ends_those_opposite(
 def test_a_single_frame_suits_a_network_of_one() -> None:
     stack = Stack.from_array(np.asarray(tiny_movie(1).data)[0], "YX")
     assert run(tiny_net(frames=1), stack).shape == stack.shape
+
+
+# --- blocks in any order --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("net", [tiny_net(), tiny_center_blind()], ids=["udvd", "fast"])
+def test_blocks_in_any_order(net: Network) -> None:
+    movie = np.asarray(tiny_movie(9).data)
+    stack = Stack.from_array(np.stack([movie, movie[::-1]]), "CTYX")
+    expected = run(net, stack)
+    denoiser = BlockDenoiser(net, [tiny_calibration()] * 2, stack)
+    runs = [(a, b) for a in range(9) for b in range(a + 1, 10)]
+    for k in np.random.default_rng(0).permutation(2 * len(runs)):
+        start, stop = runs[k // 2]
+        mean, std = denoiser.block(denoiser.series[k % 2], start, stop)
+        assert mean.dtype == np.float32
+        np.testing.assert_array_equal(mean[:, 0], expected[k % 2, start:stop])
+        assert std is None
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_runs_that_are_denoised_in_the_pauses_of_others(
+    threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(denoising, "threads_on", lambda _: threads)
+    net, stack = tiny_center_blind(), tiny_movie(8)
+    calibrations = [tiny_calibration()]
+    alone = BlockDenoiser(net, calibrations, stack, with_std=True)
+    series = alone.series[0]
+    expected = alone.block(series, 0, 8), alone.block(series, 5, 6)
+    denoiser = BlockDenoiser(net, calibrations, stack, with_std=True)
+    *pauses, result = denoiser.steps(series, 0, 8)
+    assert pauses == [None] * -(-8 // threads)
+    for step in denoiser.steps(series, 0, 8):
+        # a consumer may train meanwhile
+        assert torch.is_grad_enabled()
+        assert not torch.is_inference_mode_enabled()
+        if step is None:
+            between = denoiser.block(series, 5, 6)
+            np.testing.assert_array_equal(between, expected[1])
+    assert step is not None
+    np.testing.assert_array_equal(step, expected[0])
+    np.testing.assert_array_equal(result, expected[0])
+
+
+def test_runs_share_the_frames_that_they_read() -> None:
+    data = Long()
+    net: Any = Echo()  # sees a frame before and one after
+    denoiser = BlockDenoiser(net, [tiny_calibration()], Stack.from_array(data, "TYX"))
+
+    def frames_read(start: int, stop: int) -> int:
+        before = data.pixels
+        mean, _ = denoiser.block(denoiser.series[0], start, stop)
+        level = 100 + np.arange(start, stop) % 50
+        np.testing.assert_allclose(mean[:, 0, 0, 0], level, atol=1e-3)
+        return (data.pixels - before) // 256
+
+    assert frames_read(100, 110) == 12
+    assert frames_read(110, 120) == 10  # onwards
+    assert frames_read(100, 110) == 10  # and back
+    assert frames_read(104, 105) == 0
+    assert frames_read(100, 110) == 9  # around what is known
+    assert frames_read(1999, 2000) == 2
+    assert frames_read(0, 1) == 2
+
+
+@pytest.mark.parametrize(("start", "stop"), [(-1, 2), (2, 2), (3, 2), (2, 5), (7, 8)])
+def test_frames_that_the_movie_does_not_have(start: int, stop: int) -> None:
+    net: Any = Echo()
+    denoiser = BlockDenoiser(net, [tiny_calibration()], tiny_movie(4))
+    with pytest.raises(IndexError, match=f"frames {start} to {stop - 1} of 4"):
+        denoiser.block(denoiser.series[0], start, stop)
+
+
+@settings(max_examples=30, deadline=None)
+@given(n_frames=st.integers(1, 50), rows=st.sampled_from([8, 2048, 40000]))
+def test_blocks_cover_the_movie_once(n_frames: int, rows: int) -> None:
+    data = np.broadcast_to(np.uint8(0), (n_frames, rows, 600))
+    parts = blocks(Stack.from_array(data, "TYX"))
+    assert [t for part in parts for t in range(*part)] == list(range(n_frames))
+    for start, stop in parts:
+        assert stop - start <= denoising.BLOCK_FRAMES
+        assert (stop - start) * rows * 600 * 4 <= denoising.BLOCK_BYTES or (
+            stop - start == 1
+        )
 
 
 # --- planes -------------------------------------------------------------------------

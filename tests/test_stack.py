@@ -298,3 +298,131 @@ def test_description() -> None:
     )
     assert stack.describe() == "4 frames, 2 channels, 3 planes, 5 x 6, 0.2 µm, 2 s"
     assert Stack.from_array(array_of("YX"), "YX").describe() == "1 frame, 5 x 6"
+
+
+# --- parts of a movie -----------------------------------------------------------------
+
+
+@st.composite
+def parts(draw: st.DrawFn, size: int) -> slice:
+    """Any way to write a range of step 1 that is not empty."""
+    first = draw(st.integers(0, size - 1))
+    last = draw(st.integers(first + 1, size))
+    start = draw(
+        st.sampled_from([first, first - size, *([None] if first == 0 else [])])
+    )
+    stop = last if last < size else draw(st.sampled_from([size, None]))
+    if last < size and draw(st.booleans()):
+        stop = last - size
+    return slice(start, stop, draw(st.sampled_from([None, 1])))
+
+
+class OnDisk:
+    """An array of which every access is noted, with the files that it is in."""
+
+    def __init__(self, data: Any) -> None:
+        self._data = data
+        self.shape, self.dtype, self.files = data.shape, data.dtype, ("a.tif", "b.tif")
+        self.read = 0
+
+    def __getitem__(self, key: Any) -> Any:
+        block = self._data[key]
+        self.read += block.size
+        return block
+
+
+KINDS = {"numpy": np.asarray, "dask": da.from_array, "zarr": zarr.array, "file": OnDisk}
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    axes=st.sampled_from(AXES_STRINGS),
+    kind=st.sampled_from(list(KINDS)),
+    frames=parts(4),
+    rows=parts(5),
+    columns=parts(6),
+)
+def test_a_part_of_any_array(
+    axes: str, kind: str, frames: slice, rows: slice, columns: slice
+) -> None:
+    numbers = array_of(axes)
+    stack = Stack.from_array(KINDS[kind](numbers), axes)
+    if "T" not in axes:
+        frames = slice(None)
+    part = stack.crop(frames, rows, columns)
+    chosen = {"T": frames, "Y": rows, "X": columns}
+    expected = numbers[tuple(chosen.get(axis, slice(None)) for axis in axes)]
+    assert part.axes == axes
+    assert part.shape == expected.shape
+    assert part.dtype == numbers.dtype
+    np.testing.assert_array_equal(np.asarray(part.data), expected)
+    np.testing.assert_array_equal(np.asarray(part.data[..., 1::2]), expected[..., 1::2])
+    np.testing.assert_array_equal(np.asarray(part.data[-1]), expected[-1])
+    for plane in part.planes():
+        np.testing.assert_array_equal(
+            part.read(slice(None), plane), stack.read(frames, plane, rows, columns)
+        )
+    again = part.crop(rows=slice(-1, None))
+    np.testing.assert_array_equal(
+        np.asarray(again.data), np.take(expected, [-1], axis=axes.index("Y"))
+    )
+
+
+def test_nothing_is_read_for_a_part() -> None:
+    data = OnDisk(array_of("TCYX"))
+    stack = Stack.from_array(data, "TCYX")
+    part = stack.crop(slice(1, 3), slice(2, 4), slice(0, 3)).crop(slice(1, 2))
+    assert data.read == 0
+    assert part.shape == (1, 2, 2, 3)
+    part.read(0, Plane(1))
+    assert data.read == 2 * 3
+    lazy = Stack.from_array(da.from_array(array_of("TYX")), "TYX").crop(slice(1, 2))
+    assert hasattr(lazy.data[0], "compute")
+    numbers = array_of("TYX")
+    assert np.shares_memory(Stack.from_array(numbers).crop().data[0], numbers)
+
+
+def test_a_part_keeps_what_is_known_of_the_movie() -> None:
+    stack = Stack.from_array(
+        OnDisk(array_of("TCYX")),
+        "TCYX",
+        scale={"T": 2.0, "X": 0.1},
+        units={"T": "s"},
+        channel_names=("GFP", "RFP"),
+        source="a.tif",
+    )
+    part = stack.crop(slice(1, 3), columns=slice(2, 4))
+    assert (part.scale, part.units) == (stack.scale, stack.units)
+    assert part.channel_names == ("GFP", "RFP")
+    assert (part.source, part.notes) == ("a.tif", stack.notes)
+    assert part.data.files == ("a.tif", "b.tif")  # type: ignore[attr-defined]
+    assert part.describe() == "2 frames, 2 channels, 5 x 2, 0.1, 2 s"
+
+
+@pytest.mark.parametrize("axis", ["T", "Y", "X"])
+@pytest.mark.parametrize(
+    ("first", "last"), [(0, 0), (3, 2), (0, 9), (-9, 2), (4, None), (None, -9), (2, -4)]
+)
+def test_parts_that_are_not_there(axis: str, first: Any, last: Any) -> None:
+    data = np.zeros((4, 4, 4))
+    which = {"T": "frames", "Y": "rows", "X": "columns"}[axis]
+    part = slice(first, last)
+    with pytest.raises(InputError) as caught:
+        Stack.from_array(data, "TYX", source="a.tif").crop(**{which: part})
+    message = str(caught.value)
+    assert str(part) in message
+    assert f"axis {axis} of 'a.tif'" in message
+    assert "size, 4" in message
+
+
+@pytest.mark.parametrize("step", [0, 2, -1])
+def test_parts_have_the_step_one(step: int) -> None:
+    with pytest.raises(InputError, match=f"step {step}"):
+        Stack.from_array(array_of("TYX")).crop(slice(0, 4, step))
+
+
+def test_a_part_of_a_movie_without_time() -> None:
+    stack = Stack.from_array(array_of("YX"), "YX")
+    assert stack.crop(slice(0, 1), slice(1, 3)).shape == (2, 6)
+    with pytest.raises(InputError, match="size, 1"):
+        stack.crop(slice(0, 2))

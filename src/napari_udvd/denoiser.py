@@ -21,7 +21,12 @@ from napari_udvd.denoising import denoise_stack
 from napari_udvd.device import choose_device, choose_precision
 from napari_udvd.errors import InputError, OutputError
 from napari_udvd.formats import ArraySink, remove_stale_partials, temporary_name
-from napari_udvd.models import Network, build_network
+from napari_udvd.models import (
+    Network,
+    build_network,
+    from_published,
+    read_published,
+)
 from napari_udvd.noise import check_finite, diagnose
 from napari_udvd.stack import ArrayLike, Plane, Stack
 
@@ -29,7 +34,14 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from torch import Tensor
 
-__all__ = ["Denoiser", "check_fits", "load", "read_model_file", "write_model_file"]
+__all__ = [
+    "Denoiser",
+    "check_fits",
+    "load",
+    "load_published",
+    "read_model_file",
+    "write_model_file",
+]
 
 _KEY = "napari_udvd"
 
@@ -125,6 +137,26 @@ class Denoiser:
             for c in range(stack.n_channels)
         )
 
+    def provenance(self, stack: Stack, **more: Any) -> dict[str, Any]:
+        """Return what a result records of how it was made.
+
+        Parameters
+        ----------
+        stack
+            The movie that was denoised.
+        **more
+            Added to the record, such as ``posterior=True``.
+        """
+        return {
+            "program": "napari-udvd",
+            "version": __version__,
+            "source": stack.source,
+            "network": {"name": self.net.name, **self.net.configuration()},
+            "calibrations": [c.to_dict() for c in self.calibrations],
+            "training": dict(self.record),
+            **more,
+        }
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write one ``.safetensors`` file with weights and everything in its header.
 
@@ -185,6 +217,36 @@ def load(path: str | os.PathLike[str]) -> Denoiser:
             f"{header.get('version', 'unknown')} ({error})"
         ) from error
     return Denoiser(net.eval(), calibrations, joint, self_ensemble, record)
+
+
+def load_published(
+    path: str | os.PathLike[str], hole: tuple[int, int] | None = None
+) -> Denoiser:
+    """Read a published UDVD checkpoint.
+
+    Such a network has no movie of its own: range and noise are measured on each
+    movie that it is applied to.
+
+    Parameters
+    ----------
+    path
+        A ``.pt`` or ``.pth`` file; code that it may hold is never executed.
+    hole
+        Odd (rows, columns) that it was trained with; the pixel alone if None.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged, or holds another network.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"checkpoint {str(path)!r} does not exist")
+    try:
+        net = from_published(read_published(path), hole or (1, 1))
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    return Denoiser(net, (), joint=net.channels > 1, record={"imported": path.name})
 
 
 def check_fits(denoiser: Denoiser, stack: Stack) -> None:

@@ -10,8 +10,7 @@ those equally far away on its other side.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
-from itertools import chain, pairwise, product
+from itertools import pairwise, product
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -31,7 +30,15 @@ if TYPE_CHECKING:
 
     from napari_udvd.stack import Plane, Stack
 
-__all__ = ["FrameSink", "Progress", "denoise_stack", "is_out_of_memory"]
+__all__ = [
+    "BlockDenoiser",
+    "FrameSink",
+    "Progress",
+    "blocks",
+    "check_request",
+    "denoise_stack",
+    "is_out_of_memory",
+]
 
 BLOCK_BYTES = 64 * 2**20
 """Size of the frames of one block in float32."""
@@ -46,6 +53,9 @@ SMALLEST_TILE = 32
 """Below this, running out of memory is final."""
 
 Block = npt.NDArray[np.float32]
+
+Denoised = tuple[Block, Block | None]
+"""Mean and, if it was asked for, standard deviation: ``(T, C, Y, X)``, grey levels."""
 
 
 class FrameSink(Protocol):
@@ -121,53 +131,30 @@ def denoise_stack(
     MemoryError
         If not even the smallest tile fits in memory.
     """
-    if tile is not None and tile < 1:
-        raise InputError(f"tile is {tile}; it must be a positive number of pixels")
-    if std_sink is not None and not net.likelihood:
-        raise InputError(
-            "a network trained on the mean only has no standard deviation to write"
-        )
-    device = torch.device(device)
-    net = net.to(device).eval()
-    runner = _Runner(
+    denoiser = BlockDenoiser(
         net,
-        device,
-        precision,
-        use_posterior,
-        self_ensemble,
-        std_sink is not None,
+        calibrations,
+        stack,
+        joint=joint,
+        device=device,
+        precision=precision,
+        use_posterior=use_posterior,
+        self_ensemble=self_ensemble,
+        with_std=std_sink is not None,
+        tile=tile,
     )
-    edge = tile or _first_tile(stack.frame_shape, device)
-    all_series = series_of(stack, joint)
-    total = len(all_series) * stack.n_frames * len(all_series[0].channels)
+    total = len(denoiser.series) * stack.n_frames * len(denoiser.series[0].channels)
     done = 0
-    for series in all_series:
-        scaler = Scaler([calibrations[c] for c in series.channels], device)
-        buffer = _FrameBuffer(stack, series)
-        for start, stop in _blocks(stack):
-            while True:
-                try:
-                    mean, std = runner.block(stack, buffer, scaler, start, stop, edge)
-                    break
-                except (RuntimeError, MemoryError) as error:
-                    if not is_out_of_memory(error):
-                        raise
-                    if edge <= SMALLEST_TILE:
-                        raise MemoryError(
-                            f"not even tiles of {edge} x {edge} pixels fit in the "
-                            f"memory of {device}; close other programs, or choose a "
-                            "smaller network or another device"
-                        ) from error
-                edge = max(edge // 2, SMALLEST_TILE)
-                _release(device)
-            for k, plane in enumerate(series.planes()):
-                sink.write(mean[:, k], start, plane)
-                if std_sink is not None:
-                    std_sink.write(std[:, k], start, plane)
-            done += (stop - start) * len(series.channels)
-            yield Progress(done, total)
-            if cancel is not None and cancel.is_set():
-                return
+    for series, (start, stop) in product(denoiser.series, blocks(stack)):
+        mean, std = denoiser.block(series, start, stop)
+        for k, plane in enumerate(series.planes()):
+            sink.write(mean[:, k], start, plane)
+            if std_sink is not None and std is not None:
+                std_sink.write(std[:, k], start, plane)
+        done += (stop - start) * len(series.channels)
+        yield Progress(done, total)
+        if cancel is not None and cancel.is_set():
+            return
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -180,40 +167,161 @@ def is_out_of_memory(error: BaseException) -> bool:
     )
 
 
-@dataclass(frozen=True)
-class _Runner:
-    """One block of frames, tile by tile."""
+def check_request(net: Network, *, with_std: bool, tile: int | None) -> None:
+    """Check what is asked of a network, before anything is computed.
 
-    net: Network
-    device: torch.device
-    precision: torch.dtype
-    use_posterior: bool
-    self_ensemble: bool
-    with_std: bool
+    Raises
+    ------
+    InputError
+        If the tile is not positive, or a standard deviation is asked of a network
+        that has none.
+    """
+    if tile is not None and tile < 1:
+        raise InputError(f"tile is {tile}; it must be a positive number of pixels")
+    if with_std and not net.likelihood:
+        raise InputError(
+            "a network trained on the mean only has no standard deviation to write"
+        )
 
-    def block(
+
+def blocks(stack: Stack) -> list[tuple[int, int]]:
+    """Cut a movie in time: ``(start, stop)`` of the blocks that are denoised as one."""
+    height, width = stack.frame_shape
+    size = max(1, min(BLOCK_FRAMES, BLOCK_BYTES // (4 * height * width)))
+    return [
+        (start, min(start + size, stack.n_frames))
+        for start in range(0, stack.n_frames, size)
+    ]
+
+
+class BlockDenoiser:
+    """Denoises any run of frames of any series of a stack, in any order.
+
+    Frames are read as they are needed; those that a run has in common with the run
+    before are not read again. For use by one thread at a time.
+
+    Parameters
+    ----------
+    net, calibrations, stack, joint, device, precision, use_posterior, self_ensemble
+        As for :func:`denoise_stack`.
+    with_std
+        Compute the standard deviation too; needs a likelihood head.
+    tile
+        As for :func:`denoise_stack`.
+
+    Attributes
+    ----------
+    series
+        The series of the stack, in the order in which :func:`denoise_stack` takes
+        them.
+
+    Raises
+    ------
+    InputError
+        See :func:`check_request`.
+    """
+
+    def __init__(
         self,
+        net: Network,
+        calibrations: Sequence[Calibration],
         stack: Stack,
-        buffer: _FrameBuffer,
-        scaler: Scaler,
-        start: int,
-        stop: int,
-        edge: int,
-    ) -> tuple[Block, Block]:
-        """Denoise frames ``start .. stop - 1``: mean and std ``(T, C, H, W)``."""
+        *,
+        joint: bool = False,
+        device: torch.device | str = "cpu",
+        precision: torch.dtype = torch.float32,
+        use_posterior: bool = True,
+        self_ensemble: bool = False,
+        with_std: bool = False,
+        tile: int | None = None,
+    ) -> None:
+        check_request(net, with_std=with_std, tile=tile)
+        self.series = series_of(stack, joint)
+        self._device = torch.device(device)
+        self._net = net.to(self._device).eval()
+        self._calibrations = calibrations
+        self._stack = stack
+        self._precision = precision
+        self._use_posterior = use_posterior
+        self._self_ensemble = self_ensemble
+        self._with_std = with_std
+        self._edge = tile or _first_tile(stack.frame_shape, self._device)
+        self._buffer = _FrameBuffer(stack)
+
+    def block(self, series: Series, start: int, stop: int) -> Denoised:
+        """Denoise frames ``start .. stop - 1``.
+
+        Returns
+        -------
+        mean, std
+            ``(T, C, Y, X)`` float32, grey levels; `std` is None unless asked for.
+
+        Raises
+        ------
+        IndexError
+            If the movie does not have these frames.
+        MemoryError
+            If not even the smallest tile fits in memory.
+        """
+        for result in self.steps(series, start, stop):
+            if result is not None:
+                return result
+        raise AssertionError("the steps ended without a result")
+
+    def steps(self, series: Series, start: int, stop: int) -> Iterator[Denoised | None]:
+        """Do what :meth:`block` does with pauses, in which other runs may be denoised.
+
+        Yields
+        ------
+        tuple or None
+            None before every frame of a tile (on several cores, before as many frames
+            at once), and last the result.
+
+        Raises
+        ------
+        IndexError, MemoryError
+            As :meth:`block`.
+        """
+        n_frames = self._stack.n_frames
+        if not 0 <= start < stop <= n_frames:
+            raise IndexError(f"frames {start} to {stop - 1} of {n_frames}")
+        while True:
+            edge = self._edge
+            try:
+                yield from self._attempt(series, start, stop, edge)
+                return
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                if edge <= SMALLEST_TILE:
+                    raise MemoryError(
+                        f"not even tiles of {edge} x {edge} pixels fit in the "
+                        f"memory of {self._device}; close other programs, or choose a "
+                        "smaller network or another device"
+                    ) from error
+            self._edge = min(self._edge, max(edge // 2, SMALLEST_TILE))
+            _release(self._device)
+
+    def _attempt(
+        self, series: Series, start: int, stop: int, edge: int
+    ) -> Iterator[Denoised | None]:
+        """Denoise in tiles of at most `edge` pixels, see :meth:`steps`."""
         windows = [
-            window(t, self.net.context, stack.n_frames) for t in range(start, stop)
+            window(t, self._net.context, self._stack.n_frames)
+            for t in range(start, stop)
         ]
         needed = sorted({t for frames in windows for t in frames})
         place = {t: k for k, t in enumerate(needed)}
         windows = [[place[t] for t in frames] for frames in windows]
-        grey = buffer.read(needed)
-        height, width = stack.frame_shape
+        grey = self._buffer.read(series, needed)
+        calibrations = [self._calibrations[c] for c in series.channels]
+        scaler = Scaler(calibrations, self._device)
+        height, width = self._stack.frame_shape
         mean = np.empty((stop - start, grey.shape[1], height, width), np.float32)
-        std = np.empty(mean.shape if self.with_std else (0,), np.float32)
+        std = np.empty_like(mean) if self._with_std else None
         for rows, columns in _tiles(height, width, edge):
-            seen_rows = _with_halo(rows, height, self.net)
-            seen_columns = _with_halo(columns, width, self.net)
+            seen_rows = _with_halo(rows, height, self._net)
+            seen_columns = _with_halo(columns, width, self._net)
             inner = (
                 ...,
                 slice(rows.start - seen_rows.start, rows.stop - seen_rows.start),
@@ -224,64 +332,83 @@ class _Runner:
             )
             clip = torch.from_numpy(grey[:, :, seen_rows, seen_columns])
             with torch.inference_mode():
-                frames = scaler.normalise(clip.to(self.device))
+                frames = scaler.normalise(clip.to(self._device))
+            parts = self._parts(len(windows))
+            sweeps = [self._sweep(frames, scaler, windows[part]) for part in parts]
+            for step in range(max(part.stop - part.start for part in parts)):
+                yield None
+                results = run_parts(_advance, sweeps)
+                for part, result in zip(parts, results, strict=True):
+                    if result is None:  # a part that is shorter by one
+                        continue
+                    tile_mean, tile_std = result
+                    mean[part.start + step, :, rows, columns] = tile_mean[inner].numpy()
+                    if std is not None and tile_std is not None:
+                        std[part.start + step, :, rows, columns] = tile_std[
+                            inner
+                        ].numpy()
+        yield mean, std
 
-            sweep = partial(self._sweep, frames, scaler)
-            results = chain(*run_parts(sweep, self._parts(windows)))
-            for t, (tile_mean, tile_std) in enumerate(results):
-                mean[t, :, rows, columns] = tile_mean[inner].numpy()
-                if self.with_std and tile_std is not None:
-                    std[t, :, rows, columns] = tile_std[inner].numpy()
-        return mean, std
-
-    def _parts(self, windows: list[list[int]]) -> list[list[list[int]]]:
+    def _parts(self, count: int) -> list[slice]:
         """Cut a block into runs of frames that are denoised at the same time."""
-        parts = 1 if self.net.shares_frames else threads_on(self.device)
-        cores = _cores(len(windows), -(-len(windows) // parts))
-        return [windows[core] for core in cores]
+        parts = 1 if self._net.shares_frames else threads_on(self._device)
+        return _cores(count, -(-count // parts))
 
     def _sweep(
         self, frames: Tensor, scaler: Scaler, windows: list[list[int]]
-    ) -> list[tuple[Tensor, Tensor | None]]:
-        middle = self.net.context
-        sweep = sweep_views if self.self_ensemble else type(self.net).sweep
-        results = []
-        with torch.inference_mode():
-            predictions = sweep(self.net, frames, windows, scaler.noise, self.precision)
-            for seen, prediction in zip(windows, predictions, strict=True):
+    ) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """Denoise the middle frame of one window after the other, on the CPU."""
+        middle = self._net.context
+        sweep = sweep_views if self._self_ensemble else type(self._net).sweep
+        predictions = sweep(self._net, frames, windows, scaler.noise, self._precision)
+        for seen in windows:
+            # not around the loop: whoever waits between frames needs gradients
+            with torch.inference_mode():
+                prediction = next(predictions)
                 mean, std = prediction.mean, prediction.std
-                if self.use_posterior and prediction.factor is not None:
+                if self._use_posterior and prediction.factor is not None:
                     noisy = frames[seen[middle]][None]
                     variance = scaler.noise.variance(mean)
                     mean, std = posterior(prediction, noisy, variance)
                 result = scaler.restore(mean)[0].cpu()
                 deviation = None if std is None else scaler.restore_std(std)[0].cpu()
-                results.append((result, deviation))
-        return results
+            yield result, deviation
+
+
+def _advance(
+    sweep: Iterator[tuple[Tensor, Tensor | None]],
+) -> tuple[Tensor, Tensor | None] | None:
+    return next(sweep, None)
 
 
 class _FrameBuffer:
-    """Frames of a series, each read once although blocks overlap in time."""
+    """Frames that were read last, since runs of frames overlap in what they see."""
 
-    def __init__(self, stack: Stack, series: Series) -> None:
-        self._stack, self._series = stack, series
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self._series: Series | None = None
         self._frames: dict[int, Block] = {}
 
-    def read(self, frames: Sequence[int]) -> Block:
+    def read(self, series: Series, frames: Sequence[int]) -> Block:
         """Return frames ``(T, C, Y, X)``, given in rising order; forget all others."""
-        missing = [t for t in frames if t not in self._frames]
-        if missing:
-            read = read_clip(self._stack, self._series, missing)
-            self._frames |= dict(zip(missing, read, strict=True))
-        self._frames = {t: self._frames[t] for t in frames}
-        return np.stack(list(self._frames.values()))
+        known = self._frames if series == self._series else {}
+        known = {t: known[t] for t in frames if t in known}
+        for run in _runs([t for t in frames if t not in known]):
+            read = read_clip(self._stack, series, run)
+            known |= dict(zip(run, read, strict=True))
+        self._series, self._frames = series, known
+        return np.stack([known[t] for t in frames])
 
 
-def _blocks(stack: Stack) -> Iterator[tuple[int, int]]:
-    height, width = stack.frame_shape
-    size = max(1, min(BLOCK_FRAMES, BLOCK_BYTES // (4 * height * width)))
-    for start in range(0, stack.n_frames, size):
-        yield start, min(start + size, stack.n_frames)
+def _runs(numbers: Sequence[int]) -> list[list[int]]:
+    """Cut rising numbers where one is missing."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and runs[-1][-1] == number - 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return runs
 
 
 def _first_tile(shape: tuple[int, int], device: torch.device) -> int:

@@ -7,6 +7,7 @@ movies through :meth:`Stack.read`, which touches only the frames it is asked for
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -17,9 +18,9 @@ import numpy.typing as npt
 from napari_udvd.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
-__all__ = ["AXES", "ArrayLike", "Plane", "Stack"]
+__all__ = ["AXES", "ArrayLike", "Plane", "Stack", "as_slice", "full_index"]
 
 AXES = "TCZYX"
 """Axis names a stack may have: time, channel, depth, row, column."""
@@ -228,6 +229,54 @@ class Stack:
         block = block.transpose(order)
         return block if "T" in kept else block[np.newaxis]
 
+    def crop(
+        self,
+        frames: slice = slice(None),
+        rows: slice = slice(None),
+        columns: slice = slice(None),
+    ) -> Stack:
+        """Return a part of the movie; no pixel is read or copied.
+
+        Parameters
+        ----------
+        frames, rows, columns
+            Ranges of step 1 that lie in the movie; negative numbers count from the
+            end, as in Python.
+
+        Returns
+        -------
+        Stack
+            With the same axes, scale, units, channel names and source.
+
+        Raises
+        ------
+        InputError
+            If a range is empty, reaches beyond the movie, or has another step.
+        """
+        ranges = {"T": frames, "Y": rows, "X": columns}
+        inside = {axis: self._range_inside(axis, part) for axis, part in ranges.items()}
+        spans = [inside.get(axis, range(self.size(axis))) for axis in self.axes]
+        return replace(self, data=_Part(self.data, spans))
+
+    def _range_inside(self, axis: str, part: slice) -> range:
+        size = self.size(axis)
+        # not with slice.indices, which silently cuts off what is outside
+        first, last = (
+            end if bound is None else operator.index(bound) + size * (bound < 0)
+            for bound, end in ((part.start, 0), (part.stop, size))
+        )
+        if part.step not in (None, 1):
+            raise InputError(
+                f"{part} of axis {axis} of {self._label} has the step {part.step}; a "
+                "part of a movie has the step 1"
+            )
+        if not 0 <= first < last <= size:
+            raise InputError(
+                f"{part} of axis {axis} of {self._label} is empty or reaches beyond "
+                f"its size, {size}; choose a range inside 0 to {size}"
+            )
+        return range(first, last)
+
     def with_axes(self, axes: str) -> Stack:
         """Return the same array under other axis names (the user knows better)."""
         return replace(self, axes=axes.upper(), scale={}, units={}, notes=())
@@ -258,6 +307,74 @@ class Stack:
     @property
     def _label(self) -> str:
         return _label(self.source)
+
+
+def full_index(key: Any, shape: tuple[int, ...]) -> list[int | range]:
+    """Resolve an index of integers, slices and ``...`` into one entry per axis.
+
+    Parameters
+    ----------
+    key
+        What stands in the brackets of ``array[...]``.
+    shape
+        Of the array.
+
+    Returns
+    -------
+    list
+        A position that is not negative (the axis goes), or a range of positions.
+
+    Raises
+    ------
+    IndexError
+        If the key does not fit the shape.
+    TypeError
+        If it holds anything else.
+    """
+    parts = list(key) if isinstance(key, tuple) else [key]
+    gaps = [k for k, part in enumerate(parts) if part is Ellipsis]
+    if len(gaps) > 1 or len(parts) - len(gaps) > len(shape):
+        raise IndexError(f"{key!r} is no index of an array of {len(shape)} axes")
+    gap = gaps[0] if gaps else len(parts)
+    missing = len(shape) - (len(parts) - len(gaps))
+    parts[gap : gap + 1] = [slice(None)] * missing
+    return [range(n)[part] for part, n in zip(parts, shape, strict=True)]
+
+
+def as_slice(span: range) -> slice:
+    """Return the slice that picks the positions of a range."""
+    return slice(span.start, span.stop if span.stop >= 0 else None, span.step)
+
+
+class _Part:
+    """Part of an array, read when indexed with integers and slices."""
+
+    def __init__(self, data: ArrayLike, spans: Sequence[range]) -> None:
+        self._data, self._spans = data, tuple(spans)
+        self.shape = tuple(len(span) for span in spans)
+        self.ndim = len(self.shape)
+        self.files: tuple[str, ...] = getattr(data, "files", ())
+        """Files that the array is stored in, which no output may replace."""
+
+    @property
+    def dtype(self) -> Any:
+        return self._data.dtype
+
+    def __getitem__(self, key: Any) -> Any:
+        spans = zip(self._spans, full_index(key, self.shape), strict=True)
+        whole = [
+            span[part] if isinstance(part, int) else span[as_slice(part)]
+            for span, part in spans
+        ]
+        return self._data[
+            tuple(p if isinstance(p, int) else as_slice(p) for p in whole)
+        ]
+
+    def __array__(
+        self, dtype: npt.DTypeLike | None = None, copy: bool | None = None
+    ) -> FrameBlock:
+        block = _to_numpy(self[...])
+        return np.array(block, dtype=dtype, copy=copy)
 
 
 def _label(source: str | None) -> str:

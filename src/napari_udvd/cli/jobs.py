@@ -10,16 +10,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from napari_udvd._version import __version__
 from napari_udvd.cli.console import Report, interruptible
 from napari_udvd.cli.messages import complain
 from napari_udvd.cli.stopped import Stopped
-from napari_udvd.denoiser import Denoiser, check_fits
+from napari_udvd.denoiser import Denoiser, check_fits, load_published
 from napari_udvd.denoising import denoise_stack
 from napari_udvd.device import choose_device, choose_precision, keep_freed_memory
 from napari_udvd.errors import InputError, OutputError
 from napari_udvd.formats import check_output, create, open_stack
-from napari_udvd.models import from_published, read_published
 from napari_udvd.noise import Diagnosis, check_finite, check_pixels, diagnose
 from napari_udvd.stack import Plane, Stack
 from napari_udvd.training import TrainingSettings, train_events
@@ -124,7 +122,7 @@ class Job(ABC):
     ) -> None:
         calibrations = denoiser.calibrations_for(stack)
         denoiser = replace(denoiser, calibrations=calibrations)
-        record = _provenance(denoiser, stack, posterior=self.use_posterior)
+        record = denoiser.provenance(stack, posterior=self.use_posterior)
         device = choose_device(self.device_name)
         with ExitStack() as open_sinks:
             sink = open_sinks.enter_context(
@@ -347,20 +345,9 @@ def _diagnose(stack: Stack) -> list[Diagnosis]:
 def import_checkpoint(
     checkpoint: Path, output: Path, hole: tuple[int, int] | None, overwrite: bool
 ) -> None:
-    """Turn a published checkpoint into a model file.
-
-    Such a network has no movie of its own: range and noise are measured on each
-    movie that it is applied to.
-    """
+    """Turn a published checkpoint into a model file."""
     _check_new(output, overwrite, [checkpoint])
-    if not checkpoint.is_file():
-        raise InputError(f"checkpoint {str(checkpoint)!r} does not exist")
-    try:
-        net = from_published(read_published(checkpoint), hole or (1, 1))
-    except ValueError as error:
-        raise InputError(str(error)) from error
-    record = {"imported": checkpoint.name}
-    Denoiser(net, (), joint=net.channels > 1, record=record).save(output)
+    load_published(checkpoint, hole).save(output)
     print(output)
 
 
@@ -396,19 +383,6 @@ def _train(
             "--resume continues it"
         )
     return outcome.denoiser
-
-
-def _provenance(denoiser: Denoiser, stack: Stack, **more: Any) -> dict[str, Any]:
-    """Return what a result records of how it was made."""
-    return {
-        "program": "napari-udvd",
-        "version": __version__,
-        "source": stack.source,
-        "network": {"name": denoiser.net.name, **denoiser.net.configuration()},
-        "calibrations": [c.to_dict() for c in denoiser.calibrations],
-        "training": dict(denoiser.record),
-        **more,
-    }
 
 
 def _checkpoint_of(output: Path) -> Path:

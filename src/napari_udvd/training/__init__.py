@@ -6,11 +6,13 @@ from napari_udvd.training.events import (
     Checkpoint,
     Failed,
     Finished,
+    LivePreview,
     Preview,
     Started,
     Step,
     TrainingEvent,
 )
+from napari_udvd.training.live_view import LiveView, View
 from napari_udvd.training.settings import TrainingSettings
 from napari_udvd.training.trainer import train_events
 
@@ -18,10 +20,13 @@ __all__ = [
     "Checkpoint",
     "Failed",
     "Finished",
+    "LivePreview",
+    "LiveView",
     "Preview",
     "Started",
     "Step",
     "TrainingEvent",
     "TrainingSettings",
+    "View",
     "train_events",
 ]

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import TYPE_CHECKING, Any
 
 from napari_udvd.denoiser import read_model_file, write_model_file
 from napari_udvd.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from torch import Tensor
 
-__all__ = ["read_checkpoint", "write_checkpoint"]
+    from napari_udvd.stack import Stack
+
+__all__ = ["read_checkpoint", "read_header", "signature", "write_checkpoint"]
 
 
 def write_checkpoint(
@@ -44,13 +48,43 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, dict[str, Ten
         If the file is missing, damaged, or not a checkpoint.
     """
     header, flat = read_model_file(path)
+    training = _of_training(header, path)
+    groups: dict[str, dict[str, Tensor]] = {}
+    for name, tensor in flat.items():
+        group, _, member = name.partition("/")
+        groups.setdefault(group, {})[member] = tensor
+    return training, groups
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """Read what is known of a run, without its weights.
+
+    Raises
+    ------
+    InputError
+        As :func:`read_checkpoint`.
+    """
+    header, _ = read_model_file(path)
+    return _of_training(header, path)
+
+
+def signature(stacks: Sequence[Stack]) -> list[str]:
+    """Tell movies apart, wherever their files are moved to.
+
+    Axes, shape, type, and a checksum of the frame in the middle.
+    """
+    return [
+        f"{stack.axes} {stack.shape} {stack.dtype} "
+        f"{zlib.crc32(stack.read(stack.n_frames // 2).tobytes()):08x}"
+        for stack in stacks
+    ]
+
+
+def _of_training(header: dict[str, Any], path: Path) -> dict[str, Any]:
     if "checkpoint" not in header:
         raise InputError(
             f"{str(path)!r} is a finished model, not the checkpoint of a training run; "
             "there is nothing to resume"
         )
-    groups: dict[str, dict[str, Tensor]] = {}
-    for name, tensor in flat.items():
-        group, _, member = name.partition("/")
-        groups.setdefault(group, {})[member] = tensor
-    return header["checkpoint"], groups
+    found: dict[str, Any] = header["checkpoint"]
+    return found

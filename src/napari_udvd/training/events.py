@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from napari_udvd.denoiser import Denoiser
+    from napari_udvd.training.live_view import View
 
 __all__ = [
     "Checkpoint",
     "Failed",
     "Finished",
+    "LivePreview",
     "Preview",
     "Started",
     "Step",
@@ -91,6 +93,25 @@ class Preview:
 
 
 @dataclass(frozen=True)
+class LivePreview:
+    """The place that the user looks at, denoised with the current weights.
+
+    Attributes
+    ----------
+    step
+        Number of steps so far.
+    view
+        Which part of the movie.
+    denoised
+        ``(C, Y, X)``, in the movie's units.
+    """
+
+    step: int
+    view: View
+    denoised: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
 class Checkpoint:
     """The state was written; a killed run continues from here."""
 
@@ -132,4 +153,4 @@ class Failed:
     error: Exception
 
 
-TrainingEvent = Started | Step | Preview | Checkpoint | Finished | Failed
+TrainingEvent = Started | Step | Preview | LivePreview | Checkpoint | Finished | Failed

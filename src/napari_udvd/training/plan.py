@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from napari_udvd.training.settings import TrainingSettings
 
-__all__ = ["Course", "Plan", "make_plan"]
+__all__ = ["Course", "Plan", "default_network", "make_plan"]
 
 UDVD_FRAMES = {"udvd": 5, "udvd-3": 3, "udvd-1": 1}
 
@@ -192,6 +192,14 @@ def make_plan(
         reason,
         tuple(dict.fromkeys(s for d in flat for s in d.broken_under(hole))),
     )
+
+
+def default_network(name: str, hole: tuple[int, int], on_cpu: bool) -> dict[str, Any]:
+    """Arguments that build a network as large as one gets without asking for a size."""
+    network: dict[str, Any] = {"channels": 1, "hole": hole, "likelihood": True}
+    if name == UDVD.name:
+        network["width"] = CPU_WIDTH if on_cpu else GPU_WIDTH
+    return network
 
 
 def _center_blind(

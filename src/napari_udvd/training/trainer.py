@@ -6,7 +6,6 @@ import copy
 import math
 import threading
 import time
-import zlib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -19,11 +18,12 @@ from napari_udvd.device import choose_device, choose_precision
 from napari_udvd.errors import InputError
 from napari_udvd.models import build_network, count_views
 from napari_udvd.series import series_of
-from napari_udvd.training.checkpoint import read_checkpoint, write_checkpoint
+from napari_udvd.training.checkpoint import read_checkpoint, signature, write_checkpoint
 from napari_udvd.training.events import (
     Checkpoint,
     Failed,
     Finished,
+    LivePreview,
     Preview,
     Started,
     Step,
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_udvd.stack import Stack
+    from napari_udvd.training.live_view import LiveView
     from napari_udvd.training.settings import TrainingSettings
 
 __all__ = ["train_events"]
@@ -86,6 +87,7 @@ def train_events(
     checkpoint: Path | None = None,
     resume: bool = False,
     cancel: threading.Event | None = None,
+    live: LiveView | None = None,
     denoising_follows: bool = False,
 ) -> Iterator[TrainingEvent]:
     """Train on one or more movies and tell how it goes.
@@ -107,14 +109,16 @@ def train_events(
         Continue from `checkpoint`.
     cancel
         Set it to end after the current step; the state is saved first.
+    live
+        What a user looks at; it is shown with the weights of the moment.
     denoising_follows
         The stacks are denoised next and the time budget is for both.
 
     Yields
     ------
     TrainingEvent
-        `Started`, then `Step`, `Preview` and `Checkpoint`, and `Finished` or `Failed`
-        at the end.
+        `Started`, then `Step`, `Preview`, `LivePreview` and `Checkpoint`, and
+        `Finished` or `Failed` at the end.
 
     Raises
     ------
@@ -139,7 +143,7 @@ def train_events(
                 f"({error}); start anew"
             ) from error
     try:
-        yield from run.events(checkpoint, cancel or threading.Event())
+        yield from run.events(checkpoint, cancel or threading.Event(), live)
     except (RuntimeError, MemoryError, OSError, InputError) as error:
         yield Failed(_explained(error, device))
 
@@ -179,22 +183,13 @@ def _resumed_state(checkpoint: Path | None, stacks: Sequence[Stack]) -> _State |
             "to start anew"
         )
     header, tensors = read_checkpoint(checkpoint)
-    before, now = header.get("movies"), _signature(stacks)
+    before, now = header.get("movies"), signature(stacks)
     if before != now:
         raise InputError(
             f"the checkpoint {str(checkpoint)!r} is of another training: its movies "
             f"are {before}, these are {now} (axes, shape, type and a checksum)"
         )
     return _State(header, tensors)
-
-
-def _signature(stacks: Sequence[Stack]) -> list[str]:
-    """Tell movies apart, wherever their files are moved to."""
-    return [
-        f"{stack.axes} {stack.shape} {stack.dtype} "
-        f"{zlib.crc32(stack.read(stack.n_frames // 2).tobytes()):08x}"
-        for stack in stacks
-    ]
 
 
 class _Run:
@@ -271,7 +266,10 @@ class _Run:
                 self._remarks.append(unlike)
 
     def events(
-        self, checkpoint: Path | None, cancel: threading.Event
+        self,
+        checkpoint: Path | None,
+        cancel: threading.Event,
+        live: LiveView | None,
     ) -> Iterator[TrainingEvent]:
         if self._is_warm:  # the shipped weights are the first to be judged
             self._validate()
@@ -291,6 +289,7 @@ class _Run:
         )
         if self._is_warm:
             yield Preview(0, *self._validation.preview(self._learner.average))
+            yield from self._look(live)
         next_validation = self._elapsed() + self._budget / VALIDATIONS
         next_checkpoint = self._elapsed() + self._settings.checkpoint_seconds
         not_finite = 0
@@ -322,6 +321,7 @@ class _Run:
                 next_validation = self._elapsed() + max(
                     cost / VALIDATION_SHARE, self._budget / VALIDATIONS
                 )
+            yield from self._look(live)
             stop = cancel.is_set()
             if checkpoint is not None and (stop or self._elapsed() > next_checkpoint):
                 self._save(checkpoint)
@@ -340,6 +340,9 @@ class _Run:
             raise RuntimeError(
                 "the validation loss is not finite; try a lower learning rate"
             )
+        if checkpoint is not None and reason != "cancelled":
+            self._save(checkpoint)
+            yield Checkpoint(self._step, checkpoint)
         yield Finished(
             self._denoiser(reason),
             reason,
@@ -362,11 +365,22 @@ class _Run:
         self._history = [(step, loss) for step, loss in header["history"]]
         self._resumed_at = header["elapsed"]
 
+    def _look(self, live: LiveView | None) -> Iterator[LivePreview]:
+        if live is not None and live.is_due():
+            view, denoised = live.denoise(
+                self._learner.average,
+                self._plan.calibrations,
+                self._plan.joint,
+                self._device,
+                self._precision,
+            )
+            yield LivePreview(self._step, view, denoised)
+
     def _save(self, path: Path) -> None:
         header = {
             "adam_steps": self._learner.steps,
             "rate": self._rate,
-            "movies": _signature(self._stacks),
+            "movies": signature(self._stacks),
             "settings": self._settings.model_dump(),
             "plan": self._plan.to_dict(),
             "step": self._step,

@@ -1,0 +1,223 @@
+"""Results: denoised movies in the viewer and on the disk."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QObject, Signal
+
+from napari_udvd._widgets._activity import Activity
+from napari_udvd._widgets._messages import said
+from napari_udvd._widgets._result import Result
+from napari_udvd._widgets._worker import Worker
+from napari_udvd.errors import InputError, OutputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import napari.viewer
+    from napari.layers import Image
+
+    from napari_udvd._widgets._result_section import ResultSection
+    from napari_udvd.denoiser import Denoiser
+    from napari_udvd.denoising import Progress
+    from napari_udvd.stack import Stack
+
+__all__ = ["Delivery"]
+
+
+class Delivery(QObject):
+    """Fills one result after the other, and exports.
+
+    Parameters
+    ----------
+    viewer
+        Gets the layers.
+    section
+        Shows progress and messages.
+    folder
+        Where frames are kept while their layers exist.
+
+    Attributes
+    ----------
+    results
+        Those whose layer is in the viewer, oldest first.
+    """
+
+    changed = Signal()
+    """A result or an export began or ended."""
+
+    def __init__(
+        self, viewer: napari.viewer.Viewer, section: ResultSection, folder: Path
+    ) -> None:
+        super().__init__()
+        self._viewer, self._section, self._folder = viewer, section, folder
+        self.results: list[Result] = []
+        self._exporting: Worker | None = None
+        self._written = 0.0
+        self._activity: Activity | None = None
+        self._after_filling: Callable[[], None] | None = None
+        self._is_shut_down = False
+
+    @property
+    def is_exporting(self) -> bool:
+        """Whether a file is being written."""
+        return self._exporting is not None or self._after_filling is not None
+
+    @property
+    def is_filling(self) -> bool:
+        """Whether frames are being denoised for a layer."""
+        return any(result.is_filling for result in self.results)
+
+    def add(
+        self, layer: Image, stack: Stack, denoiser: Denoiser, **how: Any
+    ) -> Result | None:
+        """Add a result layer for a movie; a message says why if that fails.
+
+        Parameters
+        ----------
+        layer, stack
+            The movie.
+        denoiser
+            The network.
+        **how
+            Device, posterior and uncertainty, see :class:`Result`.
+        """
+        old = self.of(layer)
+        try:
+            result = Result(self._viewer, layer, stack, denoiser, self._folder, **how)
+        except (InputError, OutputError, OSError) as error:
+            self._section.message.fail(said(error))
+            return None
+        if old is not None:  # of an older network
+            self._viewer.layers.remove(old.layer)
+        result.progressed.connect(partial(self._on_progress, result))
+        result.filled.connect(partial(self._on_filled, result))
+        result.closed.connect(partial(self._on_closed, result))
+        self.results.append(result)
+        self._section.message.clear()
+        self.changed.emit()
+        return result
+
+    def fill(self) -> None:
+        """Fill what is not complete, one at a time: they share one processor."""
+        if self.is_exporting or self.is_filling:
+            return
+        for result in self.results:
+            if not result.is_complete:
+                self._activity = Activity("UDVD: denoising")
+                result.fill()
+                self.changed.emit()
+                return
+
+    def cancel(self) -> None:
+        """Stop filling and exporting; frames that are done are kept."""
+        self._after_filling = None
+        if self._exporting is not None:
+            self._exporting.cancel()
+        for result in self.results:
+            result.cancel()
+
+    def export(self, result: Result, path: Path, dtype: str, overwrite: bool) -> None:
+        """Write a result to a file, denoising first what is missing."""
+        if self.is_exporting:
+            return
+        begin = partial(self._export, result, path, dtype, overwrite)
+        if not self.is_filling:
+            begin()
+            return
+        for each in self.results:
+            each.cancel()
+        self._after_filling = begin
+
+    def shut_down(self) -> None:
+        """Stop; the layers stay with the frames that are done."""
+        self._is_shut_down = True
+        self.cancel()
+        self._close_activity()
+
+    def of(self, layer: Image | None) -> Result | None:
+        """Newest result of a movie."""
+        for result in reversed(self.results):
+            if result.source is layer:
+                return result
+        return None
+
+    def showing(self, layer: Any) -> Result | None:
+        """Find the result that a layer shows."""
+        for result in self.results:
+            if layer is not None and layer in (result.layer, result.std_layer):
+                return result
+        return None
+
+    def _on_progress(self, result: Result, share: float) -> None:
+        if self._is_shut_down or self._exporting is not None:
+            return
+        if self._activity is not None:
+            self._activity.update(share)
+        text = f"denoising {result.source.name}: {share:.0%}"
+        self._section.show_progress(share, text)
+
+    def _on_filled(self, result: Result, error: BaseException | None) -> None:
+        if self._is_shut_down:
+            return
+        self._close_activity()
+        self._section.end_progress()
+        then, self._after_filling = self._after_filling, None
+        if error is not None:
+            self._section.message.fail(said(error))
+        elif then is not None:
+            then()
+        elif result.is_complete:
+            self._section.message.done(f"{result.source.name} is denoised.")
+            self.fill()
+        self.changed.emit()
+
+    def _on_closed(self, result: Result) -> None:
+        self.results.remove(result)
+        if not self._is_shut_down:
+            self.changed.emit()
+
+    def _export(self, result: Result, path: Path, dtype: str, overwrite: bool) -> None:
+        worker = Worker(partial(result.export, path, dtype, overwrite))
+        worker.told.connect(partial(self._on_written, path))
+        worker.ended.connect(partial(self._on_export_ended, path))
+        self._exporting, self._written = worker, 0.0
+        self._activity = Activity("UDVD: export")
+        self._section.show_progress(0.0, f"writing {path.name}")
+        worker.start()
+        self.changed.emit()
+
+    def _on_written(self, path: Path, progress: Progress) -> None:
+        if self._is_shut_down:
+            return
+        self._written = progress.done / progress.total
+        if self._activity is not None:
+            self._activity.update(self._written)
+        text = f"writing {path.name}: {self._written:.0%}"
+        self._section.show_progress(self._written, text)
+
+    def _on_export_ended(self, path: Path, error: BaseException | None) -> None:
+        self._exporting = None
+        if self._is_shut_down:
+            return
+        self._close_activity()
+        self._section.end_progress()
+        if error is not None:
+            self._section.message.fail(said(error))
+        elif self._written < 1:
+            self._section.message.warn(
+                f"The export was cancelled and {path.name} not written. Frames that "
+                "were denoised are kept."
+            )
+        else:
+            self._section.message.done(f"Written: {path}")
+            self.fill()
+        self.changed.emit()
+
+    def _close_activity(self) -> None:
+        if self._activity is not None:
+            self._activity.close()
+            self._activity = None

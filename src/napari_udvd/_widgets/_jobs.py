@@ -1,0 +1,149 @@
+"""What the dock asks of the core: iterators for workers, heavy imports inside."""
+
+from __future__ import annotations
+
+import time
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from napari_udvd.denoiser import Denoiser
+    from napari_udvd.noise import Diagnosis
+    from napari_udvd.stack import Stack
+    from napari_udvd.training import TrainingEvent
+    from napari_udvd.training.live_view import LiveView
+
+__all__ = [
+    "Choices",
+    "Diagnosed",
+    "Interrupted",
+    "checkpoint_of",
+    "diagnose_movie",
+    "load_core",
+    "load_model",
+    "save_model",
+    "train_movie",
+]
+
+KEPT_DAYS = 30
+"""Age at which checkpoints in the cache are removed."""
+
+
+@dataclass(frozen=True)
+class Choices:
+    """Networks by name with what users call them, and devices, best first."""
+
+    titles: Mapping[str, str]
+    devices: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Diagnosed:
+    """What the noise is, one diagnosis per channel."""
+
+    diagnoses: Sequence[Diagnosis]
+
+
+@dataclass(frozen=True)
+class Interrupted:
+    """A training of this movie can go on; seconds that it has had."""
+
+    seconds: float
+
+
+def load_core(cache: Path, cancel: threading.Event) -> Iterator[Choices]:
+    """Import what is heavy, say what there is to choose from, tidy the cache."""
+    from napari_udvd import training, workflows  # noqa: F401
+    from napari_udvd.device import available_devices
+    from napari_udvd.models.registry import NETWORKS
+
+    titles = {name: network.title for name, network in NETWORKS.items()}
+    yield Choices(titles, available_devices())
+    for path in cache.glob("*.checkpoint"):
+        if time.time() - path.stat().st_mtime > KEPT_DAYS * 86_400:
+            path.unlink(missing_ok=True)
+
+
+def diagnose_movie(
+    stack: Stack, cache: Path, device: str, cancel: threading.Event
+) -> Iterator[Diagnosed | Interrupted | dict[str, float]]:
+    """Measure the noise; look for a training to resume; estimate the time."""
+    from napari_udvd.noise import check_pixels, check_time, diagnose
+    from napari_udvd.stack import Plane
+    from napari_udvd.training.checkpoint import read_header
+    from napari_udvd.training.estimate import denoising_seconds
+
+    check_time(stack)
+    check_pixels(stack)
+    diagnoses = []
+    for channel in range(stack.n_channels):
+        diagnoses.append(diagnose(stack, Plane(channel, stack.n_planes // 2)))
+        if cancel.is_set():
+            return
+    yield Diagnosed(diagnoses)
+    checkpoint = checkpoint_of(stack, cache)
+    if checkpoint.exists():
+        yield Interrupted(float(read_header(checkpoint)["elapsed"]))
+    if not cancel.is_set():
+        yield denoising_seconds(stack, diagnoses, device)
+
+
+def checkpoint_of(stack: Stack, cache: Path) -> Path:
+    """File for the state of a training of this movie, wherever the movie is kept."""
+    from napari_udvd.training.checkpoint import signature
+
+    (text,) = signature([stack])
+    return cache / f"{zlib.crc32(text.encode()):08x}.checkpoint"
+
+
+def train_movie(
+    stack: Stack,
+    values: Mapping[str, Any],
+    cache: Path,
+    *,
+    resume: bool,
+    live: LiveView,
+    cancel: threading.Event,
+) -> Iterator[TrainingEvent]:
+    """Train; the state is saved in the cache."""
+    from napari_udvd.training import train_events
+    from napari_udvd.training.checkpoint import read_header
+    from napari_udvd.workflows import make_settings
+
+    checkpoint = checkpoint_of(stack, cache)
+    if resume and checkpoint.exists():
+        # one that is complete goes on for as long again
+        before = float(read_header(checkpoint)["elapsed"]) / 60
+        minutes = values["minutes"]
+        done = before > 0.95 * minutes
+        values = {**values, "minutes": minutes + before if done else minutes}
+    settings = make_settings(**values)
+    cache.mkdir(parents=True, exist_ok=True)
+    yield from train_events(
+        [stack],
+        settings,
+        checkpoint=checkpoint,
+        resume=resume,
+        cancel=cancel,
+        live=live,
+    )
+
+
+def save_model(
+    denoiser: Denoiser, path: Path, cancel: threading.Event
+) -> Iterator[Path]:
+    """Write a model file."""
+    denoiser.save(path)
+    yield path
+
+
+def load_model(path: Path, cancel: threading.Event) -> Iterator[Denoiser]:
+    """Read a model file, or a published checkpoint."""
+    from napari_udvd.denoiser import load, load_published
+
+    yield load(path) if path.suffix == ".safetensors" else load_published(path)

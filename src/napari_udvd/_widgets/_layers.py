@@ -1,0 +1,195 @@
+"""Between layers of the viewer and stacks of the core."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from napari.layers import Image, Shapes
+
+from napari_udvd._layer_data import KEPT, guess_axes, stack_from
+from napari_udvd.errors import InputError
+
+if TYPE_CHECKING:
+    import napari.viewer
+    import numpy.typing as npt
+    from napari.layers import Layer
+
+    from napari_udvd.stack import Stack
+
+__all__ = ["Place", "axes_of", "box_of", "drawn_like", "place_seen", "stack_of"]
+
+
+class Place(NamedTuple):
+    """What a user looks at: a frame, its depth, and the part of it on the canvas."""
+
+    t: int
+    z: int
+    rows: slice
+    columns: slice
+
+
+def axes_of(layer: Layer) -> str:
+    """Name the axes of an image layer by its axis labels.
+
+    Raises
+    ------
+    InputError
+        If the layer holds no movie, or its labels leave it open.
+    """
+    if not isinstance(layer, Image):
+        raise InputError(
+            f"{layer.name!r} is a {type(layer).__name__} layer; choose an image layer, "
+            "only those hold movies"
+        )
+    if layer.rgb:
+        raise InputError(
+            f"{layer.name!r} is a colour picture (RGB); split it into grey layers "
+            "(right click on the layer, Split RGB) and choose one of them"
+        )
+    return guess_axes(layer.axis_labels, tuple(_finest(layer).shape))
+
+
+def stack_of(layer: Image, axes: str) -> Stack:
+    """Wrap the movie of an image layer; nothing is read or copied.
+
+    Parameters
+    ----------
+    layer
+        Image layer; of a multiscale image the finest level is taken.
+    axes
+        Names of its axes.
+
+    Raises
+    ------
+    InputError
+        If the axes do not fit, or the layer's scale is not positive.
+    """
+    return stack_from(
+        _finest(layer),
+        axes=axes,
+        scale=layer.scale,
+        units=layer.units,
+        source=layer.source.path or layer.name,
+        kept=layer.metadata.get(KEPT),
+    )
+
+
+def _finest(layer: Image) -> Any:
+    return layer.data[0] if layer.multiscale else layer.data
+
+
+def drawn_like(layer: Image, offset: npt.ArrayLike | None = None) -> dict[str, Any]:
+    """Arguments that put another image layer where `layer` is, with its calibration.
+
+    Parameters
+    ----------
+    layer
+        The movie.
+    offset
+        Where the other's first pixel is in the movie, in pixels of each axis.
+    """
+    place = {
+        "scale": layer.scale,
+        "units": layer.units,
+        "axis_labels": layer.axis_labels,
+        "rotate": layer.rotate,
+        "shear": layer.shear,
+        "affine": layer.affine,
+    }
+    if offset is None:
+        return {**place, "translate": layer.translate}
+    at = np.asarray(offset, dtype=float)
+    shift = np.subtract(layer.data_to_world(at), layer.data_to_world(0 * at))
+    # the affine transform comes after the translation
+    shift = np.linalg.solve(layer.affine.linear_matrix, shift)
+    return {**place, "translate": layer.translate + shift}
+
+
+def place_seen(viewer: napari.viewer.Viewer, layer: Image, stack: Stack) -> Place:
+    """Tell which frame, and which part of it, of a movie is on the canvas."""
+    at = dict(zip(stack.axes, _index_seen(viewer, layer), strict=True))
+    height, width = stack.frame_shape
+    rows, columns = slice(0, height), slice(0, width)
+    y, x = stack.axes.index("Y"), stack.axes.index("X")
+    if set(viewer.dims.displayed) == _viewer_axes(viewer, layer, (y, x)) and not (
+        layer.multiscale
+    ):
+        low, high = layer.corner_pixels
+        rows = _clipped(low[y], high[y], height)
+        columns = _clipped(low[x], high[x], width)
+    return Place(at.get("T", 0), at.get("Z", 0), rows, columns)
+
+
+def _index_seen(viewer: napari.viewer.Viewer, layer: Image) -> list[int]:
+    """Index along each axis of the layer that the sliders stand at.
+
+    The viewer's units may be others than the layer's; its own conversion from world
+    to data coordinates takes no notice of that.
+    """
+    point = np.asarray(viewer.dims.point[-layer.ndim :], dtype=float)
+    world = viewer.layers.units
+    if world is not None:
+        for k, (theirs, ours) in enumerate(
+            zip(world[-layer.ndim :], layer.units, strict=True)
+        ):
+            point[k] = (point[k] * theirs).to(ours).magnitude
+    shape = _finest(layer).shape
+    index = np.rint(layer.world_to_data(point)).astype(int)
+    return [int(i) for i in np.clip(index, 0, np.asarray(shape) - 1)]
+
+
+def _viewer_axes(
+    viewer: napari.viewer.Viewer, layer: Image, axes: tuple[int, ...]
+) -> set[int]:
+    """Return axes as the viewer numbers them: shorter layers have the last."""
+    return {axis + viewer.dims.ndim - layer.ndim for axis in axes}
+
+
+def _clipped(first: float, last: float, length: int) -> slice:
+    start = int(np.clip(np.floor(first), 0, length - 1))
+    stop = int(np.clip(np.ceil(last) + 1, start + 1, length))
+    return slice(start, stop)
+
+
+def box_of(shapes: Shapes, layer: Image, stack: Stack) -> tuple[slice, slice]:
+    """Rows and columns of a movie that a shape encloses.
+
+    The selected shape counts, or the last one drawn.
+
+    Raises
+    ------
+    InputError
+        If there is no shape, or it lies outside the movie.
+    """
+    if not len(shapes.data):
+        raise InputError(
+            f"the layer {shapes.name!r} has no shape; draw a rectangle around what the "
+            "network shall learn from"
+        )
+    chosen = max(shapes.selected_data, default=len(shapes.data) - 1)
+    corners = np.atleast_2d(shapes.data[chosen])
+    world = np.stack([shapes.data_to_world(corner) for corner in corners])
+    y, x = stack.axes.index("Y"), stack.axes.index("X")
+    points = np.zeros((len(world), layer.ndim))
+    shared = min(layer.ndim, shapes.ndim)
+    points[:, -shared:] = world[:, -shared:]
+    for k in range(1, shared + 1):
+        factor = (1.0 * shapes.units[-k]).to(layer.units[-k]).magnitude
+        points[:, -k] *= factor
+    inside = np.stack([layer.world_to_data(point) for point in points])
+    height, width = stack.frame_shape
+    rows = _bounds(inside[:, y], height)
+    columns = _bounds(inside[:, x], width)
+    if rows.start >= rows.stop or columns.start >= columns.stop:
+        raise InputError(
+            f"the shape in {shapes.name!r} lies outside the movie {layer.name!r}; draw "
+            "it on the movie"
+        )
+    return rows, columns
+
+
+def _bounds(values: npt.NDArray[np.float64], length: int) -> slice:
+    start = int(np.clip(np.rint(values.min()), 0, length))
+    stop = int(np.clip(np.rint(values.max()) + 1, 0, length))
+    return slice(start, stop)

@@ -1,0 +1,288 @@
+"""Which movie, what its axes are, and which part of it to learn from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari.layers import Image, Layer, Shapes
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt import QCollapsible
+
+from napari_udvd._widgets._layers import axes_of, box_of, stack_of
+from napari_udvd._widgets._messages import Message
+from napari_udvd.errors import InputError
+
+if TYPE_CHECKING:
+    import napari.viewer
+    from napari.utils.events import Event
+
+    from napari_udvd.stack import Stack
+
+__all__ = ["MovieSection"]
+
+NO_MOVIE = (
+    "There is no movie yet: drop a file on the window, or take File > Open Sample > "
+    "UDVD."
+)
+
+
+class MovieSection(QWidget):
+    """Chooses an image layer and reads it as a stack.
+
+    Attributes
+    ----------
+    layer
+        The chosen one, or None.
+    stack
+        Its movie, or None where it cannot be read as one; the message says why.
+    """
+
+    changed = Signal()
+    """Another layer, other axes, or other pixels in the layer."""
+
+    removed = Signal(str)
+    """The chosen layer was taken out of the viewer; its name."""
+
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self.layer: Image | None = None
+        self.stack: Stack | None = None
+        self._watched: set[Layer] = set()
+
+        self.layer_box = QComboBox()
+        self.layer_box.setToolTip("The noisy movie")
+        self.layer_message = Message()
+        self.summary = QLabel()
+        self.summary.setWordWrap(True)
+        self.axes_edit = QLineEdit()
+        self.axes_edit.setToolTip(
+            "One letter per dimension of the layer: T time, C channel, Z depth, "
+            "Y row, X column"
+        )
+        self.axes_message = Message()
+        self.region_box = QComboBox()
+        self.region_box.setToolTip(
+            "Learn from a part of the frame only: draw a rectangle in a Shapes layer "
+            "and choose it here. The whole movie is denoised all the same"
+        )
+        self.first_frame, self.last_frame = QSpinBox(), QSpinBox()
+        self.part_message = Message()
+        for spin, which in ((self.first_frame, "first"), (self.last_frame, "last")):
+            spin.setToolTip(f"The {which} frame to learn from")
+
+        frames = QHBoxLayout()
+        frames.addWidget(self.first_frame, 1)
+        frames.addWidget(QLabel("to"), 0, Qt.AlignmentFlag.AlignCenter)
+        frames.addWidget(self.last_frame, 1)
+        inside = QWidget()
+        part = QFormLayout(inside)
+        part.setContentsMargins(0, 0, 0, 0)
+        part.addRow("Learn from", self.region_box)
+        part.addRow("Frames", frames)
+        self.part = QCollapsible("Learn from a part of the movie")
+        self.part.setContent(inside)
+        self.part.collapse(animate=False)
+        form = QFormLayout()
+        form.addRow("Movie", self.layer_box)
+        form.addRow(self.layer_message)
+        form.addRow(self.summary)
+        form.addRow("Axes", self.axes_edit)
+        form.addRow(self.axes_message)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(form)
+        layout.addWidget(self.part)
+        layout.addWidget(self.part_message)
+
+        self.layer_box.activated.connect(self._on_chosen)
+        self.axes_edit.editingFinished.connect(self._on_axes_edited)
+        events = viewer.layers.events
+        for event in (events.inserted, events.removed, events.reordered):
+            event.connect(self._on_layers_changed)
+        self._fill_boxes()
+        self._choose_at_start()
+
+    def shut_down(self) -> None:
+        """Let go of the viewer."""
+        events = self._viewer.layers.events
+        for event in (events.inserted, events.removed, events.reordered):
+            event.disconnect(self._on_layers_changed)
+        for layer in self._watched:
+            self._unwatch(layer)
+        self._watched = set()
+
+    def choose(self, layer: Layer) -> None:
+        """Take a layer as the movie; the message says so where it is none."""
+        index = self.layer_box.findData(layer)
+        self.layer_box.setCurrentIndex(index)
+        self._take(layer)
+
+    def training_stack(self) -> Stack:
+        """Return the part of the movie to learn from.
+
+        Raises
+        ------
+        InputError
+            If there is no movie, or the part is empty; the message beside the control
+            says so too.
+        """
+        self.part_message.clear()
+        if self.stack is None or self.layer is None:
+            raise InputError(self.layer_message.text() or NO_MOVIE)
+        try:
+            return self._cropped(self.stack, self.layer)
+        except InputError as error:
+            self.part_message.fail(str(error), notify=False)
+            raise
+
+    def _cropped(self, stack: Stack, layer: Image) -> Stack:
+        first, last = self.first_frame.value(), self.last_frame.value()
+        if first > last:
+            raise InputError(
+                f"the first frame to learn from, {first}, comes after the last, {last}"
+            )
+        height, width = stack.frame_shape
+        rows, columns = slice(0, height), slice(0, width)
+        shapes = self.region_box.currentData()
+        if shapes is not None:
+            rows, columns = box_of(shapes, layer, stack)
+        frames = slice(first, last + 1)
+        if (frames.stop - first, rows, columns) == (
+            stack.n_frames,
+            slice(0, height),
+            slice(0, width),
+        ):
+            return stack
+        return stack.crop(frames, rows, columns)
+
+    def _choose_at_start(self) -> None:
+        # a sample's truth is selected when it opens, but hidden: it is not the movie
+        active = self._viewer.layers.selection.active
+        if active is not None and active.visible:
+            self.choose(active)
+            return
+        images = [layer for layer in self._viewer.layers if isinstance(layer, Image)]
+        shown = [layer for layer in images if layer.visible] or images
+        self._take(shown[-1] if shown else None)
+        self._fill_boxes()
+
+    def _take(self, layer: Layer | None) -> None:
+        self.layer = layer if isinstance(layer, Image) else None
+        self.axes_edit.clear()
+        self._read(layer, None)
+
+    def _read(self, layer: Layer | None, axes: str | None) -> None:
+        """Read the layer as a stack, or say beside the control why not."""
+        for message in (self.layer_message, self.axes_message, self.part_message):
+            message.clear()
+        self.stack = None
+        if layer is None:
+            self.layer_message.inform(NO_MOVIE)
+        else:
+            about = self.layer_message if self.layer is None else self.axes_message
+            try:
+                named = axes or axes_of(layer)
+                about = self.layer_message if axes is None else self.axes_message
+                self.stack = stack_of(layer, named)
+            except InputError as error:
+                about.fail(str(error), notify=False)
+        self._show()
+        self.changed.emit()
+
+    def _show(self) -> None:
+        stack = self.stack
+        self.axes_edit.setEnabled(self.layer is not None)
+        self.part.setEnabled(stack is not None)
+        self.summary.setVisible(stack is not None)
+        if stack is None:
+            return
+        self.summary.setText(stack.describe())
+        self.axes_edit.setText(stack.axes)
+        for spin in (self.first_frame, self.last_frame):
+            spin.setRange(0, stack.n_frames - 1)
+        self.first_frame.setValue(0)
+        self.last_frame.setValue(stack.n_frames - 1)
+
+    def _fill_boxes(self) -> None:
+        """List the layers as they are now, the topmost first."""
+        chosen, region = self.layer, self.region_box.currentData()
+        self.layer_box.clear()
+        self.region_box.clear()
+        self.region_box.addItem("the whole frame", None)
+        for layer in reversed(self._viewer.layers):
+            self._watch(layer)
+            if isinstance(layer, Image):
+                self.layer_box.addItem(layer.name, layer)
+            elif isinstance(layer, Shapes):
+                self.region_box.addItem(layer.name, layer)
+        self.layer_box.setCurrentIndex(self.layer_box.findData(chosen))
+        self.region_box.setCurrentIndex(max(self.region_box.findData(region), 0))
+
+    def _watch(self, layer: Layer) -> None:
+        if layer in self._watched:
+            return
+        self._watched.add(layer)
+        layer.events.name.connect(self._on_renamed)
+        layer.events.data.connect(self._on_data_changed)
+        layer.events.scale.connect(self._on_calibrated)
+        layer.events.units.connect(self._on_calibrated)
+        layer.events.axis_labels.connect(self._on_calibrated)
+
+    def _unwatch(self, layer: Layer) -> None:
+        layer.events.name.disconnect(self._on_renamed)
+        layer.events.data.disconnect(self._on_data_changed)
+        layer.events.scale.disconnect(self._on_calibrated)
+        layer.events.units.disconnect(self._on_calibrated)
+        layer.events.axis_labels.disconnect(self._on_calibrated)
+
+    def _on_chosen(self, index: int) -> None:
+        self._take(self.layer_box.itemData(index))
+
+    def _on_axes_edited(self) -> None:
+        text = self.axes_edit.text().strip().upper()
+        if self.layer is None or (self.stack is not None and text == self.stack.axes):
+            return
+        self._read(self.layer, text or None)
+
+    def _on_layers_changed(self, event: Event) -> None:
+        gone = {layer for layer in self._watched if layer not in self._viewer.layers}
+        for layer in gone:
+            self._unwatch(layer)
+        self._watched -= gone
+        self._fill_boxes()
+        if self.layer is not None and self.layer in gone:
+            name = self.layer.name
+            self._take(None)
+            self.removed.emit(name)
+        elif self.layer is None and event.type == "inserted":
+            if isinstance(event.value, Image) and event.value.visible:
+                self.choose(event.value)
+
+    def _on_renamed(self, event: Event) -> None:
+        self._fill_boxes()
+
+    def _on_data_changed(self, event: Event) -> None:
+        if event.source is self.layer:
+            self._read(self.layer, self.stack.axes if self.stack else None)
+
+    def _on_calibrated(self, event: Event) -> None:
+        if event.source is self.layer and self.stack is not None:
+            # the pixels are the same: what was found out about them stays
+            try:
+                self.stack = stack_of(self.layer, self.stack.axes)
+            except InputError as error:
+                self.layer_message.fail(str(error), notify=False)
+            else:
+                self.layer_message.clear()
+                self.summary.setText(self.stack.describe())

@@ -1,0 +1,209 @@
+"""The denoised movie as a layer that is there at once and fills up."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from qtpy.QtCore import QObject, Signal
+
+from napari_udvd._layer_data import KEPT
+from napari_udvd._widgets._layers import drawn_like, place_seen
+from napari_udvd._widgets._preview import contrast_limits
+from napari_udvd._widgets._worker import Worker
+from napari_udvd.stack import Plane
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import napari.viewer
+    from napari.layers import Image
+    from napari.utils.events import Event
+
+    from napari_udvd.denoiser import Denoiser
+    from napari_udvd.denoising import Progress
+    from napari_udvd.progressive import DenoisedMovie, Filled
+    from napari_udvd.stack import Stack
+
+__all__ = ["Result"]
+
+
+class Result(QObject):
+    """One movie, its denoised frames, and the layers that show them.
+
+    Parameters
+    ----------
+    viewer
+        Gets the layers.
+    source
+        Layer of the noisy movie.
+    stack
+        The movie.
+    denoiser
+        The trained network.
+    folder
+        Where the frames are kept while the layer exists.
+    device, use_posterior, with_std
+        As for :class:`~napari_udvd.progressive.DenoisedMovie`.
+
+    Raises
+    ------
+    InputError, OutputError
+        If the movie does not fit the network, or there is no room for its frames.
+    """
+
+    progressed = Signal(float)
+    """Share of the frames that are denoised."""
+
+    filled = Signal(object)
+    """Filling has ended: with the exception, or None (complete, or cancelled)."""
+
+    closed = Signal()
+    """Its layer was removed from the viewer; the frames are gone."""
+
+    def __init__(
+        self,
+        viewer: napari.viewer.Viewer,
+        source: Image,
+        stack: Stack,
+        denoiser: Denoiser,
+        folder: Path,
+        *,
+        device: str,
+        use_posterior: bool,
+        with_std: bool,
+    ) -> None:
+        from napari_udvd.progressive import DenoisedMovie  # brings torch along
+
+        super().__init__()
+        self._viewer, self.source, self.stack = viewer, source, stack
+        folder.mkdir(parents=True, exist_ok=True)
+        self._movie = DenoisedMovie(
+            denoiser,
+            stack,
+            folder=folder,
+            device=device,
+            use_posterior=use_posterior,
+            with_std=with_std,
+        )
+        self._worker: Worker | None = None
+        self._has_limits = False
+        selected = set(viewer.layers.selection)
+        self.layer = self._add(self._movie.mean, "denoised", source.colormap)
+        self.std_layer: Image | None = None
+        if self._movie.std is not None:
+            self.std_layer = self._add(self._movie.std, "uncertainty", "magma")
+            self.std_layer.visible = False
+        viewer.layers.selection = selected
+        viewer.dims.events.current_step.connect(self._on_dims)
+        viewer.layers.events.removed.connect(self._on_removed)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every frame is denoised."""
+        return self._movie.complete
+
+    @property
+    def is_filling(self) -> bool:
+        """Whether frames are being denoised in the background."""
+        return self._worker is not None
+
+    def fill(self) -> None:
+        """Denoise what is missing, in the background, from the frame on view on."""
+        if self._worker is not None or self._movie.complete:
+            return
+        self._on_dims()
+        self._worker = Worker(self._movie.fill)
+        self._worker.told.connect(self._on_filled)
+        self._worker.ended.connect(self._on_ended)
+        self._worker.start()
+
+    def cancel(self) -> None:
+        """Stop filling; what is done is kept."""
+        if self._worker is not None:
+            self._worker.cancel()
+
+    def export(
+        self, path: Path, dtype: str, overwrite: bool, cancel: threading.Event
+    ) -> Iterator[Progress]:
+        """Write the movie, denoising first what is missing; for a worker."""
+        yield from self._movie.export(path, dtype, overwrite=overwrite, cancel=cancel)
+
+    def close(self) -> None:
+        """Stop, let go of the viewer, and drop the frames; the layers stay frozen."""
+        self._viewer.dims.events.current_step.disconnect(self._on_dims)
+        self._viewer.layers.events.removed.disconnect(self._on_removed)
+        if self._worker is None:
+            self._movie.close()
+        else:  # the frames are needed until the worker has ended
+            self._worker.ended.connect(partial(_close, self._movie))
+            self._worker.cancel()
+
+    def _add(self, frames: Any, what: str, colormap: Any) -> Image:
+        # until a frame is there, the range of the noisy movie is the best guess
+        return self._viewer.add_image(
+            frames,
+            name=f"{self.source.name} ({what})",
+            colormap=colormap,
+            contrast_limits=self.source.contrast_limits,
+            rgb=False,
+            multiscale=False,
+            metadata={KEPT: self.source.metadata.get(KEPT, {})},
+            **drawn_like(self.source),
+        )
+
+    def _on_dims(self, event: Event | None = None) -> None:
+        if self._movie.complete or self.source not in self._viewer.layers:
+            return
+        place = place_seen(self._viewer, self.source, self.stack)
+        self._movie.want(place.t, Plane(self._channel_seen(), place.z))
+
+    def _channel_seen(self) -> int:
+        if "C" not in self.stack.axes:
+            return 0
+        axis = self._viewer.dims.ndim - self.layer.ndim + self.stack.axes.index("C")
+        return int(np.clip(self._viewer.dims.current_step[axis], 0, None))
+
+    def _on_filled(self, filled: Filled) -> None:
+        self.progressed.emit(filled.progress.done / filled.progress.total)
+        if self.layer not in self._viewer.layers:
+            return
+        if not self._has_limits:
+            self._has_limits = True
+            self._set_limits(filled)
+        place = place_seen(self._viewer, self.layer, self.stack)
+        if filled.start <= place.t < filled.stop or self._viewer.dims.ndisplay == 3:
+            for layer in (self.layer, self.std_layer):
+                if layer is not None:
+                    layer.refresh()
+
+    def _set_limits(self, filled: Filled) -> None:
+        plane = filled.planes[0]
+        index: dict[str, Any] = {"T": filled.start, "C": plane.c, "Z": plane.z}
+        key = tuple(index.get(axis, slice(None)) for axis in self.stack.axes)
+        low, high = contrast_limits(self.layer.data[key])
+        spare = high - low  # what later frames may need
+        self.layer.contrast_limits_range = low - spare, high + spare
+        self.layer.contrast_limits = low, high
+        if self.std_layer is not None:
+            _, high = contrast_limits(self.std_layer.data[key])
+            self.std_layer.contrast_limits_range = 0.0, 2 * high
+            self.std_layer.contrast_limits = 0.0, high
+
+    def _on_ended(self, error: BaseException | None) -> None:
+        self._worker = None
+        self.filled.emit(error)
+
+    def _on_removed(self, event: Event) -> None:
+        if event.value is self.layer:
+            self.close()
+            if self.std_layer is not None and self.std_layer in self._viewer.layers:
+                self._viewer.layers.remove(self.std_layer)
+            self.closed.emit()
+
+
+def _close(movie: DenoisedMovie, error: BaseException | None) -> None:
+    movie.close()

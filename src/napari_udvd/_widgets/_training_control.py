@@ -1,0 +1,228 @@
+"""A training from the press of a button to the network that comes out of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_udvd._widgets import _jobs
+from napari_udvd._widgets._activity import Activity
+from napari_udvd._widgets._diagnosis_section import as_sentence
+from napari_udvd._widgets._layers import place_seen
+from napari_udvd._widgets._messages import said
+from napari_udvd._widgets._preview import PreviewLayer
+from napari_udvd._widgets._worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    import napari.viewer
+    from napari.layers import Image
+
+    from napari_udvd._widgets._training_section import TrainingSection
+    from napari_udvd.stack import Stack
+    from napari_udvd.training import Finished, LiveView, Started, TrainingEvent
+
+__all__ = ["TrainingControl"]
+
+Ending = Literal["pause", "stop", "leave"]
+"""Why a training ends early: to go on later, to use what it has learned, or because
+its movie is no longer there."""
+
+
+class TrainingControl(QObject):
+    """Runs one training at a time and shows it while it runs.
+
+    Parameters
+    ----------
+    viewer
+        Gets the preview layer.
+    section
+        Shows progress, loss and messages.
+    cache
+        Folder for checkpoints.
+
+    Attributes
+    ----------
+    can_resume
+        Whether there is a checkpoint of the chosen movie to go on with.
+    preview
+        Layer with what is on view, denoised.
+    """
+
+    changed = Signal()
+    """It began, is about to end, or has ended."""
+
+    trained = Signal(object, bool)
+    """A `Finished` event, and whether the training was only paused."""
+
+    previewed = Signal()
+    """The preview layer is new, or shows something new."""
+
+    def __init__(
+        self, viewer: napari.viewer.Viewer, section: TrainingSection, cache: Path
+    ) -> None:
+        super().__init__()
+        self._viewer, self._section, self._cache = viewer, section, cache
+        self._worker: Worker | None = None
+        self._ending: Ending = "stop"
+        self._outcome: Finished | Exception | None = None
+        self._activity: Activity | None = None
+        self._layer: Image | None = None
+        self._stack: Stack | None = None
+        self._live: LiveView | None = None
+        self._is_shut_down = False
+        self.can_resume = False
+        self.preview = PreviewLayer(viewer)
+        viewer.dims.events.current_step.connect(self.look)
+        viewer.scene.camera.events.connect(self._on_camera)
+        # the camera tells of every step of a drag: look once it rests
+        self._look_soon = QTimer(self)
+        self._look_soon.setSingleShot(True)
+        self._look_soon.setInterval(100)
+        self._look_soon.timeout.connect(self.look)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a network is being trained, or its state being saved."""
+        return self._worker is not None
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether it was asked to end and has not yet."""
+        return self._worker is not None and self._worker.is_cancelled
+
+    def begin(
+        self,
+        layer: Image,
+        stack: Stack,
+        part: Stack,
+        values: Mapping[str, Any],
+        *,
+        resume: bool,
+        use_posterior: bool,
+    ) -> None:
+        """Train, from the beginning or from the checkpoint.
+
+        Parameters
+        ----------
+        layer
+            Layer of the movie.
+        stack
+            The whole movie: what is shown.
+        part
+            The part of it to learn from.
+        values
+            Settings by name.
+        resume
+            Go on where the last training of this part ended.
+        use_posterior
+            Whether the preview puts the noisy pixel back in.
+        """
+        from napari_udvd.training import LiveView
+
+        self._layer, self._stack = layer, stack
+        live = LiveView(stack, use_posterior=use_posterior)
+        self._live = live
+        self.look()
+        self._section.begin()
+        self._activity = Activity("UDVD: training")
+        self._outcome, self._ending = None, "stop"
+        self._worker = Worker(
+            lambda cancel: _jobs.train_movie(
+                part, values, self._cache, resume=resume, live=live, cancel=cancel
+            )
+        )
+        self._worker.told.connect(self._on_event)
+        self._worker.ended.connect(self._on_ended)
+        self._worker.start()
+        self.changed.emit()
+
+    def end(self, how: Ending) -> None:
+        """Ask the training to save its state and end."""
+        if self._worker is None:
+            return
+        self._ending = how
+        self._worker.cancel()
+        self._section.bar.setFormat("saving …")
+        if how == "leave":
+            self.preview.remove()
+        self.changed.emit()
+
+    def shut_down(self) -> Worker | None:
+        """Let go of the viewer; return what still runs until its state is saved."""
+        self._is_shut_down = True
+        self.end("leave")
+        self.preview.remove()
+        self._close_activity()
+        self._look_soon.stop()
+        self._viewer.dims.events.current_step.disconnect(self.look)
+        self._viewer.scene.camera.events.disconnect(self._on_camera)
+        return self._worker
+
+    def look(self, _event: Any = None) -> None:
+        """Tell the training which place is on view."""
+        if self._live is None or self._layer is None or self._stack is None:
+            return
+        from napari_udvd.training import View
+
+        if self._layer in self._viewer.layers:
+            place = place_seen(self._viewer, self._layer, self._stack)
+            self._live.look_at(View(*place))
+
+    def _on_camera(self, _event: Any = None) -> None:
+        if self._worker is not None:
+            self._look_soon.start()
+
+    def _on_event(self, event: TrainingEvent) -> None:
+        from napari_udvd.training import Failed, Finished, LivePreview, Started, Step
+
+        if isinstance(event, Finished):
+            self._outcome = event
+        elif isinstance(event, Failed):
+            self._outcome = event.error
+        if self._ending == "leave":
+            return
+        if isinstance(event, Step):
+            self._section.show_step(event)
+            if self._activity is not None:
+                self._activity.update(event.progress)
+        elif isinstance(event, LivePreview):
+            assert self._layer is not None and self._stack is not None
+            self.preview.show(self._layer, self._stack, event)
+            self.previewed.emit()
+        elif isinstance(event, Started):
+            self._say_started(event)
+
+    def _say_started(self, event: Started) -> None:
+        if event.warnings:
+            self._section.message.warn(" ".join(map(as_sentence, event.warnings)))
+        else:
+            self._section.message.inform(f"{event.summary}.")
+
+    def _on_ended(self, error: BaseException | None) -> None:
+        """Take over what was learned; all events came before this."""
+        self._worker = self._live = None
+        if self._is_shut_down:
+            return
+        self._close_activity()
+        self._section.bar.setVisible(False)
+        self.preview.remove()
+        outcome = error or self._outcome
+        if self._ending == "leave":
+            pass  # the movie is gone or has changed, and the message says so
+        elif isinstance(outcome, BaseException):
+            self._section.message.fail(said(outcome))
+        elif outcome is None:
+            self._section.message.warn("The training was stopped before it began.")
+        else:
+            self.can_resume = True
+            self.trained.emit(outcome, self._ending == "pause")
+        self.changed.emit()
+
+    def _close_activity(self) -> None:
+        if self._activity is not None:
+            self._activity.close()
+            self._activity = None

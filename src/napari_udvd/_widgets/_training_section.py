@@ -1,0 +1,102 @@
+"""Buttons, progress and loss of a training."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
+
+from napari_udvd._widgets._loss_plot import LossPlot
+from napari_udvd._widgets._messages import Message
+
+if TYPE_CHECKING:
+    from napari_udvd.training import Step
+
+__all__ = ["State", "TrainingSection"]
+
+State = Literal["nothing", "ready", "interrupted", "training", "stopping"]
+
+
+class TrainingSection(QWidget):
+    """Asks for a training to begin, to rest, to go on or to end, and shows it."""
+
+    train = Signal()
+    pause = Signal()
+    resume = Signal()
+    stop = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.train_button = QPushButton("Train")
+        self.train_button.setToolTip("Learn from the movie, from the beginning")
+        self.pause_button = QPushButton("Pause")
+        self.stop_button = QPushButton("Stop")
+        self.stop_button.setToolTip("End the training and use what it has learned")
+        self.bar = QProgressBar()
+        self.bar.setRange(0, 1000)
+        self.plot = LossPlot()
+        self.message = Message()
+        buttons = QHBoxLayout()
+        for button in (self.train_button, self.pause_button, self.stop_button):
+            buttons.addWidget(button)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(buttons)
+        layout.addWidget(self.bar)
+        layout.addWidget(self.message)
+        layout.addWidget(self.plot)
+        self.train_button.clicked.connect(self.train)
+        self.pause_button.clicked.connect(self._on_pause)
+        self.stop_button.clicked.connect(self.stop)
+        self.set_state("nothing")
+        self.bar.setVisible(False)
+        self.plot.setVisible(False)
+
+    def set_state(self, state: State) -> None:
+        """Enable what makes sense.
+
+        Parameters
+        ----------
+        state
+            ``nothing``: there is no movie; ``ready``: to train; ``interrupted``: as
+            well, or to go on; ``training``; ``stopping``: until the weights are saved.
+        """
+        self._state = state
+        self.train_button.setEnabled(state in ("ready", "interrupted"))
+        self.pause_button.setEnabled(state in ("training", "interrupted"))
+        self.stop_button.setEnabled(state == "training")
+        goes_on = state == "interrupted"
+        self.pause_button.setText("Resume" if goes_on else "Pause")
+        self.pause_button.setToolTip(
+            "Go on where the training was interrupted"
+            if goes_on
+            else "Save the state and give the processor back; Resume goes on"
+        )
+
+    def begin(self) -> None:
+        """Clear what the last training showed."""
+        self.plot.clear()
+        self.message.clear()
+        self.bar.setValue(0)
+        self.bar.setFormat("looking at the movie …")
+        self.bar.setVisible(True)
+        self.plot.setVisible(True)
+
+    def show_step(self, step: Step) -> None:
+        """Show how far it is, and how long it will take."""
+        self.plot.add(step.elapsed, step.loss, step.validation)
+        self.bar.setValue(round(1000 * step.progress))
+        self.bar.setFormat(remaining(step.progress, step.elapsed))
+
+    def _on_pause(self) -> None:
+        (self.resume if self._state == "interrupted" else self.pause).emit()
+
+
+def remaining(progress: float, elapsed: float) -> str:
+    """Say how much is done and how long the rest takes, as a progress bar does."""
+    if progress <= 0:
+        return f"{progress:.0%}"
+    seconds = max(elapsed * (1 - progress) / progress, 0.0)
+    text = f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+    return f"{progress:.0%}, {text} left"

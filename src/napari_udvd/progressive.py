@@ -1,0 +1,644 @@
+"""A denoised movie that is there at once and fills up.
+
+Whoever looks at it says which frame they look at (:meth:`DenoisedMovie.want`), a worker
+thread denoises (:meth:`DenoisedMovie.fill`), and frames can be read at any time. They
+live in a temporary file, so that the movie may be larger than memory.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import threading
+import weakref
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_udvd.denoiser import Denoiser, check_fits
+from napari_udvd.denoising import BlockDenoiser, Progress, blocks, check_request
+from napari_udvd.device import choose_device, choose_precision
+from napari_udvd.errors import InputError, OutputError
+from napari_udvd.formats import check_output, create
+from napari_udvd.noise import check_finite
+from napari_udvd.series import series_of
+from napari_udvd.stack import Plane, Stack, as_slice, full_index
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import IO
+
+__all__ = ["DenoisedMovie", "Filled", "FrameArray"]
+
+Block = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Filled:
+    """Frames ``start .. stop - 1`` of some planes that can be read now.
+
+    Attributes
+    ----------
+    planes
+        Planes that these frames belong to: several if channels are joint.
+    start, stop
+        Range of time points.
+    progress
+        Frames in finished blocks; a single frame that was wanted does not count yet.
+    """
+
+    planes: tuple[Plane, ...]
+    start: int
+    stop: int
+    progress: Progress
+
+
+class DenoisedMovie:
+    """The result of denoising a stack, readable from the beginning.
+
+    Frames are denoised in the blocks of :func:`~napari_udvd.denoising.denoise_stack`,
+    so that the result is the same to the bit whatever was looked at, and when. A frame
+    that is wanted comes first by itself and then once more with its block: for a
+    network whose frames share work this costs nothing, since leaving it out would cost
+    as much; for others it is one frame in sixteen.
+
+    Parameters
+    ----------
+    denoiser
+        Trained network.
+    stack
+        Movie to denoise; frames are read when they are denoised.
+    folder
+        Where the temporary file goes; the system's folder if None. It needs four
+        bytes per pixel (eight with the standard deviation), and is gone with the
+        movie, also if the process is killed.
+    device
+        ``"auto"``, ``"cpu"``, ``"cuda"``, ``"mps"``.
+    use_posterior
+        Put the noisy pixel back in, weighted by what is known of its noise.
+    with_std
+        Also keep the standard deviation; needs a network with a likelihood head.
+    tile
+        Rows and columns processed at a time; chosen if None.
+
+    Attributes
+    ----------
+    stack
+        The noisy movie.
+    mean, std
+        The result and its standard deviation (None unless asked for) for a viewer:
+        float32 in grey levels, shape and axes of the stack. Frames that are not there
+        yet read as NaN.
+
+    Raises
+    ------
+    InputError
+        If movie, tile or device do not fit, see
+        :func:`~napari_udvd.denoiser.check_fits`. Pixels that are not finite are found
+        later, by :meth:`fill`.
+    OutputError
+        If there is no space for the temporary file, or it cannot be made.
+    """
+
+    def __init__(
+        self,
+        denoiser: Denoiser,
+        stack: Stack,
+        *,
+        folder: Path | None = None,
+        device: str = "auto",
+        use_posterior: bool = True,
+        with_std: bool = False,
+        tile: int | None = None,
+    ) -> None:
+        check_fits(denoiser, stack)
+        check_request(denoiser.net, with_std=with_std, tile=tile)
+        self.stack = stack
+        self._denoiser = denoiser
+        self._device = choose_device(device)
+        self._use_posterior = use_posterior
+        self._tile = tile
+        self._series = series_of(stack, denoiser.joint)
+        self._blocks = blocks(stack)
+        self._finished = np.zeros((len(self._series), len(self._blocks)), bool)
+        self._frames_of = np.array([stop - start for start, stop in self._blocks])
+
+        folder = Path(tempfile.gettempdir()) if folder is None else folder
+        _check_space(folder, stack, 2 if with_std else 1)
+        self.mean = FrameArray(stack, folder)
+        self.std = FrameArray(stack, folder) if with_std else None
+
+        self._lock = threading.Lock()
+        self._wanted_frame: int | None = None
+        self._wanted_series: tuple[int, ...] = ()
+        self._turn = threading.Lock()
+        self._thread: int | None = None
+
+    def is_done(self, t: int, plane: Plane = Plane()) -> bool:
+        """Whether a frame can be read.
+
+        Raises
+        ------
+        IndexError
+            If the movie has no such frame.
+        """
+        return self.mean.has(t, plane)
+
+    @property
+    def progress(self) -> Progress:
+        """Frames in finished blocks, of all frames of all planes."""
+        channels = len(self._series[0].channels)
+        done = int((self._finished * self._frames_of).sum()) * channels
+        return Progress(done, self._finished.shape[0] * self.stack.n_frames * channels)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every frame is there to stay."""
+        return bool(self._finished.all()) and not self.mean.closed
+
+    def want(self, t: int, plane: Plane | None = None) -> None:
+        """Say that somebody looks at a frame; it comes next, and then its block.
+
+        Never waits, so it may be called from the thread of a window. Frames at the
+        same time point add up; another time point takes the place of all of them.
+
+        Parameters
+        ----------
+        t
+            Time point.
+        plane
+            Channel and depth; every plane if None.
+
+        Raises
+        ------
+        IndexError
+            If the movie has no such frame.
+        """
+        asked = {
+            k
+            for k, series in enumerate(self._series)
+            if plane is None or plane in series.planes()
+        }
+        if not 0 <= t < self.stack.n_frames or not asked:
+            raise IndexError(
+                f"frame {t} of {plane} of a movie: {self.stack.describe()}"
+            )
+        with self._lock:
+            if t == self._wanted_frame:
+                asked.update(self._wanted_series)
+            self._wanted_frame, self._wanted_series = int(t), tuple(sorted(asked))
+
+    def fill(self, cancel: threading.Event | None = None) -> Iterator[Filled]:
+        """Denoise what is missing; for a worker thread.
+
+        First the block of the frame that is wanted, then from there to the end of the
+        movie, and on from its beginning. Whatever is done stays, so that a call after
+        an interruption continues; a block that was interrupted begins anew. A second
+        call in another thread waits for the first to end.
+
+        Parameters
+        ----------
+        cancel
+            Set it to stop after the current frame (on several cores, as many frames
+            at once). :meth:`close` stops it too.
+
+        Yields
+        ------
+        Filled
+            After each block, and after each frame that was wanted.
+
+        Raises
+        ------
+        InputError
+            If pixels are not finite.
+        OutputError
+            If the disk is full or fails.
+        MemoryError
+            If not even the smallest tile fits in memory.
+        RuntimeError
+            If this thread is in the middle of another call.
+        """
+        self._check_open()
+
+        def stopped() -> bool:
+            return self.mean.closed or (cancel is not None and cancel.is_set())
+
+        with self._alone(stopped) as alone:
+            if not alone or self.complete or stopped():
+                return
+            worker = self._worker()
+            while True:
+                yield from self._fill_wanted(worker, stopped)
+                missing = self._next_block()
+                if missing is None or stopped():
+                    return
+                series, (start, stop) = missing
+                for result in worker.steps(self._series[series], start, stop):
+                    if result is not None:
+                        yield self._keep(series, start, stop, *result)
+                    elif stopped():
+                        return
+                    else:
+                        yield from self._fill_wanted(worker, stopped)
+
+    def export(
+        self,
+        path: str | Path,
+        dtype: npt.DTypeLike | Literal["input"] = "input",
+        *,
+        quantity: Literal["mean", "std"] = "mean",
+        overwrite: bool = False,
+        cancel: threading.Event | None = None,
+    ) -> Iterator[Progress]:
+        """Denoise what is missing, then write the movie to a file; for a worker thread.
+
+        Parameters
+        ----------
+        path
+            OME-TIFF or OME-Zarr, see :func:`~napari_udvd.formats.create`.
+        dtype
+            Of the pixels; ``"input"`` is that of the stack (integers are rounded).
+        quantity
+            What to write: the denoised movie or its standard deviation.
+        overwrite
+            Whether an earlier result may be replaced.
+        cancel
+            Set it to stop. No file is left then; the frames that were denoised stay.
+
+        Returns
+        -------
+        iterator of Progress
+            Frames denoised and written. Path and data type are checked at once, all
+            else is done as the iterator advances.
+
+        Raises
+        ------
+        InputError
+            If the standard deviation was not asked for.
+        OutputError
+            If the file cannot be written; nothing is left behind.
+        ValueError
+            If the movie is closed.
+        """
+        self._check_open()
+        source = self.mean if quantity == "mean" else self.std
+        if source is None:
+            raise InputError(
+                "this movie was denoised without its standard deviation; denoise it "
+                "again and ask for it (with_std)"
+            )
+        dtype = np.dtype(self.stack.dtype if dtype == "input" else dtype)
+        check_output(path, like=self.stack, dtype=dtype, overwrite=overwrite)
+        return self._export(source, path, dtype, quantity, overwrite, cancel)
+
+    def close(self) -> None:
+        """Give the space on the disk back; all frames read as NaN from now on.
+
+        May be called more than once and from any thread; also happens by itself when
+        nothing refers to the frames any more.
+        """
+        for frames in (self.mean, self.std):
+            if frames is not None:
+                frames.close()
+
+    def _check_open(self) -> None:
+        if self.mean.closed:
+            raise ValueError("this denoised movie is closed: denoise the stack again")
+
+    @contextmanager
+    def _alone(self, stopped: Callable[[], bool]) -> Iterator[bool]:
+        """Wait until no other thread denoises; False if stopped before."""
+        if self._thread == threading.get_ident():
+            raise RuntimeError(
+                "this thread is denoising the movie already: end or close that "
+                "iterator first"
+            )
+        while not self._turn.acquire(timeout=0.05):
+            if stopped():
+                yield False
+                return
+        self._thread = threading.get_ident()
+        try:
+            yield True
+        finally:
+            self._thread = None
+            self._turn.release()
+
+    def _worker(self) -> BlockDenoiser:
+        """Build it anew for every call, so that its frames are not kept in between."""
+        stack = _FiniteStack(**vars(self.stack))
+        calibrations = self._denoiser.calibrations_for(stack)
+        self._denoiser = replace(self._denoiser, calibrations=calibrations)
+        return BlockDenoiser(
+            self._denoiser.net,
+            calibrations,
+            stack,
+            joint=self._denoiser.joint,
+            device=self._device,
+            precision=choose_precision(self._device),
+            use_posterior=self._use_posterior,
+            self_ensemble=self._denoiser.self_ensemble,
+            with_std=self.std is not None,
+            tile=self._tile,
+        )
+
+    def _fill_wanted(
+        self, worker: BlockDenoiser, stopped: Callable[[], bool]
+    ) -> Iterator[Filled]:
+        """Denoise the frames that are wanted, if they are not there."""
+        # not for as long as there are any: somebody who plays the movie always wants
+        # another one, and the blocks would never come to an end
+        for _ in self._series:
+            if stopped() or (wanted := self._next_wanted()) is None:
+                return
+            series, t = wanted
+            for result in worker.steps(self._series[series], t, t + 1):
+                if result is not None:
+                    yield self._keep(series, t, t + 1, *result)
+                elif stopped():
+                    return
+
+    def _next_wanted(self) -> tuple[int, int] | None:
+        """Series and time of a frame that is wanted and not there."""
+        with self._lock:
+            t, wanted = self._wanted_frame, self._wanted_series
+        if t is None:
+            return None
+        for series in wanted:
+            if not self.is_done(t, self._series[series].planes()[0]):
+                return series, t
+        return None
+
+    def _next_block(self) -> tuple[int, tuple[int, int]] | None:
+        """Series and range of the block to denoise next."""
+        with self._lock:
+            t, wanted = self._wanted_frame or 0, self._wanted_series
+        here = next(k for k, (_, stop) in enumerate(self._blocks) if t < stop)
+
+        def rank(missing: tuple[int, int]) -> tuple[bool, bool, int, int]:
+            series, block = missing
+            # onwards, not to both sides: blocks in a row share the frames they read
+            distance = (block - here) % len(self._blocks)
+            other = series not in wanted
+            return distance > 0 or other, other, series, distance
+
+        missing = [(int(s), int(b)) for s, b in np.argwhere(~self._finished)]
+        if not missing:
+            return None
+        series, block = min(missing, key=rank)
+        return series, self._blocks[block]
+
+    def _keep(
+        self, series: int, start: int, stop: int, mean: Block, std: Block | None
+    ) -> Filled:
+        planes = tuple(self._series[series].planes())
+        for (k, plane), t in product(enumerate(planes), range(start, stop)):
+            if self.std is not None and std is not None:
+                self.std.put(t, plane, std[t - start, k])
+            self.mean.put(t, plane, mean[t - start, k])
+        if (start, stop) in self._blocks:
+            self._finished[series, self._blocks.index((start, stop))] = True
+        return Filled(planes, start, stop, self.progress)
+
+    def _export(
+        self,
+        source: FrameArray,
+        path: str | Path,
+        dtype: np.dtype[Any],
+        quantity: str,
+        overwrite: bool,
+        cancel: threading.Event | None,
+    ) -> Iterator[Progress]:
+        before, n_frames = self.progress.done, self.progress.total
+        total = n_frames - before + n_frames
+        if not self.complete:
+            for filled in self.fill(cancel):
+                yield Progress(filled.progress.done - before, total)
+        if cancel is not None and cancel.is_set():
+            return
+        self._check_open()
+        record = self._denoiser.provenance(self.stack, posterior=self._use_posterior)
+        if quantity == "std":
+            record["quantity"] = "standard deviation"
+        written = 0
+        with create(
+            path, like=self.stack, dtype=dtype, record=record, overwrite=overwrite
+        ) as sink:
+            for plane, (start, stop) in product(self.stack.planes(), self._blocks):
+                frames = [source.frame(t, plane) for t in range(start, stop)]
+                sink.write(np.stack(frames), start, plane)
+                written += stop - start
+                yield Progress(n_frames - before + written, total)
+                if cancel is not None and cancel.is_set():
+                    sink.discard()
+                    return
+
+
+class FrameArray:
+    """Float32 frames in a temporary file, with the shape and axes of a stack.
+
+    One thread may write while others read; a frame is read with one access to the
+    file, and whoever reads waits for the writing of one frame at most.
+
+    Parameters
+    ----------
+    like
+        Stack with the shape and axes.
+    folder
+        Where the file goes. It has no name there, or loses it with the process.
+
+    Attributes
+    ----------
+    shape, ndim, size, dtype
+        As in NumPy.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be made.
+    """
+
+    dtype = np.dtype(np.float32)
+
+    def __init__(self, like: Stack, folder: Path) -> None:
+        self.shape = like.shape
+        self.ndim = len(self.shape)
+        self.size = int(np.prod(self.shape))
+        self._axes = like.axes
+        self._frame_shape = like.frame_shape
+        self._there = np.zeros((like.n_channels, like.n_planes, like.n_frames), bool)
+        self._lock = threading.Lock()
+        try:
+            # A plain file, not a memory map: a full disk would end the process.
+            self._file: IO[bytes] = tempfile.TemporaryFile(dir=folder, buffering=0)
+        except OSError as error:
+            raise OutputError(
+                f"cannot make a temporary file in {str(folder)!r} ({error.strerror}); "
+                "choose another folder"
+            ) from error
+        self._folder = folder
+        weakref.finalize(self, self._file.close)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the file is gone."""
+        return self._file.closed
+
+    def has(self, t: int, plane: Plane = Plane()) -> bool:
+        """Whether a frame is there.
+
+        Raises
+        ------
+        IndexError
+            If the movie has no such frame.
+        """
+        self._number(t, plane)
+        return bool(self._there[plane.c, plane.z, t])
+
+    def frame(self, t: int, plane: Plane = Plane()) -> Block:
+        """Read a frame ``(Y, X)``.
+
+        Raises
+        ------
+        IndexError
+            If the movie has no such frame.
+        ValueError
+            If it is not there.
+        """
+        frame = self._read(t, plane, 0, self._frame_shape[0])
+        if frame is None:
+            raise ValueError(f"frame {t} of {plane} is not there (any more)")
+        return frame
+
+    def put(self, t: int, plane: Plane, frame: Block) -> None:
+        """Write a frame ``(Y, X)``; do nothing if the file is closed.
+
+        Raises
+        ------
+        OutputError
+            If the disk is full or fails; the frame is then not there.
+        """
+        offset = self._number(t, plane) * frame.nbytes
+        rest = np.ascontiguousarray(frame, self.dtype).data.cast("B")
+        with self._lock:
+            if self.closed:
+                return
+            self._there[plane.c, plane.z, t] = False
+            try:
+                self._file.seek(offset)
+                while rest:
+                    rest = rest[self._file.write(rest) :]
+            except OSError as error:
+                raise OutputError(
+                    f"cannot write denoised frames to a temporary file in "
+                    f"{str(self._folder)!r} ({error.strerror}); make room, or choose a "
+                    "folder on another disk"
+                ) from error
+            self._there[plane.c, plane.z, t] = True
+
+    def close(self) -> None:
+        """Remove the file."""
+        with self._lock:
+            self._there[:] = False
+            self._file.close()
+
+    def __getitem__(self, key: Any) -> Block:
+        """Read with integers and slices, as in NumPy; NaN stands for what is missing.
+
+        Raises
+        ------
+        IndexError, TypeError
+            If the key does not fit, see :func:`~napari_udvd.stack.full_index`.
+        """
+        index = dict(zip(self._axes, full_index(key, self.shape), strict=True))
+        kept = [axis for axis in "CZTYX" if isinstance(index.get(axis), range)]
+        c, z, t, y, x = (_span(index.get(axis, 0)) for axis in "CZTYX")
+        block = np.full([len(span) for span in (c, z, t, y, x)], np.nan, self.dtype)
+        if block.size:
+            top, bottom = min(y), max(y) + 1
+            rows = as_slice(range(y.start - top, y.stop - top, y.step))
+            places = product(enumerate(c), enumerate(z), enumerate(t))
+            for (i, channel), (j, depth), (k, time) in places:
+                part = self._read(time, Plane(channel, depth), top, bottom)
+                if part is not None:
+                    block[i, j, k] = part[rows, as_slice(x)]
+        lengths = dict(zip("CZTYX", block.shape, strict=True))
+        order = [kept.index(axis) for axis in self._axes if axis in kept]
+        result = block.reshape([lengths[axis] for axis in kept]).transpose(order)
+        return result[()]  # a number where every axis is fixed
+
+    def __array__(
+        self, dtype: npt.DTypeLike | None = None, copy: bool | None = None
+    ) -> npt.NDArray[Any]:
+        """Read everything (``np.asarray``)."""
+        if copy is False:
+            raise ValueError("the frames are on disk: reading them makes a copy")
+        return np.asarray(self[...], dtype=dtype)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __repr__(self) -> str:
+        return f"<FrameArray {self._axes} {self.shape}, {self._there.sum()} frames>"
+
+    def _number(self, t: int, plane: Plane) -> int:
+        """Place of a frame in the file."""
+        n_channels, n_planes, n_frames = self._there.shape
+        if not (
+            0 <= plane.c < n_channels and 0 <= plane.z < n_planes and 0 <= t < n_frames
+        ):
+            raise IndexError(f"frame {t} of {plane} of {self!r}")
+        return (plane.c * n_planes + plane.z) * n_frames + t
+
+    def _read(self, t: int, plane: Plane, top: int, bottom: int) -> Block | None:
+        """Rows ``top .. bottom - 1`` of a frame; None if it is not there."""
+        height, width = self._frame_shape
+        rows = np.empty((bottom - top, width), self.dtype)
+        offset = (self._number(t, plane) * height + top) * width * rows.itemsize
+        rest = rows.data.cast("B")
+        with self._lock:
+            if not self._there[plane.c, plane.z, t]:
+                return None
+            self._file.seek(offset)
+            while rest:
+                count = self._file.readinto(rest)  # type: ignore[attr-defined]
+                if not count:
+                    raise OSError(f"the file ends {len(rest)} bytes too early")
+                rest = rest[count:]
+        return rows
+
+
+class _FiniteStack(Stack):
+    """A stack that looks for NaN as it is read, instead of being read for it before."""
+
+    def read(self, *args: Any, **kwargs: Any) -> npt.NDArray[Any]:
+        block = super().read(*args, **kwargs)
+        if block.dtype.kind == "f" and not np.isfinite(block).all():
+            check_finite(Stack(**vars(self)))  # counts them, and says where
+        return block
+
+
+def _span(index: int | range) -> range:
+    return index if isinstance(index, range) else range(index, index + 1)
+
+
+def _check_space(folder: Path, stack: Stack, quantities: int) -> None:
+    needed = 4 * quantities * int(np.prod(stack.shape))
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        raise OutputError(
+            f"cannot keep denoised frames in {str(folder)!r} ({error.strerror}); "
+            "choose a folder that exists"
+        ) from error
+    if needed > free:
+        raise OutputError(
+            f"the denoised movie needs {needed / 1e9:.3g} GB ({needed} bytes) but only "
+            f"{free / 1e9:.3g} GB ({free} bytes) are free in {str(folder)!r}: make "
+            "room, or choose a folder on another disk"
+        )
