@@ -7,16 +7,19 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 PYTHON ?=
 PYTEST_ARGS ?=
+SAMPLE ?= nuclei
 
 # Packages may be large and lines slow.
 PIP_DEFAULT_TIMEOUT ?= 120
 PIP_RETRIES ?= 10
 export PIP_DEFAULT_TIMEOUT PIP_RETRIES
 
-# What napari's viewer needs of a Debian or Ubuntu system to run without a screen.
-QT_LIBRARIES := xvfb libdbus-1-3 libegl1 libfontconfig1 libgl1 libglib2.0-0 \
+# What napari's viewer needs of a Debian or Ubuntu system, and what stands in for a
+# screen.
+QT_LIBRARIES := libdbus-1-3 libegl1 libfontconfig1 libgl1 libglib2.0-0 \
 	libxcb-cursor0 libxcb-icccm4 libxcb-image0 libxcb-keysyms1 libxcb-randr0 \
 	libxcb-render-util0 libxcb-shape0 libxcb-xkb1 libxkbcommon-x11-0
+NO_SCREEN := xauth xvfb
 
 # The environment is the one made here, whatever the shell has set.
 unexport PYTHONHOME PYTHONPATH
@@ -24,17 +27,29 @@ unexport PYTHONHOME PYTHONPATH
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format constraints clean
+.PHONY: help app demo test docs screenshots lint format constraints clean
 
 help: ## list what make can do
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
+
+app: $(VENV)/.app ## open napari with the plugin and a movie: SAMPLE=nuclei, calcium, lattice
+	@sh tools/apt_install.sh $(QT_LIBRARIES)
+	$(BIN)/python tools/app.py $(SAMPLE)
 
 demo: $(VENV)/.demo ## denoise a simulated movie, with pictures and numbers in ./demo
 	$(BIN)/napari-udvd demo --overwrite
 
 test: $(VENV)/.test ## run the tests; more options in PYTEST_ARGS="-k stack -x"
-	@sh tools/apt_install.sh $(QT_LIBRARIES)
+	@sh tools/apt_install.sh $(NO_SCREEN) $(QT_LIBRARIES)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+docs: $(VENV)/.docs ## write the documentation to ./site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+screenshots: $(VENV)/.app ## take those of the documentation again, from the running plugin
+	@sh tools/apt_install.sh $(NO_SCREEN) $(QT_LIBRARIES)
+	xvfb-run -a -s "-screen 0 1600x1200x24" \
+		$(BIN)/python tools/screenshots.py docs/images
 
 lint: $(VENV)/.dev ## check style, types and which module may import which
 	$(BIN)/ruff check
@@ -51,7 +66,7 @@ constraints: $(VENV)/.dev ## write the versions that .venv has to constraints.tx
 	$(BIN)/python tools/freeze.py constraints.txt
 
 clean: ## remove the environment, caches and what the demo wrote
-	rm -rf $(VENV) demo dist .coverage .hypothesis .import_linter_cache \
+	rm -rf $(VENV) demo dist site .coverage .hypothesis .import_linter_cache \
 		.mypy_cache .pytest_cache .ruff_cache
 	find benchmarks src tests -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
@@ -71,12 +86,22 @@ $(VENV)/.demo: pyproject.toml constraints.txt $(VENV)/.torch
 	$(PIP) install --quiet -c constraints.txt -e .
 	@touch $@
 
+$(VENV)/.app: pyproject.toml constraints.txt $(VENV)/.torch
+	@echo "Installing napari-udvd with napari (minutes, the first time)"
+	$(PIP) install --quiet -c constraints.txt -e ".[all]"
+	@touch $@
+
+$(VENV)/.docs: pyproject.toml constraints.txt $(VENV)/.torch
+	@echo "Installing what writes the documentation (a minute, the first time)"
+	$(PIP) install --quiet -c constraints.txt -e ".[docs]"
+	@touch $@
+
 $(VENV)/.test: pyproject.toml constraints.txt $(VENV)/.torch
 	@echo "Installing napari-udvd with what its tests need (minutes, the first time)"
 	$(PIP) install --quiet -c constraints.txt -e ".[test]"
-	@touch $@
+	@touch $@ $(VENV)/.app
 
 $(VENV)/.dev: pyproject.toml constraints.txt $(VENV)/.torch
 	@echo "Installing napari-udvd with the developers' tools (minutes, the first time)"
 	$(PIP) install --quiet -c constraints.txt -e ".[dev]"
-	@touch $@ $(VENV)/.test
+	@touch $@ $(VENV)/.test $(VENV)/.app

@@ -201,11 +201,11 @@ def test_a_single_frame_suits_a_network_of_one() -> None:
 
 @pytest.mark.parametrize("net", [tiny_net(), tiny_center_blind()], ids=["udvd", "fast"])
 def test_blocks_in_any_order(net: Network) -> None:
-    movie = np.asarray(tiny_movie(9).data)
+    movie = np.asarray(tiny_movie(6, (16, 18)).data)
     stack = Stack.from_array(np.stack([movie, movie[::-1]]), "CTYX")
     expected = run(net, stack)
     denoiser = BlockDenoiser(net, [tiny_calibration()] * 2, stack)
-    runs = [(a, b) for a in range(9) for b in range(a + 1, 10)]
+    runs = [(a, b) for a in range(6) for b in range(a + 1, 7)]
     for k in np.random.default_rng(0).permutation(2 * len(runs)):
         start, stop = runs[k // 2]
         mean, std = denoiser.block(denoiser.series[k % 2], start, stop)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import signal
@@ -582,13 +583,18 @@ def test_nothing_is_read_before_it_is_needed() -> None:
     movie.close()
 
 
-def test_an_imported_network_is_calibrated_on_the_movie() -> None:
+def test_an_imported_network_is_calibrated_on_the_movie(tmp_path: Path) -> None:
     stack = tiny_movie(12, (40, 40))
     imported = Denoiser(tiny_net(frames=3), ())
     movie = DenoisedMovie(imported, stack, device="cpu")
     assert next(movie.fill()).stop == 3
     expected = imported.denoise(stack, dtype="f4", device="cpu")
     np.testing.assert_array_equal(movie.mean[:3], expected[:3])
+    list(movie.export(tmp_path / "clean.tif"))
+    record = read_record(tmp_path / "clean.tif")
+    assert record is not None
+    found = imported.calibrations_for(stack)
+    assert record["calibrations"] == [c.to_dict() for c in found]
     movie.close()
 
 
@@ -667,6 +673,37 @@ def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
     assert lines[2] == "True True"
     assert lines[3] == "True True"  # once there is room it goes on
     assert done.stderr == ""
+
+
+def test_a_frame_that_failed_half_way_is_not_there(tmp_path: Path) -> None:
+    stack = movie_of()
+    frames = FrameArray(stack, tmp_path)
+    good, other = (stack.read(t)[0].astype("f4") for t in (0, 5))
+    frames.put(2, Plane(), good)
+
+    class Failing:
+        """Writes half of what it is given, once."""
+
+        def __init__(self, file: Any) -> None:
+            self._file, self.writes = file, 0
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._file, name)
+
+        def write(self, rest: memoryview) -> int:
+            self.writes += 1
+            if self.writes == 2:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            return int(self._file.write(rest[: len(rest) // 2 or 1]))
+
+    frames._file = Failing(frames._file)  # type: ignore[assignment]
+    with pytest.raises(OutputError, match="cannot write"):
+        frames.put(2, Plane(), other)
+    assert not frames.has(2)
+    assert np.isnan(frames[2]).all()
+    frames.put(2, Plane(), other)  # in many small pieces
+    np.testing.assert_array_equal(frames[2], other)
+    frames.close()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")

@@ -22,7 +22,7 @@ torch.set_num_threads(1)
     ("kind", "photons", "seed"),
     [("nuclei", 10.0, 10_001), ("calcium", 30.0, 10_002), ("vesicles", 50.0, 10_003)],
 )
-def test_the_shipped_weights_know_how_far_they_are_off(
+def test_the_shipped_weights_are_no_surer_than_they_may_be(
     kind: str, photons: float, seed: int
 ) -> None:
     movie = simulate(kind, frames=30, shape=(64, 64), seed=seed, photons=photons)
@@ -33,7 +33,15 @@ def test_the_shipped_weights_know_how_far_they_are_off(
         for _ in denoise_stack(net, plan.calibrations, movie.noisy, mean, std_sink=std):
             pass
     truth, noisy = movie.truth.read(), movie.noisy.read()
-    covered = (np.abs(mean.array - truth) <= std.array).mean()
-    assert covered == pytest.approx(0.68, abs=0.12)
+    error = np.abs(mean.array - truth)
+    # of Gaussian errors 68 % and 95 % would be inside; movies as plain as these are
+    # denoised better than the network dares to say
+    assert (error <= std.array).mean() > 0.65
+    assert (error <= 2 * std.array).mean() > 0.93
+    # nor is it so careful that the number is of no use
+    assert np.sqrt((error**2).mean() / (std.array**2).mean()) > 0.6
+    low, high = np.quantile(std.array, (0.25, 0.75))
+    sure, unsure = error[std.array <= low], error[std.array >= high]
+    assert np.sqrt((unsure**2).mean()) > 1.5 * np.sqrt((sure**2).mean())
     # and what they put out is of use without any training
     assert psnr(truth, mean.array) > psnr(truth, noisy) + 5

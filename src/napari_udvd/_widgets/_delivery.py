@@ -141,7 +141,7 @@ class Delivery(QObject):
     def of(self, layer: Image | None) -> Result | None:
         """Newest result of a movie."""
         for result in reversed(self.results):
-            if result.source is layer:
+            if result.source == layer:
                 return result
         return None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image, Layer, Shapes
 from qtpy.QtCore import Qt, Signal
@@ -124,8 +124,7 @@ class MovieSection(QWidget):
 
     def choose(self, layer: Layer) -> None:
         """Take a layer as the movie; the message says so where it is none."""
-        index = self.layer_box.findData(layer)
-        self.layer_box.setCurrentIndex(index)
+        self.layer_box.setCurrentIndex(_index(self.layer_box, layer))
         self._take(layer)
 
     def training_stack(self) -> Stack:
@@ -226,8 +225,8 @@ class MovieSection(QWidget):
                 self.layer_box.addItem(layer.name, layer)
             elif isinstance(layer, Shapes):
                 self.region_box.addItem(layer.name, layer)
-        self.layer_box.setCurrentIndex(self.layer_box.findData(chosen))
-        self.region_box.setCurrentIndex(max(self.region_box.findData(region), 0))
+        self.layer_box.setCurrentIndex(_index(self.layer_box, chosen))
+        self.region_box.setCurrentIndex(max(_index(self.region_box, region), 0))
 
     def _watch(self, layer: Layer) -> None:
         if layer in self._watched:
@@ -273,11 +272,11 @@ class MovieSection(QWidget):
         self._fill_boxes()
 
     def _on_data_changed(self, event: Event) -> None:
-        if event.source is self.layer:
+        if event.source == self.layer:
             self._read(self.layer, self.stack.axes if self.stack else None)
 
     def _on_calibrated(self, event: Event) -> None:
-        if event.source is self.layer and self.stack is not None:
+        if event.source == self.layer and self.stack is not None:
             # the pixels are the same: what was found out about them stays
             try:
                 self.stack = stack_of(self.layer, self.stack.axes)
@@ -286,3 +285,13 @@ class MovieSection(QWidget):
             else:
                 self.layer_message.clear()
                 self.summary.setText(self.stack.describe())
+
+
+def _index(box: QComboBox, layer: Any) -> int:
+    """Find a layer in a box; -1 where it is not.
+
+    The viewer that a plugin gets hands out a new proxy of a layer each time: they are
+    equal, never identical.
+    """
+    rows = (k for k in range(box.count()) if box.itemData(k) == layer)
+    return next(rows, -1)

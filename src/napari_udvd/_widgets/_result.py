@@ -198,7 +198,7 @@ class Result(QObject):
         self.filled.emit(error)
 
     def _on_removed(self, event: Event) -> None:
-        if event.value is self.layer:
+        if event.value == self.layer:
             self.close()
             if self.std_layer is not None and self.std_layer in self._viewer.layers:
                 self._viewer.layers.remove(self.std_layer)

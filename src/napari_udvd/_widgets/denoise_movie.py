@@ -181,7 +181,8 @@ class DenoiseMovie(QWidget):
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Ask once before a window with a running training closes, then save."""
         if watched is self._window and event.type() == QEvent.Type.Close:
-            if self.trainer.is_running and not self._may_close():
+            goes_on = self.trainer.is_running and not self.trainer.is_ending
+            if goes_on and not self._may_close():
                 event.ignore()
                 return True
             worker = self.shut_down()

@@ -1,0 +1,146 @@
+"""Fixtures for the dock: its plugin, a viewer that holds it, and a check for leaks."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+from napari.settings import get_plugin_settings
+from npe2 import PluginManifest
+from qtpy.QtCore import QEvent
+from qtpy.QtWidgets import QApplication, QWidget
+
+from napari_udvd._widgets import DenoiseMovie, _worker
+from napari_udvd.simulation import simulate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import napari
+    import numpy as np
+    from napari.layers import Layer
+    from npe2._pytest_plugin import TestPluginManager
+    from pytestqt.qtbot import QtBot
+
+MANIFEST = PluginManifest.from_file(
+    Path(__file__).parents[2] / "src" / "napari_udvd" / "napari.yaml"
+)
+
+WORKER = "napari-udvd"
+"""Name of the thread of every worker."""
+
+ENDS_WITHIN = 10.0
+"""Seconds that a thread and a widget have to go away after the test."""
+
+
+class Docked(NamedTuple):
+    """The dock and the viewer that it is in."""
+
+    viewer: napari.Viewer
+    widget: DenoiseMovie
+
+
+@pytest.fixture
+def no_leak(qapp: QApplication, request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test that leaves a widget, a worker or a thread."""
+    widgets, threads = set(QApplication.topLevelWidgets()), set(threading.enumerate())
+    yield
+    request.node.funcargs.clear()  # which keep what fixtures returned until later
+    end = time.monotonic() + ENDS_WITHIN
+    while left := _left(widgets, threads):
+        if request.node.rep_call.failed:
+            return  # its traceback holds what it has seen
+        if time.monotonic() > end:
+            _worker._running.clear()  # the next test is not to blame
+            pytest.fail(f"the test left {', '.join(left)}")
+        QApplication.processEvents()
+        QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+        gc.collect()
+        time.sleep(0.01)
+
+
+def _left(widgets: set[QWidget], threads: set[threading.Thread]) -> list[str]:
+    """Describe what is there that was not there before."""
+    return [
+        *(
+            f"the widget {widget!r} {widget.objectName()!r}"
+            for widget in set(QApplication.topLevelWidgets()) - widgets
+            # the canvas of the viewer, which it leaves without the dock, too
+            if type(widget).__name__ != "CanvasBackendDesktop"
+        ),
+        *(f"the worker of {worker._work}" for worker in _worker._running),
+        *(
+            f"the thread {thread}"
+            for thread in set(threading.enumerate()) - threads
+            if thread.name == WORKER  # with a number: the pool of the process
+        ),
+    ]
+
+
+@pytest.fixture(autouse=True)
+def plugin(
+    no_leak: None, npe2pm: TestPluginManager, plugin_settings: None, tmp_path: Path
+) -> Any:
+    """Register the plugin with preferences of its own; return their page."""
+    npe2pm.register(MANIFEST)
+    page = get_plugin_settings("napari-udvd")
+    page.storage.cache_folder = str(tmp_path / "cache")
+    page.training.device = "cpu"
+    return page
+
+
+@pytest.fixture
+def notified(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Collect what is said in notifications, which are not shown."""
+    from napari.utils import notifications
+
+    said: list[str] = []
+    manager = notifications.notification_manager
+    monkeypatch.setattr(
+        manager, "dispatch", lambda notification: said.append(notification.message)
+    )
+    return said
+
+
+@pytest.fixture(scope="session")
+def noisy() -> np.ndarray:
+    """Twelve frames of 48 x 48 with the noise of a camera, as ``(T, Y, X)``."""
+    movie = simulate("nuclei", frames=12, shape=(48, 48), photons=20, seed=1)
+    pixels = movie.noisy.read()
+    pixels.flags.writeable = False
+    return pixels
+
+
+@pytest.fixture
+def dock(
+    make_napari_viewer_proxy: Callable[..., napari.Viewer], qtbot: QtBot
+) -> Callable[..., Docked]:
+    """Open the dock in a viewer that holds some layers, and let it come to rest."""
+
+    def open_dock(*layers: Layer) -> Docked:
+        viewer = make_napari_viewer_proxy(show=True)
+        for layer in layers:
+            viewer.add_layer(layer)
+        _, widget = viewer.window.add_plugin_dock_widget("napari-udvd", "Denoise movie")
+        assert isinstance(widget, DenoiseMovie)
+        come_to_rest(qtbot, widget)
+        return Docked(viewer, widget)
+
+    return open_dock
+
+
+@pytest.fixture
+def rest(qtbot: QtBot) -> Callable[[DenoiseMovie], None]:
+    """Wait until a dock has loaded and its diagnosis has ended."""
+    return lambda widget: come_to_rest(qtbot, widget)
+
+
+def come_to_rest(qtbot: QtBot, widget: DenoiseMovie) -> None:
+    def is_at_rest() -> bool:
+        return widget._is_loaded and widget._diagnosing is None
+
+    qtbot.waitUntil(is_at_rest, timeout=30_000)
