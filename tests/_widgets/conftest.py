@@ -51,16 +51,21 @@ def no_leak(qapp: QApplication, request: pytest.FixtureRequest) -> Iterator[None
     yield
     request.node.funcargs.clear()  # which keep what fixtures returned until later
     end = time.monotonic() + ENDS_WITHIN
+    _delete_what_was_closed()
     while left := _left(widgets, threads):
         if request.node.rep_call.failed:
             return  # its traceback holds what it has seen
         if time.monotonic() > end:
             _worker._running.clear()  # the next test is not to blame
             pytest.fail(f"the test left {', '.join(left)}")
-        QApplication.processEvents()
-        QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
         gc.collect()
         time.sleep(0.01)
+        _delete_what_was_closed()
+
+
+def _delete_what_was_closed() -> None:
+    QApplication.processEvents()
+    QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
 
 
 def _left(widgets: set[QWidget], threads: set[threading.Thread]) -> list[str]:
