@@ -224,3 +224,16 @@ def test_a_preview_of_a_training_that_diverged_does_no_harm() -> None:
     event = LivePreview(1, View(2, 0, ROWS, COLUMNS), nothing)
     scene.preview.show(scene.movie, scene.stack, event)
     assert np.isfinite(scene.layer.contrast_limits).all()
+
+
+def test_it_rests_between_trainings() -> None:
+    scene = Scene("TYX")
+    scene.show()
+    layer = scene.layer
+    scene.preview.rest()
+    assert scene.layer is layer and not layer.visible
+    scene.show()
+    assert scene.layer is layer and layer.visible
+    layer.visible = False  # by the user, who does not want to see it
+    scene.show()
+    assert not layer.visible

@@ -56,6 +56,7 @@ class Delivery(QObject):
         self._viewer, self._section, self._folder = viewer, section, folder
         self.results: list[Result] = []
         self._exporting: Worker | None = None
+        self._exported: Result | None = None
         self._written = 0.0
         self._activity: Activity | None = None
         self._after_filling: Callable[[], None] | None = None
@@ -83,16 +84,20 @@ class Delivery(QObject):
         denoiser
             The network.
         **how
-            Device, posterior and uncertainty, see :class:`Result`.
+            Device, posterior and uncertainty, see
+            :class:`~napari_udvd.progressive.DenoisedMovie`.
         """
-        old = self.of(layer)
+        from napari_udvd.progressive import DenoisedMovie  # brings torch along
+
         try:
-            result = Result(self._viewer, layer, stack, denoiser, self._folder, **how)
+            self._folder.mkdir(parents=True, exist_ok=True)
+            movie = DenoisedMovie(denoiser, stack, folder=self._folder, **how)
         except (InputError, OutputError, OSError) as error:
             self._section.message.fail(said(error))
             return None
-        if old is not None:  # of an older network
+        if (old := self.of(layer)) is not None:  # of an older network
             self._viewer.layers.remove(old.layer)
+        result = Result(self._viewer, layer, movie, denoiser)
         result.progressed.connect(partial(self._on_progress, result))
         result.filled.connect(partial(self._on_filled, result))
         result.closed.connect(partial(self._on_closed, result))
@@ -107,6 +112,7 @@ class Delivery(QObject):
             return
         for result in self.results:
             if not result.is_complete:
+                self._close_activity()
                 self._activity = Activity("UDVD: denoising")
                 result.fill()
                 self.changed.emit()
@@ -153,15 +159,15 @@ class Delivery(QObject):
         return None
 
     def _on_progress(self, result: Result, share: float) -> None:
-        if self._is_shut_down or self._exporting is not None:
+        if self._is_shut_down or self._exporting or result not in self.results:
             return
-        if self._activity is not None:
-            self._activity.update(share)
         text = f"denoising {result.source.name}: {share:.0%}"
         self._section.show_progress(share, text)
+        if self._activity is not None:  # last: the viewer handles events in it
+            self._activity.update(share)
 
     def _on_filled(self, result: Result, error: BaseException | None) -> None:
-        if self._is_shut_down:
+        if self._is_shut_down or result not in self.results:
             return
         self._close_activity()
         self._section.end_progress()
@@ -177,14 +183,20 @@ class Delivery(QObject):
 
     def _on_closed(self, result: Result) -> None:
         self.results.remove(result)
-        if not self._is_shut_down:
-            self.changed.emit()
+        if self._is_shut_down:
+            return
+        if result.is_filling:
+            self._close_activity()
+            self._section.end_progress()
+        if result is self._exported and self._exporting is not None:
+            self._exporting.cancel()
+        self.changed.emit()
 
     def _export(self, result: Result, path: Path, dtype: str, overwrite: bool) -> None:
         worker = Worker(partial(result.export, path, dtype, overwrite))
         worker.told.connect(partial(self._on_written, path))
         worker.ended.connect(partial(self._on_export_ended, path))
-        self._exporting, self._written = worker, 0.0
+        self._exporting, self._exported, self._written = worker, result, 0.0
         self._activity = Activity("UDVD: export")
         self._section.show_progress(0.0, f"writing {path.name}")
         worker.start()
@@ -194,13 +206,13 @@ class Delivery(QObject):
         if self._is_shut_down:
             return
         self._written = progress.done / progress.total
-        if self._activity is not None:
-            self._activity.update(self._written)
         text = f"writing {path.name}: {self._written:.0%}"
         self._section.show_progress(self._written, text)
+        if self._activity is not None:
+            self._activity.update(self._written)
 
     def _on_export_ended(self, path: Path, error: BaseException | None) -> None:
-        self._exporting = None
+        self._exporting = self._exported = None
         if self._is_shut_down:
             return
         self._close_activity()

@@ -55,7 +55,7 @@ class DiagnosisSection(QWidget):
     def fail(self, text: str) -> None:
         """Say why the movie cannot be denoised."""
         self.clear()
-        self.sentence.fail(text, notify=False)
+        self.sentence.fail(text)
 
     def show_diagnoses(self, diagnoses: Sequence[Diagnosis]) -> None:
         """Show what was measured, one diagnosis per channel."""
@@ -86,7 +86,8 @@ def as_sentence(text: str) -> str:
 def _numbers(diagnosis: Diagnosis) -> list[tuple[str, str]]:
     noise, white = diagnosis.noise, diagnosis.whiteness_t
     rows, columns = diagnosis.hole
-    correlation = f"{diagnosis.correlation_x:.2f}, {diagnosis.correlation_y:.2f}"
+    pair = (diagnosis.correlation_x, diagnosis.correlation_y)
+    correlation = ", ".join(f"{round(value, 2) + 0.0:.2f}" for value in pair)
     return [
         ("Gain, grey levels per photon", f"{noise.gain:.3g}"),
         ("Offset, grey levels", f"{noise.offset:.4g}"),

@@ -89,8 +89,12 @@ def diagnose_movie(
     checkpoint = checkpoint_of(stack, cache)
     if checkpoint.exists():
         yield Interrupted(float(read_header(checkpoint)["elapsed"]))
-    if not cancel.is_set():
-        yield denoising_seconds(stack, diagnoses, device)
+    times = {}
+    for name, seconds in denoising_seconds(stack, diagnoses, device):
+        times[name] = seconds
+        yield dict(times)
+        if cancel.is_set():
+            return
 
 
 def checkpoint_of(stack: Stack, cache: Path) -> Path:
@@ -104,18 +108,17 @@ def checkpoint_of(stack: Stack, cache: Path) -> Path:
 def train_movie(
     stack: Stack,
     values: Mapping[str, Any],
-    cache: Path,
+    checkpoint: Path,
     *,
     resume: bool,
     live: LiveView,
     cancel: threading.Event,
 ) -> Iterator[TrainingEvent]:
-    """Train; the state is saved in the cache."""
+    """Train on a movie, or a part of it; the state is saved in `checkpoint`."""
     from napari_udvd.training import train_events
     from napari_udvd.training.checkpoint import read_header
     from napari_udvd.workflows import make_settings
 
-    checkpoint = checkpoint_of(stack, cache)
     if resume and checkpoint.exists():
         # one that is complete goes on for as long again
         before = float(read_header(checkpoint)["elapsed"]) / 60
@@ -123,7 +126,7 @@ def train_movie(
         done = before > 0.95 * minutes
         values = {**values, "minutes": minutes + before if done else minutes}
     settings = make_settings(**values)
-    cache.mkdir(parents=True, exist_ok=True)
+    checkpoint.parent.mkdir(parents=True, exist_ok=True)
     yield from train_events(
         [stack],
         settings,

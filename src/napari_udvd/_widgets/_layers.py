@@ -29,6 +29,27 @@ class Place(NamedTuple):
     columns: slice
 
 
+def check_movie(layer: Layer) -> None:
+    """Check that a layer can hold a movie.
+
+    Raises
+    ------
+    InputError
+        If it is no image, or one in colours.
+    """
+    if not isinstance(layer, Image):
+        kind = layer.__class__.__name__  # its type may be that of a proxy
+        raise InputError(
+            f"{layer.name!r} is a {kind} layer; choose an image layer, only those hold "
+            "movies"
+        )
+    if layer.rgb:
+        raise InputError(
+            f"{layer.name!r} is a colour picture (RGB); split it into grey layers "
+            "(right click on the layer, Split RGB) and choose one of them"
+        )
+
+
 def axes_of(layer: Layer) -> str:
     """Name the axes of an image layer by its axis labels.
 
@@ -37,16 +58,7 @@ def axes_of(layer: Layer) -> str:
     InputError
         If the layer holds no movie, or its labels leave it open.
     """
-    if not isinstance(layer, Image):
-        raise InputError(
-            f"{layer.name!r} is a {type(layer).__name__} layer; choose an image layer, "
-            "only those hold movies"
-        )
-    if layer.rgb:
-        raise InputError(
-            f"{layer.name!r} is a colour picture (RGB); split it into grey layers "
-            "(right click on the layer, Split RGB) and choose one of them"
-        )
+    check_movie(layer)
     return guess_axes(layer.axis_labels, tuple(_finest(layer).shape))
 
 
@@ -112,8 +124,13 @@ def place_seen(viewer: napari.viewer.Viewer, layer: Image, stack: Stack) -> Plac
     height, width = stack.frame_shape
     rows, columns = slice(0, height), slice(0, width)
     y, x = stack.axes.index("Y"), stack.axes.index("X")
-    if set(viewer.dims.displayed) == _viewer_axes(viewer, layer, (y, x)) and not (
-        layer.multiscale
+    world = viewer.layers.units
+    # the viewer takes no notice of other units when it tells what is on the canvas
+    is_known = world is None or world[-layer.ndim :] == layer.units
+    if (
+        is_known
+        and not layer.multiscale
+        and set(viewer.dims.displayed) == _viewer_axes(viewer, layer, (y, x))
     ):
         low, high = layer.corner_pixels
         rows = _clipped(low[y], high[y], height)
@@ -175,8 +192,9 @@ def box_of(shapes: Shapes, layer: Image, stack: Stack) -> tuple[slice, slice]:
     shared = min(layer.ndim, shapes.ndim)
     points[:, -shared:] = world[:, -shared:]
     for k in range(1, shared + 1):
-        factor = (1.0 * shapes.units[-k]).to(layer.units[-k]).magnitude
-        points[:, -k] *= factor
+        theirs, ours = 1.0 * shapes.units[-k], layer.units[-k]
+        if theirs.is_compatible_with(ours):  # else the viewer ignores both
+            points[:, -k] *= theirs.to(ours).magnitude
     inside = np.stack([layer.world_to_data(point) for point in points])
     height, width = stack.frame_shape
     rows = _bounds(inside[:, y], height)

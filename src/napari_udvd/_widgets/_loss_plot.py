@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import pyqtgraph as pg
@@ -76,8 +77,10 @@ class LossPlot(QWidget):
         held_out
             On the others, when it was last measured.
         """
-        new = held_out is not None and (
-            not self._measured or self._measured[-1][1] != held_out
+        new = (
+            held_out is not None
+            and math.isfinite(held_out)
+            and (not self._measured or self._measured[-1][1] != held_out)
         )
         if held_out is not None and new:
             self._measured.append((seconds, held_out))

@@ -15,6 +15,8 @@ def said(error: BaseException) -> str:
     """Return what an error says to a user; its kind as well where it is not ours."""
     if isinstance(error, InputError | OutputError | MemoryError) and str(error):
         return str(error)
+    if isinstance(error, FileNotFoundError):
+        return f"the file {error.filename!r} is no longer there; open the movie again"
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 

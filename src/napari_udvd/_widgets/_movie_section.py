@@ -18,7 +18,7 @@ from qtpy.QtWidgets import (
 )
 from superqt import QCollapsible
 
-from napari_udvd._widgets._layers import axes_of, box_of, stack_of
+from napari_udvd._widgets._layers import axes_of, box_of, check_movie, stack_of
 from napari_udvd._widgets._messages import Message
 from napari_udvd.errors import InputError
 
@@ -138,7 +138,9 @@ class MovieSection(QWidget):
         """
         self.part_message.clear()
         if self.stack is None or self.layer is None:
-            raise InputError(self.layer_message.text() or NO_MOVIE)
+            raise InputError(
+                self.layer_message.text() or self.axes_message.text() or NO_MOVIE
+            )
         try:
             return self._cropped(self.stack, self.layer)
         except InputError as error:
@@ -189,13 +191,15 @@ class MovieSection(QWidget):
         if layer is None:
             self.layer_message.inform(NO_MOVIE)
         else:
-            about = self.layer_message if self.layer is None else self.axes_message
+            about = self.layer_message
             try:
+                check_movie(layer)
+                about = self.axes_message
                 named = axes or axes_of(layer)
                 about = self.layer_message if axes is None else self.axes_message
                 self.stack = stack_of(layer, named)
             except InputError as error:
-                about.fail(str(error), notify=False)
+                about.fail(str(error))
         self._show()
         self.changed.emit()
 
@@ -262,8 +266,8 @@ class MovieSection(QWidget):
         self._fill_boxes()
         if self.layer is not None and self.layer in gone:
             name = self.layer.name
-            self._take(None)
             self.removed.emit(name)
+            self._take(None)
         elif self.layer is None and event.type == "inserted":
             if isinstance(event.value, Image) and event.value.visible:
                 self.choose(event.value)
@@ -273,17 +277,22 @@ class MovieSection(QWidget):
 
     def _on_data_changed(self, event: Event) -> None:
         if event.source == self.layer:
-            self._read(self.layer, self.stack.axes if self.stack else None)
+            # other axes than the labels say were typed, unless they no longer fit
+            axes = self.stack.axes if self.stack else ""
+            self._read(self.layer, axes if len(axes) == self.layer.ndim else None)
 
     def _on_calibrated(self, event: Event) -> None:
-        if event.source == self.layer and self.stack is not None:
+        if event.source != self.layer:
+            return
+        if self.stack is None:
+            self._read(self.layer, None)
+        else:
             # the pixels are the same: what was found out about them stays
             try:
                 self.stack = stack_of(self.layer, self.stack.axes)
-            except InputError as error:
-                self.layer_message.fail(str(error), notify=False)
+            except InputError:
+                self._read(self.layer, self.stack.axes)  # which says what is wrong
             else:
-                self.layer_message.clear()
                 self.summary.setText(self.stack.describe())
 
 

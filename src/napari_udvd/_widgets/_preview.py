@@ -25,12 +25,15 @@ class PreviewLayer:
     Attributes
     ----------
     layer
-        None until the first preview, and after it was removed.
+        None until the first preview, and after it was removed; hidden while no
+        training runs.
     """
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         self._viewer = viewer
         self.layer: Image | None = None
+        self._movie: Image | None = None
+        self._rests = False
 
     def show(self, movie: Image, stack: Stack, preview: LivePreview) -> None:
         """Put a preview where it belongs."""
@@ -43,27 +46,34 @@ class PreviewLayer:
         }
         data = _in_axes(preview.denoised, stack.axes)
         place = drawn_like(movie, [starts.get(axis, 0) for axis in stack.axes])
-        if self.layer is not None and self.layer in self._viewer.layers:
-            if self.layer.data.shape == data.shape:
-                self.layer.translate = place["translate"]
-                self.layer.data = data
-                return
-            limits = self.layer.contrast_limits
-            visible = self.layer.visible
+        if movie != self._movie:
             self.remove()
-        else:
-            limits, visible = contrast_limits(data), True
+        if self.layer is not None and self.layer in self._viewer.layers:
+            self.layer.translate = place["translate"]
+            self.layer.data = data
+            if self._rests:
+                self.layer.visible, self._rests = True, False
+            return
         selected = set(self._viewer.layers.selection)
         self.layer = self._viewer.add_image(
             data,
             name=f"{movie.name} (preview)",
             colormap=movie.colormap,
-            contrast_limits=limits,
-            visible=visible,
+            contrast_limits=contrast_limits(data),
             rgb=False,
             **place,
         )
+        self._movie, self._rests = movie, False
         self._viewer.layers.selection = selected
+
+    def rest(self) -> None:
+        """Hide it until the next preview.
+
+        It is not removed: where graphics are drawn by the processor, the viewer may
+        crash when it draws after a layer was removed that it has just drawn.
+        """
+        if self.layer is not None and self.layer in self._viewer.layers:
+            self.layer.visible, self._rests = False, True
 
     def remove(self) -> None:
         """Take it out of the viewer."""
@@ -74,7 +84,10 @@ class PreviewLayer:
 
 def contrast_limits(frame: npt.NDArray[np.floating]) -> tuple[float, float]:
     """Range of grey levels that shows a denoised frame well."""
-    low, high = (float(q) for q in np.nanpercentile(frame, (0.1, 99.9)))
+    frame = frame[np.isfinite(frame)]
+    if not frame.size:
+        return 0.0, 1.0
+    low, high = (float(q) for q in np.percentile(frame, (0.1, 99.9)))
     return low, max(high, np.nextafter(low, np.inf, dtype=np.float32) + 1e-6)
 
 

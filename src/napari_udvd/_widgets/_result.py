@@ -40,19 +40,10 @@ class Result(QObject):
         Gets the layers.
     source
         Layer of the noisy movie.
-    stack
-        The movie.
+    movie
+        Its denoised frames; closed with the layer.
     denoiser
-        The trained network.
-    folder
-        Where the frames are kept while the layer exists.
-    device, use_posterior, with_std
-        As for :class:`~napari_udvd.progressive.DenoisedMovie`.
-
-    Raises
-    ------
-    InputError, OutputError
-        If the movie does not fit the network, or there is no room for its frames.
+        The network that they come from.
     """
 
     progressed = Signal(float)
@@ -68,28 +59,14 @@ class Result(QObject):
         self,
         viewer: napari.viewer.Viewer,
         source: Image,
-        stack: Stack,
+        movie: DenoisedMovie,
         denoiser: Denoiser,
-        folder: Path,
-        *,
-        device: str,
-        use_posterior: bool,
-        with_std: bool,
     ) -> None:
-        from napari_udvd.progressive import DenoisedMovie  # brings torch along
-
         super().__init__()
-        self._viewer, self.source, self.stack = viewer, source, stack
-        folder.mkdir(parents=True, exist_ok=True)
-        self._movie = DenoisedMovie(
-            denoiser,
-            stack,
-            folder=folder,
-            device=device,
-            use_posterior=use_posterior,
-            with_std=with_std,
-        )
+        self._viewer, self.source, self._denoiser = viewer, source, denoiser
+        self._movie, self.stack = movie, movie.stack
         self._worker: Worker | None = None
+        self._is_exported = self._is_closed = False
         self._has_limits = False
         selected = set(viewer.layers.selection)
         self.layer = self._add(self._movie.mean, "denoised", source.colormap)
@@ -105,6 +82,11 @@ class Result(QObject):
     def is_complete(self) -> bool:
         """Whether every frame is denoised."""
         return self._movie.complete
+
+    def lacks_frames_of(self, denoiser: Denoiser | None, stack: Stack) -> bool:
+        """Whether it is what this network makes of this movie, and incomplete."""
+        same = self._denoiser is denoiser and self.stack is stack
+        return same and not self._movie.complete
 
     @property
     def is_filling(self) -> bool:
@@ -130,23 +112,32 @@ class Result(QObject):
         self, path: Path, dtype: str, overwrite: bool, cancel: threading.Event
     ) -> Iterator[Progress]:
         """Write the movie, denoising first what is missing; for a worker."""
-        yield from self._movie.export(path, dtype, overwrite=overwrite, cancel=cancel)
+        self._is_exported = True
+        try:
+            yield from self._movie.export(
+                path, dtype, overwrite=overwrite, cancel=cancel
+            )
+        finally:
+            self._is_exported = False
+            if self._is_closed:
+                self._movie.close()
 
     def close(self) -> None:
-        """Stop, let go of the viewer, and drop the frames; the layers stay frozen."""
+        """Stop, let go of the viewer, and drop the frames once nobody needs them."""
+        self._is_closed = True
         self._viewer.dims.events.current_step.disconnect(self._on_dims)
         self._viewer.layers.events.removed.disconnect(self._on_removed)
-        if self._worker is None:
-            self._movie.close()
-        else:  # the frames are needed until the worker has ended
+        if self._worker is not None:  # it needs the frames until it has ended
             self._worker.ended.connect(partial(_close, self._movie))
             self._worker.cancel()
+        elif not self._is_exported:
+            self._movie.close()
 
     def _add(self, frames: Any, what: str, colormap: Any) -> Image:
         # until a frame is there, the range of the noisy movie is the best guess
         return self._viewer.add_image(
             frames,
-            name=f"{self.source.name} ({what})",
+            name=f"{self.source.name.removesuffix(' (noisy)')} ({what})",
             colormap=colormap,
             contrast_limits=self.source.contrast_limits,
             rgb=False,

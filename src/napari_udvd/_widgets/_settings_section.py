@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import (
@@ -228,6 +229,8 @@ def _hole(text: str) -> tuple[int, int] | None:
         return None
     try:
         rows, columns = (int(n) for n in text.lower().replace("×", "x").split("x"))
+        if min(rows, columns) < 1 or not rows % 2 == columns % 2 == 1:
+            raise ValueError("not odd")
     except ValueError as error:
         raise InputError(
             f"hole is {text!r}; it must be rows x columns, two odd numbers such as 1x3"
@@ -239,11 +242,14 @@ def _rate(text: str) -> float | None:
     if not text.strip():
         return None
     try:
-        return float(text)
+        rate = float(text)
+        if not 0 < rate < math.inf:
+            raise ValueError("not positive")
     except ValueError as error:
         raise InputError(
-            f"learning rate is {text!r}; it must be a number such as 0.001"
+            f"learning rate is {text!r}; it must be a positive number such as 0.001"
         ) from error
+    return rate
 
 
 def about(seconds: float) -> str:

@@ -132,7 +132,12 @@ class TrainingControl(QObject):
         self._outcome, self._ending = None, "stop"
         self._worker = Worker(
             lambda cancel: _jobs.train_movie(
-                part, values, self._cache, resume=resume, live=live, cancel=cancel
+                part,
+                values,
+                _jobs.checkpoint_of(stack, self._cache),
+                resume=resume,
+                live=live,
+                cancel=cancel,
             )
         )
         self._worker.told.connect(self._on_event)
@@ -200,17 +205,18 @@ class TrainingControl(QObject):
         if event.warnings:
             self._section.message.warn(" ".join(map(as_sentence, event.warnings)))
         else:
-            self._section.message.inform(f"{event.summary}.")
+            remarks = map(as_sentence, (event.summary, *event.remarks))
+            self._section.message.inform(" ".join(remarks))
 
     def _on_ended(self, error: BaseException | None) -> None:
         """Take over what was learned; all events came before this."""
         self._worker = self._live = None
+        outcome, self._outcome = error or self._outcome, None
         if self._is_shut_down:
             return
         self._close_activity()
         self._section.bar.setVisible(False)
-        self.preview.remove()
-        outcome = error or self._outcome
+        self.preview.rest()
         if self._ending == "leave":
             pass  # the movie is gone or has changed, and the message says so
         elif isinstance(outcome, BaseException):

@@ -77,6 +77,7 @@ class Worker(QObject):
         except BaseException as raised:  # told to the window, which shows it
             error = raised
         self.ended.emit(error)
+        del error  # its traceback holds this frame: a circle, and all that failed
 
     def _forget(self) -> None:
         self._thread.join()

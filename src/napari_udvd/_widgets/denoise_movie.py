@@ -224,7 +224,7 @@ class DenoiseMovie(QWidget):
             self.training.message.fail(said(error))
 
     def _on_movie_changed(self) -> None:
-        if self.trainer.is_running:
+        if self.trainer.is_running and not self.trainer.is_ending:
             self.training.message.warn(
                 "The movie was changed: training stops, and what it has learned is "
                 "saved. Choose the movie again and press Resume to go on.",
@@ -239,8 +239,10 @@ class DenoiseMovie(QWidget):
         if self.trainer.is_running:
             self.training.message.warn(
                 f"The layer {name!r} was removed: training stops, and what it has "
-                "learned is saved. Open the movie again and press Resume to go on."
+                "learned is saved. Open the movie again and press Resume to go on.",
+                notify=True,
             )
+            self.trainer.end("leave")
 
     def _diagnose(self, _index: int = 0) -> None:
         """Measure the noise in the background; also look for something to resume."""
@@ -336,7 +338,7 @@ class DenoiseMovie(QWidget):
 
     def _compared(self) -> Image | None:
         """Find the layer that is switched on and off over the movie."""
-        if self.trainer.preview.layer is not None:
+        if self.trainer.is_running and self.trainer.preview.layer is not None:
             return self.trainer.preview.layer
         result = self.delivery.of(self.movie.layer)
         return None if result is None else result.layer
@@ -349,6 +351,10 @@ class DenoiseMovie(QWidget):
     def denoise(self) -> None:
         """Add a layer with the denoised movie and fill it."""
         if self.movie.layer is None or self.movie.stack is None:
+            return
+        there = self.delivery.of(self.movie.layer)
+        if there is not None and there.lacks_frames_of(self.denoiser, self.movie.stack):
+            self.delivery.fill()  # it was cancelled
             return
         if self._add_result(self.movie.layer, self.movie.stack):
             self.delivery.fill()
@@ -532,7 +538,7 @@ class _Column(QScrollArea):
         """Leave room for the scroll bar."""
         hint = super().minimumSizeHint()
         bar = self.verticalScrollBar().sizeHint().width()
-        return QSize(self.widget().minimumSizeHint().width() + bar + 4, hint.height())
+        return QSize(self.widget().minimumSizeHint().width() + bar + 12, hint.height())
 
 
 def _main_window(widget: QWidget) -> QMainWindow | None:

@@ -12,10 +12,10 @@ from napari_udvd.device import choose_device, choose_precision
 from napari_udvd.models import build_network
 from napari_udvd.models.registry import NETWORKS
 from napari_udvd.series import series_of
-from napari_udvd.training.plan import default_network
+from napari_udvd.training.plan import UDVD_FRAMES, default_network
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from napari_udvd.noise import Diagnosis
     from napari_udvd.stack import Stack
@@ -31,7 +31,7 @@ FRAMES = 4
 
 def denoising_seconds(
     stack: Stack, diagnoses: Sequence[Diagnosis], device: str = "auto"
-) -> dict[str, float]:
+) -> Iterator[tuple[str, float]]:
     """Estimate how long it takes to denoise a movie with each network.
 
     A few frames of a corner are denoised with a network that has learned nothing, of
@@ -46,11 +46,10 @@ def denoising_seconds(
     device
         Name of a device, see :func:`napari_udvd.device.choose_device`.
 
-    Returns
-    -------
-    dict
-        Seconds by name of the network; those that the movie is too short for are
-        left out.
+    Yields
+    ------
+    tuple
+        Name of a network, and seconds; the movie is too short for the others.
     """
     where = choose_device(device)
     hole = (max(d.hole[0] for d in diagnoses), max(d.hole[1] for d in diagnoses))
@@ -64,10 +63,9 @@ def denoising_seconds(
         calibrate([part], channel, diagnosis.noise)
         for channel, diagnosis in enumerate(diagnoses)
     ]
-    times = {}
     for name in NETWORKS:
         net = build_network(name, default_network(name, hole, where.type == "cpu"))
-        if stack.n_frames < net.least_frames:
+        if stack.n_frames < UDVD_FRAMES.get(name, net.least_frames):
             continue
         blocks = BlockDenoiser(
             net.eval(),
@@ -78,10 +76,9 @@ def denoising_seconds(
         )
         series = series_of(part)[0]
         frames = min(FRAMES, stack.n_frames)
-        blocks.block(series, 0, frames)  # the first call also prepares
+        blocks.block(series, 0, 1)  # the first call also prepares
         began = time.perf_counter()
         blocks.block(series, 0, frames)
         seconds = time.perf_counter() - began
         share = frames * math.prod(part.frame_shape) / math.prod(stack.shape)
-        times[name] = seconds / share
-    return times
+        yield name, seconds / share
