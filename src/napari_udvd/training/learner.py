@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 
 from napari_udvd.parallel import run_parts, threads_on
+from napari_udvd.training.adam import Adam, clipped
 from napari_udvd.training.loss import pixel_loss
 
 if TYPE_CHECKING:
@@ -48,10 +49,8 @@ class Learner:
         self.net = net
         self.average = copy.deepcopy(net).eval().requires_grad_(False)
         self._precision = precision
-        self._steps = 0
-        # Adam needs no more than its two moments to resume: fused is not needed
         self._parameters = list(net.parameters())
-        self._adam = torch.optim.Adam(self._parameters, betas=(0.9, 0.99))
+        self._adam = Adam(self._parameters)
 
     def learn(
         self, clips: Tensor, noise: CameraNoise, is_target: Tensor, rate: float
@@ -84,13 +83,8 @@ class Learner:
         value = sum(result.loss for result in results) / pixels
         if math.isfinite(value):
             gradients = zip(*(result.gradients for result in results), strict=True)
-            for parameter, shares in zip(self._parameters, gradients, strict=True):
-                parameter.grad = torch.stack(shares).sum(dim=0) / pixels
-            for group in self._adam.param_groups:
-                group["lr"] = rate
-            torch.nn.utils.clip_grad_norm_(self._parameters, LARGEST_GRADIENT)
-            self._adam.step()
-            self._steps += 1
+            means = [torch.stack(shares).sum(dim=0) / pixels for shares in gradients]
+            self._adam.step(clipped(means, LARGEST_GRADIENT), rate)
             self._update_average()
         return value
 
@@ -106,7 +100,7 @@ class Learner:
         return _Gradients(float(total.detach()), losses.numel(), gradients)
 
     def _update_average(self) -> None:
-        decay = min(AVERAGE_DECAY, self._steps / (self._steps + 10))
+        decay = min(AVERAGE_DECAY, self.steps / (self.steps + 10))
         with torch.no_grad():
             pairs = zip(self.average.parameters(), self.net.parameters(), strict=True)
             for average, parameter in pairs:
@@ -114,31 +108,25 @@ class Learner:
 
     def tensors(self) -> dict[str, dict[str, Tensor]]:
         """Return what :meth:`restore` needs, for a checkpoint."""
-        named = dict(self.net.named_parameters())
-        moments = {
-            n: self._adam.state[p] for n, p in named.items() if p in self._adam.state
-        }
+        names = [name for name, _ in self.net.named_parameters()]
         return {
             "net": self.net.state_dict(),
             "average": self.average.state_dict(),
-            "adam_first": {n: m["exp_avg"] for n, m in moments.items()},
-            "adam_second": {n: m["exp_avg_sq"] for n, m in moments.items()},
+            "adam_first": dict(zip(names, self._adam.first, strict=True)),
+            "adam_second": dict(zip(names, self._adam.second, strict=True)),
         }
 
     @property
     def steps(self) -> int:
         """Optimiser steps taken."""
-        return self._steps
+        return self._adam.steps
 
     def restore(self, tensors: dict[str, dict[str, Any]], steps: int) -> None:
         """Continue from what :meth:`tensors` and :attr:`steps` returned."""
-        self._steps = steps
         self.net.load_state_dict(tensors["net"])
         self.average.load_state_dict(tensors["average"])
-        for name, parameter in self.net.named_parameters():
+        self._adam.steps = steps
+        for k, (name, _) in enumerate(self.net.named_parameters()):
             if name in tensors.get("adam_first", {}):
-                self._adam.state[parameter] = {
-                    "step": torch.tensor(float(steps)),
-                    "exp_avg": tensors["adam_first"][name].to(parameter.device),
-                    "exp_avg_sq": tensors["adam_second"][name].to(parameter.device),
-                }
+                self._adam.first[k].copy_(tensors["adam_first"][name])
+                self._adam.second[k].copy_(tensors["adam_second"][name])

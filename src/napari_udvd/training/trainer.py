@@ -239,7 +239,7 @@ class _Run:
         )
         self._began = began
         self._resumed_at = 0.0
-        self._step = 0
+        self._step, self._saved_step = 0, -1
         self._self_ensemble = False
         self._is_warm, self._remarks = False, list(plan.remarks)
         self._step_seconds = self._validation_seconds = 0.0
@@ -340,7 +340,7 @@ class _Run:
             raise RuntimeError(
                 "the validation loss is not finite; try a lower learning rate"
             )
-        if checkpoint is not None and reason != "cancelled":
+        if checkpoint is not None and self._saved_step != self._step:
             self._save(checkpoint)
             yield Checkpoint(self._step, checkpoint)
         yield Finished(
@@ -394,6 +394,7 @@ class _Run:
         }
         tensors = self._learner.tensors() | {"best": self._best.state_dict()}
         write_checkpoint(path, tensors, header)
+        self._saved_step = self._step
 
     def _train_step(self) -> float | None:
         draw = self._sampler.draw(self._batch)
