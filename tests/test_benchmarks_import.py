@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-import torch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,26 +20,41 @@ def test_a_table_is_markdown(benchmark_script: Callable[[str], Any]) -> None:
     assert table == "| a | b |\n| --- | ---: |\n| x | 1 |\n| y | 2 |"
 
 
+COUNT = """
+import torch, udvd_speed as speed
+plain, net = speed.same_networks(width=8)
+side = 64
+
+def run_plain():
+    plain(torch.zeros(1, 5, side, side))
+
+def run_ours():
+    with torch.inference_mode():
+        net(torch.zeros(1, 5, 1, side, side))
+
+print(speed.counted_gflop(run_plain) / speed.plain_gflop(plain, side, side, False))
+print(speed.counted_gflop(run_ours) / speed.our_gflop(net, side, side, 3, 1, False))
+"""
+
+
 def test_operations_are_those_torch_counts(
     benchmark_script: Callable[[str], Any],
 ) -> None:
-    speed = benchmark_script("udvd_speed")
-    plain, net = speed.same_networks(width=8)
-    side = 64
-
-    def run_plain() -> None:
-        plain(torch.zeros(1, 5, side, side))
-
-    def run_ours() -> None:
-        with torch.inference_mode():
-            net(torch.zeros(1, 5, 1, side, side))
-
+    benchmark_script("udvd_speed")
+    # torch's counter imports its compiler, which may not be in one process with a
+    # graphics driver that a viewer has loaded
+    done = subprocess.run(
+        [sys.executable, "-c", COUNT],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    plain, ours = map(float, done.stdout.split())
     # the plain network computes a row more per layer: 1 / 64 here, 1 / 16 at a quarter
-    counted = speed.counted_gflop(run_plain)
-    assert 1 <= counted / speed.plain_gflop(plain, side, side, False) < 1.05
+    assert 1 <= plain < 1.05
     # ours has 4 + 4 border columns and up to 3 rows more
-    counted = speed.counted_gflop(run_ours)
-    assert 1 <= counted / speed.our_gflop(net, side, side, 3, 1, False) < 1.35
+    assert 1 <= ours < 1.35
 
 
 def test_psnr_takes_the_bright_end_of_the_truth_as_peak(

@@ -430,13 +430,13 @@ class DenoisedMovie:
             path, like=self.stack, dtype=dtype, record=record, overwrite=overwrite
         ) as sink:
             for plane, (start, stop) in product(self.stack.planes(), self._blocks):
+                if cancel is not None and cancel.is_set():
+                    sink.discard()
+                    return
                 frames = [source.frame(t, plane) for t in range(start, stop)]
                 sink.write(np.stack(frames), start, plane)
                 written += stop - start
                 yield Progress(n_frames - before + written, total)
-                if cancel is not None and cancel.is_set():
-                    sink.discard()
-                    return
 
 
 class FrameArray:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from napari.layers import Image
+from qtpy.QtCore import QEvent, QObject
 from qtpy.QtWidgets import QMessageBox
 
 import napari_udvd as nu
@@ -421,6 +422,7 @@ def test_the_result_goes_when_its_layer_goes(
     (result,) = widget.delivery.results
     assert np.isfinite(np.asarray(result.std_layer.data)).all()
     viewer.layers.remove(result.layer)
+    qtbot.wait(50)
     assert "cells (denoised)" not in viewer.layers
     assert "cells (uncertainty)" not in viewer.layers
     assert not widget.delivery.results
@@ -477,3 +479,133 @@ def test_training_on_a_part_denoises_the_whole(
 
 def _threads() -> list[str]:
     return [t.name for t in threading.enumerate() if t.name == "napari-udvd"]
+
+
+def test_the_same_movie_chosen_again_changes_nothing(
+    dock: Callable[..., Any], qtbot: QtBot, movie: Image
+) -> None:
+    _, widget = dock(movie)
+    begin(qtbot, widget)
+    widget.movie.layer_box.activated.emit(widget.movie.layer_box.currentIndex())
+    assert not widget.trainer.is_ending
+    widget.training.stop_button.click()
+    ended(qtbot, widget)
+
+
+def test_a_movie_chosen_while_the_state_is_saved(
+    dock: Callable[..., Any], qtbot: QtBot, movie: Image
+) -> None:
+    viewer, widget = dock(movie)
+    other = viewer.add_image(np.array(movie.data[:, :40]), name="other", visible=False)
+    begin(qtbot, widget)
+    widget.training.stop_button.click()
+    widget.movie.choose(other)
+    ended(qtbot, widget)
+    qtbot.waitUntil(lambda: widget._diagnosing is None, timeout=60_000)
+    # what was learned from the one is not used on the other, nor resumed there
+    assert not widget.delivery.results
+    assert widget.training.pause_button.text() == "Pause"
+    widget.movie.choose(viewer.layers["cells"])
+    qtbot.waitUntil(
+        lambda: widget.training.pause_button.text() == "Resume", timeout=60_000
+    )
+
+
+def test_a_failed_training_can_be_resumed_from_its_last_state(
+    dock: Callable[..., Any],
+    qtbot: QtBot,
+    movie: Image,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _, widget = dock(movie)
+    learn, learned = Learner.learn, []
+
+    def fail_later(self: Learner, *given: Any) -> float:
+        learned.append(1)
+        if len(learned) > 4:
+            raise RuntimeError("the driver was reset")
+        return learn(self, *given)
+
+    from napari_udvd._widgets import _training_control
+
+    make = _training_control._jobs.train_movie
+
+    def save_often(stack: Any, values: Any, checkpoint: Any, **how: Any) -> Any:
+        often = {**values, "checkpoint_seconds": 1e-6}
+        return make(stack, often, checkpoint, **how)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Learner, "learn", fail_later)
+        patch.setattr(_training_control._jobs, "train_movie", save_often)
+        widget.settings.minutes_spin.setValue(LONG)
+        widget.training.train_button.click()
+        ended(qtbot, widget)
+    assert "the driver was reset" in widget.training.message.text()
+    assert widget.training.pause_button.text() == "Resume"
+    widget.training.pause_button.click()
+    qtbot.waitUntil(lambda: steps(widget), timeout=30_000)
+    widget.training.stop_button.click()
+    ended(qtbot, widget)
+    assert widget.denoiser.record["steps"] > 4
+
+
+def test_a_viewer_that_refuses_to_close_keeps_the_dock(
+    dock: Callable[..., Any], qtbot: QtBot, movie: Image
+) -> None:
+    _, widget = dock(movie)
+    window = widget._window
+
+    class Refuse(QObject):
+        def eventFilter(self, watched: Any, event: Any) -> bool:
+            if event.type() == QEvent.Type.Close:
+                event.ignore()
+                return True
+            return False
+
+    refuse = Refuse()
+    window.installEventFilter(refuse)  # asked first, as the last one that was added
+    window.close()
+    assert window.isVisible()
+    window.removeEventFilter(refuse)
+    assert not widget._is_shut_down
+    begin(qtbot, widget)
+    widget.training.stop_button.click()
+    ended(qtbot, widget)
+    assert widget.training.train_button.isEnabled()
+
+
+def test_resume_takes_the_settings_of_the_run(
+    dock: Callable[..., Any], qtbot: QtBot, movie: Image
+) -> None:
+    _, widget = dock(movie)
+    widget.settings.likelihood_check.setChecked(False)
+    widget.settings.scratch_check.setChecked(True)
+    begin(qtbot, widget)
+    widget.training.pause_button.click()
+    ended(qtbot, widget)
+    widget.settings.likelihood_check.setChecked(True)
+    widget.settings.scratch_check.setChecked(False)
+    widget.training.pause_button.click()
+    qtbot.waitUntil(lambda: steps(widget), timeout=30_000)
+    widget.training.stop_button.click()
+    ended(qtbot, widget)
+    assert not widget.denoiser.net.likelihood
+
+
+def test_both_layers_of_a_result_deleted_at_once(
+    dock: Callable[..., Any], qtbot: QtBot, movie: Image
+) -> None:
+    viewer, widget = dock(movie)
+    widget.settings.std_check.setChecked(True)
+    trained(qtbot, widget)
+    result = widget.delivery.results[0]
+    viewer.layers.selection = {result.layer, result.std_layer}
+    viewer.layers.remove_selected()
+    qtbot.wait(50)
+    assert not [
+        layer
+        for layer in viewer.layers
+        if "cells (" in layer.name
+        and ("denoised" in layer.name or "uncertainty" in layer.name)
+    ]
+    assert not widget.delivery.results

@@ -211,14 +211,17 @@ def test_ctrl_c_while_writing_keeps_the_training(
         raise KeyboardInterrupt
         yield
 
-    saved = tmp_path / "model.safetensors"
-    monkeypatch.setattr(jobs, "denoise_stack", stopped)
-    outcome = run(
-        *("denoise", movie, "-o", tmp_path / "clean.ome.tif", "--save", saved),
-        *QUICK,
-    )
+    saved, clean = tmp_path / "model.safetensors", tmp_path / "clean.ome.tif"
+    command = ("denoise", movie, "-o", clean)
+    with monkeypatch.context() as patch:
+        patch.setattr(jobs, "denoise_stack", stopped)
+        outcome = run(*command, "--save", saved, *QUICK)
     assert outcome.code == 130
-    assert names(tmp_path) == [saved.name, movie.name]
+    checkpoint = f"{clean.name}.checkpoint"
+    assert names(tmp_path) == [checkpoint, saved.name, movie.name]
+    # the training is complete: only the writing is done again
+    assert run(*command, *QUICK, "--resume").code == 0
+    assert names(tmp_path) == [clean.name, saved.name, movie.name]
 
 
 def test_a_batch_stops_at_ctrl_c(

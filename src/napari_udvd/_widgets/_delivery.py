@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject, Signal
 
 from napari_udvd._widgets._activity import Activity
+from napari_udvd._widgets._jobs import make_cache
 from napari_udvd._widgets._messages import said
 from napari_udvd._widgets._result import Result
 from napari_udvd._widgets._worker import Worker
@@ -90,7 +91,7 @@ class Delivery(QObject):
         from napari_udvd.progressive import DenoisedMovie  # brings torch along
 
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            make_cache(self._folder)
             movie = DenoisedMovie(denoiser, stack, folder=self._folder, **how)
         except (InputError, OutputError, OSError) as error:
             self._section.message.fail(said(error))
@@ -134,9 +135,10 @@ class Delivery(QObject):
         if not self.is_filling:
             begin()
             return
+        self._after_filling = begin
         for each in self.results:
             each.cancel()
-        self._after_filling = begin
+        self.changed.emit()
 
     def shut_down(self) -> None:
         """Stop; the layers stay with the frames that are done."""
@@ -188,6 +190,11 @@ class Delivery(QObject):
         if result.is_filling:
             self._close_activity()
             self._section.end_progress()
+            if self._after_filling is not None:
+                self._after_filling = None
+                self._section.message.warn(
+                    "The export was cancelled: the layer was removed."
+                )
         if result is self._exported and self._exporting is not None:
             self._exporting.cancel()
         self.changed.emit()

@@ -7,6 +7,8 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from napari_udvd.errors import InputError, OutputError
+
 if TYPE_CHECKING:
     import threading
     from collections.abc import Iterator, Mapping, Sequence
@@ -26,6 +28,7 @@ __all__ = [
     "diagnose_movie",
     "load_core",
     "load_model",
+    "make_cache",
     "save_model",
     "train_movie",
 ]
@@ -88,7 +91,10 @@ def diagnose_movie(
     yield Diagnosed(diagnoses)
     checkpoint = checkpoint_of(stack, cache)
     if checkpoint.exists():
-        yield Interrupted(float(read_header(checkpoint)["elapsed"]))
+        try:
+            yield Interrupted(float(read_header(checkpoint)["elapsed"]))
+        except (InputError, KeyError):
+            pass  # damaged, or of another version: there is nothing to resume
     times = {}
     for name, seconds in denoising_seconds(stack, diagnoses, device):
         times[name] = seconds
@@ -119,14 +125,10 @@ def train_movie(
     from napari_udvd.training.checkpoint import read_header
     from napari_udvd.workflows import make_settings
 
+    make_cache(checkpoint.parent)
     if resume and checkpoint.exists():
-        # one that is complete goes on for as long again
-        before = float(read_header(checkpoint)["elapsed"]) / 60
-        minutes = values["minutes"]
-        done = before > 0.95 * minutes
-        values = {**values, "minutes": minutes + before if done else minutes}
+        values = _resumed(values, read_header(checkpoint))
     settings = make_settings(**values)
-    checkpoint.parent.mkdir(parents=True, exist_ok=True)
     yield from train_events(
         [stack],
         settings,
@@ -135,6 +137,40 @@ def train_movie(
         cancel=cancel,
         live=live,
     )
+
+
+def _resumed(values: Mapping[str, Any], header: Mapping[str, Any]) -> dict[str, Any]:
+    """Take the settings of the run that goes on, but time and device as chosen now."""
+    from napari_udvd.workflows import make_settings
+
+    usual = make_settings().model_dump(mode="json")
+    before = {
+        name: value
+        for name, value in header["settings"].items()
+        if value != usual[name] and name not in ("minutes", "device", "steps")
+    }
+    minutes, had = values["minutes"], float(header["elapsed"]) / 60
+    # one that is complete goes on for as long again
+    is_complete = had > 0.95 * minutes or header.get("ended") in ("budget", "converged")
+    longer = minutes + had if is_complete else minutes
+    return {**before, "minutes": longer, "device": values["device"]}
+
+
+def make_cache(folder: Path) -> None:
+    """Make the folder for checkpoints or frames.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"the cache folder {str(folder)!r} cannot be made ({error.strerror}); "
+            "choose another under File > Preferences > UDVD"
+        ) from error
 
 
 def save_model(

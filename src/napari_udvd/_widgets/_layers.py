@@ -21,9 +21,10 @@ __all__ = ["Place", "axes_of", "box_of", "drawn_like", "place_seen", "stack_of"]
 
 
 class Place(NamedTuple):
-    """What a user looks at: a frame, its depth, and the part of it on the canvas."""
+    """What a user looks at: frame, channel, depth, and the part on the canvas."""
 
     t: int
+    c: int
     z: int
     rows: slice
     columns: slice
@@ -135,7 +136,7 @@ def place_seen(viewer: napari.viewer.Viewer, layer: Image, stack: Stack) -> Plac
         low, high = layer.corner_pixels
         rows = _clipped(low[y], high[y], height)
         columns = _clipped(low[x], high[x], width)
-    return Place(at.get("T", 0), at.get("Z", 0), rows, columns)
+    return Place(at.get("T", 0), at.get("C", 0), at.get("Z", 0), rows, columns)
 
 
 def _index_seen(viewer: napari.viewer.Viewer, layer: Image) -> list[int]:

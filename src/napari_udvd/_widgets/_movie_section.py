@@ -250,7 +250,9 @@ class MovieSection(QWidget):
         layer.events.axis_labels.disconnect(self._on_calibrated)
 
     def _on_chosen(self, index: int) -> None:
-        self._take(self.layer_box.itemData(index))
+        layer = self.layer_box.itemData(index)
+        if layer != self.layer:  # the box also tells of the same one chosen again
+            self._take(layer)
 
     def _on_axes_edited(self) -> None:
         text = self.axes_edit.text().strip().upper()

@@ -32,7 +32,7 @@ class Preferences(NamedTuple):
 
 
 def read_preferences() -> Preferences:
-    """Read them; the cache folder is made."""
+    """Read them."""
     page = get_plugin_settings(PLUGIN)
     folder = Path(page.storage.cache_folder or user_cache_path(PLUGIN))
     return Preferences(page.training.device, page.training.minutes, folder)

@@ -49,7 +49,8 @@ class PreviewLayer:
         if movie != self._movie:
             self.remove()
         if self.layer is not None and self.layer in self._viewer.layers:
-            self.layer.translate = place["translate"]
+            for name, value in place.items():
+                setattr(self.layer, name, value)
             self.layer.data = data
             if self._rests:
                 self.layer.visible, self._rests = True, False

@@ -5,8 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_udvd._layer_data import KEPT
 from napari_udvd._widgets._layers import drawn_like, place_seen
@@ -150,13 +149,7 @@ class Result(QObject):
         if self._movie.complete or self.source not in self._viewer.layers:
             return
         place = place_seen(self._viewer, self.source, self.stack)
-        self._movie.want(place.t, Plane(self._channel_seen(), place.z))
-
-    def _channel_seen(self) -> int:
-        if "C" not in self.stack.axes:
-            return 0
-        axis = self._viewer.dims.ndim - self.layer.ndim + self.stack.axes.index("C")
-        return int(np.clip(self._viewer.dims.current_step[axis], 0, None))
+        self._movie.want(place.t, Plane(place.c, place.z))
 
     def _on_filled(self, filled: Filled) -> None:
         self.progressed.emit(filled.progress.done / filled.progress.total)
@@ -166,7 +159,14 @@ class Result(QObject):
             self._has_limits = True
             self._set_limits(filled)
         place = place_seen(self._viewer, self.layer, self.stack)
-        if filled.start <= place.t < filled.stop or self._viewer.dims.ndisplay == 3:
+        time = self._viewer.dims.ndim - self.layer.ndim + self.stack.axes.index("T")
+        # with time as an axis of the picture, all is read anew: once is enough
+        is_seen = (
+            self._movie.complete
+            if time in self._viewer.dims.displayed
+            else filled.start <= place.t < filled.stop
+        )
+        if is_seen:
             for layer in (self.layer, self.std_layer):
                 if layer is not None:
                     layer.refresh()
@@ -191,9 +191,13 @@ class Result(QObject):
     def _on_removed(self, event: Event) -> None:
         if event.value == self.layer:
             self.close()
-            if self.std_layer is not None and self.std_layer in self._viewer.layers:
-                self._viewer.layers.remove(self.std_layer)
+            # the viewer may be in the middle of removing several layers
+            QTimer.singleShot(0, self._remove_std)
             self.closed.emit()
+
+    def _remove_std(self) -> None:
+        if self.std_layer is not None and self.std_layer in self._viewer.layers:
+            self._viewer.layers.remove(self.std_layer)
 
 
 def _close(movie: DenoisedMovie, error: BaseException | None) -> None:

@@ -58,8 +58,8 @@ class TrainingControl(QObject):
     trained = Signal(object, bool)
     """A `Finished` event, and whether the training was only paused."""
 
-    previewed = Signal()
-    """The preview layer is new, or shows something new."""
+    left = Signal()
+    """A training whose movie is no longer chosen has saved its state."""
 
     def __init__(
         self, viewer: napari.viewer.Viewer, section: TrainingSection, cache: Path
@@ -127,8 +127,6 @@ class TrainingControl(QObject):
         live = LiveView(stack, use_posterior=use_posterior)
         self._live = live
         self.look()
-        self._section.begin()
-        self._activity = Activity("UDVD: training")
         self._outcome, self._ending = None, "stop"
         self._worker = Worker(
             lambda cancel: _jobs.train_movie(
@@ -142,8 +140,11 @@ class TrainingControl(QObject):
         )
         self._worker.told.connect(self._on_event)
         self._worker.ended.connect(self._on_ended)
-        self._worker.start()
         self.changed.emit()
+        self._section.begin()
+        # the viewer handles events while it makes the bar: no second press gets through
+        self._activity = Activity("UDVD: training")
+        self._worker.start()
 
     def end(self, how: Ending) -> None:
         """Ask the training to save its state and end."""
@@ -156,8 +157,13 @@ class TrainingControl(QObject):
             self.preview.remove()
         self.changed.emit()
 
-    def shut_down(self) -> Worker | None:
-        """Let go of the viewer; return what still runs until its state is saved."""
+    @property
+    def worker(self) -> Worker | None:
+        """What runs until the state of the training is saved."""
+        return self._worker
+
+    def shut_down(self) -> None:
+        """End the training, and let go of the viewer."""
         self._is_shut_down = True
         self.end("leave")
         self.preview.remove()
@@ -165,7 +171,6 @@ class TrainingControl(QObject):
         self._look_soon.stop()
         self._viewer.dims.events.current_step.disconnect(self.look)
         self._viewer.scene.camera.events.disconnect(self._on_camera)
-        return self._worker
 
     def look(self, _event: Any = None) -> None:
         """Tell the training which place is on view."""
@@ -175,14 +180,21 @@ class TrainingControl(QObject):
 
         if self._layer in self._viewer.layers:
             place = place_seen(self._viewer, self._layer, self._stack)
-            self._live.look_at(View(*place))
+            self._live.look_at(View(place.t, place.z, place.rows, place.columns))
 
     def _on_camera(self, _event: Any = None) -> None:
         if self._worker is not None:
             self._look_soon.start()
 
     def _on_event(self, event: TrainingEvent) -> None:
-        from napari_udvd.training import Failed, Finished, LivePreview, Started, Step
+        from napari_udvd.training import (
+            Checkpoint,
+            Failed,
+            Finished,
+            LivePreview,
+            Started,
+            Step,
+        )
 
         if isinstance(event, Finished):
             self._outcome = event
@@ -197,7 +209,8 @@ class TrainingControl(QObject):
         elif isinstance(event, LivePreview):
             assert self._layer is not None and self._stack is not None
             self.preview.show(self._layer, self._stack, event)
-            self.previewed.emit()
+        elif isinstance(event, Checkpoint):
+            self.can_resume = True
         elif isinstance(event, Started):
             self._say_started(event)
 
@@ -217,8 +230,9 @@ class TrainingControl(QObject):
         self._close_activity()
         self._section.bar.setVisible(False)
         self.preview.rest()
-        if self._ending == "leave":
-            pass  # the movie is gone or has changed, and the message says so
+        if self._ending == "leave":  # the message says why
+            self.can_resume = False
+            self.left.emit()
         elif isinstance(outcome, BaseException):
             self._section.message.fail(said(outcome))
         elif outcome is None:

@@ -75,7 +75,7 @@ class DenoiseMovie(QWidget):
         self._viewer = viewer
         preferences = read_preferences()
         self._cache = preferences.cache
-        self._is_loaded = self._is_shut_down = False
+        self._is_loaded = self._is_shut_down = self._is_closing = False
         self._diagnosing: Worker | None = None
         self._model_job: Worker | None = None
         self._window: QMainWindow | None = None
@@ -121,7 +121,7 @@ class DenoiseMovie(QWidget):
         self.training.stop.connect(partial(self.trainer.end, "stop"))
         self.trainer.changed.connect(self._enable)
         self.trainer.trained.connect(self._on_trained)
-        self.trainer.previewed.connect(self._show_split)
+        self.trainer.left.connect(self._diagnose)
         self.delivery.changed.connect(self._enable)
         self.result.denoise.connect(self.denoise)
         self.result.apply.connect(self.apply_to_selected)
@@ -134,16 +134,10 @@ class DenoiseMovie(QWidget):
 
     # the window
 
-    def shut_down(self) -> Worker | None:
-        """Stop everything, save what was learned, and let go of the viewer.
-
-        Returns
-        -------
-        Worker or None
-            The training, until its state is saved.
-        """
+    def shut_down(self) -> None:
+        """Stop everything, save what was learned, and let go of the viewer."""
         if self._is_shut_down:
-            return None
+            return
         self._is_shut_down = True
         if self.trainer.is_running:
             self.training.message.warn(
@@ -151,7 +145,7 @@ class DenoiseMovie(QWidget):
                 "dock again and press Resume to go on.",
                 notify=True,
             )
-        worker = self.trainer.shut_down()
+        self.trainer.shut_down()
         for other in (self._diagnosing, self._loading):
             if other is not None:
                 other.cancel()
@@ -160,7 +154,6 @@ class DenoiseMovie(QWidget):
         self.movie.shut_down()
         self._viewer.bind_key(COMPARE_KEY, None, overwrite=True)
         self._watch_window(None)
-        return worker
 
     def event(self, event: QEvent) -> bool:
         """Notice when the dock is closed: the viewer takes this widget out of it."""
@@ -180,15 +173,24 @@ class DenoiseMovie(QWidget):
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Ask once before a window with a running training closes, then save."""
-        if watched is self._window and event.type() == QEvent.Type.Close:
-            goes_on = self.trainer.is_running and not self.trainer.is_ending
-            if goes_on and not self._may_close():
-                event.ignore()
-                return True
-            worker = self.shut_down()
+        is_close = watched is self._window and event.type() == QEvent.Type.Close
+        if not is_close or self._is_closing or self._is_shut_down:
+            return bool(super().eventFilter(watched, event))
+        goes_on = self.trainer.is_running and not self.trainer.is_ending
+        if goes_on and not self._may_close():
+            event.ignore()
+            return True
+        worker = self.trainer.worker
+        self._is_closing = True
+        try:
+            watched.event(event)  # the viewer may ask, too, and stay
+        finally:
+            self._is_closing = False
+        if event.isAccepted():
+            self.shut_down()
             if worker is not None:
                 worker.wait(CLOSING_SECONDS)
-        return bool(super().eventFilter(watched, event))
+        return True
 
     def _watch_window(self, window: QMainWindow | None) -> None:
         if window is self._window:
@@ -224,12 +226,13 @@ class DenoiseMovie(QWidget):
             self.training.message.fail(said(error))
 
     def _on_movie_changed(self) -> None:
-        if self.trainer.is_running and not self.trainer.is_ending:
-            self.training.message.warn(
-                "The movie was changed: training stops, and what it has learned is "
-                "saved. Choose the movie again and press Resume to go on.",
-                notify=True,
-            )
+        if self.trainer.is_running:
+            if not self.trainer.is_ending:
+                self.training.message.warn(
+                    "The movie was changed: training stops, and what it has learned "
+                    "is saved. Choose the movie again and press Resume to go on.",
+                    notify=True,
+                )
             self.trainer.end("leave")
         self.trainer.can_resume = False
         self._diagnose()
@@ -290,7 +293,7 @@ class DenoiseMovie(QWidget):
 
     def train(self, *, resume: bool = False) -> None:
         """Begin a training on the chosen movie, or go on with it."""
-        if self.trainer.is_running or not self._is_loaded:
+        if self.trainer.is_running or not self._is_loaded or self._is_shut_down:
             return
         self.training.message.clear()
         try:
@@ -394,7 +397,8 @@ class DenoiseMovie(QWidget):
             use_posterior=self.settings.posterior_check.isChecked() and likelihood,
             with_std=self.settings.std_check.isChecked() and likelihood,
         )
-        self._show_split()
+        if self.result.split_check.isChecked():
+            self._show_split()
         return result is not None
 
     def _on_export(self) -> None:
@@ -404,11 +408,12 @@ class DenoiseMovie(QWidget):
         if not name:
             return
         path = Path(name)
+        # the dialog has asked whether to replace the name that was typed, no other
+        may_replace = bool(path.suffix) and path.exists()
         if not path.suffix:
             suffix = ".ome.zarr" if "Zarr" in kind else ".ome.tif"
             path = path.with_name(path.name + suffix)
-        # the dialog has asked whether to replace what exists
-        self.export_to(path, overwrite=path.exists())
+        self.export_to(path, overwrite=may_replace)
 
     def export_to(self, path: Path, *, overwrite: bool = False) -> None:
         """Write the denoised movie: that of the selected layer, else of the movie."""
@@ -446,6 +451,11 @@ class DenoiseMovie(QWidget):
             return
         if path.suffix != ".safetensors":
             path = path.with_name(f"{path.name}.safetensors")
+            if path.exists():  # the dialog has asked for another name
+                self.result.message.fail(
+                    f"{str(path)!r} exists; type the whole name to replace it"
+                )
+                return
         self._run_model_job(
             partial(_jobs.save_model, self.denoiser, path),
             lambda _: self.result.message.done(f"The model is saved as {path.name}."),

@@ -32,6 +32,7 @@ from napari_udvd.formats import open_stack
 from napari_udvd.models.centerblind import PRESETS, CenterBlind
 from napari_udvd.models.stabilise import CameraNoise
 from napari_udvd.series import window
+from napari_udvd.training.adam import Adam, clipped
 from napari_udvd.training.checkpoint import read_checkpoint, write_checkpoint
 from napari_udvd.training.corpus import clean_movie
 from napari_udvd.training.warm_start import checksum
@@ -200,20 +201,18 @@ class Pretraining:
         self._views = {
             hole: CenterBlind(preset=preset, hole=hole).to(device) for hole in HOLES
         }
-        self.adam = torch.optim.Adam(self.net.parameters(), rate, betas=(0.9, 0.99))
+        self._parameters = list(self.net.parameters())
+        self.adam = Adam(self._parameters)
         self.step, self.elapsed = 0, 0.0
 
     def advance(self, batch: Batch, progress: float) -> float:
         """Take one step; returns the loss."""
         warm = min((self.step + 1) / WARM_UP_STEPS, 1.0)
-        for group in self.adam.param_groups:
-            cosine = (1 + math.cos(math.pi * min(progress, 1.0))) / 2
-            group["lr"] = self.rate * warm * (0.01 + 0.99 * cosine)
+        cosine = (1 + math.cos(math.pi * min(progress, 1.0))) / 2
         loss = self.loss(batch, self.net)
-        self.adam.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.net.parameters(), LARGEST_GRADIENT)
-        self.adam.step()
+        gradients = torch.autograd.grad(loss, self._parameters)
+        rate = self.rate * warm * (0.01 + 0.99 * cosine)
+        self.adam.step(clipped(gradients, LARGEST_GRADIENT), rate)
         self.step += 1
         decay = min(AVERAGE_DECAY, self.step / (self.step + 10))
         with torch.no_grad():
@@ -235,12 +234,12 @@ class Pretraining:
 
     def save(self, path: Path) -> None:
         """Write everything needed to go on."""
-        moments = {n: self.adam.state[p] for n, p in self.net.named_parameters()}
+        names = [name for name, _ in self.net.named_parameters()]
         tensors = {
             "net": self.net.state_dict(),
             "average": self.average.state_dict(),
-            "first": {n: m["exp_avg"] for n, m in moments.items()},
-            "second": {n: m["exp_avg_sq"] for n, m in moments.items()},
+            "first": dict(zip(names, self.adam.first, strict=True)),
+            "second": dict(zip(names, self.adam.second, strict=True)),
         }
         header = {
             "preset": self.net.preset,
@@ -255,12 +254,10 @@ class Pretraining:
         self.net.load_state_dict(tensors["net"])
         self.average.load_state_dict(tensors["average"])
         self.step, self.elapsed = header["step"], header["elapsed"]
-        for name, parameter in self.net.named_parameters():
-            self.adam.state[parameter] = {
-                "step": torch.tensor(float(self.step)),
-                "exp_avg": tensors["first"][name].to(self.device),
-                "exp_avg_sq": tensors["second"][name].to(self.device),
-            }
+        self.adam.steps = self.step
+        for k, (name, _) in enumerate(self.net.named_parameters()):
+            self.adam.first[k].copy_(tensors["first"][name])
+            self.adam.second[k].copy_(tensors["second"][name])
 
 
 def write_weights(net: CenterBlind, path: Path, card: dict[str, Any]) -> None:

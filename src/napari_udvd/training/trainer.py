@@ -15,7 +15,7 @@ from napari_udvd.calibration import Scaler
 from napari_udvd.denoiser import Denoiser
 from napari_udvd.denoising import is_out_of_memory
 from napari_udvd.device import choose_device, choose_precision
-from napari_udvd.errors import InputError
+from napari_udvd.errors import InputError, OutputError
 from napari_udvd.models import build_network, count_views
 from napari_udvd.series import series_of
 from napari_udvd.training.checkpoint import read_checkpoint, signature, write_checkpoint
@@ -239,7 +239,8 @@ class _Run:
         )
         self._began = began
         self._resumed_at = 0.0
-        self._step, self._saved_step = 0, -1
+        self._step = 0
+        self._ended = ""
         self._self_ensemble = False
         self._is_warm, self._remarks = False, list(plan.remarks)
         self._step_seconds = self._validation_seconds = 0.0
@@ -292,7 +293,7 @@ class _Run:
             yield from self._look(live)
         next_validation = self._elapsed() + self._budget / VALIDATIONS
         next_checkpoint = self._elapsed() + self._settings.checkpoint_seconds
-        not_finite = 0
+        not_finite, was_saved = 0, False
         reason = "budget"
         while not self._is_over():
             before = self._elapsed()
@@ -323,9 +324,15 @@ class _Run:
                 )
             yield from self._look(live)
             stop = cancel.is_set()
-            if checkpoint is not None and (stop or self._elapsed() > next_checkpoint):
-                self._save(checkpoint)
-                yield Checkpoint(self._step, checkpoint)
+            is_due = self._elapsed() > next_checkpoint and not stop
+            if checkpoint is not None and is_due:
+                try:
+                    self._save(checkpoint)
+                    was_saved = True
+                    yield Checkpoint(self._step, checkpoint)
+                except OutputError:
+                    if not was_saved:  # better told at once than after hours
+                        raise
                 next_checkpoint = self._elapsed() + self._settings.checkpoint_seconds
             if stop:
                 reason = "cancelled"
@@ -340,15 +347,21 @@ class _Run:
             raise RuntimeError(
                 "the validation loss is not finite; try a lower learning rate"
             )
-        if checkpoint is not None and self._saved_step != self._step:
-            self._save(checkpoint)
-            yield Checkpoint(self._step, checkpoint)
+        self._ended = reason
+        warnings = self._validation.verdict(self._best)
+        if checkpoint is not None:
+            try:
+                self._save(checkpoint)
+                yield Checkpoint(self._step, checkpoint)
+            except OutputError as error:
+                # what was learned is worth more than its copy
+                warnings = (*warnings, f"the state was not saved: {error}")
         yield Finished(
             self._denoiser(reason),
             reason,
             self._best_step,
             self._best_loss,
-            self._validation.verdict(self._best),
+            warnings,
             tuple(self._history),
         )
 
@@ -384,6 +397,7 @@ class _Run:
             "settings": self._settings.model_dump(),
             "plan": self._plan.to_dict(),
             "step": self._step,
+            "ended": self._ended,
             "elapsed": self._elapsed(),
             "loss": self._loss,
             "best_step": self._best_step,
@@ -394,7 +408,6 @@ class _Run:
         }
         tensors = self._learner.tensors() | {"best": self._best.state_dict()}
         write_checkpoint(path, tensors, header)
-        self._saved_step = self._step
 
     def _train_step(self) -> float | None:
         draw = self._sampler.draw(self._batch)
