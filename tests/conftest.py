@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,11 @@ if TYPE_CHECKING:
 
 SHARED = Path(__file__).parents[2] / "shared"
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+
+def pytest_configure() -> None:
+    """Hear Ctrl-C also where a shell started the tests in the background."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
