@@ -26,18 +26,17 @@ def test_the_window_is_never_stuck(
 ) -> None:
     script = benchmark_script("responsiveness")
     options = Namespace(frames=24, size=128, seconds=6.0, stacks=False)
-    worst = {}
-    for attempt in range(3):  # other programs can be the reason
+    worst: dict[str, float] = {}
+    for attempt in range(3):
         viewer = make_napari_viewer_proxy(show=True)
         folder = tmp_path / str(attempt)
         folder.mkdir()
         late = script.run(viewer, options, folder).late
         viewer.close()
-        worst = {
-            operation: max(waits)
-            for operation, waits in late.items()
-            if not any(word in operation for word in THE_VIEWERS_OWN)
-        }
+        for operation, waits in late.items():
+            if not any(word in operation for word in THE_VIEWERS_OWN):
+                # other programs can be the reason; ours would be late every time
+                worst[operation] = min(max(waits), worst.get(operation, max(waits)))
         if max(worst.values()) < STUCK:
             break
     assert {name.split(",")[0].split(" of ")[0] for name in worst} >= {
