@@ -92,6 +92,8 @@ class Scaler:
 
     Attributes
     ----------
+    scale
+        Grey levels per network unit, ``(C, 1, 1)``.
     noise
         In network units.
     """
@@ -105,7 +107,7 @@ class Scaler:
             ]
 
         self._offset = column([c.offset for c in calibrations])
-        self._scale = column([c.scale for c in calibrations])
+        self.scale = column([c.scale for c in calibrations])
         self.noise = CameraNoise(
             gain=column([c.noise.gain / c.scale for c in calibrations]),
             dark=column([(c.noise.offset - c.offset) / c.scale for c in calibrations]),
@@ -116,12 +118,12 @@ class Scaler:
 
     def normalise(self, grey: Tensor) -> Tensor:
         """Turn grey levels into network units."""
-        return (grey - self._offset) / self._scale
+        return (grey - self._offset) / self.scale
 
     def restore(self, value: Tensor) -> Tensor:
         """Turn network units into grey levels."""
-        return value * self._scale + self._offset
+        return value * self.scale + self._offset
 
     def restore_std(self, std: Tensor) -> Tensor:
         """Turn a standard deviation in network units into grey levels."""
-        return std * self._scale
+        return std * self.scale

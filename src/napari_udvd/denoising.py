@@ -38,6 +38,8 @@ __all__ = [
     "check_request",
     "denoise_stack",
     "is_out_of_memory",
+    "tiles",
+    "with_halo",
 ]
 
 BLOCK_BYTES = 64 * 2**20
@@ -319,9 +321,9 @@ class BlockDenoiser:
         height, width = self._stack.frame_shape
         mean = np.empty((stop - start, grey.shape[1], height, width), np.float32)
         std = np.empty_like(mean) if self._with_std else None
-        for rows, columns in _tiles(height, width, edge):
-            seen_rows = _with_halo(rows, height, self._net)
-            seen_columns = _with_halo(columns, width, self._net)
+        for rows, columns in tiles(height, width, edge):
+            seen_rows = with_halo(rows, height, self._net)
+            seen_columns = with_halo(columns, width, self._net)
             inner = (
                 ...,
                 slice(rows.start - seen_rows.start, rows.stop - seen_rows.start),
@@ -416,7 +418,8 @@ def _first_tile(shape: tuple[int, int], device: torch.device) -> int:
     return max(shape) if max(shape) <= 1.5 * edge else edge
 
 
-def _tiles(height: int, width: int, edge: int) -> Iterator[tuple[slice, slice]]:
+def tiles(height: int, width: int, edge: int) -> Iterator[tuple[slice, slice]]:
+    """Cut a frame into nearly equal rows and columns of at most `edge` pixels."""
     yield from product(_cores(height, edge), _cores(width, edge))
 
 
@@ -427,7 +430,7 @@ def _cores(length: int, edge: int) -> list[slice]:
     return [slice(a, b) for a, b in pairwise(cuts)]
 
 
-def _with_halo(core: slice, length: int, net: Network) -> slice:
+def with_halo(core: slice, length: int, net: Network) -> slice:
     """Widen to what the network sees, with both ends on its pooling grid.
 
     Half-planes that look down or right count the grid from the far end, so the

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import pickle
-import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,10 +21,10 @@ from napari_udvd.models import (
     read_published,
 )
 from napari_udvd.models.prediction import split
+from parity import published_weights
 from tiny import fill
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from torch import Tensor
@@ -39,21 +38,6 @@ CASES = {
     "udvd_wide_blind_spot": {"frames": 5, "channels": 1, "likelihood": False},
 }
 HOLES = {"udvd_wide_blind_spot": (3, 3)}
-
-
-def published_weights(case: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Draw the weights by the rule that the published numbers were computed with."""
-    rng = np.random.default_rng(int(case["seed"]))
-    weights = {}
-    for name, shape in zip(case["names"], case["shapes"], strict=True):
-        shape = tuple(int(n) for n in re.findall(r"\d+", str(shape)))
-        weight = rng.standard_normal(shape).astype(np.float32)
-        if len(shape) > 1:
-            weight *= float(case["gain"]) * np.sqrt(2 / np.prod(shape[1:]))
-        else:
-            weight *= 0.05
-        weights[str(name)] = torch.from_numpy(weight.astype(np.float32))
-    return weights
 
 
 @pytest.fixture(scope="module")

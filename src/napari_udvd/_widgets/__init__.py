@@ -7,5 +7,7 @@ worker and shows what comes back.
 from __future__ import annotations
 
 from napari_udvd._widgets.denoise_movie import DenoiseMovie
+from napari_udvd._widgets.motion import MotionDock
+from napari_udvd._widgets.pixel_inspector import PixelInspector
 
-__all__ = ["DenoiseMovie"]
+__all__ = ["DenoiseMovie", "MotionDock", "PixelInspector"]

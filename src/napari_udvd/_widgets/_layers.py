@@ -17,7 +17,15 @@ if TYPE_CHECKING:
 
     from napari_udvd.stack import Stack
 
-__all__ = ["Place", "axes_of", "box_of", "drawn_like", "place_seen", "stack_of"]
+__all__ = [
+    "Place",
+    "axes_of",
+    "box_of",
+    "drawn_like",
+    "pixel_at",
+    "place_seen",
+    "stack_of",
+]
 
 
 class Place(NamedTuple):
@@ -140,21 +148,27 @@ def place_seen(viewer: napari.viewer.Viewer, layer: Image, stack: Stack) -> Plac
 
 
 def _index_seen(viewer: napari.viewer.Viewer, layer: Image) -> list[int]:
-    """Index along each axis of the layer that the sliders stand at.
+    """Index along each axis of the layer that the sliders stand at."""
+    index = pixel_at(viewer, layer, viewer.dims.point)
+    return [int(i) for i in np.clip(index, 0, np.asarray(_finest(layer).shape) - 1)]
+
+
+def pixel_at(
+    viewer: napari.viewer.Viewer, layer: Image, world: npt.ArrayLike
+) -> list[int]:
+    """Index along each axis of the layer of a point of the viewer; may be outside.
 
     The viewer's units may be others than the layer's; its own conversion from world
     to data coordinates takes no notice of that.
     """
-    point = np.asarray(viewer.dims.point[-layer.ndim :], dtype=float)
-    world = viewer.layers.units
-    if world is not None:
+    point = np.array(world, dtype=float)[-layer.ndim :]
+    units = viewer.layers.units
+    if units is not None:
         for k, (theirs, ours) in enumerate(
-            zip(world[-layer.ndim :], layer.units, strict=True)
+            zip(units[-layer.ndim :], layer.units, strict=True)
         ):
             point[k] = (point[k] * theirs).to(ours).magnitude
-    shape = _finest(layer).shape
-    index = np.rint(layer.world_to_data(point)).astype(int)
-    return [int(i) for i in np.clip(index, 0, np.asarray(shape) - 1)]
+    return [int(i) for i in np.rint(layer.world_to_data(point))]
 
 
 def _viewer_axes(

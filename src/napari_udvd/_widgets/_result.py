@@ -62,7 +62,7 @@ class Result(QObject):
         denoiser: Denoiser,
     ) -> None:
         super().__init__()
-        self._viewer, self.source, self._denoiser = viewer, source, denoiser
+        self._viewer, self.source, self.denoiser = viewer, source, denoiser
         self._movie, self.stack = movie, movie.stack
         self._worker: Worker | None = None
         self._is_exported = self._is_closed = False
@@ -84,7 +84,7 @@ class Result(QObject):
 
     def lacks_frames_of(self, denoiser: Denoiser | None, stack: Stack) -> bool:
         """Whether it is what this network makes of this movie, and incomplete."""
-        same = self._denoiser is denoiser and self.stack is stack
+        same = self.denoiser is denoiser and self.stack is stack
         return same and not self._movie.complete
 
     @property

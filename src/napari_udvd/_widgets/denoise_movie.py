@@ -18,13 +18,16 @@ from qtpy.QtWidgets import (
 )
 
 from napari_udvd._widgets import _jobs
+from napari_udvd._widgets._closing import main_window
 from napari_udvd._widgets._delivery import Delivery
 from napari_udvd._widgets._diagnosis_section import DiagnosisSection, as_sentence
 from napari_udvd._widgets._layers import axes_of, stack_of
 from napari_udvd._widgets._messages import said
+from napari_udvd._widgets._model_row import MODEL_FILES
 from napari_udvd._widgets._movie_section import MovieSection
 from napari_udvd._widgets._preferences import read_preferences
 from napari_udvd._widgets._result_section import ResultSection
+from napari_udvd._widgets._session import session_of
 from napari_udvd._widgets._settings_section import SettingsSection
 from napari_udvd._widgets._training_control import TrainingControl
 from napari_udvd._widgets._training_section import TrainingSection
@@ -49,7 +52,6 @@ COMPARE_KEY = "D"
 CLOSING_SECONDS = 60
 """How long a window that closes waits for the state of a training to be saved."""
 
-MODEL_FILES = "Models (*.safetensors *.pt *.pth)"
 MOVIE_FILES = "OME-TIFF (*.ome.tif);;OME-Zarr (*.ome.zarr)"
 
 
@@ -80,6 +82,7 @@ class DenoiseMovie(QWidget):
         self._model_job: Worker | None = None
         self._window: QMainWindow | None = None
         self.denoiser: Denoiser | None = None
+        self._session = session_of(viewer)
 
         self.movie = MovieSection(viewer)
         self.diagnosis = DiagnosisSection()
@@ -119,10 +122,11 @@ class DenoiseMovie(QWidget):
         self.training.resume.connect(partial(self.train, resume=True))
         self.training.pause.connect(partial(self.trainer.end, "pause"))
         self.training.stop.connect(partial(self.trainer.end, "stop"))
-        self.trainer.changed.connect(self._enable)
+        self.trainer.changed.connect(self._on_training_changed)
         self.trainer.trained.connect(self._on_trained)
         self.trainer.left.connect(self._diagnose)
-        self.delivery.changed.connect(self._enable)
+        self.delivery.changed.connect(self._on_delivery_changed)
+        self._session.changed.connect(self._on_session)
         self.result.denoise.connect(self.denoise)
         self.result.apply.connect(self.apply_to_selected)
         self.result.save_model.connect(self._on_save_model)
@@ -152,13 +156,15 @@ class DenoiseMovie(QWidget):
         self._diagnosing = None
         self.delivery.shut_down()
         self.movie.shut_down()
+        self._session.changed.disconnect(self._on_session)
+        self._session.update(is_training=False)
         self._viewer.bind_key(COMPARE_KEY, None, overwrite=True)
         self._watch_window(None)
 
     def event(self, event: QEvent) -> bool:
         """Notice when the dock is closed: the viewer takes this widget out of it."""
         if event.type() == QEvent.Type.ParentChange and not self._is_shut_down:
-            window = _main_window(self)
+            window = main_window(self)
             if window is None and self._window is not None:
                 self.shut_down()
             else:
@@ -169,7 +175,7 @@ class DenoiseMovie(QWidget):
         """Find the window that this is in, to be told when it closes."""
         super().showEvent(event)
         if not self._is_shut_down:
-            self._watch_window(_main_window(self))
+            self._watch_window(main_window(self))
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Ask once before a window with a running training closes, then save."""
@@ -211,6 +217,21 @@ class DenoiseMovie(QWidget):
         )
         return bool(answer == QMessageBox.StandardButton.Close)
 
+    # the other docks
+
+    def _on_training_changed(self) -> None:
+        self._enable()
+        self._session.update(is_training=self.trainer.is_running)
+
+    def _on_delivery_changed(self) -> None:
+        self._enable()
+        self._session.update(results=self.delivery.results)
+
+    def _on_session(self) -> None:
+        denoiser = self._session.denoiser
+        if denoiser is not None and denoiser is not self.denoiser:
+            self._take(denoiser, "read from a file")
+
     # the movie and its noise
 
     def _on_loaded(self, choices: _jobs.Choices) -> None:
@@ -218,6 +239,7 @@ class DenoiseMovie(QWidget):
             return
         self._is_loaded = True
         self.settings.offer(choices.titles, choices.devices)
+        self._on_session()  # another dock may have a model
         self._diagnose()
         self._enable()
 
@@ -499,6 +521,7 @@ class DenoiseMovie(QWidget):
         from napari_udvd.denoiser import check_fits
 
         self.denoiser = denoiser
+        self._session.update(denoiser=denoiser)
         text = f"Model: {denoiser.net.title}, {denoiser.net.size}, {origin}."
         try:
             if self.movie.stack is not None:
@@ -549,11 +572,3 @@ class _Column(QScrollArea):
         hint = super().minimumSizeHint()
         bar = self.verticalScrollBar().sizeHint().width()
         return QSize(self.widget().minimumSizeHint().width() + bar + 12, hint.height())
-
-
-def _main_window(widget: QWidget) -> QMainWindow | None:
-    """Find the window that a widget is docked in, also where the dock floats."""
-    parent = widget.parent()
-    while parent is not None and not isinstance(parent, QMainWindow):
-        parent = parent.parent()
-    return parent

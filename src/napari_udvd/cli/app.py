@@ -106,6 +106,8 @@ MeanOnly = Annotated[
 Posterior = Annotated[
     bool, typer.Option(help="combine the prediction with the noisy pixel")
 ]
+Channel = Annotated[int, typer.Option(help="channel, counted from 0")]
+DepthPlane = Annotated[int, typer.Option("--plane", help="depth plane, counted from 0")]
 Tile = Annotated[
     int | None,
     typer.Option(min=16, help="rows and columns at a time", show_default="auto"),
@@ -283,6 +285,90 @@ def diagnose(
     else:
         diagnosis_table(str(file), found)
     raise typer.Exit(exit_code(strict and any(d.broken for d in found)))
+
+
+@app.command("filter")
+def show_filter(
+    model: Annotated[Path, typer.Argument(help="model file")],
+    file: Annotated[Path, typer.Argument(help="movie")],
+    at: Annotated[str, typer.Option(help="pixel: frame,row,column, counted from 0")],
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", help="result: picture .png, .npz or .csv"),
+    ],
+    channel: Channel = 0,
+    plane: DepthPlane = 0,
+    axes: Axes = None,
+    posterior: Annotated[
+        bool, typer.Option(help="of the prediction combined with the noisy pixel")
+    ] = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Show which noisy pixels a denoised pixel is the average of."""
+    from napari_udvd.cli.inspect import FilterJob, parse_place
+
+    FilterJob(
+        model=model,
+        file=file,
+        axes=axes,
+        place=parse_place(at),
+        channel=channel,
+        plane=plane,
+        posterior=posterior,
+        output=output,
+        overwrite=overwrite,
+    ).run()
+
+
+@app.command()
+def motion(
+    model: Annotated[
+        Path, typer.Argument(help="model file; not read for tvl1 and ilk")
+    ],
+    file: Annotated[Path, typer.Argument(help="movie")],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            help="result: dense .ome.tif or .ome.zarr, grid .npz, tracks .csv",
+        ),
+    ],
+    spacing: Annotated[int, typer.Option(help="grid, px")] = 16,
+    method: Annotated[
+        Literal["implied", "tvl1", "ilk"],
+        typer.Option(
+            help="implied by the network's filters, or classical optical flow of the "
+            "movie as it is"
+        ),
+    ] = "implied",
+    channel: Channel = 0,
+    plane: DepthPlane = 0,
+    axes: Axes = None,
+    confidence: Annotated[
+        float, typer.Option(help="leave out what is less sure, 0 to 1")
+    ] = 0.0,
+    device: Device = "auto",
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+) -> None:
+    """Find the motion of every frame, as the network's filters follow it."""
+    from napari_udvd.cli.inspect import MotionJob
+
+    MotionJob(
+        model=model,
+        file=file,
+        axes=axes,
+        method=method,
+        spacing=spacing,
+        channel=channel,
+        plane=plane,
+        confidence=confidence,
+        device=device,
+        output=output,
+        overwrite=overwrite,
+        quiet=quiet,
+    ).run()
 
 
 @app.command("import-published")

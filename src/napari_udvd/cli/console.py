@@ -96,6 +96,13 @@ class Report:
                 frames = f"{step.done}/{step.total} frames"
                 bar.update(task, completed=step.done, total=step.total, frames=frames)
 
+    def frame_by_frame(self, what: str, counts: Iterator[int], total: int) -> None:
+        """Show a job that tells how many frames it has done."""
+        with self._progress("{task.fields[frames]}") as bar:
+            task = bar.add_task(what, total=total, frames="")
+            for done in counts:
+                bar.update(task, completed=done, frames=f"{done}/{total} frames")
+
     def _say_estimate(self, event: Started) -> None:
         parts = [
             f"{_duration(seconds)} {what}"

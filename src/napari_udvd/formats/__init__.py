@@ -25,6 +25,7 @@ from napari_udvd.formats._output import (
     temporary_name,
 )
 from napari_udvd.formats._sinks import ArraySink, Sink, to_dtype
+from napari_udvd.formats._small import check_small_output, write_small
 
 if TYPE_CHECKING:
     from napari_udvd.stack import Stack
@@ -34,12 +35,15 @@ __all__ = [
     "ArraySink",
     "Sink",
     "check_output",
+    "check_small_output",
     "create",
     "open_stack",
     "read_record",
     "remove_stale_partials",
     "temporary_name",
     "to_dtype",
+    "to_plain",
+    "write_small",
 ]
 
 _TIFF: Final = (".tif", ".tiff", ".btf", ".tf8")
@@ -113,7 +117,7 @@ def create(
         If `record` holds something that has no place in a file.
     """
     target = check_output(path, like=like, dtype=dtype, overwrite=overwrite)
-    plain = _plain(dict(record))
+    plain = to_plain(dict(record))
     if output_kind(target) == "tiff":
         from napari_udvd.formats._tiff_sink import TiffSink
 
@@ -206,8 +210,14 @@ def _check_there(path: str) -> None:
         ) from error
 
 
-def _plain(value: Any) -> Any:
-    """`value` in types JSON knows; a number that is not finite becomes None."""
+def to_plain(value: Any) -> Any:
+    """Return `value` in types that JSON knows; a number not finite becomes None.
+
+    Raises
+    ------
+    TypeError
+        If it holds something that has no place in a file.
+    """
     if isinstance(value, np.ndarray | np.generic):
         value = value.tolist()
     if isinstance(value, float) and not np.isfinite(value):
@@ -217,9 +227,9 @@ def _plain(value: Any) -> Any:
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): to_plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [_plain(item) for item in value]
+        return [to_plain(item) for item in value]
     raise TypeError(
         f"the record holds {value!r} of type {type(value).__name__}, which a file "
         "cannot keep: use numbers, text, lists and mappings"

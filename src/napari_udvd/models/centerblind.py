@@ -251,6 +251,18 @@ class CenterBlind(Network):
         """Predict like every network, see :meth:`forward`."""
         return self(clip, noise, precision)  # type: ignore[no-any-return]
 
+    def predict_pixel(
+        self, window: Tensor, noise: CameraNoise, y: int, x: int
+    ) -> Prediction:
+        """Predict one pixel, see :class:`Network`.
+
+        It needs one point in sixteen of the lattice, and the joins nowhere else.
+        """
+        stable = stabilise(window, noise)
+        condensed = self._condensed(stable, range(window.shape[1]))
+        out = self._outputs(condensed, torch.float32, (y, x))
+        return self._in_units_of_input(split(out, self.channels), noise)
+
     def sweep(
         self,
         clip: Tensor,
@@ -275,8 +287,16 @@ class CenterBlind(Network):
             first, last = first - size, last + size
         return torch.cat(parts, dim=1)
 
-    def _outputs(self, window: Tensor, precision: torch.dtype) -> Tensor:
-        """Mean and factor from condensed frames ``(N, F, C, H, W)``, all stabilised."""
+    def _outputs(
+        self,
+        window: Tensor,
+        precision: torch.dtype,
+        pixel: tuple[int, int] | None = None,
+    ) -> Tensor:
+        """Mean and factor from condensed frames ``(N, F, C, H, W)``, all stabilised.
+
+        Of every pixel, or of one.
+        """
         height, width = window.shape[-2:]
         base = self._base(window)
         down, right = -height % POOLING, -width % POOLING
@@ -293,7 +313,10 @@ class CenterBlind(Network):
             padding=self._reach,
         )
         features = features[:, :, :height, :width]
-        features = self._on_lattice(F.relu_(features))
+        if pixel is None:
+            features = self._on_lattice(F.relu_(features))
+        else:
+            features, base = self._on_one_lattice(F.relu_(features), base, pixel)
         features = F.relu_(_apply(self.join_a, F.relu_(features)))
         features = F.relu_(_apply(self.join_b, features))
         # a movie has more grey levels than bfloat16: the last sum is in float32
@@ -321,6 +344,20 @@ class CenterBlind(Network):
         x = x.reshape(n, rows, columns, tall, wide, features)
         x = x.permute(0, 3, 1, 4, 2, 5).reshape(n, tall * rows, wide * columns, -1)
         return x[:, :height, :width].permute(0, 3, 1, 2)
+
+    def _on_one_lattice(
+        self, x: Tensor, base: Tensor, pixel: tuple[int, int]
+    ) -> tuple[Tensor, Tensor]:
+        """Features and base ``(N, ..., 1, 1)`` of one pixel, from its own lattice."""
+        (rows, columns), (top, left) = self._stride, pixel
+        x = F.pad(x, (0, -x.shape[3] % columns, 0, -x.shape[2] % rows))
+        points = x[:, :, top % rows :: rows, left % columns :: columns]
+        points = self.lattice_b(self.lattice_a(_pack(points)))
+        row, column = top // rows, left // columns
+        return (
+            points[:, :, row : row + 1, column : column + 1],
+            base[:, :, top : top + 1, left : left + 1],
+        )
 
     def _base(self, window: Tensor) -> Tensor:
         """Blurred average of the nearest frames that are seen in full."""

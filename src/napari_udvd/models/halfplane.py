@@ -33,7 +33,7 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["BORDER", "SLOPE", "HalfPlaneUNet"]
+__all__ = ["BORDER", "SLOPE", "HalfPlaneUNet", "relative"]
 
 SLOPE = 0.1
 """Negative slope of the leaky rectifiers."""
@@ -49,6 +49,9 @@ UNFOLDED_BYTES = 2**20
 
 ROWS_ABOVE = 8
 """Rows that four causal convolutions, or three and a pool, see above a strip."""
+
+ASIDE = 4
+"""Columns that they see on either side."""
 
 
 class HalfPlaneUNet(nn.Module):
@@ -93,6 +96,45 @@ class HalfPlaneUNet(nn.Module):
         low = self.dec2(low, half)[:, :, : rows // 2]
         return self._in_strips(_last_block, x, low)
 
+    def forward_at(self, x: Tensor, rows: slice, columns: slice) -> Tensor:
+        """Run the network for a part of its output only.
+
+        The encoder runs over all of `x`, the decoder where it is needed.
+
+        Parameters
+        ----------
+        x
+            As for :meth:`forward`.
+        rows, columns
+            The part, without border columns, on the grid of 4.
+
+        Returns
+        -------
+        Tensor
+            ``(N, out_channels, rows, columns + 2 BORDER)``; what is in the border
+            columns has no meaning.
+        """
+        height, width = x.shape[2], x.shape[3] - 2 * BORDER
+        half = self.enc1(x)[:, :, : height // 2]
+        quarter = self.enc2(half)[:, :, : height // 4]
+        low = self.enc3(quarter)[:, :, : height // 4]
+        seen_rows = _widened(rows, ROWS_ABOVE, 0, height)
+        seen_columns = _widened(columns, ASIDE, ASIDE, width)
+        wide_rows = _widened(seen_rows, 2 * ROWS_ABOVE, 0, height)
+        wide_columns = _widened(seen_columns, 2 * ASIDE, 2 * ASIDE, width)
+        low = self.dec2(
+            _part(low, wide_rows, wide_columns, 4),
+            _part(half, wide_rows, wide_columns, 2),
+        )[:, :, : (wide_rows.stop - wide_rows.start) // 2]
+        low = _part(
+            low,
+            relative(seen_rows, wide_rows),
+            relative(seen_columns, wide_columns),
+            2,
+        )
+        out = self.dec1(low, _part(x, seen_rows, seen_columns, 1))
+        return _part(out, relative(rows, seen_rows), relative(columns, seen_columns), 1)
+
     def _in_strips(self, block: Any, x: Tensor, *low: Tensor) -> Tensor:
         """Run a full-resolution block in strips of rows that stay in the cache.
 
@@ -125,6 +167,23 @@ def _last_block(
 ) -> Tensor:
     out: Tensor = net.dec1(low[:, :, first // 2 : stop // 2], x[:, :, first:stop])
     return out[:, :, start - first : stop - first]
+
+
+def _widened(part: slice, before: int, after: int, length: int) -> slice:
+    return slice(max(part.start - before, 0), min(part.stop + after, length))
+
+
+def relative(part: slice, whole: slice) -> slice:
+    """Move a range so that it counts from the start of another that holds it."""
+    return slice(part.start - whole.start, part.stop - whole.start)
+
+
+def _part(x: Tensor, rows: slice, columns: slice, scale: int) -> Tensor:
+    """Cut a part, given at full resolution, out of an image at ``1 / scale`` of it."""
+    border = BORDER // scale
+    x = x[:, :, rows.start // scale : rows.stop // scale]
+    x = x[..., columns.start // scale : columns.stop // scale + 2 * border]
+    return x.contiguous(memory_format=torch.channels_last)
 
 
 class Encoder(nn.Module):

@@ -5,15 +5,16 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING
 
+import torch
 from torch import nn
+
+from napari_udvd.models.prediction import Prediction
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    import torch
     from torch import Tensor
 
-    from napari_udvd.models.prediction import Prediction
     from napari_udvd.models.stabilise import CameraNoise
 
 __all__ = ["Network"]
@@ -96,6 +97,35 @@ class Network(nn.Module):
         Prediction
             Mean ``(N, T - 2 context, C, H, W)`` and factor, float32.
         """
+
+    def predict_pixel(
+        self, window: Tensor, noise: CameraNoise, y: int, x: int
+    ) -> Prediction:
+        """Predict one pixel of the middle frame of a window.
+
+        The same number as :meth:`predict` gives there in float32, and the same
+        gradient. Networks that know which of their layers a single pixel needs
+        override this.
+
+        Parameters
+        ----------
+        window
+            ``(1, 2 context + 1, C, H, W)``, float32.
+        noise
+            In the units of `window`.
+        y, x
+            Row and column of the pixel.
+
+        Returns
+        -------
+        Prediction
+            Mean ``(1, C, 1, 1)`` and factor.
+        """
+        mean, factor = self.predict(window, noise, torch.float32)
+        here = (..., slice(y, y + 1), slice(x, x + 1))
+        return Prediction(
+            mean[:, 0][here], None if factor is None else factor[:, 0][here]
+        )
 
     @abstractmethod
     def sweep(

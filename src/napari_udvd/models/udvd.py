@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from napari_udvd.models.halfplane import BORDER, SLOPE, HalfPlaneUNet
+from napari_udvd.models.halfplane import BORDER, SLOPE, HalfPlaneUNet, relative
 from napari_udvd.models.network import Network
 from napari_udvd.models.noise_level import NoiseLevelNet
 from napari_udvd.models.prediction import Prediction, factor_entries, split
@@ -35,6 +35,9 @@ __all__ = ["UDVD", "UDVDStream"]
 
 HALF_PLANE_REACH = 72
 """Rows above a pixel that one half-plane U-Net can see (66, pools and upsampling)."""
+
+ASIDE_REACH = 40
+"""Columns on either side of it (33, pools and upsampling)."""
 
 TOGETHER_BYTES = 16 * 2**20
 """Largest activation for which several rotations run as one batch."""
@@ -192,6 +195,45 @@ class UDVD(Network):
         """Predict like every network; this one needs not be told the noise."""
         return self(clip.to(precision))  # type: ignore[no-any-return]
 
+    def predict_pixel(
+        self, window: Tensor, noise: CameraNoise, y: int, x: int
+    ) -> Prediction:
+        """Predict one pixel, see :class:`Network`.
+
+        Every rotation runs over its own half-plane, and every stage where the next
+        one sees it: a tenth of the operations.
+        """
+        images = window.flatten(0, 1)
+        height, width = window.shape[3:]
+        views = {
+            turn: self._view_at(images, turn, *_place(y, x, turn, height, width))
+            for turn in range(4)
+        }
+        return split(self._join(views), self.channels)
+
+    def _view_at(self, images: Tensor, turn: int, row: int, column: int) -> Tensor:
+        """Features of one rotation at one pixel of it, ``(1, channels, 1, 1)``."""
+        look = _look(images, turn)
+        row -= 1 + self.hole[turn % 2] // 2
+        stages = self._stages()
+        if row < 0:
+            return look.new_zeros(1, 2 * self.width, 1, 1)
+        size = look.shape[2], look.shape[3] - 2 * BORDER
+        # from the last stage to the first: what each puts out, and what it sees
+        parts = [(_on_grid(slice(row, row + 1)), _on_grid(slice(column, column + 1)))]
+        for _ in stages:
+            parts.insert(0, _seen_by(*parts[0], *size))
+        rows, columns = parts[0]
+        x = look[:, :, rows, columns.start : columns.stop + 2 * BORDER]
+        for stage, seen, wanted in zip(stages, parts, parts[1:], strict=False):
+            count = min(self.frames, 3)
+            n = x.shape[0] - count + 1
+            x = torch.cat([x[k : k + n] for k in range(count)], dim=1)
+            x = stage.forward_at(_pack(x), *map(relative, wanted, seen))
+        rows, columns = parts[-1]
+        row, column = row - rows.start, BORDER + column - columns.start
+        return x[:, :, row : row + 1, column : column + 1]
+
     def sweep(
         self,
         clip: Tensor,
@@ -238,7 +280,7 @@ class UDVD(Network):
         out = self._join(views)
         return out.view(n, -1, *out.shape[1:])
 
-    def _stages(self) -> list[nn.Module]:
+    def _stages(self) -> list[HalfPlaneUNet]:
         return [self.stage_one, *([self.stage_two] if self.frames == 5 else [])]
 
     def _unlook(
@@ -327,6 +369,33 @@ def _look(x: Tensor, turn: int) -> Tensor:
     down, right = -x.shape[2] % 4, -x.shape[3] % 4
     x = F.pad(x, (BORDER, BORDER + right, 0, 0), mode="replicate")
     return _pack(F.pad(x, (0, 0, 0, down)))
+
+
+def _place(y: int, x: int, turn: int, height: int, width: int) -> tuple[int, int]:
+    """Row and column, in the rotated image, of a pixel of the image."""
+    return (
+        (y, x),
+        (x, height - 1 - y),
+        (height - 1 - y, width - 1 - x),
+        (width - 1 - x, y),
+    )[turn]
+
+
+def _seen_by(
+    rows: slice, columns: slice, height: int, width: int
+) -> tuple[slice, slice]:
+    """Part of a half-plane U-Net's input that a part of its output depends on."""
+    return (
+        slice(max(rows.start - HALF_PLANE_REACH, 0), min(rows.stop, height)),
+        slice(
+            max(columns.start - ASIDE_REACH, 0), min(columns.stop + ASIDE_REACH, width)
+        ),
+    )
+
+
+def _on_grid(part: slice) -> slice:
+    """Widen a part to the grid of the pools."""
+    return slice(part.start // 4 * 4, -(-part.stop // 4) * 4)
 
 
 def _rotate(x: Tensor, turn: int) -> Tensor:

@@ -1,0 +1,65 @@
+"""Picking pixels with the mouse."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QObject, Signal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import napari.viewer
+
+__all__ = ["Picker"]
+
+
+class Picker(QObject):
+    """Says where the mouse was pressed on the canvas, and where it is dragged to.
+
+    Parameters
+    ----------
+    viewer
+        Whose canvas is watched while the picker is armed. Dragging does not move the
+        camera then.
+    """
+
+    picked = Signal(object)
+    """Position in the world of the viewer, one number per dimension."""
+
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self._armed = False
+
+    @property
+    def is_armed(self) -> bool:
+        """Whether presses are told."""
+        return self._armed
+
+    def arm(self, armed: bool) -> None:
+        """Begin or stop to watch."""
+        if armed == self._armed:
+            return
+        self._armed = armed
+        callbacks = self._viewer.mouse_drag_callbacks
+        if armed:
+            callbacks.append(self._on_pressed)
+            # another layer that becomes active switches moving on again
+            self._viewer.layers.selection.events.active.connect(self._hold_camera)
+        else:
+            callbacks.remove(self._on_pressed)
+            self._viewer.layers.selection.events.active.disconnect(self._hold_camera)
+        self._viewer.scene.camera.mouse_pan = not armed
+
+    def _hold_camera(self, event: Any = None) -> None:
+        self._viewer.scene.camera.mouse_pan = False
+
+    def _on_pressed(self, viewer: Any, event: Any) -> Iterator[None]:
+        if event.button != 1 or event.modifiers:
+            return
+        self.picked.emit(tuple(event.position))
+        yield
+        while event.type == "mouse_move":
+            self.picked.emit(tuple(event.position))
+            yield

@@ -1,0 +1,121 @@
+"""What the docks of one viewer have in common: models, and what layers show."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+from weakref import WeakSet
+
+from napari.layers import Image
+from qtpy.QtCore import QObject, Signal
+
+from napari_udvd._widgets._layers import axes_of, stack_of
+from napari_udvd.errors import InputError
+
+if TYPE_CHECKING:
+    import napari.viewer
+    from napari.layers import Layer
+
+    from napari_udvd._widgets._result import Result
+    from napari_udvd.denoiser import Denoiser
+    from napari_udvd.stack import Stack
+
+__all__ = ["OWN", "Session", "Shown", "session_of"]
+
+OWN = "napari-udvd"
+"""Key of a layer's metadata that says that a dock made it to show something."""
+
+_sessions: WeakSet[Session] = WeakSet()
+
+
+class Shown(NamedTuple):
+    """What a layer shows, and what can be said about its pixels.
+
+    Attributes
+    ----------
+    source
+        Layer of the noisy movie.
+    stack
+        The noisy movie.
+    denoiser
+        The model that denoised it, or the one in use; None if there is none.
+    result
+        Its denoised movie, or None.
+    """
+
+    source: Image
+    stack: Stack
+    denoiser: Denoiser | None
+    result: Result | None
+
+
+class Session(QObject):
+    """The model in use and the results of one viewer, for all docks.
+
+    Attributes
+    ----------
+    denoiser
+        The model that was trained or loaded last, or None.
+    is_training
+        A network is being trained.
+    results
+        Denoised movies in the viewer, oldest first.
+    """
+
+    changed = Signal()
+    """Another model, another result, or training began or ended."""
+
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+        super().__init__()
+        self.viewer = viewer
+        self.denoiser: Denoiser | None = None
+        self.is_training = False
+        self.results: list[Result] = []
+
+    def update(
+        self,
+        *,
+        denoiser: Denoiser | None = None,
+        is_training: bool | None = None,
+        results: list[Result] | None = None,
+    ) -> None:
+        """Take what is given and tell everyone."""
+        if denoiser is not None:
+            self.denoiser = denoiser
+        if is_training is not None:
+            self.is_training = is_training
+        if results is not None:
+            self.results = list(results)
+        self.changed.emit()
+
+    def what(self, layer: Layer | None) -> Shown:
+        """Tell which movie a layer shows.
+
+        Raises
+        ------
+        InputError
+            If there is no layer, or it shows no movie; the message says what to do.
+        """
+        if layer is None:
+            raise InputError(
+                "no layer is selected; select the movie or its denoised layer in the "
+                "layer list"
+            )
+        for result in reversed(self.results):
+            if layer in (result.layer, result.std_layer, result.source):
+                return Shown(result.source, result.stack, result.denoiser, result)
+        if not isinstance(layer, Image) or OWN in layer.metadata:
+            raise InputError(
+                f"{layer.name!r} is not a movie; select the movie or its denoised "
+                "layer in the layer list"
+            )
+        return Shown(layer, stack_of(layer, axes_of(layer)), self.denoiser, None)
+
+
+def session_of(viewer: napari.viewer.Viewer) -> Session:
+    """Return the session of a viewer; it lasts as long as a dock holds it."""
+    for session in _sessions:
+        if session.viewer == viewer:
+            return session
+    session = Session(viewer)
+    _sessions.add(session)
+    return session

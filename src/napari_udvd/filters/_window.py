@@ -1,0 +1,149 @@
+"""The frames that an output pixel sees, as a tensor that gradients flow back to."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from napari_udvd.calibration import Scaler
+from napari_udvd.denoiser import check_fits
+from napari_udvd.denoising import with_halo
+from napari_udvd.errors import InputError
+from napari_udvd.series import Series, read_clip, series_of, window
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+    import numpy.typing as npt
+    from torch import Tensor
+
+    from napari_udvd.denoiser import Denoiser
+    from napari_udvd.models import Network
+    from napari_udvd.stack import Stack
+
+__all__ = ["Window", "check_place", "device_of", "frozen", "read_window", "series_with"]
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """Part of a movie around one output frame.
+
+    Attributes
+    ----------
+    grey
+        Frames of the movie in order, each once, ``(F, C, h, w)``, grey levels.
+    frames
+        Their numbers.
+    order
+        For each of the ``2 context + 1`` frames that the network sees, the index in
+        `grey`: beyond the ends of the movie it sees frames twice.
+    rows, columns
+        The part of the frame.
+    scaler
+        Calibration of the channels.
+    """
+
+    grey: npt.NDArray[np.float32]
+    frames: list[int]
+    order: list[int]
+    rows: slice
+    columns: slice
+    scaler: Scaler
+
+    @property
+    def reflected(self) -> int:
+        """Frames that the network wants to see and that lie beyond the movie."""
+        return len(self.order) - len(self.frames)
+
+    def leaf(self, device: torch.device) -> Tensor:
+        """Return the frames in network units, ready to collect gradients."""
+        grey = torch.from_numpy(self.grey).to(device)
+        return self.scaler.normalise(grey).requires_grad_()
+
+    def seen(self, leaf: Tensor) -> Tensor:
+        """Put the frames in the order in which the network sees them: a clip of one."""
+        is_plain = self.order == list(range(len(self.frames)))
+        return (leaf if is_plain else leaf[self.order])[None]
+
+
+def series_with(denoiser: Denoiser, stack: Stack, c: int, z: int) -> tuple[Series, int]:
+    """Find the series that a channel is denoised in, and its place there."""
+    for series in series_of(stack, denoiser.joint):
+        if series.z == z and c in series.channels:
+            return series, series.channels.index(c)
+    raise AssertionError(f"no series holds channel {c} at depth {z}")
+
+
+def check_place(denoiser: Denoiser, stack: Stack, **place: int) -> None:
+    """Check that a model fits a movie, and that the movie has this place.
+
+    Parameters
+    ----------
+    denoiser, stack
+        The model and the movie.
+    **place
+        Indices by axis: t, c, z, y, x.
+
+    Raises
+    ------
+    InputError
+        If not.
+    """
+    check_fits(denoiser, stack)
+    names = {"t": "frame", "c": "channel", "z": "plane", "y": "row", "x": "column"}
+    for axis, index in place.items():
+        size = stack.size(axis.upper())
+        if not 0 <= index < size:
+            raise InputError(
+                f"{axis} is {index}, but {stack.source or 'the movie'!r} has "
+                f"{size} {names[axis]}(s): choose 0 to {size - 1}"
+            )
+
+
+def read_window(
+    denoiser: Denoiser,
+    stack: Stack,
+    series: Series,
+    t: int,
+    rows: slice,
+    columns: slice,
+) -> Window:
+    """Read everything that a part of an output frame depends on."""
+    net = denoiser.net
+    height, width = stack.frame_shape
+    rows, columns = with_halo(rows, height, net), with_halo(columns, width, net)
+    seen = window(t, net.context, stack.n_frames)
+    frames = sorted(set(seen))
+    calibrations = denoiser.calibrations_for(stack)
+    return Window(
+        grey=read_clip(stack, series, frames, rows, columns),
+        frames=frames,
+        order=[frames.index(frame) for frame in seen],
+        rows=rows,
+        columns=columns,
+        scaler=Scaler([calibrations[c] for c in series.channels], device_of(net)),
+    )
+
+
+def device_of(net: Network) -> torch.device:
+    """Tell where a network is: it is not moved, someone else may be using it."""
+    return next(net.parameters()).device
+
+
+@contextmanager
+def frozen(net: Network) -> Iterator[None]:
+    """Compute gradients with respect to the movie only, and in full precision."""
+    parameters = [p for p in net.parameters() if p.requires_grad]
+    was_training = net.training
+    net.eval().requires_grad_(False)
+    try:
+        with torch.enable_grad(), torch.backends.cudnn.flags(allow_tf32=False):
+            yield
+    finally:
+        net.train(was_training)
+        for parameter in parameters:
+            parameter.requires_grad_()
