@@ -89,7 +89,7 @@ def row(
     found = adaptive_filter(denoiser, stack, t, y, x)
     strip = Image.fromarray(draw_filter(found))
     near = stack.crop(frames=slice(max(t - 20, 0), min(t + 21, stack.n_frames)))
-    clean = denoiser.denoise(near)[t - max(t - 20, 0)]
+    clean = denoiser.denoise(near, dtype=np.float32)[t - max(t - 20, 0)]
     parts = [
         grey(stack.read(t)[0], y, x, strip.height),
         grey(clean, y, x, strip.height),

@@ -1,8 +1,9 @@
-"""Take the screenshots of docs/plugin.md from the running plugin.
+"""Take the screenshots of docs/plugin.md and docs/filters.md from the running plugin.
 
-It goes the way of the tutorial: sample, diagnosis, training, result, export. Settings
-and cache are its own, so nothing of the user's is touched and no earlier training of
-the same movie is found.
+It goes the way of the tutorial: sample, diagnosis, training, result, export; then it
+looks into pixels and motion, of a movie of yours with ``--movie``. Settings and cache
+are its own, so nothing of the user's is touched and no earlier training of the same
+movie is found.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from PIL import Image
+from scipy.ndimage import gaussian_filter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,7 +95,7 @@ class Tour:
         print(f"{path}  {picture.width} x {picture.height}, {path.stat().st_size} B")
 
 
-def tour(folder: Path, work: Path, minutes: float) -> None:
+def tour(folder: Path, work: Path, minutes: float, movie: Path | None) -> None:
     """Go through the tutorial and take its pictures.
 
     Parameters
@@ -103,6 +106,8 @@ def tour(folder: Path, work: Path, minutes: float) -> None:
         Folder for settings and cache. The movie is exported to the current folder.
     minutes
         Time of the training.
+    movie
+        File to look into at the end; the sample if None.
     """
     os.environ["NAPARI_CONFIG"] = str(work / "settings.yaml")  # read on import
     import napari
@@ -141,7 +146,63 @@ def tour(folder: Path, work: Path, minutes: float) -> None:
     dock.export_to(Path("nuclei.denoised.ome.tif"))
     at.until(lambda: not dock.delivery.is_exporting, 300)
     at.shoot("4-export", below=dock.result.message)
+    if movie is None:
+        at.until(lambda: not dock.delivery.is_exporting, 60)
+        dock.result.split_check.setChecked(False)
+        layer = viewer.layers[0]
+    else:
+        viewer.layers.clear()
+        (layer,) = viewer.open(str(movie), plugin="napari-udvd")
+        at.until(lambda: dock.movie.layer == layer, 60)
+        at.until(lambda: dock.settings.estimate.text(), 300)
+        dock.result.split_check.setChecked(False)
+        dock.training.train_button.click()
+        at.until(lambda: dock.trainer.is_running, 60)
+        at.until(lambda: not dock.trainer.is_running, 300 + 60 * minutes)
+        at.until(lambda: dock.delivery.results[0].is_complete, 1200)
+        at.until(lambda: not dock.delivery.is_filling, 60)
+    look_inside(at, viewer, dock)
     viewer.close()
+
+
+def look_inside(at: Tour, viewer: napari.Viewer, dock: Any) -> None:
+    """Inspect the brightest pixels of the middle frame, and its motion."""
+    _, inspector = viewer.window.add_plugin_dock_widget(
+        "napari-udvd", "Pixel inspector", tabify=True
+    )
+    source, stack = dock.movie.layer, dock.movie.stack
+    t = stack.n_frames // 2
+    viewer.dims.set_current_step(0, t)
+    result = dock.delivery.results[0]
+    viewer.layers.selection.active = result.layer
+    frame = gaussian_filter(np.asarray(result.layer.data[t], dtype=float), 2)
+    margin = 24
+    inner = frame[margin:-margin, margin:-margin]
+    first = np.unravel_index(inner.argmax(), inner.shape)
+    y, x = (int(k) + margin for k in first)
+    inspector.inspect_button.click()
+    for dy, dx in ((0, 14), (14, 0), (0, 0)):
+        before = inspector.inspected
+        inspector._picker.picked.emit(tuple(source.data_to_world((t, y + dy, x + dx))))
+        at.until(lambda before=before: inspector.inspected is not before, 60)
+        if dy or dx:
+            inspector.pin_button.click()
+    viewer.scene.camera.center = source.data_to_world((t, y, x))
+    viewer.scene.camera.zoom *= 4
+    at.shoot("5-inspector")
+    inspector.inspect_button.click()
+    inspector.overlay_check.setChecked(False)
+    inspector.pins.clear_pins()
+
+    _, motion = viewer.window.add_plugin_dock_widget(
+        "napari-udvd", "Motion", tabify=True
+    )
+    viewer.reset_view()
+    viewer.layers.selection.active = result.layer
+    motion.colours_check.setChecked(True)
+    motion.show_button.click()
+    at.until(lambda: motion.motion is not None, 300)
+    at.shoot("6-motion")
 
 
 def main() -> None:
@@ -149,14 +210,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="where the pictures go")
     parser.add_argument("--minutes", type=float, default=1.0, help="of training")
+    parser.add_argument("--movie", type=Path, help="to look into; else the sample")
     options = parser.parse_args()
+    movie = options.movie.resolve() if options.movie else None
     options.folder.mkdir(parents=True, exist_ok=True)
     folder = options.folder.resolve()
     with (
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as work,
         contextlib.chdir(work),
     ):
-        tour(folder, Path(work), options.minutes)
+        tour(folder, Path(work), options.minutes, movie)
 
 
 if __name__ == "__main__":

@@ -5,18 +5,20 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Any
 
-from qtpy.QtCore import QEvent
+from qtpy.QtCore import QEvent, QObject, QTimer
 from qtpy.QtWidgets import QMainWindow, QWidget
 
 __all__ = ["ClosingDock", "main_window"]
 
 
 class ClosingDock(QWidget):
-    """Calls :meth:`shut_down` once, when the viewer takes it out of its window."""
+    """Calls :meth:`shut_down` once: when it is closed, or the window that it is in."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._was_docked = self._is_over = False
+        self._window: QMainWindow | None = None
+        self._is_over = False
+        QTimer.singleShot(0, self._look)  # once this is in its window
 
     @abstractmethod
     def shut_down(self) -> None:
@@ -28,10 +30,12 @@ class ClosingDock(QWidget):
             self._look()
         return bool(super().event(event))
 
-    def showEvent(self, event: Any) -> None:
-        """Find the window that this is in."""
-        super().showEvent(event)
-        self._look()
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Notice when the window has closed, which others may still prevent."""
+        is_hidden = event.type() == QEvent.Type.Hide and not event.spontaneous()
+        if watched is self._window and is_hidden:
+            self._end()
+        return bool(super().eventFilter(watched, event))
 
     def closeEvent(self, event: Any) -> None:
         """End with the window."""
@@ -39,14 +43,23 @@ class ClosingDock(QWidget):
         super().closeEvent(event)
 
     def _look(self) -> None:
-        docked = main_window(self) is not None
-        if self._was_docked and not docked:
+        window, before = main_window(self), self._window
+        if window is before or self._is_over:
+            return
+        self._window = window
+        if before is not None:
+            before.removeEventFilter(self)
+        if window is not None:
+            window.installEventFilter(self)
+        else:
             self._end()
-        self._was_docked = docked
 
     def _end(self) -> None:
         if not self._is_over:
             self._is_over = True
+            if self._window is not None:
+                self._window.removeEventFilter(self)
+                self._window = None
             self.shut_down()
 
 

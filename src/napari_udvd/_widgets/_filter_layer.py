@@ -8,7 +8,7 @@ import numpy as np
 from napari.utils import Colormap
 
 from napari_udvd._widgets._layers import drawn_like
-from napari_udvd._widgets._session import OWN
+from napari_udvd._widgets._overlays import OWN, put_over
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -48,7 +48,6 @@ class FilterLayer:
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         self._viewer = viewer
         self._layer: Image | None = None
-        self._source: Image | None = None
 
     @property
     def layer(self) -> Image | None:
@@ -69,15 +68,14 @@ class FilterLayer:
         place = drawn_like(source, [start[axis] for axis in stack.axes])
         largest = float(np.abs(found.weights).max()) or 1.0
         layer = self.layer
-        if layer is not None and self._source == source and layer.ndim == data.ndim:
+        if layer is not None and layer.ndim == data.ndim:
             layer.data = data
-            layer.translate = place["translate"]
+            put_over(self._viewer, layer, place)
             layer.contrast_limits_range = -largest, largest
             layer.contrast_limits = -largest, largest
             return
         self.remove()
         selected = set(self._viewer.layers.selection)
-        self._source = source
         self._layer = self._viewer.add_image(
             data,
             name=NAME,
@@ -91,10 +89,10 @@ class FilterLayer:
         )
         self._viewer.layers.selection = selected
 
-    def show_or_hide(self, shown: bool) -> None:
-        """Switch the layer on or off."""
+    def hide(self) -> None:
+        """Take the weights off the picture; the layer stays."""
         if self.layer is not None:
-            self.layer.visible = shown
+            self.layer.visible = False
 
     def remove(self) -> None:
         """Take the layer out of the viewer."""

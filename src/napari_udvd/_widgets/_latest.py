@@ -21,7 +21,8 @@ class Latest(QObject):
 
     A question asked while another is being answered waits; if yet another comes, it
     is dropped. So answers come as fast as they can be computed, and the last question
-    is always answered.
+    is always answered. A forgotten question has the processor until it notices: the
+    next one waits for that, too.
 
     Parameters
     ----------
@@ -37,7 +38,7 @@ class Latest(QObject):
     """The exception that a question ended with."""
 
     busy = Signal(bool)
-    """Work has begun, or nothing is left to do."""
+    """Whether an answer is to come."""
 
     def __init__(self, answer: Callable[[Any, threading.Event], Any]) -> None:
         super().__init__()
@@ -47,13 +48,15 @@ class Latest(QObject):
 
     @property
     def is_busy(self) -> bool:
-        """Whether a question is being answered."""
-        return self._worker is not None
+        """Whether an answer is to come."""
+        is_wanted = self._worker is not None and not self._worker.is_cancelled
+        return is_wanted or bool(self._waiting)
 
     def ask(self, question: Any) -> None:
         """Ask; the answer comes with a signal."""
         if self._worker is not None:
             self._waiting = [question]
+            self.busy.emit(True)
             return
         worker = Worker(partial(_one, self._answer, question))
         worker.told.connect(partial(self._on_told, worker))
@@ -67,23 +70,20 @@ class Latest(QObject):
         self._waiting = []
         if self._worker is not None:
             self._worker.cancel()
-            self._worker = None
-            self.busy.emit(False)
+        self.busy.emit(False)
 
     def _on_told(self, worker: Worker, answer: Any) -> None:
-        if worker is self._worker:
+        if not worker.is_cancelled:
             self.answered.emit(answer)
 
     def _on_ended(self, worker: Worker, error: BaseException | None) -> None:
-        if worker is not self._worker:
-            return
         self._worker = None
-        if error is not None:
+        if error is not None and not worker.is_cancelled:
             self.failed.emit(error)
-        if self._waiting and self._worker is None:
+        if self._waiting:
             self.ask(self._waiting.pop())
-        elif self._worker is None:
-            self.busy.emit(False)
+        else:
+            self.busy.emit(self.is_busy)
 
 
 def _one(

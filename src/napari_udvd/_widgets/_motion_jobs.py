@@ -19,14 +19,18 @@ if TYPE_CHECKING:
     from napari_udvd.motion import Motion
     from napari_udvd.stack import Stack
 
-__all__ = ["CHOICES", "MotionQuestion", "export_motion", "find_motion"]
+__all__ = ["CHOICES", "MODEL_NEEDED", "MotionQuestion", "export_motion", "find_motion"]
 
 CHOICES = {
     "implied": "Implied by the filters",
+    "learned": "Learned optical flow (STBN)",
     "tvl1": "TV-L1 optical flow",
     "ilk": "Lucas-Kanade optical flow",
 }
 """Ways to find motion, and what users call them."""
+
+MODEL_NEEDED = ("implied", "learned")
+"""Those that a model is asked for."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,10 @@ class MotionQuestion:
     z: int
 
 
+class _CancelledError(Exception):
+    """Nobody waits for the file any more."""
+
+
 def find_motion(question: MotionQuestion, cancel: threading.Event) -> Any:
     """Find the motion of a frame.
 
@@ -81,6 +89,8 @@ def export_motion(
 ) -> Iterator[float]:
     """Write the motion of all frames; yields the share that is done.
 
+    Cancelled before all is done, it ends early and leaves no file.
+
     Raises
     ------
     InputError, OutputError
@@ -95,28 +105,34 @@ def export_motion(
 
     def motions() -> Iterator[Motion]:
         for t in range(stack.n_frames):
+            motion = _motion(replace(question, t=t), cancel)
             if cancel.is_set():
-                return
-            yield _motion(replace(question, t=t), cancel)
+                raise _CancelledError  # the writer tidies up
+            yield motion
 
-    for done in write_motion(
-        path,
-        stack,
-        motions(),
-        overwrite=overwrite,
-        least_confidence=least_confidence,
-        record={"program": "napari-udvd", "method": question.method},
-    ):
-        yield done / stack.n_frames
+    try:
+        for done in write_motion(
+            path,
+            stack,
+            motions(),
+            overwrite=overwrite,
+            least_confidence=least_confidence,
+            record={"program": "napari-udvd", "method": question.method},
+        ):
+            yield done / stack.n_frames
+    except _CancelledError:
+        return
 
 
 def _motion(question: MotionQuestion, cancel: threading.Event) -> Motion:
-    from napari_udvd.motion import estimated_motion, implied_motion
+    from napari_udvd.motion import estimated_motion, implied_motion, learned_motion
 
     q, shown = question, question.shown
-    if q.method == "implied":
+    if q.method in MODEL_NEEDED:
         assert shown.denoiser is not None
         denoiser = calibrated(shown.denoiser, shown.stack)
+        if q.method == "learned":
+            return learned_motion(denoiser, shown.stack, q.t, q.spacing, c=q.c, z=q.z)
         return implied_motion(
             denoiser, shown.stack, q.t, q.spacing, c=q.c, z=q.z, cancel=cancel
         )

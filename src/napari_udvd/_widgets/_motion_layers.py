@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_udvd._widgets._layers import drawn_like
-from napari_udvd._widgets._session import OWN
+from napari_udvd._widgets._overlays import OWN, put_over
 
 if TYPE_CHECKING:
     import napari.viewer
-    from napari.layers import Image, Layer, Vectors
+    from napari.layers import Image, Vectors
 
     from napari_udvd.motion import Motion
     from napari_udvd.stack import Stack
@@ -34,7 +34,6 @@ class MotionLayers:
         self._viewer = viewer
         self._arrows: Vectors | None = None
         self._colours: Image | None = None
-        self._source: Image | None = None
 
     def show(
         self,
@@ -68,33 +67,31 @@ class MotionLayers:
         arrows, colours
             Which of both.
         """
-        if self._source is not None and self._source != source:
-            self.remove()
-        self._source = source
-        if arrows:
-            self._show_arrows(motion, source, stack, place, least_confidence, length)
-        elif self._is_there(self._arrows):
-            self._arrows.visible = False  # type: ignore[union-attr]
+        self._arrows = self._usable(self._arrows, stack)
+        self._colours = self._usable(self._colours, stack)
         if colours:
             self._show_colours(motion, source, stack, place, least_confidence, largest)
-        elif self._is_there(self._colours):
-            self._colours.visible = False  # type: ignore[union-attr]
+        elif self._colours is not None:
+            self._colours.visible = False
+        if arrows:
+            self._show_arrows(motion, source, stack, place, least_confidence, length)
+        elif self._arrows is not None:
+            self._arrows.visible = False
 
     def hide(self) -> None:
         """Take the motion off the picture; the layers stay."""
         for layer in (self._arrows, self._colours):
-            if layer is not None and self._is_there(layer):
+            if layer is not None and layer in self._viewer.layers:
                 layer.visible = False
 
-    def remove(self) -> None:
-        """Take the layers out of the viewer."""
-        for layer in (self._arrows, self._colours):
-            if layer is not None and self._is_there(layer):
-                self._viewer.layers.remove(layer)
-        self._arrows = self._colours = None
-
-    def _is_there(self, layer: Layer | None) -> bool:
-        return layer is not None and layer in self._viewer.layers
+    def _usable(self, layer: Any, stack: Stack) -> Any:
+        """Return the layer where it is in the viewer and has the axes of the movie."""
+        if layer is None or layer not in self._viewer.layers:
+            return None
+        if layer.ndim != len(stack.axes):
+            self._viewer.layers.remove(layer)
+            return None
+        return layer
 
     def _show_arrows(
         self,
@@ -116,9 +113,10 @@ class MotionLayers:
         ):
             vectors[:, 0, stack.axes.index(axis)] = at
             vectors[:, 1, stack.axes.index(axis)] = length * way[i, k, n]
-        if self._arrows is not None and self._is_there(self._arrows):
+        where = drawn_like(source)
+        if self._arrows is not None:
             self._arrows.data = vectors
-            self._arrows.visible = True
+            put_over(self._viewer, self._arrows, where)
             return
         selected = set(self._viewer.layers.selection)
         self._arrows = self._viewer.add_vectors(
@@ -128,7 +126,7 @@ class MotionLayers:
             edge_color="#ffd000",
             edge_width=1.5,
             metadata={OWN: "motion"},
-            **drawn_like(source),
+            **where,
         )
         self._viewer.layers.selection = selected
 
@@ -154,10 +152,9 @@ class MotionLayers:
         size = {"Y": motion.shape[0], "X": motion.shape[1]}
         picture = picture.reshape([size.get(axis, 1) for axis in stack.axes] + [4])
         at = drawn_like(source, [place.get(axis, 0) for axis in stack.axes])
-        if self._colours is not None and self._is_there(self._colours):
+        if self._colours is not None:
             self._colours.data = picture
-            self._colours.translate = at["translate"]
-            self._colours.visible = True
+            put_over(self._viewer, self._colours, at)
             return
         selected = set(self._viewer.layers.selection)
         self._colours = self._viewer.add_image(
@@ -169,7 +166,7 @@ class MotionLayers:
             metadata={OWN: "motion"},
             **at,
         )
-        if self._arrows is not None and self._is_there(self._arrows):
+        if self._arrows is not None:
             layers = self._viewer.layers
             layers.move(layers.index(self._arrows), len(layers))  # above the colours
         self._viewer.layers.selection = selected

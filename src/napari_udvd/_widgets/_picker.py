@@ -43,14 +43,17 @@ class Picker(QObject):
             return
         self._armed = armed
         callbacks = self._viewer.mouse_drag_callbacks
+        camera = self._viewer.scene.camera
         if armed:
             callbacks.append(self._on_pressed)
-            # another layer that becomes active switches moving on again
-            self._viewer.layers.selection.events.active.connect(self._hold_camera)
+            # another layer that becomes active, or its mode, switches moving on again
+            camera.events.mouse_pan.connect(self._hold_camera)
+            camera.mouse_pan = False
         else:
             callbacks.remove(self._on_pressed)
-            self._viewer.layers.selection.events.active.disconnect(self._hold_camera)
-        self._viewer.scene.camera.mouse_pan = not armed
+            camera.events.mouse_pan.disconnect(self._hold_camera)
+            active = self._viewer.layers.selection.active
+            camera.mouse_pan = True if active is None else active.mouse_pan
 
     def _hold_camera(self, event: Any = None) -> None:
         self._viewer.scene.camera.mouse_pan = False
@@ -60,6 +63,6 @@ class Picker(QObject):
             return
         self.picked.emit(tuple(event.position))
         yield
-        while event.type == "mouse_move":
+        while event.type == "mouse_move" and self._armed:
             self.picked.emit(tuple(event.position))
             yield

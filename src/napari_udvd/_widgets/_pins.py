@@ -10,11 +10,11 @@ from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QHeaderView, QTableWidget, QTableWidgetItem
 
 from napari_udvd._widgets._layers import drawn_like
-from napari_udvd._widgets._session import OWN
+from napari_udvd._widgets._overlays import OWN, put_over
 
 if TYPE_CHECKING:
     import napari.viewer
-    from napari.layers import Points
+    from napari.layers import Image, Points
     from napari.utils.events import Event
 
     from napari_udvd._widgets._inspection import Inspected
@@ -66,6 +66,11 @@ class Pins(QTableWidget):
         """What was found at the pinned pixels, in the order of pinning."""
         return list(self._kept)
 
+    @property
+    def _source(self) -> Image:
+        """Movie of the pinned pixels, where there are any."""
+        return self._kept[-1].question.shown.source
+
     def traces(self) -> list[tuple[str, str, Trace]]:
         """Name, colour and trace of every pinned pixel."""
         return [
@@ -75,8 +80,7 @@ class Pins(QTableWidget):
 
     def pin(self, inspected: Inspected) -> None:
         """Keep a pixel; pixels of another movie are dropped."""
-        before = self._kept[-1].question.shown.source if self._kept else None
-        if before is not None and before != inspected.question.shown.source:
+        if self._kept and self._source != inspected.question.shown.source:
             self.clear_pins()
         self._kept.append(inspected)
         found, row = inspected.found, self.rowCount()
@@ -122,7 +126,7 @@ class Pins(QTableWidget):
 
     def _draw(self) -> None:
         question = self._kept[-1].question
-        source, axes = question.shown.source, question.shown.stack.axes
+        axes = question.shown.stack.axes
         points = []
         for inspected in self._kept:
             t, c, z, y, x = inspected.found.pixel
@@ -131,10 +135,13 @@ class Pins(QTableWidget):
         count = len(points)
         names = [_name(k) for k in range(count)]
         colours = [_colour(k) for k in range(count)]
+        place = drawn_like(self._source)
         if self._layer is not None:
-            self._viewer.layers.events.removed.disconnect(self._on_removed)
-            self._viewer.layers.remove(self._layer)
-            self._viewer.layers.events.removed.connect(self._on_removed)
+            self._layer.data = np.array(points, dtype=float)
+            self._layer.features = {"name": names}
+            self._layer.face_color = colours
+            put_over(self._viewer, self._layer, place)
+            return
         selected = set(self._viewer.layers.selection)
         self._layer = self._viewer.add_points(
             np.array(points, dtype=float),
@@ -152,7 +159,7 @@ class Pins(QTableWidget):
                 "anchor": "upper_left",
             },
             metadata={OWN: "pins"},
-            **drawn_like(source),
+            **place,
         )
         self._viewer.layers.selection = selected
 
@@ -160,8 +167,10 @@ class Pins(QTableWidget):
         self.chosen.emit(self._kept[row])
 
     def _on_removed(self, event: Event) -> None:
-        if self._layer is not None and event.value == self._layer:
+        is_layer = self._layer is not None and event.value == self._layer
+        if is_layer:
             self._layer = None
+        if is_layer or (self._kept and event.value == self._source):
             # the viewer may be in the middle of removing several layers
             QTimer.singleShot(0, self.clear_pins)
 

@@ -9,6 +9,7 @@ from napari.layers import Image
 from qtpy.QtCore import QObject, Signal
 
 from napari_udvd._widgets._layers import axes_of, stack_of
+from napari_udvd._widgets._overlays import OWN
 from napari_udvd.errors import InputError
 
 if TYPE_CHECKING:
@@ -19,10 +20,7 @@ if TYPE_CHECKING:
     from napari_udvd.denoiser import Denoiser
     from napari_udvd.stack import Stack
 
-__all__ = ["OWN", "Session", "Shown", "session_of"]
-
-OWN = "napari-udvd"
-"""Key of a layer's metadata that says that a dock made it to show something."""
+__all__ = ["Session", "Shown", "session_of"]
 
 _sessions: WeakSet[Session] = WeakSet()
 
@@ -37,9 +35,10 @@ class Shown(NamedTuple):
     stack
         The noisy movie.
     denoiser
-        The model that denoised it, or the one in use; None if there is none.
+        Of a denoised layer the model that it comes from; of a noisy movie the model
+        in use, None if there is none.
     result
-        Its denoised movie, or None.
+        Its denoised movie (the newest), or None.
     """
 
     source: Image
@@ -84,7 +83,13 @@ class Session(QObject):
         if is_training is not None:
             self.is_training = is_training
         if results is not None:
-            self.results = list(results)
+            # those of a dock that was closed are still in the viewer
+            older = [
+                result
+                for result in self.results
+                if result not in results and result.layer in self.viewer.layers
+            ]
+            self.results = older + results
         self.changed.emit()
 
     def what(self, layer: Layer | None) -> Shown:
@@ -101,8 +106,12 @@ class Session(QObject):
                 "layer list"
             )
         for result in reversed(self.results):
-            if layer in (result.layer, result.std_layer, result.source):
+            if result.layer not in self.viewer.layers:
+                continue  # its frames are gone
+            if layer in (result.layer, result.std_layer):
                 return Shown(result.source, result.stack, result.denoiser, result)
+            if layer == result.source:
+                return Shown(result.source, result.stack, self.denoiser, result)
         if not isinstance(layer, Image) or OWN in layer.metadata:
             raise InputError(
                 f"{layer.name!r} is not a movie; select the movie or its denoised "
@@ -114,8 +123,13 @@ class Session(QObject):
 def session_of(viewer: napari.viewer.Viewer) -> Session:
     """Return the session of a viewer; it lasts as long as a dock holds it."""
     for session in _sessions:
-        if session.viewer == viewer:
+        if _itself(session.viewer) is _itself(viewer):
             return session
     session = Session(viewer)
     _sessions.add(session)
     return session
+
+
+def _itself(viewer: napari.viewer.Viewer) -> napari.viewer.Viewer:
+    """Return the viewer behind a proxy; viewers that look alike are equal."""
+    return getattr(viewer, "__wrapped__", viewer)

@@ -61,7 +61,9 @@ class SettingsSection(QWidget):
         self.hole_edit.setPlaceholderText("from the diagnosis")
         self.hole_edit.setToolTip("Hidden rows x columns, odd numbers, such as 1x3")
         self.width_spin = _automatic(QSpinBox(), 256)
-        self.width_spin.setToolTip("Channels of UDVD; 48 as published")
+        self.width_spin.setToolTip(
+            "Channels of UDVD (48 as published) or of STBN (64 as published)"
+        )
         self.patch_spin = QSpinBox()
         self.patch_spin.setRange(16, 512)
         self.patch_spin.setValue(64)
@@ -90,7 +92,7 @@ class SettingsSection(QWidget):
         inside = QWidget()
         more = QFormLayout(inside)
         more.addRow("Hole", self.hole_edit)
-        more.addRow("UDVD width", self.width_spin)
+        more.addRow("Width", self.width_spin)
         more.addRow("Patch", self.patch_spin)
         more.addRow("Batch", self.batch_spin)
         more.addRow("Learning rate", self.rate_edit)
@@ -203,7 +205,7 @@ class SettingsSection(QWidget):
     def _on_model_changed(self) -> None:
         name = self.model_box.currentData()
         self.preset_box.setEnabled(name in ("auto", "centerblind"))
-        self.width_spin.setEnabled(name == "udvd")
+        self.width_spin.setEnabled(name in ("udvd", "stbn"))
         self._show_estimate()
 
     def _show_estimate(self, _value: float = 0.0) -> None:

@@ -30,13 +30,15 @@ from napari_udvd._widgets._messages import Message, said
 from napari_udvd._widgets._model_row import NO_MODEL, ModelRow
 from napari_udvd._widgets._motion_jobs import (
     CHOICES,
+    MODEL_NEEDED,
     MotionQuestion,
     export_motion,
     find_motion,
 )
 from napari_udvd._widgets._motion_layers import MotionLayers
+from napari_udvd._widgets._overlays import OWN
 from napari_udvd._widgets._picture import pixmap_of
-from napari_udvd._widgets._session import OWN, session_of
+from napari_udvd._widgets._session import session_of
 from napari_udvd._widgets._worker import Worker
 from napari_udvd.errors import InputError
 
@@ -186,20 +188,17 @@ class MotionDock(ClosingDock):
 
     def shut_down(self) -> None:
         """Stop, and let go of the viewer."""
-        self._latest.forget()
-        if self._exporting is not None:
-            self._exporting.cancel()
+        self.show_button.setChecked(False)
+        self._on_cancel()
         self._viewer.dims.events.current_step.disconnect(self._on_dims)
         self._viewer.layers.events.removed.disconnect(self._on_removed)
         self._session.changed.disconnect(self._on_session)
         self.model.shut_down()
-        self._layers.hide()
 
     # asking
 
     def _on_shown(self, on: bool) -> None:
         if on:
-            self._target = None
             self._ask()
         else:
             self._latest.forget()
@@ -224,7 +223,6 @@ class MotionDock(ClosingDock):
             self.message.fail(str(error), notify=False)
             return
         self.message.clear()
-        self._question = question
         known = self._found.get(self._key(question))
         if known is not None:
             self._latest.forget()
@@ -242,8 +240,10 @@ class MotionDock(ClosingDock):
                 "or pause the training to see motion"
             )
         method = str(self.method_box.currentData())
-        if method == "implied" and shown.denoiser is None:
+        if method in MODEL_NEEDED and shown.denoiser is None:
             raise InputError(f"there is {NO_MODEL}; or choose optical flow")
+        if shown.source != self._target:
+            self._latest.forget()
         self._target = shown.source
         place = place_seen(self._viewer, shown.source, shown.stack)
         return MotionQuestion(
@@ -267,7 +267,7 @@ class MotionDock(ClosingDock):
     def _key(self, question: MotionQuestion) -> Any:
         """Return what an answer depends on."""
         shown = question.shown
-        model = shown.denoiser if question.method == "implied" else shown.result
+        model = shown.denoiser if question.method in MODEL_NEEDED else shown.result
         return question, id(shown.stack.data), id(model)
 
     # showing
@@ -365,20 +365,25 @@ class MotionDock(ClosingDock):
         least = self.confidence_slider.value()
         work = partial(export_motion, question, path, least, overwrite)
         worker = Worker(work)
-        worker.told.connect(lambda share: self.progress.setValue(int(1000 * share)))
+        worker.told.connect(self._on_written)
         worker.ended.connect(partial(self._on_exported, worker, path))
         self._exporting = worker
         self.progress.setValue(0)
         self._enable()
         worker.start()
 
+    def _on_written(self, share: float) -> None:
+        self.progress.setValue(int(self.progress.maximum() * share))
+
     def _on_exported(
         self, worker: Worker, path: Path, error: BaseException | None
     ) -> None:
         self._exporting = None
+        self._ask()  # the question was forgotten
+        is_written = self.progress.value() == self.progress.maximum()
         if error is not None:
             self.message.fail(said(error))
-        elif worker.is_cancelled:
+        elif worker.is_cancelled and not is_written:
             self.message.inform("The export was cancelled; nothing was written.")
         else:
             self.message.done(f"The motion is exported as {path.name}.")
@@ -394,6 +399,11 @@ class MotionDock(ClosingDock):
         self._ask()
 
     def _on_removed(self, event: Any) -> None:
+        self._found = {  # which holds the movie
+            key: motion
+            for key, motion in self._found.items()
+            if key[0].shown.source != event.value
+        }
         if self._target is not None and event.value == self._target:
             self._latest.forget()
             self._layers.hide()
@@ -402,8 +412,8 @@ class MotionDock(ClosingDock):
             self._enable()
 
     def _enable(self) -> None:
-        is_implied = self.method_box.currentData() == "implied"
-        self.frames_box.setEnabled(not is_implied)
+        needs_model = self.method_box.currentData() in MODEL_NEEDED
+        self.frames_box.setEnabled(not needs_model)
         exporting = self._exporting is not None
         self.export_button.setEnabled(self.motion is not None and not exporting)
         self.cancel_button.setEnabled(exporting)

@@ -24,10 +24,11 @@ from napari_udvd._widgets._latest import Latest
 from napari_udvd._widgets._layers import pixel_at
 from napari_udvd._widgets._messages import Message, said
 from napari_udvd._widgets._model_row import NO_MODEL, ModelRow
+from napari_udvd._widgets._overlays import OWN
 from napari_udvd._widgets._picker import Picker
 from napari_udvd._widgets._picture import Picture
 from napari_udvd._widgets._pins import Pins
-from napari_udvd._widgets._session import OWN, Session, Shown, session_of
+from napari_udvd._widgets._session import Session, Shown, session_of
 from napari_udvd._widgets._trace_plot import TracePlot
 from napari_udvd.errors import InputError, OutputError
 
@@ -100,7 +101,7 @@ class PixelInspector(ClosingDock):
         self._overlay = FilterLayer(viewer)
         self._latest = Latest(inspect_pixel)
         self.inspect_button.toggled.connect(self._on_armed)
-        self.overlay_check.toggled.connect(self._overlay.show_or_hide)
+        self.overlay_check.toggled.connect(self._draw_overlay)
         self.posterior_check.toggled.connect(self._on_posterior)
         self.pin_button.clicked.connect(self._on_pin)
         self.clear_button.clicked.connect(self.pins.clear_pins)
@@ -152,13 +153,14 @@ class PixelInspector(ClosingDock):
         self.model.shut_down()
         self.pins.shut_down()
         self._viewer.layers.events.removed.disconnect(self._on_removed)
-        self._overlay.show_or_hide(False)
+        self._overlay.hide()
 
     # picking
 
     def _on_armed(self, armed: bool) -> None:
         self._picker.arm(armed)
         if not armed:
+            self._latest.forget()
             return
         self.message.clear()
         if self._session.denoiser is None and not self._session.results:
@@ -183,7 +185,6 @@ class PixelInspector(ClosingDock):
         if active is None or OWN in active.metadata:
             if self._target is not None and self._target in self._viewer.layers:
                 return self._target
-            return None if active is None else active
         return active
 
     def inspect(self, shown: Shown, index: dict[str, int]) -> None:
@@ -215,6 +216,8 @@ class PixelInspector(ClosingDock):
                     f"the click is outside {shown.source.name!r}: {axis} = {value}, "
                     f"but it has 0 to {stack.size(axis) - 1}"
                 )
+        if shown.source != self._target:
+            self._latest.forget()
         self._target = shown.source
         self._latest.ask(
             PixelQuestion(
@@ -261,9 +264,16 @@ class PixelInspector(ClosingDock):
         else:
             self.message.clear()
         self.trace.show_trace(inspected.trace, t)
-        self._overlay.show(found, question.shown.source, question.shown.stack)
-        self._overlay.show_or_hide(self.overlay_check.isChecked())
+        self._draw_overlay()
         self._enable()
+
+    def _draw_overlay(self, _on: bool = False) -> None:
+        if self.inspected is None or not self.overlay_check.isChecked():
+            self._overlay.hide()
+            return
+        shown = self.inspected.question.shown
+        if shown.source in self._viewer.layers:
+            self._overlay.show(self.inspected.found, shown.source, shown.stack)
 
     def _on_failed(self, error: BaseException) -> None:
         self.message.fail(said(error), notify=False)
@@ -328,6 +338,7 @@ class PixelInspector(ClosingDock):
     def _on_removed(self, event: Any) -> None:
         if self._target is not None and event.value == self._target:
             self._latest.forget()
+            self._overlay.hide()
             self._target = None
 
     def _enable(self) -> None:

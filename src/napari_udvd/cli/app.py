@@ -36,10 +36,10 @@ Output = Annotated[
     ),
 ]
 Model = Annotated[
-    Literal["auto", "centerblind", "udvd", "udvd-3", "udvd-1"],
+    Literal["auto", "centerblind", "udvd", "udvd-3", "udvd-1", "stbn"],
     typer.Option(
         help="network; centerblind is fast, udvd-3 and udvd-1 look at three frames "
-        "and at one"
+        "and at one, stbn follows motion with optical flow"
     ),
 ]
 Preset = Annotated[
@@ -78,7 +78,9 @@ Hole = Annotated[
 ]
 Width = Annotated[
     int | None,
-    typer.Option(help="channels of udvd; 48 as published", show_default="auto"),
+    typer.Option(
+        help="channels of udvd (48 as published) or stbn (64)", show_default="auto"
+    ),
 ]
 Dtype = Annotated[
     Literal["input", "float32"], typer.Option(help="data type of the result")
@@ -336,10 +338,10 @@ def motion(
     ],
     spacing: Annotated[int, typer.Option(help="grid, px")] = 16,
     method: Annotated[
-        Literal["implied", "tvl1", "ilk"],
+        Literal["implied", "learned", "tvl1", "ilk"],
         typer.Option(
-            help="implied by the network's filters, or classical optical flow of the "
-            "movie as it is"
+            help="implied by the filters, learned by the optical flow of stbn, or "
+            "classical optical flow of the movie as it is"
         ),
     ] = "implied",
     channel: Channel = 0,

@@ -16,7 +16,9 @@ from napari_udvd.motion import (
     METHODS,
     check_motion_output,
     estimated_motion,
+    flow_network,
     implied_motion,
+    learned_motion,
     write_motion,
 )
 from napari_udvd.noise import check_finite
@@ -90,7 +92,7 @@ class MotionJob:
     model: Path
     file: Path
     axes: str | None
-    method: Literal["implied", "tvl1", "ilk"]
+    method: Literal["implied", "learned", "tvl1", "ilk"]
     spacing: int
     channel: int
     plane: int
@@ -120,9 +122,9 @@ class MotionJob:
         report.say(f"{self.file}: {stack.describe()}")
         check_motion_output(self.output, stack, overwrite=self.overwrite)
         record: dict[str, Any] = {"method": self.method, "spacing": self.spacing}
-        if self.method == "implied":
+        if self.method in ("implied", "learned"):
             denoiser = self._denoiser_for(stack)
-            motions = self._implied(denoiser, stack)
+            motions = self._seen_by_model(denoiser, stack)
             record = denoiser.provenance(stack, **record)
         else:
             check_finite(stack)
@@ -143,16 +145,17 @@ class MotionJob:
     def _denoiser_for(self, stack: Stack) -> Denoiser:
         denoiser = load(self.model)
         check_fits(denoiser, stack)
+        if self.method == "learned":
+            flow_network(denoiser)  # says so if there is none
         check_finite(stack)
         denoiser.net.to(choose_device(self.device))
         # an imported model has none of its own: measured once, not for every frame
         return replace(denoiser, calibrations=denoiser.calibrations_for(stack))
 
-    def _implied(self, denoiser: Denoiser, stack: Stack) -> Iterator[Motion]:
+    def _seen_by_model(self, denoiser: Denoiser, stack: Stack) -> Iterator[Motion]:
+        find = learned_motion if self.method == "learned" else implied_motion
         for t in range(stack.n_frames):
-            yield implied_motion(
-                denoiser, stack, t, self.spacing, c=self.channel, z=self.plane
-            )
+            yield find(denoiser, stack, t, self.spacing, c=self.channel, z=self.plane)
 
     def _estimated(self, stack: Stack) -> Iterator[Motion]:
         for t in range(stack.n_frames):

@@ -14,7 +14,12 @@ from napari_udvd.filters._filter import AdaptiveFilter, adaptive_filter
 from napari_udvd.filters._numbers import Spread, spread_of
 from napari_udvd.filters._save import check_filter_output, save_filter
 from napari_udvd.filters._summary import FilterSummary, filter_summary
-from napari_udvd.filters._window import device_of
+from napari_udvd.filters._window import (
+    check_place,
+    device_of,
+    read_window,
+    series_with,
+)
 
 __all__ = [
     "CELL",
@@ -24,12 +29,15 @@ __all__ = [
     "Spread",
     "adaptive_filter",
     "check_filter_output",
+    "check_place",
     "device_of",
     "diverging_colours",
     "draw_filter",
     "filter_cells",
     "filter_summary",
     "grid_points",
+    "read_window",
     "save_filter",
+    "series_with",
     "spread_of",
 ]

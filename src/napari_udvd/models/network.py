@@ -54,6 +54,11 @@ class Network(nn.Module):
         """Frames seen before and after the output frame."""
 
     @property
+    def margin(self) -> int:
+        """Frames at either end of a training clip that :meth:`predict_clip` omits."""
+        return self.context
+
+    @property
     @abstractmethod
     def least_frames(self) -> int:
         """Frames of the shortest movie that it is of use for."""
@@ -97,6 +102,35 @@ class Network(nn.Module):
         Prediction
             Mean ``(N, T - 2 context, C, H, W)`` and factor, float32.
         """
+
+    @property
+    def is_recurrent(self) -> bool:
+        """Whether predicting a clip is as much work as all of its frames."""
+        return False
+
+    def drop_flow(self) -> None:
+        """Do without optical flow from now on; nothing to do where there is none."""
+
+    def predict_clip(
+        self, clip: Tensor, noise: CameraNoise, precision: torch.dtype
+    ) -> Prediction:
+        """Predict as many frames of a training clip as the network can.
+
+        Parameters
+        ----------
+        clip, noise, precision
+            As in :meth:`predict`.
+
+        Returns
+        -------
+        Prediction
+            Mean ``(N, T - 2 margin, C, H, W)`` and factor, float32.
+        """
+        return self.predict(clip, noise, precision)
+
+    def denoising_parameters(self) -> dict[str, nn.Parameter]:
+        """Return what the likelihood of noisy pixels teaches, by name."""
+        return dict(self.named_parameters())
 
     def predict_pixel(
         self, window: Tensor, noise: CameraNoise, y: int, x: int

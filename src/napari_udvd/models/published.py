@@ -1,7 +1,8 @@
 """Published checkpoints: recognise the variant, map the names, load the weights.
 
-The names and shapes of the parameters tell the variant, the number of channels, the
-width and the head. The hole leaves no trace in them, so it is an argument.
+The names and shapes of the parameters tell the network and its variant, the number of
+channels, the width and the head. UDVD's hole leaves no trace in them, so it is an
+argument.
 """
 
 from __future__ import annotations
@@ -17,12 +18,22 @@ import torch
 from torch import Tensor
 
 from napari_udvd.models.prediction import factor_entries
+from napari_udvd.models.published_stbn import (
+    is_pwc,
+    is_stbn,
+    load_exactly,
+    pwc_from_published,
+    stbn_from_published,
+)
 from napari_udvd.models.udvd import UDVD
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["from_published", "read_published"]
+    from napari_udvd.models.flow import PWCNet
+    from napari_udvd.models.stbn import STBN
+
+__all__ = ["flow_from_published", "from_published", "read_published"]
 
 _STAGES = {
     "unet": "stage_one",
@@ -33,7 +44,11 @@ _STAGES = {
 _JOINS = {"nin_A": "join_a", "nin_B": "join_b", "nin_C": "join_c"}
 
 
-def from_published(state_dict: Mapping[str, Any], hole: Sequence[int] = (1, 1)) -> UDVD:
+def from_published(
+    state_dict: Mapping[str, Any],
+    hole: Sequence[int] = (1, 1),
+    channels: int | None = None,
+) -> UDVD | STBN:
     """Build the network of a published state dict and load its weights.
 
     Parameters
@@ -43,18 +58,68 @@ def from_published(state_dict: Mapping[str, Any], hole: Sequence[int] = (1, 1)) 
         of data-parallel training; or the whole published checkpoint.
     hole
         Odd (rows, columns) that the network must not see.
+    channels
+        Of the movie that it is for; any number if None.
 
     Returns
     -------
-    UDVD
+    UDVD or STBN
         In evaluation mode.
 
     Raises
     ------
     ValueError
-        If names or shapes are not those of a published UDVD network.
+        If names or shapes are not those of a published network, or it is for another
+        number of channels.
     """
     published = _state_dict(state_dict, "the state dict")
+    net: UDVD | STBN
+    if is_stbn(published):
+        net = stbn_from_published(published, hole)
+    elif is_pwc(published):
+        raise ValueError(
+            "these are the weights of PWC-Net, which estimates flow and does not "
+            "denoise; use flow_from_published"
+        )
+    else:
+        net = _udvd_from_published(published, hole)
+    if channels is not None and channels != net.channels:
+        raise ValueError(
+            f"the checkpoint is of a network for {net.channels} channel(s), the movie "
+            f"has {channels}. Train a network on the movie itself"
+            + (
+                "; or give the grey movie three times, as red, green and blue"
+                if (net.channels, channels) == (3, 1)
+                else ""
+            )
+        )
+    return net
+
+
+def flow_from_published(state_dict: Mapping[str, Any], channels: int = 3) -> PWCNet:
+    """Build PWC-Net of a published state dict and load its weights.
+
+    Parameters
+    ----------
+    state_dict
+        A checkpoint of PWC-Net, or of STBN, which contains one.
+    channels
+        Of the frames it shall be shown: 3, or 1 for grey.
+
+    Returns
+    -------
+    PWCNet
+        In evaluation mode.
+
+    Raises
+    ------
+    ValueError
+        If names or shapes are those of another flow network.
+    """
+    return pwc_from_published(_state_dict(state_dict, "the state dict"), channels)
+
+
+def _udvd_from_published(published: Mapping[str, Tensor], hole: Sequence[int]) -> UDVD:
     prefixes = {name.partition(".")[0] for name in published}
     joins = set(_JOINS)
     variants = {
@@ -68,7 +133,7 @@ def from_published(state_dict: Mapping[str, Any], hole: Sequence[int] = (1, 1)) 
         raise ValueError(
             f"parameters that begin with {', '.join(sorted(prefixes)[:8])} are not "
             "those of a published UDVD network (it has denoiser_1 or unet, and nin_A "
-            "to nin_C)"
+            "to nin_C), nor of STBN (it has forward_rnn and backward_rnn)"
         )
     if any(name.endswith("bias") for name in published):
         raise ValueError(
@@ -100,28 +165,16 @@ def from_published(state_dict: Mapping[str, Any], hole: Sequence[int] = (1, 1)) 
         blind_noise=blind_noise,
     )
     ours = {_our_name(name): tensor for name, tensor in published.items()}
-    expected = net.state_dict()
-    missing = sorted(set(expected) - set(ours))
-    foreign = sorted(set(ours) - set(expected))
-    misshaped = [
-        f"{name} {tuple(ours[name].shape)} instead of {tuple(expected[name].shape)}"
-        for name in sorted(set(ours) & set(expected))
-        if ours[name].shape != expected[name].shape
-    ]
-    if missing or foreign or misshaped:
-        raise ValueError(
-            "the parameters do not fit a published UDVD network: "
-            f"missing {missing[:4]}, unknown {foreign[:4]}, shapes {misshaped[:4]}"
-        )
-    net.load_state_dict(ours)
+    load_exactly(net, ours, "UDVD")
     return net.eval()
 
 
 def read_published(path: str | Path) -> Mapping[str, Any]:
     """Read a published checkpoint file without executing code from it.
 
-    Understands a bare state dict and the published layout (``{"model":
-    [state_dict], "args": ..., ...}``), for :func:`from_published`.
+    Understands a bare state dict and the published layouts (``{"model":
+    [state_dict], "args": ..., ...}``, ``{"state_dict": state_dict, ...}``), for
+    :func:`from_published` and :func:`flow_from_published`.
 
     Raises
     ------
@@ -151,8 +204,9 @@ def read_published(path: str | Path) -> Mapping[str, Any]:
 
 def _state_dict(content: Any, label: str) -> dict[str, Tensor]:
     """Unwrap the published checkpoint layout and the data-parallel prefix."""
-    if isinstance(content, Mapping) and "model" in content:
-        content = content["model"]
+    for key in ("model", "state_dict"):
+        if isinstance(content, Mapping) and key in content:
+            content = content[key]
     if isinstance(content, list | tuple) and len(content) == 1:
         content = content[0]
     if not isinstance(content, Mapping) or not content:

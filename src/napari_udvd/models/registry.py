@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from napari_udvd.models.centerblind import CenterBlind
+from napari_udvd.models.stbn import STBN
 from napari_udvd.models.udvd import UDVD
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ __all__ = ["NETWORKS", "build_network"]
 NETWORKS: dict[str, type[Network]] = {
     CenterBlind.name: CenterBlind,
     UDVD.name: UDVD,
+    STBN.name: STBN,
 }
 """Class of each network, by the name that model files carry."""
 

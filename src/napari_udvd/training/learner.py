@@ -32,6 +32,7 @@ class _Gradients(NamedTuple):
     loss: float
     pixels: int
     gradients: tuple[Tensor, ...]
+    mean: Tensor
 
 
 class Learner:
@@ -43,14 +44,18 @@ class Learner:
         The network that learns.
     average
         Moving average of its weights, which predicts better than the last of them.
+    predicted
+        Clean frames that it saw in the last clips it learned from, or None.
     """
 
     def __init__(self, net: Network, precision: torch.dtype) -> None:
         self.net = net
         self.average = copy.deepcopy(net).eval().requires_grad_(False)
         self._precision = precision
-        self._parameters = list(net.parameters())
+        self._names = list(net.denoising_parameters())
+        self._parameters = list(net.denoising_parameters().values())
         self._adam = Adam(self._parameters)
+        self.predicted: Tensor | None = None
 
     def learn(
         self, clips: Tensor, noise: CameraNoise, is_target: Tensor, rate: float
@@ -60,7 +65,7 @@ class Learner:
         Parameters
         ----------
         clips
-            ``(N, targets + 2 context, C, H, W)``, in network units.
+            ``(N, targets + 2 margin, C, H, W)``, in network units.
         noise
             Of the clips.
         is_target
@@ -79,6 +84,7 @@ class Learner:
         parts = list(zip(clips.chunk(count), is_target.chunk(count), strict=True))
         results = run_parts(lambda part: self._gradients(*part, noise), parts)
         # pixels count alike, whatever part they are in
+        self.predicted = torch.cat([result.mean for result in results])
         pixels = sum(result.pixels for result in results)
         value = sum(result.loss for result in results) / pixels
         if math.isfinite(value):
@@ -91,13 +97,14 @@ class Learner:
     def _gradients(
         self, clips: Tensor, is_target: Tensor, noise: CameraNoise
     ) -> _Gradients:
-        context = self.net.context
-        prediction = self.net.predict(clips, noise, self._precision)
-        noisy = clips[:, context : clips.shape[1] - context]
+        margin = self.net.margin
+        prediction = self.net.predict_clip(clips, noise, self._precision)
+        noisy = clips[:, margin : clips.shape[1] - margin]
         losses = pixel_loss(prediction, noisy, noise)[is_target]
         total = losses.sum()
         gradients = torch.autograd.grad(total, self._parameters)
-        return _Gradients(float(total.detach()), losses.numel(), gradients)
+        mean = prediction.mean.detach()
+        return _Gradients(float(total.detach()), losses.numel(), gradients, mean)
 
     def _update_average(self) -> None:
         decay = min(AVERAGE_DECAY, self.steps / (self.steps + 10))
@@ -108,12 +115,11 @@ class Learner:
 
     def tensors(self) -> dict[str, dict[str, Tensor]]:
         """Return what :meth:`restore` needs, for a checkpoint."""
-        names = [name for name, _ in self.net.named_parameters()]
         return {
             "net": self.net.state_dict(),
             "average": self.average.state_dict(),
-            "adam_first": dict(zip(names, self._adam.first, strict=True)),
-            "adam_second": dict(zip(names, self._adam.second, strict=True)),
+            "adam_first": dict(zip(self._names, self._adam.first, strict=True)),
+            "adam_second": dict(zip(self._names, self._adam.second, strict=True)),
         }
 
     @property
@@ -126,7 +132,7 @@ class Learner:
         self.net.load_state_dict(tensors["net"])
         self.average.load_state_dict(tensors["average"])
         self._adam.steps = steps
-        for k, (name, _) in enumerate(self.net.named_parameters()):
+        for k, name in enumerate(self._names):
             if name in tensors.get("adam_first", {}):
                 self._adam.first[k].copy_(tensors["adam_first"][name])
                 self._adam.second[k].copy_(tensors["adam_second"][name])

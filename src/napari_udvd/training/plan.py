@@ -12,7 +12,7 @@ import numpy as np
 
 from napari_udvd.calibration import Calibration, calibrate
 from napari_udvd.errors import InputError
-from napari_udvd.models import UDVD, CenterBlind
+from napari_udvd.models import STBN, UDVD, CenterBlind
 from napari_udvd.noise import (
     Diagnosis,
     NoiseModel,
@@ -37,6 +37,12 @@ CPU_WIDTH = 16
 GPU_WIDTH = 48
 """The published width."""
 
+CPU_STBN = {"features": 24, "modules": 3, "blocks": 2}
+"""Size of STBN that two CPU cores can train in minutes; see the benchmarks."""
+
+GPU_STBN = {"features": 64, "modules": 5, "blocks": 8}
+"""The published size."""
+
 
 class Course(NamedTuple):
     """How a network is trained.
@@ -45,7 +51,8 @@ class Course(NamedTuple):
     ----------
     batch, targets
         Clips of a step, output frames of a clip. Frames of one clip share the work of
-        UDVD's first stage; the centre-blind network has nothing to share.
+        UDVD's first stage, and those of STBN carry features to one another; the
+        centre-blind network has nothing to share.
     rate
         Peak learning rate of Adam.
     warm_rate
@@ -60,6 +67,7 @@ class Course(NamedTuple):
 
 COURSES = {
     UDVD.name: Course(batch=1, targets=2, rate=4e-3, warm_rate=4e-3),
+    STBN.name: Course(batch=2, targets=5, rate=2e-3, warm_rate=2e-3),
     CenterBlind.name: Course(batch=8, targets=1, rate=3e-3, warm_rate=3e-3),
 }
 
@@ -177,6 +185,11 @@ def make_plan(
     if name == CenterBlind.name:
         shortest = min(stack.n_frames for stack in stacks)
         network = common | _center_blind(settings, flat, shortest)
+    elif name == STBN.name:
+        network = common | (CPU_STBN if on_cpu else GPU_STBN)
+        network["flow"] = "light" if settings.flow else "none"
+        if settings.width is not None:
+            network["features"] = settings.width
     else:
         network = common | {
             "frames": UDVD_FRAMES[name],
@@ -197,6 +210,8 @@ def make_plan(
 def default_network(name: str, hole: tuple[int, int], on_cpu: bool) -> dict[str, Any]:
     """Arguments that build a network as large as one gets without asking for a size."""
     network: dict[str, Any] = {"channels": 1, "hole": hole, "likelihood": True}
+    if name == STBN.name:
+        network |= CPU_STBN if on_cpu else GPU_STBN
     if name == UDVD.name:
         network["width"] = CPU_WIDTH if on_cpu else GPU_WIDTH
     return network
@@ -241,10 +256,21 @@ def _choose(stacks: Sequence[Stack], settings: TrainingSettings) -> tuple[str, s
             f"{label!r} has {n_frames} frames and the model {settings.model} looks at "
             f"{UDVD_FRAMES[settings.model]}; {fitting[0]} fits"
         )
-    if settings.model in UDVD_FRAMES and "preset" in settings.model_fields_set:
+    if settings.model != CenterBlind.name and "preset" in settings.model_fields_set:
         raise InputError(
             f"preset is {settings.preset!r}, which is a setting of the centre-blind "
-            "network; the size of UDVD is its width"
+            f"network; the size of {settings.model} is its width"
+        )
+    if settings.model != STBN.name and not settings.flow:
+        raise InputError(
+            "flow is a setting of STBN; the other networks have none to switch off"
+        )
+    if settings.model == STBN.name and (settings.width or 2) % 2:
+        raise InputError(f"width is {settings.width}; STBN's must be even")
+    if settings.model == STBN.name and settings.targets == 1:
+        raise InputError(
+            "targets is 1; STBN carries features from frame to frame and needs clips "
+            "of two frames or more"
         )
     if settings.model == CenterBlind.name and settings.width is not None:
         raise InputError(

@@ -20,7 +20,7 @@ class TrainingSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    model: Literal["auto", "centerblind", "udvd", "udvd-3", "udvd-1"] = Field(
+    model: Literal["auto", "centerblind", "udvd", "udvd-3", "udvd-1", "stbn"] = Field(
         "auto",
         description="network; udvd-3 and udvd-1 see three frames and one",
     )
@@ -43,7 +43,11 @@ class TrainingSettings(BaseModel):
         None,
         ge=4,
         le=256,
-        description="channels of UDVD's first encoder; 48 as published",
+        description="channels of UDVD's first encoder (48 as published) or features "
+        "of STBN (64 as published)",
+    )
+    flow: bool = Field(
+        True, description="STBN follows motion with optical flow that it learns"
     )
     hole: tuple[int, int] | None = Field(
         None, description="rows and columns not seen; from the diagnosis if None"

@@ -6,6 +6,7 @@ import copy
 import math
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -29,6 +30,7 @@ from napari_udvd.training.events import (
     Step,
     TrainingEvent,
 )
+from napari_udvd.training.flow_course import FlowCourse
 from napari_udvd.training.learner import Learner
 from napari_udvd.training.plan import COURSES, UDVD_FRAMES, Plan, make_plan
 from napari_udvd.training.sampling import ClipSampler, Movie
@@ -158,6 +160,8 @@ class _State(NamedTuple):
         """Return the plan of the interrupted run; settings must not contradict it."""
         plan = Plan.from_dict(self.header["plan"])
         before = {**plan.network, "joint_channels": plan.joint, "model": _model(plan)}
+        if "features" in before:  # as a user calls it
+            before["width"] = before["features"]
         for name in (
             "model", "preset", "width", "hole", "likelihood", "joint_channels"
         ):  # fmt: skip
@@ -213,6 +217,7 @@ class _Run:
             net = build_network(plan.name, plan.network).to(device)
         self._learner = Learner(net, self._precision)
         self._best = copy.deepcopy(self._learner.average)
+        self._flow = FlowCourse(self._learner)
         course = COURSES[plan.name]
         self._batch = settings.batch or course.batch
         self._rate = settings.learning_rate or course.rate
@@ -224,7 +229,7 @@ class _Run:
         ]
         self._sampler = ClipSampler(
             movies,
-            context=net.context,
+            context=net.margin,
             targets=settings.targets or course.targets,
             patch=settings.patch,
             transpose=plan.hole[0] == plan.hole[1],
@@ -257,6 +262,8 @@ class _Run:
         net = self._learner.net
         start = warm_start(net)
         self._is_warm = start.done
+        if not start.done:  # a part of it may have been given weights all the same
+            self._learner.average.load_state_dict(net.state_dict())
         if start.remark:
             self._remarks.append(start.remark)
         if start.done:
@@ -316,6 +323,7 @@ class _Run:
             if self._validation_is_due(next_validation):
                 before = self._elapsed()
                 self._validate()
+                self._judge_flow()
                 average = self._learner.average
                 yield Preview(self._step, *self._validation.preview(average))
                 cost = self._elapsed() - before
@@ -348,7 +356,7 @@ class _Run:
                 "the validation loss is not finite; try a lower learning rate"
             )
         self._ended = reason
-        warnings = self._validation.verdict(self._best)
+        warnings = (*self._validation.verdict(self._best), *self._flow.warnings)
         if checkpoint is not None:
             try:
                 self._save(checkpoint)
@@ -369,6 +377,7 @@ class _Run:
         """Continue where the checkpoint was written."""
         header, tensors = state.header, state.tensors
         self._learner.restore(tensors, header["adam_steps"])
+        self._flow.restore(tensors, header["flow_steps"])
         self._best.load_state_dict(tensors["best"])
         self._rate = header["rate"]
         self._rng.bit_generator.state = header["rng"]
@@ -392,6 +401,7 @@ class _Run:
     def _save(self, path: Path) -> None:
         header = {
             "adam_steps": self._learner.steps,
+            "flow_steps": self._flow.steps,
             "rate": self._rate,
             "movies": signature(self._stacks),
             "settings": self._settings.model_dump(),
@@ -406,7 +416,11 @@ class _Run:
             "history": self._history,
             "rng": self._rng.bit_generator.state,
         }
-        tensors = self._learner.tensors() | {"best": self._best.state_dict()}
+        tensors = {
+            **self._learner.tensors(),
+            **self._flow.tensors(),
+            "best": self._best.state_dict(),
+        }
         write_checkpoint(path, tensors, header)
 
     def _train_step(self) -> float | None:
@@ -422,6 +436,7 @@ class _Run:
         loss = self._learner.learn(clips, scaler.noise, is_target, self._rate_now())
         if math.isfinite(loss):
             self._smooth_loss(loss)
+            self._flow.learn(clips, self._progress())
         return loss
 
     def _smooth_loss(self, value: float) -> None:
@@ -444,6 +459,18 @@ class _Run:
             self._best.load_state_dict(self._learner.average.state_dict())
             self._best_step, self._best_loss = self._step, loss
             self._best_at = self._progress()
+
+    def _judge_flow(self) -> None:
+        """Do without the flow from now on if it does not help."""
+        if self._flow.is_due(self._progress()) and not self._flow.helps(
+            self._validation.loss
+        ):
+            for net in (self._learner.net, self._learner.average, self._best):
+                net.drop_flow()
+            network = {**self._plan.network, "flow": "none"}
+            self._plan = replace(self._plan, network=network)
+            self._best_loss = math.inf  # it was measured with the flow
+            self._validate()
 
     def _validation_is_due(self, at: float) -> bool:
         steps = self._settings.steps

@@ -121,7 +121,8 @@ class Validation:
             with torch.inference_mode():
                 self._predicted(window, net)
             best = min(best, time.perf_counter() - began)
-        return best / float(np.prod(window.clip.shape[1:]))
+        frames = len(window.clip) if net.is_recurrent else 1
+        return best / (frames * float(np.prod(window.clip.shape[1:])))
 
     def preview(self, net: Network) -> tuple[Clip, Clip]:
         """First window, noisy and denoised, ``(C, h, w)`` in grey levels."""

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 
 from napari_udvd.denoiser import read_model_file
 from napari_udvd.errors import InputError
-from napari_udvd.models import CameraNoise, CenterBlind, Network
+from napari_udvd.models import STBN, CameraNoise, CenterBlind, LightFlow, Network
 from napari_udvd.models.stabilise import stabilise
 
 if TYPE_CHECKING:
@@ -52,6 +52,8 @@ def warm_start(net: Network) -> WarmStart:
 
     Any hole and any hidden neighbours will do: they only mask the weights.
     """
+    if isinstance(net, STBN) and isinstance(net.flow_net, LightFlow):
+        return WarmStart(False, _warm_flow(net.flow_net))
     if not isinstance(net, CenterBlind):
         return WarmStart(False, "")
     if net.channels > 1 or not net.likelihood:
@@ -79,6 +81,25 @@ def warm_start(net: Network) -> WarmStart:
         )
     net.load_state_dict(tensors)
     return WarmStart(True, "")
+
+
+def _warm_flow(net: LightFlow) -> str:
+    """Give a flow network the shipped weights; return what the user should know."""
+    resource = FOLDER.joinpath(f"flow-{net.name}.safetensors")
+    try:
+        with as_file(resource) as path:
+            tensors = _read(path)
+        # they are for grey frames: channels are looked at alike, and averaged
+        first = next(name for name in tensors if name.endswith("shrink.0.weight"))
+        tensors[first] = tensors[first].repeat(1, net.channels, 1, 1) / net.channels
+        copy.deepcopy(net).load_state_dict(tensors)
+    except (InputError, RuntimeError, KeyError, ValueError) as error:
+        return (
+            f"the shipped weights of the flow cannot be used ({error}); it begins with "
+            "no motion and takes longer to learn"
+        )
+    net.load_state_dict(tensors)
+    return ""
 
 
 def outside_of_training(calibrations: Sequence[Calibration]) -> str:

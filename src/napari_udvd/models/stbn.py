@@ -1,0 +1,733 @@
+"""STBN: spatiotemporal blind-spot network (Chen et al., AAAI 2025).
+
+Features travel along the whole sequence, forward and backward. At every frame they are
+fetched along the optical flow from the frame before, joined with the frame itself by a
+*blind-spot block*, and fused; a *spatial expansion* joins both directions and widens
+the view; a last fusion puts out mean and covariance factor.
+
+Why it is blind. A frame enters its own output in one place per direction, the masked
+convolution of the blind-spot block, which skips the hole. Whatever comes after joins
+only pixels that are multiples of the *stride* apart (a lattice). The mask leaves
+offsets that are no multiple of the stride away from any pixel of the hole, and adding
+multiples never gets there, at any depth. Features of other frames have not seen this
+frame on their way here, so they may be fetched from anywhere and be seen in full. For
+the published hole of one pixel the stride is 2; larger holes get a larger mask and
+stride (:func:`lattice`), exactly.
+
+What the flow adds. Fetching copies the nearest pixel, so features of different pixels
+are not mixed and there is no gradient with respect to the flow, which is computed
+without gradient, as published. But the flow itself is estimated from noisy frames: the
+noisy pixel has a say in *which* pixel of its neighbours is fetched for it. Given the
+flow, the output is exactly independent of the noisy pixel; through the flow it is not.
+A flow that follows the noise instead of the content would give the noise back, which a
+smooth flow cannot do for single pixels.
+
+The convolutions have biases except the first and last of each fusion, as published.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from napari_udvd.models.flow import FLOW_NETWORKS, ClipFlow
+from napari_udvd.models.network import Network
+from napari_udvd.models.prediction import Prediction, factor_entries, split
+from napari_udvd.models.warp import sample_nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from napari_udvd.models.stabilise import CameraNoise
+
+__all__ = ["STBN", "BlindSpotBlock", "Fusion", "SpatialExpansion", "lattice"]
+
+GROUPS = 2
+"""Residual groups of the spatial expansion, and groups of their convolutions."""
+
+BRIGHTNESS_REACH = 2
+"""Lattice points on either side that the brightness for the noise map is averaged."""
+
+RECTIFIED = math.sqrt(2)
+"""Gain of weights behind a rectifier that keeps numbers of the same size."""
+
+RESIDUAL = 0.1
+"""What a residual adds at first, as a part of what it adds to."""
+
+
+class STBN(Network):
+    """The network; see the module's docstring.
+
+    Parameters
+    ----------
+    channels
+        Channels of a frame.
+    features
+        Channels of the features that travel along the sequence: 64 as published,
+        16 to 32 for slow machines; even.
+    modules
+        Lattice convolutions of each blind-spot block and of the fusion: 5 as
+        published.
+    blocks
+        Lattice convolutions in each of the two groups of the spatial expansion: 8 as
+        published. They take nearly half of the time.
+    hole
+        Odd (rows, columns) around the output pixel that its own frame may not show.
+    likelihood
+        Put out mean and covariance factor (Gaussian likelihood) instead of the mean
+        alone.
+    noise_input
+        See the standard deviation of the noise at every pixel, as published.
+    flow
+        "pwc" (published), "light", or "none": nothing is taken to move.
+    context
+        Frames on each side that are enough for one output. The recurrence runs over
+        all frames that it is given; this is by how much parts of a long movie overlap.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range.
+    """
+
+    name = "stbn"
+    title = "STBN"
+
+    def __init__(
+        self,
+        channels: int = 1,
+        features: int = 64,
+        modules: int = 5,
+        blocks: int = 8,
+        hole: Sequence[int] = (1, 1),
+        likelihood: bool = True,
+        noise_input: bool = True,
+        flow: str = "light",
+        context: int = 4,
+    ) -> None:
+        super().__init__()
+        _check(channels, features, modules, blocks, hole, flow, context)
+        self.channels, self.features = channels, features
+        self.depth, self.blocks = modules, blocks
+        self.hole = (int(hole[0]), int(hole[1]))
+        self.likelihood, self.noise_input = likelihood, noise_input
+        self._context = context
+        self.flow_net = None if flow == "none" else FLOW_NETWORKS[flow](channels)
+        self._stride = lattice(self.hole)[1]
+        seen = channels * (2 if noise_input else 1)
+        outputs = channels + (factor_entries(channels) if likelihood else 0)
+        blind = (seen, features, features, features, modules, self.hole)
+        self.forward_block = BlindSpotBlock(*blind)
+        self.backward_block = BlindSpotBlock(*blind)
+        wide = 2 * features
+        self.fuse = Fusion(wide, wide, features, modules, self._stride)
+        self.expand = SpatialExpansion(features, blocks, self._stride)
+        self.leave = Fusion(features, features, outputs, modules // 2, self._stride)
+
+    @property
+    def flow(self) -> str:
+        """Name of the flow network, or "none"."""
+        return "none" if self.flow_net is None else self.flow_net.name
+
+    @property
+    def alignment(self) -> int:
+        """Grid of the spatial expansion and of the flow network, px."""
+        grid = 1 if self.flow_net is None else self.flow_net.grid
+        return math.lcm(*(2 * stride for stride in self._stride), grid)
+
+    @property
+    def context(self) -> int:
+        """Frames on each side that are enough for one output."""
+        return self._context
+
+    @property
+    def margin(self) -> int:
+        """None: every frame of a training clip is predicted."""
+        return 0
+
+    @property
+    def is_recurrent(self) -> bool:
+        """Features travel over all frames."""
+        return True
+
+    @property
+    def least_frames(self) -> int:
+        """Frames of the shortest movie in which there is a neighbour."""
+        return 2
+
+    @property
+    def radius(self) -> int:
+        """Pixels in any direction that an output pixel depends on, within the context.
+
+        Where nothing moves: features that are fetched from elsewhere have seen what
+        is there, and the flow has a view of its own.
+        """
+        stride = max(self._stride)
+        per_frame = max(lattice(self.hole)[0]) + 2 * self.depth * stride
+        expansion = (GROUPS * self.blocks + 2) * 2 * stride + stride
+        return (self.context + 1) * per_frame + expansion + (self.depth // 2) * stride
+
+    @property
+    def size(self) -> str:
+        """Features, modules and flow."""
+        flow = "no flow" if self.flow_net is None else f"{self.flow} flow"
+        return f"{self.features} features, {self.depth} modules, {flow}"
+
+    @property
+    def shares_frames(self) -> bool:
+        """The recurrence runs over all frames once."""
+        return True
+
+    def configuration(self) -> dict[str, object]:
+        """Return the arguments that build this network again."""
+        return {
+            "channels": self.channels,
+            "features": self.features,
+            "modules": self.depth,
+            "blocks": self.blocks,
+            "hole": list(self.hole),
+            "likelihood": self.likelihood,
+            "noise_input": self.noise_input,
+            "flow": self.flow,
+            "context": self.context,
+        }
+
+    def drop_flow(self) -> None:
+        """Switch the flow off for good: from now on nothing is taken to move.
+
+        For movies on which the flow is worse than none. The flow network and its
+        weights are forgotten.
+        """
+        self.flow_net = None
+
+    def denoising_parameters(self) -> dict[str, nn.Parameter]:
+        """Return all parameters but those of the flow, which learns by itself."""
+        return {
+            name: parameter
+            for name, parameter in self.named_parameters()
+            if not name.startswith("flow_net.")
+        }
+
+    @torch.no_grad()
+    def estimate_flow(self, clip: Tensor) -> ClipFlow | None:
+        """Flow between neighbouring frames of ``(N, T, C, H, W)``, without gradient.
+
+        None where there is no flow network.
+        """
+        return None if self.flow_net is None else self.flow_net.of_clip(clip)
+
+    def predict_all(
+        self,
+        clip: Tensor,
+        noise: CameraNoise,
+        precision: torch.dtype = torch.float32,
+        flow: ClipFlow | None = None,
+    ) -> Prediction:
+        """Predict every frame of a clip.
+
+        Parameters
+        ----------
+        clip
+            ``(N, T, C, H, W)`` float32, two frames or more of any height and width.
+        noise
+            Of the clip, in its units.
+        precision
+            Floating-point type of the convolutions; the flow is in float32.
+        flow
+            To use instead of an estimate, for whoever has it already.
+
+        Returns
+        -------
+        Prediction
+            Mean ``(N, T, C, H, W)`` and factor, float32, in units of `clip`.
+
+        Raises
+        ------
+        ValueError
+            If the clip has fewer frames or another number of channels.
+        """
+        self._check_clip(clip)
+        std = self._noise_map(clip, noise) if self.noise_input else None
+        return split(self._outputs(clip, std, precision, flow), self.channels)
+
+    def predict(
+        self, clip: Tensor, noise: CameraNoise, precision: torch.dtype
+    ) -> Prediction:
+        """Predict all frames that have their full context, see :class:`Network`."""
+        self._check_clip(clip)
+        frames = clip.shape[1]
+        if frames < 2 * self.context + 1:
+            raise ValueError(
+                f"this network sees {self.context} frames on each side, got a clip of "
+                f"{frames}: shape {tuple(clip.shape)}; predict_all takes any length"
+            )
+        mean, factor = self.predict_all(clip, noise, precision)
+        full = slice(self.context, frames - self.context)
+        return Prediction(mean[:, full], None if factor is None else factor[:, full])
+
+    def predict_clip(
+        self, clip: Tensor, noise: CameraNoise, precision: torch.dtype
+    ) -> Prediction:
+        """Predict all frames of a training clip."""
+        return self.predict_all(clip, noise, precision)
+
+    def raw(self, clip: Tensor, noise_std: Tensor | None = None) -> Tensor:
+        """Return the published output channels for every frame.
+
+        Parameters
+        ----------
+        clip
+            ``(N, T, C, H, W)``.
+        noise_std
+            Standard deviation of the noise in units of `clip`, broadcastable to it;
+            for networks with `noise_input`.
+
+        Returns
+        -------
+        Tensor
+            ``(N, T, outputs, H, W)``.
+        """
+        self._check_clip(clip)
+        if self.noise_input and noise_std is None:
+            raise ValueError(
+                "this network takes the noise level as an input: give noise_std"
+            )
+        return self._outputs(
+            clip, noise_std if self.noise_input else None, clip.dtype, None
+        )
+
+    def sweep(
+        self,
+        clip: Tensor,
+        windows: Iterable[Sequence[int]],
+        noise: CameraNoise,
+        precision: torch.dtype,
+    ) -> Iterator[Prediction]:
+        """Predict the middle frame of one window after the other.
+
+        The recurrence runs once over the clip in its order, over all of its frames
+        also where a window has fewer, and again only where windows go back in time.
+        Features are kept for one direction and the frames that are asked for.
+        """
+        self._check_clip(clip[None])
+        wanted = [window[len(window) // 2] for window in windows]
+        if not wanted:
+            return
+        first, last, kept = min(wanted), len(clip) - 1, set(wanted)
+
+        def travel(block: BlindSpotBlock, order: range) -> Iterator[tuple[int, Tensor]]:
+            frames = (self._seen(clip[t][None], noise, precision) for t in order)
+            flows = (
+                self._flow_between(clip[t + order.step], clip[t]) for t in order[:-1]
+            )
+            return zip(order, self._travel(block, frames, flows), strict=True)
+
+        back = {
+            t: hidden
+            for t, hidden in travel(self.backward_block, range(last, first - 1, -1))
+            if t in kept
+        }
+        ahead, position = travel(self.forward_block, range(last + 1)), -1
+        hidden = None
+        for t in wanted:
+            if t < position:
+                ahead, position = travel(self.forward_block, range(last + 1)), -1
+            while position < t:
+                position, hidden = next(ahead)
+            assert hidden is not None
+            yield split(self._join(hidden, back[t]), self.channels)
+
+    def _outputs(
+        self,
+        clip: Tensor,
+        std: Tensor | None,
+        precision: torch.dtype,
+        flow: ClipFlow | None,
+    ) -> Tensor:
+        """Output channels ``(N, T, K, H, W)``, float32 at least."""
+        if flow is None:
+            flow = self.estimate_flow(clip)
+        seen = clip if std is None else torch.cat([clip, std.expand_as(clip)], dim=2)
+        frames = list(seen.to(precision).unbind(1))
+        still: list[Tensor | None] = [None] * (len(frames) - 1)
+        to_previous = still if flow is None else flow.to_previous.unbind(1)
+        to_next = still if flow is None else flow.to_next.unbind(1)
+        ahead = self._travel(self.forward_block, frames, to_previous)
+        back = self._travel(self.backward_block, frames[::-1], to_next[::-1])
+        pairs = zip(ahead, reversed(list(back)), strict=True)
+        return torch.stack([self._join(*pair) for pair in pairs], dim=1)
+
+    def _travel(
+        self,
+        block: BlindSpotBlock,
+        frames: Iterable[Tensor],
+        flows: Iterable[Tensor | None],
+    ) -> Iterator[Tensor]:
+        """Carry features from frame to frame, fetched along the flow.
+
+        Parameters
+        ----------
+        block
+            Of this direction.
+        frames
+            What the block sees, ``(N, S, H, W)`` each, in order of travel.
+        flows
+            From every frame but the first to the one before it in order of travel.
+
+        Yields
+        ------
+        Tensor
+            Features at every frame, ``(N, F, H, W)``.
+        """
+        flows = iter(flows)
+        hidden = None
+        for frame in frames:
+            if hidden is None:
+                hidden = block(_pack(frame))
+            else:
+                flow = next(flows)
+                fetched = hidden if flow is None else sample_nearest(hidden, flow)
+                own = block(_pack(frame), fetched)
+                hidden = self.fuse(torch.cat([own, fetched], dim=1))
+            yield hidden
+
+    def _join(self, ahead: Tensor, back: Tensor) -> Tensor:
+        """Output channels of one frame from the features of both directions."""
+        x = self.leave.features(self.expand(torch.cat([ahead, back], dim=1)))
+        # a movie has more grey levels than bfloat16: the last sum is in float32
+        return _apply(self.leave.leave, x.to(torch.promote_types(x.dtype, torch.float)))
+
+    @torch.no_grad()
+    def _flow_between(self, first: Tensor, second: Tensor) -> Tensor | None:
+        """Flow between two frames ``(C, H, W)``, if there is a network for it."""
+        if self.flow_net is None:
+            return None
+        flow: Tensor = self.flow_net(first[None], second[None])
+        return flow
+
+    def _seen(
+        self, frame: Tensor, noise: CameraNoise, precision: torch.dtype
+    ) -> Tensor:
+        """Return what the blind-spot blocks see of frames ``(N, C, H, W)``."""
+        if self.noise_input:
+            frame = torch.cat([frame, self._noise_map(frame, noise)], dim=1)
+        return frame.to(precision)
+
+    def _noise_map(self, frames: Tensor, noise: CameraNoise) -> Tensor:
+        """Return the standard deviation of the noise at every pixel of a frame.
+
+        Of frames ``(..., C, H, W)``. Where noise grows with brightness, brightness is
+        the average of the frame itself over lattice points around the pixel. The
+        lattice keeps it blind: the map enters together with the frame, in front of
+        the mask, and a pixel of it holds nothing but pixels that are multiples of the
+        stride away. An ordinary blur would hold neighbours that lead back into the
+        hole; neighbouring frames would carry their sight of this frame here along
+        the recurrence.
+        """
+        images = frames.reshape(-1, 1, *frames.shape[-2:])
+        side = 2 * BRIGHTNESS_REACH + 1
+        kernel = images.new_ones(1, 1, side, side)
+        padding = [BRIGHTNESS_REACH * stride for stride in self._stride]
+        total, count = (
+            F.conv2d(x, kernel, padding=padding, dilation=self._stride)
+            for x in (images, torch.ones_like(images[:1]))
+        )
+        brightness = (total / count).view_as(frames)
+        return noise.variance(brightness).sqrt().expand_as(frames)
+
+    def _check_clip(self, clip: Tensor) -> None:
+        if clip.dim() != 5 or clip.shape[2] != self.channels:
+            hint = ""
+            if self.channels == 3 and clip.dim() == 5 and clip.shape[2] == 1:
+                hint = (
+                    "; to use a network for RGB on a grey movie, give the movie three "
+                    "times as red, green and blue, or train one on the movie itself"
+                )
+            raise ValueError(
+                f"this network takes clips (N, T >= 2, {self.channels}, H, W), got "
+                f"shape {tuple(clip.shape)}{hint}"
+            )
+        if clip.shape[1] < 2:
+            raise ValueError(
+                "STBN carries features from frame to frame and needs at least two "
+                f"frames, got a clip of {clip.shape[1]}: shape {tuple(clip.shape)}"
+            )
+
+
+class BlindSpotBlock(nn.Module):
+    """Dilated blind-spot block: output pixels see no pixel of their own hole.
+
+    Parameters
+    ----------
+    seen
+        Channels of the frame, and of what else is known of its pixels.
+    hidden
+        Channels of the features that come from another frame; 0 for none.
+    outputs, width
+        Channels put out, and in between (even).
+    modules
+        Lattice convolutions.
+    hole
+        Odd (rows, columns) that are not seen.
+    """
+
+    mask: Tensor
+
+    def __init__(
+        self,
+        seen: int,
+        hidden: int,
+        outputs: int,
+        width: int,
+        modules: int,
+        hole: tuple[int, int] = (1, 1),
+    ) -> None:
+        super().__init__()
+        reach, stride = lattice(hole)
+        rows, columns = reach
+        self.head = nn.Conv2d(seen, width, 1)
+        if hidden:
+            self.head_hidden = nn.Conv2d(hidden, width, 1, bias=False)
+        kernel = (2 * rows + 1, 2 * columns + 1)
+        self.look = nn.Conv2d(width, width, kernel, padding=reach)
+        mask = torch.ones(kernel)
+        mask[1:-1, 1:-1] = 0  # the hole is all but the outermost ring
+        self.register_buffer("mask", mask, persistent=False)
+        self.mix_a = nn.Conv2d(width, width, 1)
+        self.mix_b = nn.Conv2d(width, width, 1)
+        self.lattice = _residuals(width, modules, stride)
+        self.mix_c = nn.Conv2d(width, width, 1)
+        self.tail_a = nn.Conv2d(width, width // 2, 1)
+        self.tail_b = nn.Conv2d(width // 2, width // 2, 1)
+        self.tail_c = nn.Conv2d(width // 2, outputs, 1)
+        # half from the frame, half from the features: what travels does not grow
+        _draw(self.head, math.sqrt(0.5) if hidden else 1.0)
+        if hidden:
+            _draw(self.head_hidden, math.sqrt(0.5))
+        for layer in (self.look, self.mix_a, self.mix_b):
+            _draw(layer, RECTIFIED)
+        _draw(self.mix_c, 1.0)
+        for layer in (self.tail_a, self.tail_b, self.tail_c):
+            _draw(layer, RECTIFIED)
+
+    def forward(self, frame: Tensor, hidden: Tensor | None = None) -> Tensor:
+        """Join a frame ``(N, S, H, W)`` with features; None stands for zeros."""
+        x = _apply(self.head, frame)
+        if hidden is not None:
+            x = x + _apply(self.head_hidden, hidden)
+        weight = self.look.weight * self.mask
+        x = F.relu_(_apply(self.look, F.relu_(x), weight))
+        x = F.relu_(_apply(self.mix_a, x))
+        x = F.relu_(_apply(self.mix_b, x))
+        x = self.lattice(x)
+        x = F.relu_(_apply(self.mix_c, x))
+        x = F.relu_(_apply(self.tail_a, x))
+        x = F.relu_(_apply(self.tail_b, x))
+        return _apply(self.tail_c, x)
+
+
+class Fusion(nn.Module):
+    """Lattice convolutions between two 1x1 convolutions without biases."""
+
+    def __init__(
+        self,
+        inputs: int,
+        width: int,
+        outputs: int,
+        modules: int,
+        stride: tuple[int, int],
+    ) -> None:
+        super().__init__()
+        self.enter = nn.Conv2d(inputs, width, 1, bias=False)
+        self.lattice = _residuals(width, modules, stride)
+        self.leave = nn.Conv2d(width, outputs, 1, bias=False)
+        _draw(self.enter, 1.0)
+        _draw(self.leave, 1.0)
+
+    def features(self, x: Tensor) -> Tensor:
+        """All but the last layer."""
+        features: Tensor = self.lattice(_apply(self.enter, x))
+        return features
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Fuse ``(N, inputs, H, W)`` into ``(N, outputs, H, W)``."""
+        return _apply(self.leave, self.features(x))
+
+
+class SpatialExpansion(nn.Module):
+    """Spatial receptive-field expansion: join both directions, and see further.
+
+    Two by two neighbours of the lattice become the channels of one, so its
+    convolutions reach twice as far (after CAIN, Choi et al. 2020).
+    """
+
+    def __init__(
+        self, features: int, blocks: int = 8, stride: tuple[int, int] = (2, 2)
+    ) -> None:
+        super().__init__()
+        self.stride = stride
+        width = 4 * features
+        self.head = _lattice_convolution(2 * width, width, stride)
+        self.groups = nn.ModuleList(
+            _residuals(width, blocks, stride, GROUPS) for _ in range(GROUPS)
+        )
+        self.tail_a = _lattice_convolution(width, width, stride)
+        self.tail_b = nn.Conv2d(width, width, 1)
+        self.tail_c = nn.Conv2d(width, width, 1)
+        _draw(self.head, 1.0)
+        # every group begins by doubling what it is given
+        _draw(self.tail_a, 0.5**GROUPS)
+        _draw(self.tail_b, 1.0)
+        _draw(self.tail_c, 1.0)
+
+    def forward(self, both: Tensor) -> Tensor:
+        """Join ``(N, 2 features, H, W)``, one direction after the other."""
+        height, width = both.shape[2:]
+        down, right = (
+            -n % (2 * stride)
+            for n, stride in zip((height, width), self.stride, strict=True)
+        )
+        x = _apply(self.head, self._gather(F.pad(both, (0, right, 0, down))))
+        for group in self.groups:
+            x = x + group(x)
+        for layer in (self.tail_a, self.tail_b, self.tail_c):
+            x = _apply(layer, x)
+        return self._spread(x)[:, :, :height, :width]
+
+    def _gather(self, x: Tensor) -> Tensor:
+        """``(N, C, H, W)`` to ``(N, 4 C, H / 2, W / 2)``, each on its lattice."""
+        n, channels, height, width = x.shape
+        rows, columns = self.stride
+        x = x.reshape(
+            n,
+            channels,
+            height // (2 * rows),
+            2,
+            rows,
+            width // (2 * columns),
+            2,
+            columns,
+        )
+        x = x.permute(0, 2, 4, 5, 7, 1, 3, 6)
+        x = x.reshape(n, height // 2, width // 2, 4 * channels)
+        return x.permute(0, 3, 1, 2)
+
+    def _spread(self, x: Tensor) -> Tensor:
+        """Inverse of :meth:`_gather`."""
+        n, channels, height, width = x.shape
+        rows, columns = self.stride
+        x = x.permute(0, 2, 3, 1)
+        x = x.reshape(
+            n, height // rows, rows, width // columns, columns, channels // 4, 2, 2
+        )
+        x = x.permute(0, 1, 6, 2, 3, 7, 4, 5)
+        x = x.reshape(n, 2 * height, 2 * width, channels // 4)
+        return x.permute(0, 3, 1, 2)
+
+
+class _LatticeResidual(nn.Module):
+    """``x + 1x1(relu(3x3(x)))`` on the lattice."""
+
+    def __init__(self, width: int, stride: tuple[int, int], groups: int = 1) -> None:
+        super().__init__()
+        self.spread = _lattice_convolution(width, width, stride, groups)
+        self.mix = nn.Conv2d(width, width, 1)
+        _draw(self.spread, 1.0)
+        _draw(self.mix, RECTIFIED * RESIDUAL)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + _apply(self.mix, F.relu_(_apply(self.spread, x)))
+
+
+def lattice(hole: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Reach of the mask and stride of the lattice that keep a hole unseen.
+
+    The mask sees one ring around the hole. The stride exceeds reach and hole together,
+    so a ring pixel plus any multiple of the stride never lies in the hole.
+
+    Parameters
+    ----------
+    hole
+        Odd (rows, columns).
+
+    Returns
+    -------
+    reach, stride
+        (rows, columns) each, px.
+    """
+    rows, columns = hole
+    return (rows // 2 + 1, columns // 2 + 1), (rows + 1, columns + 1)
+
+
+def _residuals(
+    width: int, count: int, stride: tuple[int, int], groups: int = 1
+) -> nn.Sequential:
+    return nn.Sequential(
+        *[_LatticeResidual(width, stride, groups) for _ in range(count)]
+    )
+
+
+def _lattice_convolution(
+    inputs: int, outputs: int, stride: tuple[int, int], groups: int = 1
+) -> nn.Conv2d:
+    return nn.Conv2d(inputs, outputs, 3, padding=stride, dilation=stride, groups=groups)
+
+
+def _draw(layer: nn.Conv2d, gain: float) -> None:
+    """Draw weights that put out `gain` times the size of what comes in."""
+    nn.init.kaiming_normal_(layer.weight, nonlinearity="linear")
+    with torch.no_grad():
+        layer.weight *= gain
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+
+
+def _apply(layer: nn.Conv2d, x: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Compute in the precision of the input; the parameters stay in float32."""
+    if weight is None:
+        weight = layer.weight
+    return F.conv2d(
+        x,
+        weight.to(x.dtype),
+        None if layer.bias is None else layer.bias.to(x.dtype),
+        padding=layer.padding,
+        dilation=layer.dilation,
+        groups=layer.groups,
+    )
+
+
+def _pack(x: Tensor) -> Tensor:
+    return x.contiguous(memory_format=torch.channels_last)
+
+
+def _check(
+    channels: int,
+    features: int,
+    modules: int,
+    blocks: int,
+    hole: Sequence[int],
+    flow: str,
+    context: int,
+) -> None:
+    counts = {
+        "channels": channels,
+        "features": features,
+        "modules": modules,
+        "blocks": blocks,
+        "context": context,
+    }
+    for name, value in counts.items():
+        if value < 1:
+            raise ValueError(f"{name} is {value!r}; it must be positive")
+    if features % 2:
+        raise ValueError(f"features is {features!r}; it must be even")
+    if len(hole) != 2 or any(n < 1 or n % 2 == 0 for n in hole):
+        raise ValueError(f"hole is {tuple(hole)!r}; it must be odd (rows, columns)")
+    if flow not in (*FLOW_NETWORKS, "none"):
+        raise ValueError(
+            f"flow is {flow!r}; choose one of {', '.join(FLOW_NETWORKS)} or none"
+        )

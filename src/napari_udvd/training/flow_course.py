@@ -1,0 +1,141 @@
+"""When a network's flow learns, and whether it is of use."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+import torch.nn.functional as F
+
+from napari_udvd.models import STBN
+from napari_udvd.training.flow import FlowLearner
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor
+
+    from napari_udvd.models import Network
+    from napari_udvd.training.learner import Learner
+
+__all__ = ["FlowCourse"]
+
+EVERY = 3
+"""Steps of the denoiser for each step of the flow: it has less to learn."""
+
+DENOISED_FROM = 0.15
+"""Progress from which the denoised frames are the guide; before, blurred ones are."""
+
+UNTIL = 0.8
+"""Progress at which the flow is left as it is, so that the denoiser can settle."""
+
+JUDGED_AT = 0.4, 0.7
+"""Progress at which the result with and without flow is compared."""
+
+WORTH = 2e-4
+"""What the flow must take off the loss per pixel to be worth its time."""
+
+BLUR = 5
+"""Rows and columns that noisy frames are averaged over to be a guide."""
+
+
+class FlowCourse:
+    """Teaches the flow of a network beside the denoiser, where it has one.
+
+    Parameters
+    ----------
+    learner
+        Of the denoiser.
+
+    Attributes
+    ----------
+    warnings
+        What a user should know of the flow, one sentence each.
+    """
+
+    def __init__(self, learner: Learner) -> None:
+        self._learner = learner
+        net = learner.net
+        flow_net = net.flow_net if isinstance(net, STBN) else None
+        self._flow = None if flow_net is None else FlowLearner(flow_net)
+        self._judged = 0
+        self.warnings: tuple[str, ...] = ()
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps that the flow has taken."""
+        return 0 if self._flow is None else self._flow.adam.steps
+
+    def learn(self, clips: Tensor, progress: float) -> None:
+        """Take a step with the clips that the denoiser has just learned from.
+
+        Parameters
+        ----------
+        clips
+            ``(N, T, C, H, W)``, in network units.
+        progress
+            Of the training, from 0 to 1.
+        """
+        if self._flow is None or progress > UNTIL or self._learner.steps % EVERY:
+            return
+        guide = self._learner.predicted
+        is_denoised = guide is not None and progress >= DENOISED_FROM
+        if guide is None or not is_denoised:
+            guide = _blurred(clips)
+        share = 1 - progress / UNTIL
+        self._flow.learn(clips, guide, share, distil=is_denoised)
+
+    def is_due(self, progress: float) -> bool:
+        """Tell whether the flow should be judged now."""
+        is_open = self._flow is not None and self._judged < len(JUDGED_AT)
+        return is_open and progress >= JUDGED_AT[self._judged]
+
+    def helps(self, loss: Callable[[Network], float]) -> bool:
+        """Compare held-out frames with and without flow.
+
+        Parameters
+        ----------
+        loss
+            Measures a network on held-out frames.
+
+        Returns
+        -------
+        bool
+            False if the flow is to be switched off; a warning says so.
+        """
+        self._judged += 1
+        average = self._learner.average
+        without = copy.deepcopy(average)
+        without.drop_flow()
+        if loss(average) + WORTH < loss(without):
+            return True
+        self._flow = None
+        self.warnings = (
+            "optical flow was switched off: frames that were held out are predicted as "
+            "well without it (nothing moves, or the noise hides what does)",
+        )
+        return False
+
+    def tensors(self) -> dict[str, dict[str, Tensor]]:
+        """Return what :meth:`restore` needs, for a checkpoint."""
+        if self._flow is None:
+            return {}
+        names = [name for name, _ in self._flow.net.named_parameters()]
+        return {
+            "flow_first": dict(zip(names, self._flow.adam.first, strict=True)),
+            "flow_second": dict(zip(names, self._flow.adam.second, strict=True)),
+        }
+
+    def restore(self, tensors: dict[str, dict[str, Any]], steps: int) -> None:
+        """Continue from what :meth:`tensors` and :attr:`steps` returned."""
+        if self._flow is None or "flow_first" not in tensors:
+            return
+        self._flow.adam.steps = steps
+        for k, (name, _) in enumerate(self._flow.net.named_parameters()):
+            self._flow.adam.first[k].copy_(tensors["flow_first"][name])
+            self._flow.adam.second[k].copy_(tensors["flow_second"][name])
+
+
+def _blurred(clips: Tensor) -> Tensor:
+    images = F.pad(clips.flatten(0, 2)[:, None], [BLUR // 2] * 4, mode="replicate")
+    return F.avg_pool2d(images, BLUR, stride=1).view_as(clips)

@@ -1,0 +1,128 @@
+"""STBN trains, resumes, and does without its flow where that is of no use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from napari_udvd.denoiser import load
+from napari_udvd.errors import InputError
+from napari_udvd.motion import learned_motion
+from napari_udvd.stack import Stack
+from napari_udvd.training import Finished, TrainingSettings, flow_course, train_events
+from tiny import tiny_movie
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def run(stack: Stack, **settings: Any) -> Finished:
+    chosen = TrainingSettings(
+        **{"model": "stbn", "width": 4, "steps": 4, "patch": 16, **settings}
+    )
+    *_, last = train_events([stack], chosen)
+    assert isinstance(last, Finished), last
+    return last
+
+
+@pytest.fixture(scope="module")
+def movie() -> Stack:
+    return tiny_movie(12, (32, 40))
+
+
+def test_it_trains_denoises_and_is_saved(movie: Stack, tmp_path: Path) -> None:
+    denoiser = run(movie).denoiser
+    clean = denoiser.denoise(movie, dtype=np.float32)
+    assert clean.shape == movie.shape
+    assert np.isfinite(clean).all()
+    denoiser.save(tmp_path / "model.safetensors")
+    again = load(tmp_path / "model.safetensors")
+    assert again.net.configuration() == denoiser.net.configuration()
+    np.testing.assert_array_equal(again.denoise(movie, dtype=np.float32), clean)
+
+
+def test_learning_moves_the_flow_and_the_denoiser(
+    movie: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flow_course, "WORTH", -np.inf)
+    first = run(movie, steps=1).denoiser.net.state_dict()
+    later = run(movie, steps=12).denoiser.net.state_dict()
+    for part in ("flow_net.", "forward_block.", "backward_block.", "leave."):
+        names = [name for name in first if name.startswith(part)]
+        assert names
+        assert any(not first[name].equal(later[name]) for name in names), part
+
+
+def test_it_resumes(movie: Stack, tmp_path: Path) -> None:
+    path = tmp_path / "state"
+    short = TrainingSettings(model="stbn", width=4, steps=4, patch=16)
+    long = TrainingSettings(model="stbn", width=4, steps=8, patch=16)
+    list(train_events([movie], short, checkpoint=path))
+    *_, last = train_events([movie], long, checkpoint=path, resume=True)
+    assert isinstance(last, Finished), last
+    assert last.denoiser.record["steps"] == 8
+
+
+def test_flow_that_does_not_help_is_switched_off(
+    movie: Stack, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(flow_course, "WORTH", np.inf)
+    path = tmp_path / "state"
+    settings = TrainingSettings(model="stbn", width=4, steps=8, patch=16)
+    *_, last = train_events([movie], settings, checkpoint=path)
+    assert isinstance(last, Finished), last
+    assert any("optical flow was switched off" in text for text in last.warnings)
+    assert last.denoiser.net.configuration()["flow"] == "none"
+    assert np.isfinite(last.denoiser.denoise(movie, dtype=np.float32)).all()
+    with pytest.raises(InputError, match="switched off in training"):
+        learned_motion(last.denoiser, movie, 4)
+    # the checkpoint knows that there is no flow any more
+    longer = TrainingSettings(model="stbn", width=4, steps=10, patch=16)
+    *_, last = train_events([movie], longer, checkpoint=path, resume=True)
+    assert isinstance(last, Finished), last
+
+
+def test_flow_that_helps_stays(movie: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flow_course, "WORTH", -np.inf)
+    last = run(movie, steps=8)
+    assert last.denoiser.net.configuration()["flow"] == "light"
+    motion = learned_motion(last.denoiser, movie, 4, 8)
+    assert motion.to_next.shape == (4, 5, 2)
+    assert np.isfinite(motion.to_next).all()
+    assert np.isnan(learned_motion(last.denoiser, movie, 0).to_previous).all()
+
+
+def test_without_flow(movie: Stack) -> None:
+    assert run(movie, flow=False).denoiser.net.configuration()["flow"] == "none"
+
+
+def test_joint_channels() -> None:
+    rng = np.random.default_rng(0)
+    movie = rng.poisson(200, (8, 2, 24, 24)).astype(np.float32)
+    stack = Stack.from_array(movie, "TCYX")
+    denoiser = run(stack, joint_channels=True).denoiser
+    assert denoiser.denoise(stack).shape == movie.shape
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"width": 5}, "width is 5; STBN's must be even"),
+        ({"preset": "small"}, "preset is 'small'"),
+        ({"targets": 1}, "targets is 1"),
+        ({"model": "udvd", "flow": False}, "flow is a setting of STBN"),
+    ],
+)
+def test_settings_that_do_not_fit(
+    movie: Stack, settings: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        run(movie, **settings)
+
+
+def test_a_single_frame() -> None:
+    stack = tiny_movie(4, (24, 24)).crop(frames=slice(0, 1))
+    with pytest.raises(InputError, match="frame"):
+        run(stack)
