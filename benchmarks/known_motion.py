@@ -114,6 +114,7 @@ def _opposite(rng, frames, size):  # type: ignore[no-untyped-def]
 
 
 SCENES = {
+    "still": _translation(0.0),
     "0.5 px": _translation(0.5),
     "1 px": _translation(1.0),
     "2 px": _translation(2.0),

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from napari_udvd.calibration import Calibration
-from napari_udvd.models import UDVD, CameraNoise, CenterBlind
+from napari_udvd.models import STBN, UDVD, CameraNoise, CenterBlind
 from napari_udvd.noise import NoiseModel
 from napari_udvd.simulation import simulate
 
@@ -25,6 +25,7 @@ __all__ = [
     "tiny_center_blind",
     "tiny_movie",
     "tiny_net",
+    "tiny_stbn",
 ]
 
 CAMERA = NoiseModel(gain=2.0, offset=100.0, read_noise=3.0)
@@ -52,6 +53,15 @@ def tiny_net(seed: int = 0, **configuration: Any) -> UDVD:
 def tiny_center_blind(seed: int = 0, **configuration: Any) -> CenterBlind:
     net = CenterBlind(**{"preset": "small", "near": 2, "far": (2,), **configuration})
     fill(net, seed)
+    return net.eval()
+
+
+def tiny_stbn(seed: int = 0, **configuration: Any) -> STBN:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        net = STBN(**{"features": 8, "modules": 2, "blocks": 2, **configuration})
+        if net.flow_net is not None:  # else it says that nothing moves
+            torch.nn.init.normal_(net.flow_net.flow.weight, std=0.05)
     return net.eval()
 
 

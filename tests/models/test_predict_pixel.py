@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from tiny import ANY_NOISE, tiny_center_blind, tiny_net
+from tiny import ANY_NOISE, tiny_center_blind, tiny_net, tiny_stbn
 
 if TYPE_CHECKING:
     from napari_udvd.models import Network
@@ -19,6 +19,7 @@ NETWORKS = {
     "five frames, wide hole": lambda: tiny_net(frames=5, hole=(1, 3)),
     "centre-blind": lambda: tiny_center_blind(),
     "centre-blind, large hole": lambda: tiny_center_blind(hole=(7, 3), channels=2),
+    "stbn": lambda: tiny_stbn(context=1),
     "centre-blind, hidden": lambda: tiny_center_blind(hidden=1, likelihood=False),
 }
 
@@ -43,7 +44,7 @@ def test_a_pixel_alone_is_the_pixel_of_the_frame(
     rows, columns = shape
     places = [(0, 0), (rows - 1, columns - 1), (rows // 2, columns // 3), (3, 44)]
     for y, x in places:
-        alone = net.predict_pixel(clip, ANY_NOISE, y, x)
+        alone = net.predict_pixel(clip, net.context, ANY_NOISE, y, x)
         assert alone.mean.shape == (1, net.channels, 1, 1)
         expected = frame.mean[0, 0, :, y, x]
         torch.testing.assert_close(alone.mean[0, :, 0, 0], expected)

@@ -20,7 +20,7 @@ def test_the_estimate_is_of_the_right_size() -> None:
     stack = tiny_movie(frames=40, shape=(128, 128))
     diagnosis = nu.diagnose(stack)
     times = dict(denoising_seconds(stack, [diagnosis], "cpu"))
-    assert list(times) == ["centerblind", "udvd"]
+    assert list(times) == ["centerblind", "udvd", "stbn"]
     net = build_network("centerblind", default_network("centerblind", (1, 1), True))
     plan = make_plan([stack], make_settings(), on_cpu=True)
     began = time.perf_counter()

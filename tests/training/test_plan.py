@@ -233,3 +233,23 @@ def test_what_breaks_the_assumptions_is_a_warning_and_small_holes_are_too() -> N
 def test_the_choice_says_why() -> None:
     assert "UDVD" in plan(tiny_movie(8)).reason
     assert plan(tiny_movie(8), model="centerblind").reason == ""
+
+
+def test_stbn_has_the_size_of_the_device() -> None:
+    stack = tiny_movie(6)
+    small = make_plan([stack], make_settings(model="stbn"), on_cpu=True)
+    large = make_plan([stack], make_settings(model="stbn"), on_cpu=False)
+    assert small.network["features"] < large.network["features"] == 64
+    assert large.network["modules"] == 5
+    assert plan(stack, model="stbn", width=8).network["features"] == 8
+    assert plan(stack, model="stbn", flow=False).network["flow"] == "none"
+
+
+def test_stbn_warns_of_noise_that_lives_on() -> None:
+    rng = np.random.default_rng(0)
+    light = rng.normal(0, 20, (41, 64, 64))
+    # every frame shares half of its noise with the next one
+    movie = labelled((500 + light[1:] + light[:-1]).astype(np.float32))
+    said = " ".join(plan(movie, model="stbn").warnings)
+    assert "lives on in the next frame, which STBN sees in full" in said
+    assert "STBN" not in " ".join(plan(movie, model="udvd").warnings)

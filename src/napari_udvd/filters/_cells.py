@@ -200,7 +200,8 @@ class _Job:
         with frozen(net):
             leaf = seen.leaf(device_of(net))
             clip, noise = seen.seen(leaf), seen.scaler.noise
-            value = net.predict(clip, noise, self.precision).mean[0, 0, self.own]
+            frame = net.predict_frame(clip, seen.at, noise, self.precision)
+            value = frame.mean[0, self.own]
         return self._backwards(seen, leaf, value, ys, xs)
 
     def _backwards(

@@ -237,7 +237,7 @@ def adaptive_filter(
     with frozen(denoiser.net):
         leaf = seen.leaf(device_of(denoiser.net))
         prediction = denoiser.net.predict_pixel(
-            seen.seen(leaf), seen.scaler.noise, row, column
+            seen.seen(leaf), seen.at, seen.scaler.noise, row, column
         )
         value, std, own_weights = _combined(prediction, seen, t, row, column, posterior)
         (gradient,) = torch.autograd.grad(value[0, own, 0, 0], leaf)

@@ -39,8 +39,12 @@ class Window:
     frames
         Their numbers.
     order
-        For each of the ``2 context + 1`` frames that the network sees, the index in
-        `grey`: beyond the ends of the movie it sees frames twice.
+        For each frame that the network sees, the index in `grey`: beyond the ends of
+        the movie it sees frames twice, unless it is recurrent.
+    at
+        Which of the frames that it sees is the output frame.
+    reflected
+        Frames that the network wants to see and that lie beyond the movie.
     rows, columns
         The part of the frame.
     scaler
@@ -50,14 +54,11 @@ class Window:
     grey: npt.NDArray[np.float32]
     frames: list[int]
     order: list[int]
+    at: int
+    reflected: int
     rows: slice
     columns: slice
     scaler: Scaler
-
-    @property
-    def reflected(self) -> int:
-        """Frames that the network wants to see and that lie beyond the movie."""
-        return len(self.order) - len(self.frames)
 
     def leaf(self, device: torch.device) -> Tensor:
         """Return the frames in network units, ready to collect gradients."""
@@ -118,11 +119,17 @@ def read_window(
     rows, columns = with_halo(rows, height, net), with_halo(columns, width, net)
     seen = window(t, net.context, stack.n_frames)
     frames = sorted(set(seen))
+    reflected = len(seen) - len(frames)
+    if net.is_recurrent:  # it takes what there is
+        seen = frames = [k for k in frames if abs(k - t) <= net.context]
+        reflected = 0
     calibrations = denoiser.calibrations_for(stack)
     return Window(
         grey=read_clip(stack, series, frames, rows, columns),
         frames=frames,
         order=[frames.index(frame) for frame in seen],
+        at=frames.index(t) if net.is_recurrent else net.context,
+        reflected=reflected,
         rows=rows,
         columns=columns,
         scaler=Scaler([calibrations[c] for c in series.channels], device_of(net)),

@@ -252,7 +252,7 @@ class CenterBlind(Network):
         return self(clip, noise, precision)  # type: ignore[no-any-return]
 
     def predict_pixel(
-        self, window: Tensor, noise: CameraNoise, y: int, x: int
+        self, window: Tensor, at: int, noise: CameraNoise, y: int, x: int
     ) -> Prediction:
         """Predict one pixel, see :class:`Network`.
 

@@ -132,21 +132,44 @@ class Network(nn.Module):
         """Return what the likelihood of noisy pixels teaches, by name."""
         return dict(self.named_parameters())
 
-    def predict_pixel(
-        self, window: Tensor, noise: CameraNoise, y: int, x: int
+    def predict_frame(
+        self, window: Tensor, at: int, noise: CameraNoise, precision: torch.dtype
     ) -> Prediction:
-        """Predict one pixel of the middle frame of a window.
+        """Predict one frame of a window.
 
-        The same number as :meth:`predict` gives there in float32, and the same
+        Parameters
+        ----------
+        window
+            ``(1, 2 context + 1, C, H, W)``, float32; of a recurrent network any frames
+            in their order.
+        at
+            Which frame; the middle one, if the network is not recurrent.
+        noise
+            In the units of `window`.
+        precision
+            Floating-point type to compute in.
+
+        Returns
+        -------
+        Prediction
+            Mean ``(1, C, H, W)`` and factor.
+        """
+        mean, factor = self.predict(window, noise, precision)
+        return Prediction(mean[:, 0], None if factor is None else factor[:, 0])
+
+    def predict_pixel(
+        self, window: Tensor, at: int, noise: CameraNoise, y: int, x: int
+    ) -> Prediction:
+        """Predict one pixel of one frame of a window.
+
+        The same number as :meth:`predict_frame` gives there in float32, and the same
         gradient. Networks that know which of their layers a single pixel needs
         override this.
 
         Parameters
         ----------
-        window
-            ``(1, 2 context + 1, C, H, W)``, float32.
-        noise
-            In the units of `window`.
+        window, at, noise
+            As in :meth:`predict_frame`.
         y, x
             Row and column of the pixel.
 
@@ -155,11 +178,9 @@ class Network(nn.Module):
         Prediction
             Mean ``(1, C, 1, 1)`` and factor.
         """
-        mean, factor = self.predict(window, noise, torch.float32)
+        mean, factor = self.predict_frame(window, at, noise, torch.float32)
         here = (..., slice(y, y + 1), slice(x, x + 1))
-        return Prediction(
-            mean[:, 0][here], None if factor is None else factor[:, 0][here]
-        )
+        return Prediction(mean[here], None if factor is None else factor[here])
 
     @abstractmethod
     def sweep(

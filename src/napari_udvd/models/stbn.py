@@ -275,6 +275,13 @@ class STBN(Network):
         """Predict all frames of a training clip."""
         return self.predict_all(clip, noise, precision)
 
+    def predict_frame(
+        self, window: Tensor, at: int, noise: CameraNoise, precision: torch.dtype
+    ) -> Prediction:
+        """Predict one frame of a window of any length."""
+        mean, factor = self.predict_all(window, noise, precision)
+        return Prediction(mean[:, at], None if factor is None else factor[:, at])
+
     def raw(self, clip: Tensor, noise_std: Tensor | None = None) -> Tensor:
         """Return the published output channels for every frame.
 

@@ -196,6 +196,12 @@ def make_plan(
             "width": settings.width or (CPU_WIDTH if on_cpu else GPU_WIDTH),
         }
         name = UDVD.name
+    broken = [s for d in flat for s in d.broken_under(hole)]
+    if name == STBN.name and any(d.blind_neighbours for d in flat):
+        broken.append(
+            "the noise of a pixel lives on in the next frame, which STBN sees in full; "
+            "it will be taken for signal: choose udvd, which never sees that pixel"
+        )
     return Plan(
         name,
         network,
@@ -203,7 +209,7 @@ def make_plan(
         calibrations,
         tuple(d.to_dict() for d in flat),
         reason,
-        tuple(dict.fromkeys(s for d in flat for s in d.broken_under(hole))),
+        tuple(dict.fromkeys(broken)),
     )
 
 

@@ -1,0 +1,127 @@
+"""STBN against UDVD and the default network, where things move and where not.
+
+    python benchmarks/stbn.py --minutes 3
+
+Every network is trained from scratch, except for weights that are shipped with it, for
+the same time on the same movies with known truth and motion; then the movies are
+denoised. The learned flow is compared with classical optical flow on the noisy and on
+the denoised frames.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from common import machine, progress, table
+from known_motion import SCENES, MovingScene, moving_scene
+from napari_udvd import Stack, train
+from napari_udvd.motion import Motion, estimated_motion, learned_motion
+
+if TYPE_CHECKING:
+    from napari_udvd import Denoiser
+
+EDGE = 2
+"""Frames left out at both ends, where no network sees its full context."""
+
+SPACING = 4
+
+
+def psnr(frames: np.ndarray, scene: MovingScene) -> float:
+    """Peak signal to noise ratio, dB; the peak is the 99.9th percentile."""
+    inner = slice(EDGE, len(scene.clean) - EDGE)
+    dark = float(scene.clean.min())
+    peak = float(np.percentile(scene.clean, 99.9)) - dark
+    error = np.square(frames[inner].astype(float) - scene.clean[inner]).mean()
+    return float(10 * np.log10(peak**2 / error))
+
+
+def end_point_error(motion: Motion, scene: MovingScene) -> float:
+    """Mean error of displacements to the next frame, where there is texture, px."""
+    where = np.ix_(motion.rows, motion.columns)
+    truth = np.stack([scene.flow[0][where], scene.flow[1][where]], axis=-1)
+    error = np.hypot(*np.moveaxis(motion.to_next - truth, -1, 0))
+    return float(error[scene.textured[where]].mean())
+
+
+def trained(stack: Stack, minutes: float, model: str, **more: Any) -> Denoiser:
+    """Train, and say how far it came."""
+    began = time.perf_counter()
+    denoiser = train(stack, minutes=minutes, model=model, **more)
+    steps = denoiser.record["steps"]
+    progress(f"{model} {more}: {steps} steps, {time.perf_counter() - began:.0f} s")
+    return denoiser
+
+
+def run(name: str, snr: float, minutes: float) -> dict[str, Any]:
+    """All networks on one scene."""
+    scene = moving_scene(name, snr=snr)
+    stack = Stack.from_array(scene.noisy, "TYX")
+    found: dict[str, Any] = {
+        "scene": name,
+        "snr": snr,
+        "noisy": psnr(scene.noisy, scene),
+    }
+    clean = None
+    for label, model, more in (
+        ("STBN", "stbn", {}),
+        ("STBN, no flow", "stbn", {"flow": False}),
+        ("UDVD", "udvd", {}),
+        ("fast", "auto", {}),
+    ):
+        denoiser = trained(stack, minutes, model, **more)
+        frames = denoiser.denoise(stack, dtype=np.float32)
+        found[label] = psnr(frames, scene)
+        if label == "STBN":
+            clean = Stack.from_array(frames, "TYX")
+            found["flow"] = denoiser.net.configuration()["flow"]
+            if found["flow"] != "none":
+                motion = learned_motion(denoiser, stack, scene.middle, SPACING)
+                found["learned flow"] = end_point_error(motion, scene)
+        progress(f"{name}: {label} {found[label]:.2f} dB")
+    assert clean is not None
+    for method in ("tvl1", "ilk"):
+        for where, movie in (("noisy", stack), ("denoised", clean)):
+            motion = estimated_motion(movie, scene.middle, method, SPACING)
+            found[f"{method} {where}"] = end_point_error(motion, scene)
+    return found
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--scenes", nargs="+", default=["still", "1 px", "opposite"], choices=SCENES
+    )
+    parser.add_argument("--snr", nargs="+", type=float, default=[1.0])
+    parser.add_argument("--minutes", type=float, default=3.0)
+    parser.add_argument("--save-json", type=Path)
+    options = parser.parse_args()
+    results = []
+    for snr in options.snr:
+        for name in options.scenes:
+            results.append(run(name, snr, options.minutes))
+            if options.save_json:
+                options.save_json.write_text(json.dumps(results))
+    print(machine())
+    networks = ("noisy", "UDVD", "STBN, no flow", "STBN", "fast")
+    rows = [
+        (r["scene"], f"{r['snr']:g}", *(f"{r[n]:.2f}" for n in networks), r["flow"])
+        for r in results
+    ]
+    print(table(("scene", "SNR", *networks, "flow kept"), rows))
+    flows = ("learned flow", "tvl1 noisy", "ilk noisy", "tvl1 denoised", "ilk denoised")
+    rows = [
+        (r["scene"], f"{r['snr']:g}", *(f"{r[n]:.2f}" if n in r else "" for n in flows))
+        for r in results
+    ]
+    print(table(("scene", "SNR", *flows), rows))
+
+
+if __name__ == "__main__":
+    main()
