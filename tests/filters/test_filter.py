@@ -29,8 +29,8 @@ NETWORKS = {
     "udvd": lambda: tiny_net(likelihood=True),
     "udvd, three frames": lambda: tiny_net(frames=3),
     "udvd, hole 3x1": lambda: tiny_net(hole=(3, 1)),
-    "stbn without flow": lambda: tiny_stbn(flow="none"),
-    "stbn, hole 3x1": lambda: tiny_stbn(hole=(3, 1)),
+    "stbn without flow": lambda: tiny_stbn(flow="none", context=7),
+    "stbn, hole 3x1": lambda: tiny_stbn(hole=(3, 1), context=7),
     "centre-blind": tiny_center_blind,
     "centre-blind, hole 1x3, hidden": lambda: tiny_center_blind(hole=(1, 3), hidden=1),
 }
