@@ -146,6 +146,7 @@ def tour(folder: Path, work: Path, minutes: float, movie: Path | None) -> None:
     dock.export_to(Path("nuclei.denoised.ome.tif"))
     at.until(lambda: not dock.delivery.is_exporting, 300)
     at.shoot("4-export", below=dock.result.message)
+    messages.gui_notification_level = "warning"
     if movie is None:
         at.until(lambda: not dock.delivery.is_exporting, 60)
         dock.result.split_check.setChecked(False)

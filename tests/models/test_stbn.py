@@ -640,3 +640,24 @@ def test_a_grey_movie_for_an_rgb_network() -> None:
 def test_arguments_out_of_range(configuration: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         STBN(**configuration)
+
+
+@pytest.mark.parametrize("features", [8, 20, 24, 32])
+def test_gradients_in_bfloat16_are_those_of_float32(features: int) -> None:
+    torch.manual_seed(0)
+    net = STBN(features=features, modules=2, blocks=2, flow="none")
+    clip = torch.randn(1, 3, 1, 32, 32)
+    found = []
+    for precision in (torch.float32, torch.bfloat16):
+        mean = net.predict_clip(clip, ANY_NOISE, precision).mean
+        parameters = net.denoising_parameters()
+        gradients = torch.autograd.grad(
+            (mean - clip).square().mean(),
+            list(parameters.values()),
+            materialize_grads=True,
+        )
+        found.append(dict(zip(parameters, gradients, strict=True)))
+    exact, rounded = found
+    for name, gradient in exact.items():
+        gap = (gradient - rounded[name]).norm()
+        assert gap <= 0.3 * gradient.norm() + 1e-4, name

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 
 from napari_udvd.calibration import Calibration
 from napari_udvd.denoiser import read_model_file, write_model_file
-from napari_udvd.models import UDVD, CenterBlind
+from napari_udvd.models import STBN, UDVD, CenterBlind
 from napari_udvd.models.centerblind import PRESETS
 from napari_udvd.noise import NoiseModel
 from napari_udvd.training import Finished, Preview, Started, Step, train_events
@@ -297,3 +298,27 @@ def test_training_says_so() -> None:
     started = next(train_events([clean], settings))
     assert isinstance(started, Started)
     assert any("little noise" in remark for remark in started.remarks)
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_the_flow_of_stbn_starts_with_shipped_weights(channels: int) -> None:
+    net = STBN(channels=channels, features=4, modules=2, blocks=2)
+    assert warm_start(net) == (False, "")  # the denoiser itself has none
+    rng = np.random.default_rng(0)
+    image = gaussian_filter(rng.standard_normal((64, 64)), 2, mode="wrap")
+    frames = np.stack([np.roll(image, k, axis=1) for k in (0, 2)]) / image.std() / 4
+    noisy = frames + rng.normal(0, 0.1, frames.shape)
+    pair = torch.from_numpy(noisy).float()[:, None, None].expand(2, 1, channels, 64, 64)
+    assert net.flow_net is not None
+    with torch.inference_mode():
+        flow = net.flow_net(*pair)[0, :, 8:-8, 8:-8]
+    truth = torch.tensor([0.0, 2.0])[:, None, None]
+    assert (flow - truth).square().sum(dim=0).sqrt().median() < 0.5
+
+
+def test_missing_weights_of_the_flow_are_told(folder: Path) -> None:
+    net = STBN(features=4, modules=2, blocks=2)
+    before = net.state_dict()["flow_net.flow.weight"].clone()
+    remark = warm_start(net).remark
+    assert "weights of the flow cannot be used" in remark
+    assert torch.equal(net.state_dict()["flow_net.flow.weight"], before)

@@ -49,6 +49,10 @@ __all__ = ["STBN", "BlindSpotBlock", "Fusion", "SpatialExpansion", "lattice"]
 GROUPS = 2
 """Residual groups of the spatial expansion, and groups of their convolutions."""
 
+BLOCK = 16
+"""With other numbers of channels, oneDNN's weight gradient of dilated convolutions in
+bfloat16 is garbage if the memory channels are last."""
+
 BRIGHTNESS_REACH = 2
 """Lattice points on either side that the brightness for the noise map is averaged."""
 
@@ -697,6 +701,8 @@ def _apply(layer: nn.Conv2d, x: Tensor, weight: Tensor | None = None) -> Tensor:
     """Compute in the precision of the input; the parameters stay in float32."""
     if weight is None:
         weight = layer.weight
+    if layer.dilation != (1, 1) and x.shape[1] % BLOCK:
+        x = x.contiguous()
     return F.conv2d(
         x,
         weight.to(x.dtype),

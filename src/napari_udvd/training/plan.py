@@ -37,7 +37,7 @@ CPU_WIDTH = 16
 GPU_WIDTH = 48
 """The published width."""
 
-CPU_STBN = {"features": 24, "modules": 3, "blocks": 2}
+CPU_STBN = {"features": 16, "modules": 3, "blocks": 2}
 """Size of STBN that two CPU cores can train in minutes; see the benchmarks."""
 
 GPU_STBN = {"features": 64, "modules": 5, "blocks": 8}

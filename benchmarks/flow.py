@@ -1,0 +1,78 @@
+"""Learned optical flow against classical flow, for rising noise.
+
+    python benchmarks/flow.py
+    python benchmarks/flow.py --minutes 4 --snr 1
+
+Mean end-point error (px) of displacements to the next frame on noisy movies with known
+motion, where there is texture. Without ``--minutes`` the flow network is used with the
+weights that are shipped; with it, STBN is trained on each movie first, its flow beside
+it, and classical flow is also computed on the movie that it denoised.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import numpy as np
+import torch
+
+from common import machine, progress, table
+from known_motion import SCENES, moving_scene
+from napari_udvd import Denoiser, Stack
+from napari_udvd.calibration import calibrate
+from napari_udvd.models import STBN
+from napari_udvd.motion import estimated_motion, learned_motion
+from napari_udvd.noise import diagnose
+from napari_udvd.training.warm_start import warm_start
+from stbn import SPACING, end_point_error, trained
+
+
+def shipped(stack: Stack) -> Denoiser:
+    """STBN that has learned nothing, but for the shipped weights of its flow."""
+    net = STBN(features=8, modules=2, blocks=2).eval()
+    remark = warm_start(net).remark
+    if remark:
+        raise SystemExit(remark)
+    return Denoiser(net, (calibrate([stack], 0, diagnose(stack).noise),))
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--scenes", nargs="+", default=list(SCENES), choices=SCENES)
+    parser.add_argument("--snr", nargs="+", type=float, default=[4.0, 2.0, 1.0, 0.5])
+    parser.add_argument("--minutes", type=float)
+    options = parser.parse_args()
+    torch.manual_seed(0)
+    rows = []
+    for snr in options.snr:
+        for name in options.scenes:
+            scene = moving_scene(name, snr=snr)
+            stack = Stack.from_array(scene.noisy, "TYX")
+            movies = [stack]
+            if options.minutes:
+                denoiser = trained(stack, options.minutes, "stbn")
+                frames = denoiser.denoise(stack, dtype=np.float32)
+                movies.append(Stack.from_array(frames, "TYX"))
+            else:
+                denoiser = shipped(stack)
+            found = "off"
+            if denoiser.net.configuration()["flow"] != "none":
+                motion = learned_motion(denoiser, stack, scene.middle, SPACING)
+                found = f"{end_point_error(motion, scene):.2f}"
+            cells = [name, f"{snr:g}", found]
+            for movie in movies:
+                for method in ("tvl1", "ilk"):
+                    motion = estimated_motion(movie, scene.middle, method, SPACING)
+                    cells.append(f"{end_point_error(motion, scene):.2f}")
+            rows.append(cells)
+            progress(" | ".join(cells))
+    print(machine())
+    heads = ["motion", "SNR", "learned", "TV-L1, noisy", "ILK, noisy"]
+    if options.minutes:
+        heads += ["TV-L1, denoised", "ILK, denoised"]
+    print(table(heads, rows))
+
+
+if __name__ == "__main__":
+    main()
