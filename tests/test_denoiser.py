@@ -25,6 +25,7 @@ from napari_udvd import denoiser as denoiser_module
 from napari_udvd.denoiser import Denoiser, check_fits, load, load_published
 from napari_udvd.errors import InputError, OutputError
 from napari_udvd.stack import Stack
+from parity import published_weights
 from tiny import tiny_calibration, tiny_movie, tiny_net
 
 torch.set_num_threads(1)
@@ -482,3 +483,15 @@ def test_a_result_says_how_it_was_made() -> None:
     assert [c["offset"] for c in record["calibrations"]] == [130, 131]
     assert record["training"] == RECORD
     assert record["posterior"] is True
+
+
+def test_a_published_network_for_rgb_on_a_grey_movie(
+    shared_parity: Path, tmp_path: Path
+) -> None:
+    with np.load(shared_parity / "stbn_rgb.npz") as case:
+        torch.save(published_weights(case), tmp_path / "published.pt")
+    denoiser = load_published(tmp_path / "published.pt")
+    assert denoiser.net.name == "stbn"
+    assert denoiser.joint
+    with pytest.raises(InputError, match="three times, as red, green and blue"):
+        denoiser.denoise(tiny_movie())

@@ -59,11 +59,19 @@ class Calibration:
         return cls(float(values["offset"]), float(values["scale"]), noise)
 
 
-def calibrate(stacks: Sequence[Stack], channel: int, noise: NoiseModel) -> Calibration:
+def calibrate(
+    stacks: Sequence[Stack],
+    channel: int,
+    noise: NoiseModel,
+    *,
+    from_zero: bool = False,
+) -> Calibration:
     """Measure offset and scale of a channel over all stacks and depth planes.
 
     The offset is the mean grey level and the scale the range between the 1st and the
-    99.9th percentile, so that networks see numbers around zero of order one.
+    99.9th percentile, so that networks see numbers around zero of order one. With
+    `from_zero` the offset is the 1st percentile, and they see numbers from zero to
+    one, as published networks have learned.
     """
     samples = []
     for stack in stacks:
@@ -77,7 +85,8 @@ def calibrate(stacks: Sequence[Stack], channel: int, noise: NoiseModel) -> Calib
             samples.append(np.concatenate(rows))
     values = np.concatenate(samples)
     low, high = np.percentile(values, (1, 99.9))
-    return Calibration(float(values.mean()), float(max(high - low, 1e-6)), noise)
+    offset = low if from_zero else values.mean()
+    return Calibration(float(offset), float(max(high - low, 1e-6)), noise)
 
 
 def _spread(n: int, count: int) -> list[int]:

@@ -132,9 +132,11 @@ class Denoiser:
         """Return the model's calibrations, or measure them on the movie."""
         if self.calibrations:
             return self.calibrations
+        planes = [Plane(c, stack.n_planes // 2) for c in range(stack.n_channels)]
+        noises = [diagnose(stack, plane).noise for plane in planes]
         return tuple(
-            calibrate([stack], c, diagnose(stack, Plane(c, stack.n_planes // 2)).noise)
-            for c in range(stack.n_channels)
+            calibrate([stack], c, noise, from_zero=True)
+            for c, noise in enumerate(noises)
         )
 
     def provenance(self, stack: Stack, **more: Any) -> dict[str, Any]:
@@ -222,7 +224,7 @@ def load(path: str | os.PathLike[str]) -> Denoiser:
 def load_published(
     path: str | os.PathLike[str], hole: tuple[int, int] | None = None
 ) -> Denoiser:
-    """Read a published UDVD checkpoint.
+    """Read a published checkpoint of UDVD or STBN.
 
     Such a network has no movie of its own: range and noise are measured on each
     movie that it is applied to.
@@ -264,7 +266,7 @@ def check_fits(denoiser: Denoiser, stack: Stack) -> None:
     if stack.n_channels != trained:
         raise InputError(
             f"{label!r} has {stack.n_channels} channel(s), but the model was trained "
-            f"on {trained}; train a model on this movie, or pick its channels first"
+            f"on {trained}; {_advice(denoiser, stack)}"
         )
     needed = denoiser.net.least_frames
     if stack.n_frames < needed:
@@ -278,6 +280,15 @@ def check_fits(denoiser: Denoiser, stack: Stack) -> None:
             f"frames of {label!r} are {height} x {width} pixels, no larger than the "
             f"model's hole of {denoiser.net.hole[0]} x {denoiser.net.hole[1]}"
         )
+
+
+def _advice(denoiser: Denoiser, stack: Stack) -> str:
+    if "imported" in denoiser.record and stack.n_channels == 1:
+        return (
+            "give it the movie three times, as red, green and blue, or train a model "
+            "on this movie"
+        )
+    return "train a model on this movie, or pick its channels first"
 
 
 def write_model_file(

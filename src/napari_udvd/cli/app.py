@@ -382,7 +382,7 @@ def import_published(
     ] = "1x1",
     overwrite: Overwrite = False,
 ) -> None:
-    """Turn a published UDVD checkpoint into a model file of this program."""
+    """Turn a published checkpoint (UDVD, STBN) into a model file of this program."""
     from napari_udvd.cli.jobs import import_checkpoint
 
     import_checkpoint(checkpoint, output, _parse_hole(hole), overwrite)
