@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -140,6 +140,10 @@ class MotionDock(ClosingDock):
 
         self._layers = MotionLayers(viewer)
         self._latest = Latest(find_motion)
+        # not at once: layers may be in the middle of being removed
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.timeout.connect(self._ask)
         self.show_button.toggled.connect(self._on_shown)
         for box in (self.method_box, self.frames_box):
             box.currentIndexChanged.connect(self._on_choice)
@@ -153,9 +157,9 @@ class MotionDock(ClosingDock):
         self._latest.answered.connect(self._on_answered)
         self._latest.failed.connect(self._on_failed)
         self._latest.busy.connect(self._on_busy)
-        viewer.dims.events.current_step.connect(self._on_dims)
+        viewer.dims.events.current_step.connect(self._ask_soon)
         viewer.layers.events.removed.connect(self._on_removed)
-        self._session.changed.connect(self._on_session)
+        self._session.changed.connect(self._ask_soon)
         self._enable()
 
     def _lay_out(self) -> None:
@@ -190,9 +194,10 @@ class MotionDock(ClosingDock):
         """Stop, and let go of the viewer."""
         self.show_button.setChecked(False)
         self._on_cancel()
-        self._viewer.dims.events.current_step.disconnect(self._on_dims)
+        self._soon.stop()
+        self._viewer.dims.events.current_step.disconnect(self._ask_soon)
         self._viewer.layers.events.removed.disconnect(self._on_removed)
-        self._session.changed.disconnect(self._on_session)
+        self._session.changed.disconnect(self._ask_soon)
         self.model.shut_down()
 
     # asking
@@ -209,8 +214,8 @@ class MotionDock(ClosingDock):
         self._latest.forget()
         self._ask()
 
-    def _on_dims(self, _event: Any = None) -> None:
-        self._ask()
+    def _ask_soon(self, _event: Any = None) -> None:
+        self._soon.start()
 
     def _ask(self) -> None:
         if not self.show_button.isChecked():
@@ -394,9 +399,6 @@ class MotionDock(ClosingDock):
             self._exporting.cancel()
 
     # others
-
-    def _on_session(self) -> None:
-        self._ask()
 
     def _on_removed(self, event: Any) -> None:
         self._found = {  # which holds the movie
