@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FlowCourse"]
 
-EVERY = 3
+EVERY = 6
 """Steps of the denoiser for each step of the flow: it has less to learn."""
 
 DENOISED_FROM = 0.15
