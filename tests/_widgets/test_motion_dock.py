@@ -134,8 +134,13 @@ def movie(axes: str = "TYX", name: str = "cells", **how: Any) -> Image:
     return Image(pixels, name=name, axis_labels=tuple(axes.lower()), **how)
 
 
+def soon(qtbot: QtBot, dock: MotionDock) -> None:
+    """Wait until it has asked."""
+    qtbot.waitUntil(lambda: not dock._soon.isActive(), timeout=10_000)
+
+
 def at_rest(qtbot: QtBot, dock: MotionDock) -> None:
-    qtbot.wait(1)  # it asks soon, not at once
+    soon(qtbot, dock)
     qtbot.waitUntil(lambda: dock._latest._worker is None, timeout=20_000)
 
 
@@ -156,6 +161,11 @@ def shown(qtbot: QtBot, dock: MotionDock) -> None:
 
 def arrows_of(viewer: napari.Viewer) -> Any:
     return viewer.layers["motion"]
+
+
+def has_arrows(viewer: napari.Viewer) -> bool:
+    arrows = arrows_of(viewer)
+    return bool(arrows.visible and len(arrows.data))
 
 
 def check_arrows(viewer: napari.Viewer, layer: Image, axes: str, t: int) -> None:
@@ -189,7 +199,8 @@ def check_colours(viewer: napari.Viewer, layer: Image, axes: str, t: int) -> Non
     assert colours.visible and colours.rgb and colours.units == layer.units
     size = {"Y": HEIGHT, "X": WIDTH}
     assert colours.data.shape == (*(size.get(axis, 1) for axis in axes), 4)
-    at = np.array([t if axis == "T" else 0 for axis in axes], dtype=float)
+    start = arrows_of(viewer).data[0, 0]
+    at = np.where([axis in "YX" for axis in axes], 0, start)  # of time and channel
     np.testing.assert_allclose(colours.data_to_world(0 * at), layer.data_to_world(at))
     index = {"Y": HEIGHT // 2, "X": WIDTH // 2}
     pixel = colours.data[tuple(index.get(axis, 0) for axis in axes)]
@@ -233,19 +244,17 @@ def test_arrows_colours_and_numbers(
     dock.confidence_slider.setValue(0)
     assert len(arrows_of(viewer).data) == 20
     dock.confidence_slider.setValue(0.5)
-    for check, name in (
-        (dock.arrows_check, "motion"),
-        (dock.colours_check, "motion colours"),
-    ):
-        for visible in (False, True):
-            check.click()
-            assert viewer.layers[name].visible is visible
-    for name in ("motion", "motion colours"):
+    for seen in (False, True):
+        dock.arrows_check.click()
+        assert has_arrows(viewer) is seen
+        dock.colours_check.click()
+        assert viewer.layers["motion colours"].visible is seen
+    for length, name in enumerate(("motion", "motion colours"), 2):
         viewer.layers.remove(name)
-        dock.length_spin.setValue(1.5)
+        dock.length_spin.setValue(length)
         assert viewer.layers[name].visible  # it comes back with the next change
     dock.show_button.click()
-    assert not any(viewer.layers[name].visible for name in names[1:])
+    assert not has_arrows(viewer) and not viewer.layers["motion colours"].visible
     assert says(dock) == "" and not said_aloud
 
 
@@ -261,13 +270,15 @@ def test_movies_with_other_axes(
     shown(qtbot, dock)
     check_arrows(viewer, layer, "TYX", 3)
     check_colours(viewer, layer, "TYX", 3)
-    for axes, channels in (("TCYX", 2), ("YXT", 1)):
+    for axes, channels, t in (("TCYX", 2, 2), ("YXT", 1, 4)):
         other = viewer.add_layer(movie(axes, name=axes, scale=(2,) * len(axes)))
         dock._session.update(denoiser=following(channels))
         viewer.layers.selection.active = other
-        viewer.dims.set_current_step(axes.index("T") + viewer.dims.ndim - len(axes), 2)
+        time = axes.index("T") + viewer.dims.ndim - len(axes)
+        viewer.dims.order = (time, *(k for k in range(viewer.dims.ndim) if k != time))
+        viewer.dims.set_current_step(time, t)
         at_rest(qtbot, dock)
-        t = dock.motion.t
+        assert dock.motion.t == t
         check_arrows(viewer, other, axes, t)
         check_colours(viewer, other, axes, t)
         names = [each.name for each in viewer.layers]
@@ -285,7 +296,7 @@ def test_it_follows_the_slider(
     slow.go.clear()
     for t in (4, 5, 4, 2, 1):
         viewer.dims.set_current_step(0, t)
-        qtbot.wait(1)
+        soon(qtbot, dock)
     # what is drawn anew meanwhile is the motion that is there, in its frame
     dock.length_spin.setValue(1.5)
     assert (arrows_of(viewer).data[:, 0, 0] == 3).all()
@@ -298,7 +309,7 @@ def test_it_follows_the_slider(
     assert dock.show_button.text() == "Show motion"
     for t in (3, 4, 1):  # known already
         viewer.dims.set_current_step(0, t)
-        qtbot.wait(1)
+        soon(qtbot, dock)
         assert dock.motion.t == t and dock._latest._worker is None
     assert slow.frames == [3, 4, 1]
     dock.spacing_spin.setValue(32)  # another question
@@ -306,8 +317,8 @@ def test_it_follows_the_slider(
     assert slow.frames == [3, 4, 1, 1] and dock.motion.to_next.shape == (2, 2, 2)
     dock.show_button.click()
     viewer.dims.set_current_step(0, 5)
-    qtbot.wait(1)
-    assert dock._latest._worker is None and not arrows_of(viewer).visible
+    soon(qtbot, dock)
+    assert dock._latest._worker is None and not has_arrows(viewer)
 
 
 def test_classical_flow(
@@ -351,7 +362,7 @@ def test_classical_flow(
     dock.frames_box.setCurrentIndex(0)
     at_rest(qtbot, dock)
     assert "frame 3 or one beside it is not denoised yet" in says(dock)
-    assert not arrows_of(viewer).visible
+    assert not has_arrows(viewer)
     viewer.dims.set_current_step(0, 2)
     at_rest(qtbot, dock)
     assert says(dock) == "" and dock.motion.t == 2
@@ -371,7 +382,7 @@ def test_answers_that_nobody_waits_for_are_dropped(
         slow.go.clear()
         viewer.layers.selection.active = layer
         viewer.dims.set_current_step(0, t)
-        qtbot.wait(1)
+        soon(qtbot, dock)
 
     dock.show_button.click()
     at_rest(qtbot, dock)
@@ -394,7 +405,7 @@ def test_answers_that_nobody_waits_for_are_dropped(
     slow.go.set()
     at_rest(qtbot, dock)
     assert len(taken) == 3
-    assert not dock.show_button.isChecked() and not arrows_of(viewer).visible
+    assert not dock.show_button.isChecked() and not has_arrows(viewer)
     assert all(key[0].shown.source == first for key in dock._found)
     viewer.layers.selection.active = first
     shown(qtbot, dock)
@@ -460,7 +471,7 @@ def test_exports(
             assert (tmp_path / f"cancelled{suffix}").exists()
             before = set(tmp_path.iterdir())
     at_rest(qtbot, dock)
-    assert arrows_of(viewer).visible
+    assert has_arrows(viewer)
     # what is cancelled before it begins
     dock.export_to(tmp_path / "early.csv")
     dock.cancel_button.click()
@@ -494,11 +505,11 @@ def test_closing_while_computing(
     shown(qtbot, dock)
     slow.go.clear()
     viewer.dims.set_current_step(0, 1)
-    qtbot.wait(1)
+    soon(qtbot, dock)
     worker, model = dock._latest._worker, dock._session.denoiser
     if how == "dock":
         viewer.window.remove_dock_widget(dock)
-        assert not arrows_of(viewer).visible
+        assert not has_arrows(viewer)
         viewer.dims.set_current_step(0, 2)  # nobody listens
     else:
         viewer.__wrapped__.window._qt_window.close()
@@ -571,8 +582,8 @@ def test_what_has_no_motion(
     viewer.layers.selection.active = layer
     shown(qtbot, dock)
     dock._session.update(is_training=True)
-    qtbot.wait(1)
-    assert not arrows_of(viewer).visible and "is being trained" in says(dock)
+    soon(qtbot, dock)
+    assert not has_arrows(viewer) and "is being trained" in says(dock)
     dock._session.update(is_training=False)
     at_rest(qtbot, dock)
-    assert arrows_of(viewer).visible and says(dock) == "" and not said_aloud
+    assert has_arrows(viewer) and says(dock) == "" and not said_aloud

@@ -76,13 +76,19 @@ class MotionLayers:
         if arrows:
             self._show_arrows(motion, source, stack, place, least_confidence, length)
         elif self._arrows is not None:
-            self._arrows.visible = False
+            self._empty(self._arrows)
 
     def hide(self) -> None:
         """Take the motion off the picture; the layers stay."""
-        for layer in (self._arrows, self._colours):
-            if layer is not None and layer in self._viewer.layers:
-                layer.visible = False
+        if self._colours is not None and self._colours in self._viewer.layers:
+            self._colours.visible = False
+        if self._arrows is not None and self._arrows in self._viewer.layers:
+            self._empty(self._arrows)
+
+    def _empty(self, arrows: Vectors) -> None:
+        # Arrows that are invisible while another layer is removed crash the viewer
+        # when they are shown again.
+        arrows.data = np.zeros((0, 2, arrows.ndim), np.float32)
 
     def _usable(self, layer: Any, stack: Stack) -> Any:
         """Return the layer where it is in the viewer and has the axes of the movie."""

@@ -84,6 +84,7 @@ class MotionDock(ClosingDock):
         self._target: Layer | None = None
         self._question: MotionQuestion | None = None
         self._found: dict[Any, Motion] = {}
+        self._asked: Any = None
         self._exporting: Worker | None = None
         self._largest = 1.0
         self.motion: Motion | None = None
@@ -228,11 +229,13 @@ class MotionDock(ClosingDock):
             self.message.fail(str(error), notify=False)
             return
         self.message.clear()
-        known = self._found.get(self._key(question))
+        key = self._key(question)
+        known = self._found.get(key)
         if known is not None:
             self._latest.forget()
             self._take(question, known)
-        else:
+        elif key != self._asked or not self._latest.is_busy:
+            self._asked = key
             self._latest.ask(question)
 
     def _question_now(self) -> MotionQuestion:
@@ -409,7 +412,7 @@ class MotionDock(ClosingDock):
         if self._target is not None and event.value == self._target:
             self._latest.forget()
             self._layers.hide()
-            self._target = self.motion = None
+            self._target = self.motion = self._question = self._asked = None
             self.show_button.setChecked(False)
             self._enable()
 
