@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FlowCourse"]
 
-EVERY = 6
+EVERY = 10
 """Steps of the denoiser for each step of the flow: it has less to learn."""
 
 DENOISED_FROM = 0.15

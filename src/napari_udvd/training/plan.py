@@ -51,8 +51,8 @@ class Course(NamedTuple):
     ----------
     batch, targets
         Clips of a step, output frames of a clip. Frames of one clip share the work of
-        UDVD's first stage, and those of STBN carry features to one another; the
-        centre-blind network has nothing to share.
+        UDVD's first stage. Those of STBN carry features to one another: long clips are
+        worth more than many. The centre-blind network has nothing to share.
     rate
         Peak learning rate of Adam.
     warm_rate
@@ -67,7 +67,7 @@ class Course(NamedTuple):
 
 COURSES = {
     UDVD.name: Course(batch=1, targets=2, rate=4e-3, warm_rate=4e-3),
-    STBN.name: Course(batch=2, targets=5, rate=2e-3, warm_rate=2e-3),
+    STBN.name: Course(batch=1, targets=10, rate=2e-3, warm_rate=2e-3),
     CenterBlind.name: Course(batch=8, targets=1, rate=3e-3, warm_rate=3e-3),
 }
 
