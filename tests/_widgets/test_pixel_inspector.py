@@ -564,7 +564,7 @@ def test_saving(
     answer = "", ""
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: answer)
     dock.save_button.click()  # cancelled
-    assert not list(tmp_path.iterdir()) or says(dock.message) == ""
+    assert says(dock.message) == ""
     for kind in pixel_inspector.FILTER_FILES.split(";;"):
         answer = str(tmp_path / "filter"), kind
         dock.save_button.click()
@@ -756,10 +756,8 @@ def test_movies_with_few_frames(
         viewer.layers.selection.active = each
         click(viewer, each, *at)
         at_rest(qtbot, dock)
-        if dock.inspected is None:
-            assert "1 frame(s); this model needs" in says(dock.message)
-        else:
-            assert overlay_of(viewer).ndim == len(at)
+        assert "1 frame(s); this model needs at least 2" in says(dock.message)
+        assert dock.inspected is None
     assert not said_aloud
 
 
