@@ -67,7 +67,7 @@ class Course(NamedTuple):
 
 COURSES = {
     UDVD.name: Course(batch=1, targets=2, rate=4e-3, warm_rate=4e-3),
-    STBN.name: Course(batch=1, targets=10, rate=2e-3, warm_rate=2e-3),
+    STBN.name: Course(batch=1, targets=16, rate=2e-3, warm_rate=2e-3),
     CenterBlind.name: Course(batch=8, targets=1, rate=3e-3, warm_rate=3e-3),
 }
 
