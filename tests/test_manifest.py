@@ -60,11 +60,16 @@ def test_the_writers_offer_what_can_be_written() -> None:
         output_kind(Path("a.png"))
 
 
-def test_the_dock_is_in_the_menu_of_filters() -> None:
-    (widget,) = CONTRIBUTIONS.widgets or []
-    assert widget.display_name == "Denoise movie"
-    (item,) = CONTRIBUTIONS.menus["napari/layers/filter"]
-    assert item.command == widget.command == "napari-udvd.denoise_movie"
+def test_the_docks_are_in_the_menu_of_filters() -> None:
+    widgets = CONTRIBUTIONS.widgets or []
+    assert [widget.display_name for widget in widgets] == [
+        "Denoise movie",
+        "Pixel inspector",
+        "Motion",
+    ]
+    items = CONTRIBUTIONS.menus["napari/layers/filter"]
+    assert [item.command for item in items] == [widget.command for widget in widgets]
+    assert widgets[0].command == "napari-udvd.denoise_movie"
 
 
 @pytest.mark.usefixtures("plugin_settings")
