@@ -490,7 +490,7 @@ def test_predict_gives_the_frames_with_full_context() -> None:
     assert full.mean.shape == (2, 2, 1, 12, 12)
     assert_same(full, at(whole, slice(None), slice(2, 4)))
     window = clip[:1, :5].float()
-    pixel = net.float().predict_pixel(window, ANY_NOISE, 3, 4)
+    pixel = net.float().predict_pixel(window, net.context, ANY_NOISE, 3, 4)
     expected = net.predict(window, ANY_NOISE, torch.float32)
     assert_same(pixel, at(expected, slice(None), 0, ..., slice(3, 4), slice(4, 5)))
     with pytest.raises(ValueError, match=r"2 frames on each side.*clip of 4"):
