@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from napari_udvd.models import CameraNoise, negative_log_likelihood
 from napari_udvd.models.flow import ClipFlow
+from napari_udvd.models.lattice import BlindSpotBlock, SpatialExpansion, lattice
 from napari_udvd.models.prediction import Prediction
 from napari_udvd.models.published import (
     flow_from_published,
@@ -25,7 +26,7 @@ from napari_udvd.models.published_stbn import (
     expansion_parameters,
     load_exactly,
 )
-from napari_udvd.models.stbn import STBN, BlindSpotBlock, SpatialExpansion, lattice
+from napari_udvd.models.stbn import STBN
 from parity import published_weights
 from tiny import ANY_NOISE
 

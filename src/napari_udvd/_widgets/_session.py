@@ -92,6 +92,12 @@ class Session(QObject):
             self.results = older + results
         self.changed.emit()
 
+    def layer_meant(self, last: Layer | None) -> Layer | None:
+        """Return the selected layer; where that is one of ours, the last one meant."""
+        active = self.viewer.layers.selection.active
+        is_ours = active is None or OWN in active.metadata
+        return last if is_ours and last in self.viewer.layers else active
+
     def what(self, layer: Layer | None) -> Shown:
         """Tell which movie a layer shows.
 

@@ -36,7 +36,6 @@ from napari_udvd._widgets._motion_jobs import (
     find_motion,
 )
 from napari_udvd._widgets._motion_layers import MotionLayers
-from napari_udvd._widgets._overlays import OWN
 from napari_udvd._widgets._picture import pixmap_of
 from napari_udvd._widgets._session import session_of
 from napari_udvd._widgets._worker import Worker
@@ -239,7 +238,7 @@ class MotionDock(ClosingDock):
             self._latest.ask(question)
 
     def _question_now(self) -> MotionQuestion:
-        shown = self._session.what(self._chosen_layer())
+        shown = self._session.what(self._session.layer_meant(self._target))
         if self._viewer.dims.ndisplay != 2:
             raise InputError("the view is in 3D; switch to 2D to see motion")
         if self._session.is_training:
@@ -263,14 +262,6 @@ class MotionDock(ClosingDock):
             c=place.c,
             z=place.z,
         )
-
-    def _chosen_layer(self) -> Layer | None:
-        """Return the selected layer; where that is one of ours, the last movie."""
-        active = self._viewer.layers.selection.active
-        if active is None or OWN in active.metadata:
-            if self._target is not None and self._target in self._viewer.layers:
-                return self._target
-        return active
 
     def _key(self, question: MotionQuestion) -> Any:
         """Return what an answer depends on."""

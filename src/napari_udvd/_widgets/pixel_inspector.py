@@ -24,7 +24,6 @@ from napari_udvd._widgets._latest import Latest
 from napari_udvd._widgets._layers import pixel_at
 from napari_udvd._widgets._messages import Message, said
 from napari_udvd._widgets._model_row import NO_MODEL, ModelRow
-from napari_udvd._widgets._overlays import OWN
 from napari_udvd._widgets._picker import Picker
 from napari_udvd._widgets._picture import Picture
 from napari_udvd._widgets._pins import Pins
@@ -173,19 +172,11 @@ class PixelInspector(ClosingDock):
                     "the view is in 3D; switch to 2D to click a pixel (the button "
                     "below the layer list)"
                 )
-            shown = self._session.what(self._clicked_layer())
+            shown = self._session.what(self._session.layer_meant(self._target))
             index = pixel_at(self._viewer, shown.source, world)
             self.inspect(shown, dict(zip(shown.stack.axes, index, strict=True)))
         except InputError as error:
             self.message.fail(str(error), notify=False)
-
-    def _clicked_layer(self) -> Layer | None:
-        """Return the selected layer; where that is one of ours, the last movie."""
-        active = self._viewer.layers.selection.active
-        if active is None or OWN in active.metadata:
-            if self._target is not None and self._target in self._viewer.layers:
-                return self._target
-        return active
 
     def inspect(self, shown: Shown, index: dict[str, int]) -> None:
         """Look into a pixel.

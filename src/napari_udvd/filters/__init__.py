@@ -15,6 +15,7 @@ from napari_udvd.filters._numbers import Spread, spread_of
 from napari_udvd.filters._save import check_filter_output, save_filter
 from napari_udvd.filters._summary import FilterSummary, filter_summary
 from napari_udvd.filters._window import (
+    check_index,
     check_place,
     device_of,
     read_window,
@@ -29,6 +30,7 @@ __all__ = [
     "Spread",
     "adaptive_filter",
     "check_filter_output",
+    "check_index",
     "check_place",
     "device_of",
     "diverging_colours",

@@ -25,7 +25,15 @@ if TYPE_CHECKING:
     from napari_udvd.models import Network
     from napari_udvd.stack import Stack
 
-__all__ = ["Window", "check_place", "device_of", "frozen", "read_window", "series_with"]
+__all__ = [
+    "Window",
+    "check_index",
+    "check_place",
+    "device_of",
+    "frozen",
+    "read_window",
+    "series_with",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +103,17 @@ def check_place(denoiser: Denoiser, stack: Stack, **place: int) -> None:
         If not.
     """
     check_fits(denoiser, stack)
+    check_index(stack, **place)
+
+
+def check_index(stack: Stack, **place: int) -> None:
+    """Check that a movie has a place, given as indices by axis: t, c, z, y, x.
+
+    Raises
+    ------
+    InputError
+        If not.
+    """
     names = {"t": "frame", "c": "channel", "z": "plane", "y": "row", "x": "column"}
     for axis, index in place.items():
         size = stack.size(axis.upper())

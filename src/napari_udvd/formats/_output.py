@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from napari_udvd.stack import Stack
 
 __all__ = [
+    "check_folder",
     "check_output",
     "output_kind",
     "readable_size",
@@ -84,6 +85,30 @@ def check_output(
             f"{str(target)!r} cannot hold {dtype}: OME-{kind.upper()} knows "
             f"{known}. Choose one of them, for example float32"
         )
+    check_folder(target)
+    _check_not_input(target, like)
+    if os.path.lexists(target):
+        _check_replaceable(target, kind, overwrite)
+    needed = math.prod(like.shape) * dtype.itemsize
+    folder = target.parent
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise OutputError(
+            f"{str(target)!r} needs {readable_size(needed)} ({needed} bytes) but only "
+            f"{readable_size(free)} ({free} bytes) are free in {str(folder)!r}: make "
+            "room, or write to another disk"
+        )
+    return target
+
+
+def check_folder(target: Path) -> None:
+    """Check that a file can be made in its folder.
+
+    Raises
+    ------
+    OutputError
+        If the folder is missing or not writable.
+    """
     folder = target.parent
     if not folder.is_dir():
         raise OutputError(
@@ -95,18 +120,6 @@ def check_output(
             f"the folder {str(folder)!r} is not writable: choose another one for "
             f"the output {target.name!r}"
         )
-    _check_not_input(target, like)
-    if os.path.lexists(target):
-        _check_replaceable(target, kind, overwrite)
-    needed = math.prod(like.shape) * dtype.itemsize
-    free = shutil.disk_usage(folder).free
-    if needed > free:
-        raise OutputError(
-            f"{str(target)!r} needs {readable_size(needed)} ({needed} bytes) but only "
-            f"{readable_size(free)} ({free} bytes) are free in {str(folder)!r}: make "
-            "room, or write to another disk"
-        )
-    return target
 
 
 def output_kind(path: Path) -> Literal["tiff", "zarr"]:

@@ -8,7 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_udvd.errors import OutputError
-from napari_udvd.formats._output import remove_stale_partials, temporary_name
+from napari_udvd.formats._output import (
+    check_folder,
+    remove_stale_partials,
+    temporary_name,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,17 +51,7 @@ def check_small_output(
             f"{str(target)!r} has no suffix of a format that can be written; use one "
             f"of {', '.join(suffixes)}"
         )
-    folder = target.parent
-    if not folder.is_dir():
-        raise OutputError(
-            f"the folder {str(folder)!r} of the output {target.name!r} "
-            + ("is not a folder" if folder.exists() else "does not exist: create it")
-        )
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise OutputError(
-            f"the folder {str(folder)!r} is not writable: choose another one for "
-            f"the output {target.name!r}"
-        )
+    check_folder(target)
     if target.is_dir():
         raise OutputError(
             f"the output {str(target)!r} is a folder: choose another name"

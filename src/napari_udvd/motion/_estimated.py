@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_udvd.errors import InputError
-from napari_udvd.filters import grid_points
+from napari_udvd.filters import check_index, grid_points
 from napari_udvd.motion._motion import Motion, agreement
 from napari_udvd.stack import Plane
 
@@ -61,13 +61,7 @@ def estimated_motion(
         )
     if stack.n_frames < 2:
         raise InputError("motion needs a movie of two frames at least; this has one")
-    for name, index, size in (
-        ("t", t, stack.n_frames),
-        ("c", c, stack.n_channels),
-        ("z", z, stack.n_planes),
-    ):
-        if not 0 <= index < size:
-            raise InputError(f"{name} is {index}; the movie has 0 to {size - 1}")
+    check_index(stack, t=t, c=c, z=z)
     if spacing < 1:
         raise InputError(f"spacing is {spacing}; it must be a positive number of px")
     first, last = max(t - 1, 0), min(t + 1, stack.n_frames - 1)
