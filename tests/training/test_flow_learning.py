@@ -85,8 +85,6 @@ def test_the_flow_of_denoised_frames_teaches_that_of_noisy_ones() -> None:
     clean = torch.stack([image.roll(t, 2) for t in range(2)])[None]
     noisy = clean + 0.5 * torch.randn_like(clean)
     net = LightFlow()
-    for parameter in net.flow.parameters():  # else it says that nothing moves
-        torch.nn.init.normal_(parameter, std=0.02)
 
     def gap() -> float:
         with torch.inference_mode():

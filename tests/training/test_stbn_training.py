@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import torch
 
 from napari_udvd.denoiser import load
 from napari_udvd.errors import InputError
+from napari_udvd.models import STBN, flow_from_published
 from napari_udvd.motion import learned_motion
 from napari_udvd.stack import Stack
 from napari_udvd.training import Finished, TrainingSettings, flow_course, train_events
+from parity import published_weights
 from tiny import tiny_movie
 
 if TYPE_CHECKING:
@@ -94,6 +97,90 @@ def test_flow_that_helps_stays(movie: Stack, monkeypatch: pytest.MonkeyPatch) ->
     assert np.isnan(learned_motion(last.denoiser, movie, 0).to_previous).all()
 
 
+def test_until_it_is_judged_every_other_step_does_without_the_flow(
+    movie: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flow_course, "WORTH", -np.inf)
+    followed = []
+    estimate = STBN.estimate_flow
+
+    def watched(net: STBN, clip: Any, *more: Any) -> Any:
+        if torch.is_grad_enabled():  # a step, neither a look nor a measurement
+            followed.append(net.follows_flow)
+        return estimate(net, clip, *more)
+
+    monkeypatch.setattr(STBN, "estimate_flow", watched)
+    assert run(movie, steps=12).denoiser.net.configuration()["flow"] == "light"
+    # judged when three in ten are over: after four of twelve
+    assert followed == [False, True] * 2 + [True] * 8
+
+
+def test_a_judgement_is_not_forgotten(
+    movie: Stack, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(flow_course, "WORTH", -np.inf)
+    path = tmp_path / "state"
+    short = TrainingSettings(model="stbn", width=4, steps=4, patch=16)
+    list(train_events([movie], short, checkpoint=path))
+    # judged again it would be switched off now
+    monkeypatch.setattr(flow_course, "WORTH", np.inf)
+    long = TrainingSettings(model="stbn", width=4, steps=8, patch=16)
+    *_, last = train_events([movie], long, checkpoint=path, resume=True)
+    assert isinstance(last, Finished), last
+    assert last.denoiser.net.configuration()["flow"] == "light"
+
+
+def test_the_flow_begins_with_the_weights_of_a_user(
+    movie: Stack,
+    shared_parity: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(flow_course, "WORTH", -np.inf)
+    with np.load(shared_parity / "pwcnet_flow.npz") as case:
+        weights = published_weights(dict(case))
+    path = tmp_path / "pwc.pth"
+    torch.save(weights, path)
+    denoiser = run(movie, flow_weights=str(path), steps=1).denoiser
+    assert denoiser.net.configuration()["flow"] == "pwc"
+    published = flow_from_published(weights, channels=1).state_dict()
+    name = "decoders.0.layers.0.weight"
+    ours = denoiser.net.state_dict()[f"flow_net.{name}"]
+    torch.testing.assert_close(ours, published[name], rtol=0, atol=0)
+    # it sees grey levels between zero and one, as when it learned
+    low = np.percentile(np.asarray(movie.data), 1)
+    assert denoiser.calibrations[0].offset == pytest.approx(low, rel=0.05)
+
+
+def test_flow_weights_that_cannot_be_used(movie: Stack, tmp_path: Path) -> None:
+    path = tmp_path / "other.pth"
+    with pytest.raises(InputError, match=r"flow cannot be used.*No such file"):
+        run(movie, flow_weights=str(path))
+    torch.save({"conv1a.0.weight": torch.zeros(16, 3, 3, 3)}, path)
+    with pytest.raises(InputError, match="another flow network"):
+        run(movie, flow_weights=str(path))
+    torch.save({"net": Pickled()}, path)
+    with pytest.raises(InputError, match=r"pickled code .*nothing in it was executed"):
+        run(movie, flow_weights=str(path))
+
+
+class Pickled:
+    """What must not be unpickled."""
+
+
+def test_a_camera_that_was_measured(movie: Stack) -> None:
+    noise = run(movie, noise=(2.0, 100.0, 3.0), steps=1).denoiser.calibrations[0].noise
+    assert (noise.gain, noise.offset, noise.read_noise) == (2.0, 100.0, 3.0)
+    with pytest.raises(InputError, match="must not be negative"):
+        run(movie, noise=(-2.0, 100.0, 3.0))
+
+
+def test_a_network_that_is_not_told_the_noise(movie: Stack) -> None:
+    denoiser = run(movie, noise_input=False).denoiser
+    assert denoiser.net.configuration()["noise_input"] is False
+    assert np.isfinite(denoiser.denoise(movie, dtype=np.float32)).all()
+
+
 def test_without_flow(movie: Stack) -> None:
     assert run(movie, flow=False).denoiser.net.configuration()["flow"] == "none"
 
@@ -112,7 +199,10 @@ def test_joint_channels() -> None:
         ({"width": 5}, "width is 5; STBN's must be even"),
         ({"preset": "small"}, "preset is 'small'"),
         ({"targets": 1}, "targets is 1"),
-        ({"model": "udvd", "flow": False}, "flow is a setting of STBN"),
+        ({"model": "udvd", "flow": False}, "flow is False, which is a setting of STBN"),
+        ({"model": "udvd", "noise_input": False}, "noise_input is False"),
+        ({"model": "auto", "flow_weights": "pwc.pth"}, "flow_weights is 'pwc.pth'"),
+        ({"flow": False, "flow_weights": "pwc.pth"}, "leave one of them out"),
     ],
 )
 def test_settings_that_do_not_fit(

@@ -138,3 +138,15 @@ def test_held_out_frames_are_judged_where_there_is_structure() -> None:
     for window in validation_of(Stack.from_array(data, "TYX"))._windows:
         assert window.clip.shape[-2:] == (validation.EDGE, validation.EDGE)
         assert window.clip[2, 0].std() > 1.5 * data[0].std()
+
+
+def test_the_advantage_of_one_network_over_another() -> None:
+    judge = validation_of(MOVIE.noisy)
+    blurred: Any = Known(2, average)
+    worse: Any = Known(2, lambda grey, k: grey[:, k - 1 : k])
+    gain, error = judge.advantage(blurred, worse)
+    assert gain > 5 * error > 0
+    assert judge.advantage(worse, blurred) == pytest.approx((-gain, error))
+    assert judge.advantage(blurred, blurred) == (0, 0)
+    # it is the difference of the losses
+    assert gain == pytest.approx(judge.loss(worse) - judge.loss(blurred), rel=1e-6)

@@ -82,6 +82,26 @@ Width = Annotated[
         help="channels of udvd (48 as published) or stbn (64)", show_default="auto"
     ),
 ]
+Flow = Annotated[
+    bool,
+    typer.Option(help="let stbn follow what moves by optical flow, where it helps"),
+]
+FlowWeights = Annotated[
+    Path | None,
+    typer.Option(
+        help="published PWC-Net checkpoint that the flow of stbn begins with",
+        show_default="light network",
+    ),
+]
+Noise = Annotated[
+    tuple[float, float, float] | None,
+    typer.Option(
+        metavar="GAIN OFFSET READ",
+        help="noise of a measured camera, in grey levels: gain per electron, level "
+        "without light, read noise",
+        show_default="estimated",
+    ),
+]
 Dtype = Annotated[
     Literal["input", "float32"], typer.Option(help="data type of the result")
 ]
@@ -128,6 +148,9 @@ def denoise(
     hole: Hole = "auto",
     preset: Preset = None,
     width: Width = None,
+    flow: Flow = True,
+    flow_weights: FlowWeights = None,
+    noise: Noise = None,
     from_scratch: FromScratch = False,
     learning_rate: Rate = None,
     joint_channels: Joint = False,
@@ -159,6 +182,9 @@ def denoise(
         hole=_parse_hole(hole),
         preset=preset,
         width=width,
+        flow=flow,
+        flow_weights=None if flow_weights is None else str(flow_weights),
+        noise=noise,
         from_scratch=from_scratch,
         learning_rate=learning_rate,
         joint_channels=joint_channels,
@@ -193,6 +219,9 @@ def train(
     hole: Hole = "auto",
     preset: Preset = None,
     width: Width = None,
+    flow: Flow = True,
+    flow_weights: FlowWeights = None,
+    noise: Noise = None,
     from_scratch: FromScratch = False,
     learning_rate: Rate = None,
     joint_channels: Joint = False,
@@ -214,6 +243,9 @@ def train(
         hole=_parse_hole(hole),
         preset=preset,
         width=width,
+        flow=flow,
+        flow_weights=None if flow_weights is None else str(flow_weights),
+        noise=noise,
         from_scratch=from_scratch,
         learning_rate=learning_rate,
         joint_channels=joint_channels,

@@ -15,6 +15,7 @@ frame is at ``(y + dy, x + dx)`` in the second.
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -59,11 +60,19 @@ LIGHT_PYRAMID = (32, 64, 96, 128)
 LIGHT_MATCHED = 32
 """Features that LightFlow compares, at every level."""
 
-LIGHT_RADIUS = 3
+LIGHT_RADIUS = 2
 """Largest displacement in LightFlow's cost volume."""
 
-LIGHT_DECODER = (128, 96, 64, 48)
+LIGHT_DECODER = (96, 64, 48, 32)
 """Features of the layers of LightFlow's decoder."""
+
+
+LOCAL = 4
+"""Features are compared with their mean over so many pixels on each side taken off."""
+
+
+SHARPNESS = 10.0
+"""How much LightFlow prefers the best match to all others, before it has learned."""
 
 
 class ClipFlow(NamedTuple):
@@ -93,19 +102,27 @@ class FlowNetwork(nn.Module):
     grid
         Frames that are cut at multiples of it have the same flow, away from the cut
         (PWC-Net, which resizes frames: nearly).
+    allows_less
+        Its convolutions may be computed in less than float32.
     """
 
     name: str
     channels: int
     grid: int
+    allows_less: bool
 
-    def forward(self, first: Tensor, second: Tensor) -> Tensor:
+    def forward(
+        self, first: Tensor, second: Tensor, precision: torch.dtype = torch.float32
+    ) -> Tensor:
         """Estimate the flow between two frames.
 
         Parameters
         ----------
         first, second
             ``(N, C, H, W)``, any height and width.
+        precision
+            Floating-point type of the convolutions, where the network allows a lower
+            one; features are compared and displacements added in float32.
 
         Returns
         -------
@@ -124,11 +141,14 @@ class FlowNetwork(nn.Module):
             )
         self._check(first)
         size = (first.shape[2], first.shape[3])
-        levels = self._pyramid(torch.cat([first, second]))
-        pairs = [level.chunk(2) for level in levels]
-        return self._match([one for one, _ in pairs], [two for _, two in pairs], size)
+        with self._convolving_in(precision, first.device):
+            levels = self._pyramid(torch.cat([first, second]))
+            pairs = [level.chunk(2) for level in levels]
+            return self._match(
+                [one for one, _ in pairs], [two for _, two in pairs], size
+            )
 
-    def of_clip(self, clip: Tensor) -> ClipFlow:
+    def of_clip(self, clip: Tensor, precision: torch.dtype = torch.float32) -> ClipFlow:
         """Estimate the flow between all neighbouring frames, in both directions.
 
         Cheaper than pair by pair: the features of every frame are computed once.
@@ -137,6 +157,8 @@ class FlowNetwork(nn.Module):
         ----------
         clip
             ``(N, T, C, H, W)`` with at least two frames.
+        precision
+            As in :meth:`forward`.
 
         Raises
         ------
@@ -150,16 +172,17 @@ class FlowNetwork(nn.Module):
             )
         n, frames, _, height, width = clip.shape
         self._check(clip.flatten(0, 1))
-        levels = [
-            level.unflatten(0, (n, frames))
-            for level in self._pyramid(clip.flatten(0, 1))
-        ]
-        before = [level[:, :-1].flatten(0, 1) for level in levels]
-        after = [level[:, 1:].flatten(0, 1) for level in levels]
-        flows = [
-            self._match(one, two, (height, width)).unflatten(0, (n, frames - 1))
-            for one, two in ((before, after), (after, before))
-        ]
+        with self._convolving_in(precision, clip.device):
+            levels = [
+                level.unflatten(0, (n, frames))
+                for level in self._pyramid(clip.flatten(0, 1))
+            ]
+            before = [level[:, :-1].flatten(0, 1) for level in levels]
+            after = [level[:, 1:].flatten(0, 1) for level in levels]
+            flows = [
+                self._match(one, two, (height, width)).unflatten(0, (n, frames - 1))
+                for one, two in ((before, after), (after, before))
+            ]
         return ClipFlow(*flows)
 
     @abstractmethod
@@ -171,6 +194,13 @@ class FlowNetwork(nn.Module):
         self, first: list[Tensor], second: list[Tensor], size: tuple[int, int]
     ) -> Tensor:
         """Flow ``(N, 2, *size)`` as (dy, dx) in pixels, from two pyramids."""
+
+    def _convolving_in(
+        self, precision: torch.dtype, device: torch.device
+    ) -> torch.autocast:
+        is_lower = precision.itemsize < 4 and self.allows_less
+        dtype = precision if is_lower else torch.bfloat16
+        return torch.autocast(device.type, dtype, enabled=is_lower)
 
     def _check(self, frames: Tensor) -> None:
         if frames.dim() != 4 or frames.shape[1] != self.channels:
@@ -199,6 +229,7 @@ class PWCNet(FlowNetwork):
 
     name = "pwc"
     grid = PWC_GRID
+    allows_less = False  # displacements of many pixels go through its layers
 
     def __init__(self, channels: int = 3) -> None:
         super().__init__()
@@ -310,8 +341,9 @@ class LightFlow(FlowNetwork):
     """The light network; see the module's docstring.
 
     Frames are extended to multiples of 16 px by their border. One decoder serves all
-    levels, so it learns from every scale of every movement. The untrained network
-    says that nothing moves.
+    levels, so it learns from every scale of every movement. It improves on the average
+    of the displacements, weighted by how well they match, which lets the features
+    learn from the first step on.
 
     Parameters
     ----------
@@ -326,6 +358,7 @@ class LightFlow(FlowNetwork):
 
     name = "light"
     grid = 2 ** len(LIGHT_PYRAMID)
+    allows_less = True
 
     def __init__(self, channels: int = 1) -> None:
         super().__init__()
@@ -345,6 +378,7 @@ class LightFlow(FlowNetwork):
             self.decoder.append(nn.Conv2d(seen, features, 3, padding=1))
             seen = features
         self.flow = nn.Conv2d(seen, 2, 3, padding=1)
+        self.sharpness = nn.Parameter(torch.tensor(SHARPNESS))
         self._initialise()
 
     def _pyramid(self, frames: Tensor) -> list[Tensor]:
@@ -394,7 +428,7 @@ class LightFlow(FlowNetwork):
             x = torch.cat([costs, one, flow], dim=1)
             for layer in self.decoder:
                 x = F.leaky_relu_(layer(x), SLOPE)
-            flow = flow + self.flow(x)
+            flow = flow + _best_match(costs, self.sharpness) + self.flow(x)
             yield flow
 
     def _initialise(self) -> None:
@@ -431,16 +465,27 @@ def _correlate(first: Tensor, second: Tensor, radius: int) -> Tensor:
     tiles = tiles.reshape(n, rows, TILE, columns, TILE, channels).transpose(2, 3)
     around = F.pad(second, (radius, radius + right, radius, radius + down))
     around = around.permute(0, 2, 3, 1).unfold(1, side, TILE).unfold(2, side, TILE)
-    products = torch.bmm(
-        tiles.reshape(-1, TILE * TILE, channels),
-        around.reshape(-1, channels, side * side),
-    )
+    # channels stay last, as they are in memory
+    around = around.permute(0, 1, 2, 4, 5, 3).reshape(-1, side * side, channels)
+    with torch.autocast(first.device.type, enabled=False):
+        products = torch.bmm(
+            tiles.reshape(-1, TILE * TILE, channels), around.transpose(1, 2)
+        )
     # of these, keep the pairs that are at most the radius apart
     steps = (products.stride(0), TILE * side**2 + side, side**2 + 1, side, 1)
     costs = products.as_strided((len(products), TILE, TILE, reach, reach), steps)
     costs = costs.reshape(n, rows, columns, TILE, TILE, -1).transpose(2, 3)
     costs = costs.reshape(n, rows * TILE, columns * TILE, -1)
     return costs[:, :height, :width].permute(0, 3, 1, 2)
+
+
+def _best_match(costs: Tensor, sharpness: Tensor) -> Tensor:
+    """Displacement ``(N, 2, H, W)`` that a cost volume speaks for, on average."""
+    reach = math.isqrt(costs.shape[1])
+    axis = torch.arange(reach, device=costs.device, dtype=costs.dtype) - reach // 2
+    steps = torch.stack(torch.meshgrid(axis, axis, indexing="ij")).flatten(1)
+    shares = (sharpness * costs).softmax(dim=1)
+    return torch.einsum("nkhw,ck->nchw", shares, steps)
 
 
 def _fetch_inside(image: Tensor, flow: Tensor) -> Tensor:
@@ -459,10 +504,18 @@ def _fetch_inside(image: Tensor, flow: Tensor) -> Tensor:
 
 
 def _normalised(features: Tensor) -> Tensor:
-    """Divide by the root mean square over the channels of each pixel.
+    """Take the local mean off, and divide by the root mean square of each pixel.
 
-    A product of normalised features does not grow with brightness or contrast.
+    Products of such features tell what stands out alike from its surroundings, at any
+    brightness and contrast (compare Jonschkowski et al. 2020: "What matters in
+    unsupervised optical flow").
     """
+    features = features.to(torch.promote_types(features.dtype, torch.float))
+    mean = features
+    for side in ((2 * LOCAL + 1, 1), (1, 2 * LOCAL + 1)):
+        margin = (side[0] // 2, side[1] // 2)
+        mean = F.avg_pool2d(mean, side, 1, margin, count_include_pad=False)
+    features = features - mean
     power = features.square().mean(dim=1, keepdim=True)
     return features * (power + 1e-2).rsqrt()
 

@@ -88,6 +88,11 @@ class STBN(Network):
         Frames on each side that are enough for one output. The recurrence runs over
         all frames that it is given; this is by how much parts of a long movie overlap.
 
+    Attributes
+    ----------
+    follows_flow
+        False: nothing is taken to move, for the moment. For comparing both.
+
     Raises
     ------
     ValueError
@@ -117,6 +122,7 @@ class STBN(Network):
         self.likelihood, self.noise_input = likelihood, noise_input
         self._context = context
         self.flow_net = None if flow == "none" else FLOW_NETWORKS[flow](channels)
+        self.follows_flow = True
         self._stride = lattice(self.hole)[1]
         seen = channels * (2 if noise_input else 1)
         outputs = channels + (factor_entries(channels) if likelihood else 0)
@@ -213,12 +219,16 @@ class STBN(Network):
         }
 
     @torch.no_grad()
-    def estimate_flow(self, clip: Tensor) -> ClipFlow | None:
+    def estimate_flow(
+        self, clip: Tensor, precision: torch.dtype = torch.float32
+    ) -> ClipFlow | None:
         """Flow between neighbouring frames of ``(N, T, C, H, W)``, without gradient.
 
-        None where there is no flow network.
+        None where nothing is taken to move.
         """
-        return None if self.flow_net is None else self.flow_net.of_clip(clip)
+        if self.flow_net is None or not self.follows_flow:
+            return None
+        return self.flow_net.of_clip(clip, precision)
 
     def predict_all(
         self,
@@ -236,7 +246,7 @@ class STBN(Network):
         noise
             Of the clip, in its units.
         precision
-            Floating-point type of the convolutions; the flow is in float32.
+            Floating-point type of the convolutions.
         flow
             To use instead of an estimate, for whoever has it already.
 
@@ -329,7 +339,8 @@ class STBN(Network):
         def travel(block: BlindSpotBlock, order: range) -> Iterator[tuple[int, Tensor]]:
             frames = (self._seen(clip[t][None], noise, precision) for t in order)
             flows = (
-                self._flow_between(clip[t + order.step], clip[t]) for t in order[:-1]
+                self._flow_between(clip[t + order.step], clip[t], precision)
+                for t in order[:-1]
             )
             return zip(order, self._travel(block, frames, flows), strict=True)
 
@@ -357,7 +368,7 @@ class STBN(Network):
     ) -> Tensor:
         """Output channels ``(N, T, K, H, W)``, float32 at least."""
         if flow is None:
-            flow = self.estimate_flow(clip)
+            flow = self.estimate_flow(clip, precision)
         seen = clip if std is None else torch.cat([clip, std.expand_as(clip)], dim=2)
         frames = list(seen.to(precision).unbind(1))
         still: list[Tensor | None] = [None] * (len(frames) - 1)
@@ -365,8 +376,10 @@ class STBN(Network):
         to_next = still if flow is None else flow.to_next.unbind(1)
         ahead = self._travel(self.forward_block, frames, to_previous)
         back = self._travel(self.backward_block, frames[::-1], to_next[::-1])
-        pairs = zip(ahead, reversed(list(back)), strict=True)
-        return torch.stack([self._join(*pair) for pair in pairs], dim=1)
+        # what is not recurrent is computed for all frames at once
+        both = (torch.cat(list(ahead)), torch.cat(list(back)[::-1]))
+        joined: Tensor = self._join(*both).unflatten(0, (len(frames), -1))
+        return joined.transpose(0, 1).contiguous()
 
     def _travel(
         self,
@@ -411,11 +424,13 @@ class STBN(Network):
         )
 
     @torch.no_grad()
-    def _flow_between(self, first: Tensor, second: Tensor) -> Tensor | None:
-        """Flow between two frames ``(C, H, W)``, if there is a network for it."""
-        if self.flow_net is None:
+    def _flow_between(
+        self, first: Tensor, second: Tensor, precision: torch.dtype
+    ) -> Tensor | None:
+        """Flow between two frames ``(C, H, W)``, unless nothing is taken to move."""
+        if self.flow_net is None or not self.follows_flow:
             return None
-        flow: Tensor = self.flow_net(first[None], second[None])
+        flow: Tensor = self.flow_net(first[None], second[None], precision)
         return flow
 
     def _seen(

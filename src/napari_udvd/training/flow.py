@@ -52,6 +52,9 @@ DISTILLATION = 0.3
 CENSUS = 7
 """Rows and columns of the neighbourhood that the census transform compares."""
 
+SOFT = 0.1
+"""Squared differences in brightness that the census transform takes for small."""
+
 LARGEST_GRADIENT = 1.0
 """Norm that a gradient is clipped to."""
 
@@ -72,18 +75,23 @@ def census_distance(first: Tensor, second: Tensor) -> Tensor:
     Tensor
         ``(N, 1, H, W)``, from 0 (alike) to about 1.
     """
-    difference = _squashed(first) - _squashed(second)
-    square = difference.square()
-    return (square / (0.1 + square)).mean(dim=1, keepdim=True)
+    square = (_squashed(first) - _squashed(second)).square()
+    return 1 - (SOFT / (SOFT + square)).mean(dim=1, keepdim=True)
 
 
 def _squashed(image: Tensor) -> Tensor:
+    """Differences ``(N, K, H, W)`` to the neighbours, from -1 to 1."""
     grey = image.mean(dim=1, keepdim=True)
-    n, _, height, width = grey.shape
-    padded = F.pad(grey, [CENSUS // 2] * 4, mode="replicate")
-    neighbours = F.unfold(padded, CENSUS).view(n, -1, height, width)
+    height, width = grey.shape[2:]
+    reach = CENSUS // 2
+    padded = F.pad(grey, [reach] * 4, mode="replicate")
+    # half of the neighbours: the others would compare the same pairs the other way
+    places = [divmod(k, CENSUS) for k in range(CENSUS**2 // 2)]
+    neighbours = torch.cat(
+        [padded[:, :, y : y + height, x : x + width] for y, x in places], dim=1
+    )
     difference = neighbours - grey
-    return difference / (0.1 + difference.square()).sqrt()
+    return difference * (SOFT + difference.square()).rsqrt()
 
 
 def edge_aware_roughness(flow: Tensor, image: Tensor) -> Tensor:
@@ -135,6 +143,8 @@ class FlowLearner:
     ----------
     net
         The network that learns.
+    precision
+        Floating-point type of its convolutions.
 
     Attributes
     ----------
@@ -142,8 +152,11 @@ class FlowLearner:
         The optimiser, whose state belongs in a checkpoint.
     """
 
-    def __init__(self, net: FlowNetwork) -> None:
+    def __init__(
+        self, net: FlowNetwork, precision: torch.dtype = torch.float32
+    ) -> None:
         self.net = net
+        self._precision = precision
         self._parameters = list(net.parameters())
         self.adam = Adam(self._parameters)
 
@@ -172,9 +185,9 @@ class FlowLearner:
         guide = guide.detach()
         scale = guide.std().clamp_min(1e-6) / 2
         guide = guide / scale
-        flows = self.net.of_clip(noisy)
+        flows = self.net.of_clip(noisy, self._precision)
         with torch.no_grad():
-            teachers = self.net.of_clip(guide * scale)
+            teachers = self.net.of_clip(guide * scale, self._precision)
         before, after = guide[:, :-1].flatten(0, 1), guide[:, 1:].flatten(0, 1)
         to_next, to_previous = (way.flatten(0, 1) for way in flows)
         next_teacher, previous_teacher = (way.flatten(0, 1) for way in teachers)

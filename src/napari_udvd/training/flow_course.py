@@ -1,9 +1,15 @@
-"""When a network's flow learns, and whether it is of use."""
+"""When a network's flow learns, and whether it is of use.
+
+Flow is of no use where nothing moves, and worse than none where it follows the noise.
+A denoiser that has always fetched along its flow would miss it all the same, so at
+first every other step does without. Then frames that were held out tell which way is
+better, and the training goes on with that one.
+"""
 
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch.nn.functional as F
 
@@ -11,12 +17,10 @@ from napari_udvd.models import STBN
 from napari_udvd.training.flow import FlowLearner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from torch import Tensor
 
-    from napari_udvd.models import Network
     from napari_udvd.training.learner import Learner
+    from napari_udvd.training.validation import Validation
 
 __all__ = ["FlowCourse"]
 
@@ -29,11 +33,18 @@ DENOISED_FROM = 0.15
 UNTIL = 0.8
 """Progress at which the flow is left as it is, so that the denoiser can settle."""
 
-JUDGED_AT = 0.4, 0.7
-"""Progress at which the result with and without flow is compared."""
+JUDGED_AT = 0.3
+"""Progress at which the results with and without flow are compared."""
 
-WORTH = 2e-4
+WORTH = 5e-4
 """What the flow must take off the loss per pixel to be worth its time."""
+
+SURE = 2.0
+"""Standard errors that the difference must be beyond that."""
+
+FRAMES = 8
+"""Frames of a clip that the flow learns from; it sees two at a time, and the time is
+better spent on the denoiser."""
 
 BLUR = 5
 """Rows and columns that noisy frames are averaged over to be a guide."""
@@ -57,8 +68,10 @@ class FlowCourse:
         self._learner = learner
         net = learner.net
         flow_net = net.flow_net if isinstance(net, STBN) else None
-        self._flow = None if flow_net is None else FlowLearner(flow_net)
-        self._judged = 0
+        self._flow = (
+            None if flow_net is None else FlowLearner(flow_net, learner.precision)
+        )
+        self._judged = False
         self.warnings: tuple[str, ...] = ()
 
     @property
@@ -83,31 +96,35 @@ class FlowCourse:
         if guide is None or not is_denoised:
             guide = _blurred(clips)
         share = 1 - progress / UNTIL
-        self._flow.learn(clips, guide, share, distil=is_denoised)
+        self._flow.learn(
+            clips[:, :FRAMES], guide[:, :FRAMES], share, distil=is_denoised
+        )
+
+    def prepare(self) -> None:
+        """Say whether the next step of the denoiser follows the flow."""
+        if self._flow is not None:
+            net = cast("STBN", self._learner.net)
+            # steps that the flow learns from do
+            net.follows_flow = self._judged or (self._learner.steps + 1) % 2 == 0
 
     def is_due(self, progress: float) -> bool:
         """Tell whether the flow should be judged now."""
-        is_open = self._flow is not None and self._judged < len(JUDGED_AT)
-        return is_open and progress >= JUDGED_AT[self._judged]
+        return self._flow is not None and not self._judged and progress >= JUDGED_AT
 
-    def helps(self, loss: Callable[[Network], float]) -> bool:
+    def helps(self, validation: Validation) -> bool:
         """Compare held-out frames with and without flow.
-
-        Parameters
-        ----------
-        loss
-            Measures a network on held-out frames.
 
         Returns
         -------
         bool
             False if the flow is to be switched off; a warning says so.
         """
-        self._judged += 1
+        self._judged = True
         average = self._learner.average
         without = copy.deepcopy(average)
         without.drop_flow()
-        if loss(average) + WORTH < loss(without):
+        gain, error = validation.advantage(average, without)
+        if gain > WORTH + SURE * error:
             return True
         self._flow = None
         self.warnings = (
@@ -116,8 +133,12 @@ class FlowCourse:
         )
         return False
 
+    def state(self) -> dict[str, Any]:
+        """Return the numbers that :meth:`restore` needs, for a checkpoint."""
+        return {"steps": self.steps, "judged": self._judged}
+
     def tensors(self) -> dict[str, dict[str, Tensor]]:
-        """Return what :meth:`restore` needs, for a checkpoint."""
+        """Return the tensors that :meth:`restore` needs, for a checkpoint."""
         if self._flow is None:
             return {}
         names = [name for name, _ in self._flow.net.named_parameters()]
@@ -126,11 +147,14 @@ class FlowCourse:
             "flow_second": dict(zip(names, self._flow.adam.second, strict=True)),
         }
 
-    def restore(self, tensors: dict[str, dict[str, Any]], steps: int) -> None:
-        """Continue from what :meth:`tensors` and :attr:`steps` returned."""
+    def restore(
+        self, tensors: dict[str, dict[str, Any]], state: dict[str, Any]
+    ) -> None:
+        """Continue from what :meth:`tensors` and :meth:`state` returned."""
         if self._flow is None or "flow_first" not in tensors:
             return
-        self._flow.adam.steps = steps
+        self._judged = state["judged"]
+        self._flow.adam.steps = state["steps"]
         for k, (name, _) in enumerate(self._flow.net.named_parameters()):
             self._flow.adam.first[k].copy_(tensors["flow_first"][name])
             self._flow.adam.second[k].copy_(tensors["flow_second"][name])

@@ -42,6 +42,8 @@ class Learner:
     ----------
     net
         The network that learns.
+    precision
+        Floating-point type of the convolutions.
     average
         Moving average of its weights, which predicts better than the last of them.
     predicted
@@ -51,7 +53,7 @@ class Learner:
     def __init__(self, net: Network, precision: torch.dtype) -> None:
         self.net = net
         self.average = copy.deepcopy(net).eval().requires_grad_(False)
-        self._precision = precision
+        self.precision = precision
         self._names = list(net.denoising_parameters())
         self._parameters = list(net.denoising_parameters().values())
         self._adam = Adam(self._parameters)
@@ -98,7 +100,7 @@ class Learner:
         self, clips: Tensor, is_target: Tensor, noise: CameraNoise
     ) -> _Gradients:
         margin = self.net.margin
-        prediction = self.net.predict_clip(clips, noise, self._precision)
+        prediction = self.net.predict_clip(clips, noise, self.precision)
         noisy = clips[:, margin : clips.shape[1] - margin]
         losses = pixel_loss(prediction, noisy, noise)[is_target]
         total = losses.sum()

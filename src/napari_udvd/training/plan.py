@@ -12,7 +12,7 @@ import numpy as np
 
 from napari_udvd.calibration import Calibration, calibrate
 from napari_udvd.errors import InputError
-from napari_udvd.models import STBN, UDVD, CenterBlind
+from napari_udvd.models import STBN, UDVD, CenterBlind, LightFlow, PWCNet
 from napari_udvd.noise import (
     Diagnosis,
     NoiseModel,
@@ -173,8 +173,15 @@ def make_plan(
                 f"pixels, no larger than the hole of {hole[0]} x {hole[1]}; choose a "
                 "smaller hole, or larger frames"
             )
+    known = None if settings.noise is None else NoiseModel(*settings.noise)
     calibrations = tuple(
-        calibrate(stacks, c, _pooled([d.noise for d in diagnoses[c]]))
+        calibrate(
+            stacks,
+            c,
+            known or _pooled([d.noise for d in diagnoses[c]]),
+            # PWC-Net has learned from grey levels between zero and one
+            from_zero=settings.flow_weights is not None,
+        )
         for c in range(channels)
     )
     common: dict[str, Any] = {
@@ -187,7 +194,8 @@ def make_plan(
         network = common | _center_blind(settings, flat, shortest)
     elif name == STBN.name:
         network = common | (CPU_STBN if on_cpu else GPU_STBN)
-        network["flow"] = "light" if settings.flow else "none"
+        network["flow"] = _flow_network(settings, common["channels"])
+        network["noise_input"] = settings.noise_input
         if settings.width is not None:
             network["features"] = settings.width
     else:
@@ -223,6 +231,22 @@ def default_network(name: str, hole: tuple[int, int], on_cpu: bool) -> dict[str,
     return network
 
 
+def _flow_network(settings: TrainingSettings, channels: int) -> str:
+    if settings.flow_weights is None:
+        return LightFlow.name if settings.flow else "none"
+    if not settings.flow:
+        raise InputError(
+            f"flow_weights is {settings.flow_weights!r} while flow is switched off; "
+            "leave one of them out"
+        )
+    if channels not in (1, 3):
+        raise InputError(
+            f"PWC-Net sees red, green and blue or one channel, not {channels}; leave "
+            "flow_weights or joint_channels out"
+        )
+    return PWCNet.name
+
+
 def _center_blind(
     settings: TrainingSettings, diagnoses: Sequence[Diagnosis], n_frames: int
 ) -> dict[str, Any]:
@@ -249,6 +273,13 @@ def _choose(stacks: Sequence[Stack], settings: TrainingSettings) -> tuple[str, s
     shortest = min(stacks, key=lambda stack: stack.n_frames)
     label, n_frames = shortest.source or "the movie", shortest.n_frames
     fitting = [name for name, frames in UDVD_FRAMES.items() if n_frames >= frames]
+    for setting in ("flow", "flow_weights", "noise_input"):
+        value = getattr(settings, setting)
+        if settings.model != STBN.name and value not in (None, True):
+            raise InputError(
+                f"{setting} is {value!r}, which is a setting of STBN; leave it out, or "
+                f"choose the model {STBN.name}"
+            )
     if settings.model == "auto":
         if settings.width is not None:
             return fitting[0], "a width was given, which is UDVD's"
@@ -266,10 +297,6 @@ def _choose(stacks: Sequence[Stack], settings: TrainingSettings) -> tuple[str, s
         raise InputError(
             f"preset is {settings.preset!r}, which is a setting of the centre-blind "
             f"network; the size of {settings.model} is its width"
-        )
-    if settings.model != STBN.name and not settings.flow:
-        raise InputError(
-            "flow is a setting of STBN; the other networks have none to switch off"
         )
     if settings.model == STBN.name and (settings.width or 2) % 2:
         raise InputError(f"width is {settings.width}; STBN's must be even")

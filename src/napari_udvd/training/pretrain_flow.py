@@ -35,18 +35,21 @@ if TYPE_CHECKING:
 
     Image = npt.NDArray[np.float64]
 
-PATCH = 64
+PATCH = 96
 """Rows and columns of a training pair."""
 
-SIZE, FRAMES = 128, 2
+SIZE, FRAMES = 144, 2
 """Of the simulated movies that images are taken from."""
 
 IMAGES = 400
-"""Images held at a time; one is replaced in every step."""
+"""Images held at a time."""
 
-BATCH = 8
+RENEWED_EVERY = 8
+"""Steps after which one of them is replaced."""
+
+BATCH = 4
 FARTHEST = 8.0
-"""Largest displacement of the whole frame, px."""
+"""Largest displacement of a whole frame, px."""
 
 PHOTONS = 1.0, 300.0
 """Photons of the 99.9th percentile, drawn on a log scale."""
@@ -54,7 +57,10 @@ PHOTONS = 1.0, 300.0
 RATE = 1e-3
 WARM_UP_STEPS = 100
 LARGEST_GRADIENT = 1.0
-AVERAGE_DECAY = 0.995
+AVERAGE_DECAY = 0.999
+
+HARD = 1.0
+"""End-point error from which a pair counts by its relative error, px."""
 
 
 class Pairs(NamedTuple):
@@ -65,66 +71,95 @@ class Pairs(NamedTuple):
     flow: Tensor  # (N, 2, H, W), px
 
 
+class Picture(NamedTuple):
+    """A clean image, made ready to be moved."""
+
+    spline: Image  # coefficients
+    low: float  # first percentile
+    high: float  # 99.9th
+
+    @classmethod
+    def of(cls, image: Image) -> Picture:
+        """Make an image ready."""
+        low, high = np.percentile(image, (1, 99.9))
+        spline = ndimage.spline_filter(image, mode="reflect")
+        return cls(np.asarray(spline), float(low), float(high))
+
+    def at(self, positions: Image) -> Image:
+        """Brightness at positions ``(2, H, W)``; mostly from 0 to 1, never negative."""
+        image = ndimage.map_coordinates(
+            self.spline, positions, order=3, mode="reflect", prefilter=False
+        )
+        light = (image - self.low) / max(self.high - self.low, 1e-6)
+        return np.asarray(np.clip(light, 0, None))
+
+
 def random_flow(rng: np.random.Generator, size: int) -> Image:
     """Draw a displacement field ``(2, size, size)``, px.
 
-    Everything moves, turns and swells a little; waves run over it; and sometimes a
-    disc goes its own way.
+    Everything moves, turns and swells a little; waves may run over it; and sometimes
+    discs go their own way. One field in ten is nearly still.
     """
     y, x = (np.mgrid[:size, :size] - size / 2) / size
-    flow = np.empty((2, size, size))
     speed = FARTHEST * rng.random() ** 2
     angle = rng.uniform(0, 2 * np.pi)
-    affine = rng.normal(0, 2.0, (2, 2)) * rng.random()
+    turn = rng.normal(0, 2.0, (2, 2)) * rng.random() ** 2
+    flow = np.empty((2, size, size))
     for k, shift in enumerate((np.sin(angle), np.cos(angle))):
-        flow[k] = speed * shift + affine[k, 0] * y + affine[k, 1] * x
-        waves = ndimage.gaussian_filter(
-            rng.standard_normal((size, size)), rng.uniform(6, 24), mode="wrap"
-        )
-        flow[k] += rng.uniform(0, 2) * waves / waves.std()
-    for _ in range(rng.integers(0, 4)):
-        centre = rng.uniform(-0.5, 0.5, 2)
-        inside = np.hypot(y - centre[0], x - centre[1]) < rng.uniform(0.08, 0.3)
-        flow[:, inside] = rng.normal(0, 2.5, (2, 1))
+        flow[k] = speed * shift + turn[k, 0] * y + turn[k, 1] * x
+    if rng.random() < 0.6:
+        flow += 2 * rng.random() ** 2 * _waves(rng, size)
+    if rng.random() < 0.5:
+        for _ in range(rng.integers(1, 4)):
+            centre = rng.uniform(-0.5, 0.5, 2)
+            inside = np.hypot(y - centre[0], x - centre[1]) < rng.uniform(0.08, 0.3)
+            flow[:, inside] = rng.normal(0, 2.5, (2, 1))
     return flow if rng.random() > 0.1 else 0.05 * flow
 
 
-def moved(image: Image, flow: Image) -> Image:
-    """First frame of a pair whose second is `image`."""
-    size = image.shape[0]
-    at = np.mgrid[:size, :size] + flow
-    return np.asarray(ndimage.map_coordinates(image, at, order=3, mode="reflect"))
+def _waves(rng: np.random.Generator, size: int) -> Image:
+    """Smooth field ``(2, size, size)`` of standard deviation one."""
+    knots = rng.integers(4, 13)
+    coarse = torch.from_numpy(rng.standard_normal((1, 2, knots, knots)))
+    field = F.interpolate(coarse, (size, size), mode="bicubic", align_corners=False)
+    return np.asarray(field[0] / field.std())
 
 
-def noisy(rng: np.random.Generator, images: Image) -> Image:
-    """Take a pair with a camera, and normalise as movies are."""
-    photons = np.exp(rng.uniform(*np.log(PHOTONS)))
-    dark = rng.choice([0.0, 0.1, 0.5]) * photons
-    low, high = np.percentile(images, (1, 99.9))
-    light = np.clip((images - low) / max(high - low, 1e-6), 0, None) * photons + dark
-    read = rng.choice([0.0, 0.5, 2.0])
-    seen = rng.poisson(light) + rng.normal(0, read, light.shape)
-    low, high = np.percentile(seen, (1, 99.9))
-    return np.asarray((seen - seen.mean()) / max(high - low, 1e-6))
+class Camera(NamedTuple):
+    """What stands between light and grey levels."""
+
+    photons: float
+    dark: float
+    read: float
+
+    @classmethod
+    def random(cls, rng: np.random.Generator) -> Camera:
+        """Draw one."""
+        photons = float(np.exp(rng.uniform(*np.log(PHOTONS))))
+        dark = rng.choice([0.0, 0.1, 0.5]) * photons
+        return cls(photons, dark, rng.choice([0.0, 0.5, 2.0]))
+
+    def take(self, rng: np.random.Generator, light: Image) -> Image:
+        """Photograph, with noise."""
+        seen = rng.poisson(light * self.photons + self.dark)
+        return np.asarray(seen + self.read * rng.standard_normal(light.shape))
 
 
 class Source:
-    """Draws pairs from a pool of images that is renewed bit by bit."""
+    """Draws pairs from a pool of pictures that is renewed bit by bit."""
 
     def __init__(self, seed: int) -> None:
         self._rng = np.random.default_rng(seed)
-        self._images: list[Image] = []
-
-    def _new_image(self) -> Image:
-        movie = clean_movie(self._rng, FRAMES, SIZE)
-        return np.asarray(movie[0], dtype=np.float64)
+        self._pictures: list[Picture] = []
+        self._draws = 0
 
     def draw(self, count: int) -> Pairs:
         """Draw so many pairs."""
-        if len(self._images) < IMAGES:
-            self._images.append(self._new_image())
-        else:
-            self._images[self._rng.integers(IMAGES)] = self._new_image()
+        if len(self._pictures) < IMAGES:
+            self._pictures.append(self._new_picture())
+        elif self._draws % RENEWED_EVERY == 0:
+            self._pictures[self._rng.integers(IMAGES)] = self._new_picture()
+        self._draws += 1
         pairs = [self._pair() for _ in range(count)]
         first, second, flow = (
             torch.from_numpy(np.stack(part)).float()
@@ -132,16 +167,24 @@ class Source:
         )
         return Pairs(first[:, None], second[:, None], flow)
 
+    def _new_picture(self) -> Picture:
+        movie = clean_movie(self._rng, FRAMES, SIZE)
+        return Picture.of(np.asarray(movie[0], dtype=np.float64))
+
     def _pair(self) -> tuple[Image, Image, Image]:
         rng = self._rng
-        image = self._images[rng.integers(len(self._images))]
-        flow = random_flow(rng, SIZE)
-        pair = noisy(rng, np.stack([moved(image, flow), image]))
-        margin = int(np.ceil(FARTHEST))
-        y, x = rng.integers(margin, SIZE - PATCH - margin + 1, 2)
-        place = (..., slice(y, y + PATCH), slice(x, x + PATCH))
-        first, second = pair[place]
-        flow = flow[place]
+        picture = self._pictures[rng.integers(len(self._pictures))]
+        camera = Camera.random(rng)
+        flow = random_flow(rng, PATCH)
+        corner = rng.integers(0, SIZE - PATCH + 1, (2, 1, 1))
+        here: Image = np.indices((PATCH, PATCH)).astype(np.float64) + corner
+        # what is at `here` in the first frame is at `here + flow` in the second
+        seen = [camera.take(rng, picture.at(at)) for at in (here + flow, here)]
+        # frames are normalised as a whole, so a patch of them may be dim
+        coarse: Image = np.indices((SIZE, SIZE)).astype(np.float64)[:, ::2, ::2]
+        whole = camera.take(rng, picture.at(coarse))
+        low, high = np.percentile(whole, (1, 99.9))
+        first, second = ((x - whole.mean()) / max(high - low, 1e-6) for x in seen)
         if rng.random() < 0.5:  # rows become columns
             first, second = first.T, second.T
             flow = flow.swapaxes(1, 2)[::-1]
@@ -159,13 +202,15 @@ def pretrain(minutes: float, seed: int = 0) -> tuple[LightFlow, dict[str, float]
     net, average = LightFlow(), LightFlow()
     average.load_state_dict(net.state_dict())
     parameters = list(net.parameters())
-    adam, source, judge = Adam(parameters), Source(seed), Source(seed + 1000)
-    held_out = [judge.draw(BATCH) for _ in range(8)]
+    adam = Adam(parameters, (0.9, 0.999))
+    source, judge = Source(seed), Source(seed + 1000)
+    held_out = [judge.draw(BATCH) for _ in range(32)]
     began, step, error = time.monotonic(), 0, float("nan")
     while (progress := (time.monotonic() - began) / (60 * minutes)) < 1:
         pairs = source.draw(BATCH)
-        loss = _loss(net.levels(pairs.first, pairs.second), pairs.flow)
-        gradients = torch.autograd.grad(loss, parameters)
+        with torch.autocast("cpu", torch.bfloat16):
+            levels = net.levels(pairs.first, pairs.second)
+        gradients = torch.autograd.grad(_loss(levels, pairs.flow), parameters)
         warm = min((step + 1) / WARM_UP_STEPS, 1.0)
         rate = RATE * warm * (0.02 + 0.98 * (1 + np.cos(np.pi * progress)) / 2)
         adam.step(clipped(list(gradients), LARGEST_GRADIENT), rate)
@@ -174,7 +219,7 @@ def pretrain(minutes: float, seed: int = 0) -> tuple[LightFlow, dict[str, float]
             for mean, weight in zip(average.parameters(), parameters, strict=True):
                 mean.lerp_(weight, 1 - decay)
         step += 1
-        if step % 200 == 0:
+        if step % 500 == 0:
             error = _judged(average, held_out)
             print(f"{step} {progress:.0%} held out {error:.3f} px", flush=True)
     error = _judged(average, held_out)
@@ -185,13 +230,18 @@ def pretrain(minutes: float, seed: int = 0) -> tuple[LightFlow, dict[str, float]
 
 
 def _loss(levels: Sequence[Tensor], truth: Tensor) -> Tensor:
-    """End-point error of all levels, in pixels of the frame, averaged."""
+    """End-point error of all levels, in pixels of the frame.
+
+    Divided by that of the pair, so that pairs from which nobody could tell the motion
+    do not outshout those that are a matter of a tenth of a pixel.
+    """
     errors = []
     for flow in levels:
         factor = truth.shape[2] // flow.shape[2]
         small = F.avg_pool2d(truth, factor) / factor
-        errors.append(factor * end_point_error(flow, small).mean())
-    return torch.stack(errors).mean()
+        errors.append(factor * end_point_error(flow.float(), small).mean(dim=(1, 2)))
+    by_pair = torch.stack(errors)
+    return (by_pair / (HARD + by_pair[-1].detach())).mean()
 
 
 @torch.no_grad()

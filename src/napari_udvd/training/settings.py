@@ -49,6 +49,19 @@ class TrainingSettings(BaseModel):
     flow: bool = Field(
         True, description="STBN follows motion with optical flow that it learns"
     )
+    flow_weights: str | None = Field(
+        None,
+        description="published PWC-Net checkpoint that STBN's flow begins with, in "
+        "place of the light network that is shipped",
+    )
+    noise: tuple[float, float, float] | None = Field(
+        None,
+        description="gain, offset and read noise in grey levels, where the camera was "
+        "measured; estimated from the movie if None",
+    )
+    noise_input: bool = Field(
+        True, description="STBN sees how strong the noise is at every pixel"
+    )
     hole: tuple[int, int] | None = Field(
         None, description="rows and columns not seen; from the diagnosis if None"
     )

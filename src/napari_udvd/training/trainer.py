@@ -7,7 +7,7 @@ import math
 import threading
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -35,12 +35,17 @@ from napari_udvd.training.learner import Learner
 from napari_udvd.training.plan import COURSES, UDVD_FRAMES, Plan, make_plan
 from napari_udvd.training.sampling import ClipSampler, Movie
 from napari_udvd.training.validation import Validation, hold_out
-from napari_udvd.training.warm_start import outside_of_training, warm_start
+from napari_udvd.training.warm_start import (
+    load_flow,
+    outside_of_training,
+    warm_start,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from napari_udvd.models import STBN
     from napari_udvd.stack import Stack
     from napari_udvd.training.live_view import LiveView
     from napari_udvd.training.settings import TrainingSettings
@@ -256,10 +261,13 @@ class _Run:
         self._history: list[tuple[int, float]] = []
 
     def start_warm(self) -> None:
-        """Begin with the shipped weights where there are any."""
+        """Begin with the shipped weights where there are any, or a user's."""
+        net = self._learner.net
+        if self._settings.flow_weights is not None:
+            load_flow(cast("STBN", net), self._settings.flow_weights)
+            self._learner.average.load_state_dict(net.state_dict())
         if self._settings.from_scratch:
             return
-        net = self._learner.net
         start = warm_start(net)
         self._is_warm = start.done
         if not start.done:  # a part of it may have been given weights all the same
@@ -377,7 +385,7 @@ class _Run:
         """Continue where the checkpoint was written."""
         header, tensors = state.header, state.tensors
         self._learner.restore(tensors, header["adam_steps"])
-        self._flow.restore(tensors, header["flow_steps"])
+        self._flow.restore(tensors, header["flow"])
         self._best.load_state_dict(tensors["best"])
         self._rate = header["rate"]
         self._rng.bit_generator.state = header["rng"]
@@ -401,7 +409,7 @@ class _Run:
     def _save(self, path: Path) -> None:
         header = {
             "adam_steps": self._learner.steps,
-            "flow_steps": self._flow.steps,
+            "flow": self._flow.state(),
             "rate": self._rate,
             "movies": signature(self._stacks),
             "settings": self._settings.model_dump(),
@@ -433,6 +441,7 @@ class _Run:
         self._step += 1
         if not is_target.any():
             return None
+        self._flow.prepare()
         loss = self._learner.learn(clips, scaler.noise, is_target, self._rate_now())
         if math.isfinite(loss):
             self._smooth_loss(loss)
@@ -463,7 +472,7 @@ class _Run:
     def _judge_flow(self) -> None:
         """Do without the flow from now on if it does not help."""
         if self._flow.is_due(self._progress()) and not self._flow.helps(
-            self._validation.loss
+            self._validation
         ):
             for net in (self._learner.net, self._learner.average, self._best):
                 net.drop_flow()

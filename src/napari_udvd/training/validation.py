@@ -22,6 +22,8 @@ from napari_udvd.training.loss import pixel_loss
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy.typing as npt
+
     from napari_udvd.training.sampling import Clip, Movie
 
 __all__ = ["Validation", "hold_out"]
@@ -75,14 +77,25 @@ class Validation:
 
     def loss(self, net: Network) -> float:
         """Loss per pixel, averaged over all windows."""
-        total = 0.0
-        with torch.inference_mode():
-            for window in self._windows:
-                clip, prediction = self._predicted(window, net)
-                noisy = clip[:, self._around : self._around + 1]
-                loss = pixel_loss(prediction, noisy, window.scaler.noise)
-                total += float(loss.mean())
-        return total / len(self._windows)
+        return float(np.mean([self._losses(w, net).mean() for w in self._windows]))
+
+    def advantage(self, net: Network, other: Network) -> tuple[float, float]:
+        """Tell what one network has over another, by loss per pixel.
+
+        Returns
+        -------
+        float
+            By how much the first loses less on average.
+        float
+            Standard error of that. The noise of neighbouring pixels is nearly
+            independent and so are the differences.
+        """
+        gains = [
+            (self._losses(w, other) - self._losses(w, net)).ravel()
+            for w in self._windows
+        ]
+        gain = np.concatenate(gains)
+        return float(gain.mean()), float(gain.std() / np.sqrt(gain.size))
 
     def verdict(self, net: Network) -> tuple[str, ...]:
         """Say what speaks against the result, judged by frames it never learned from.
@@ -136,6 +149,14 @@ class Validation:
                 mean, _ = posterior(prediction, noisy, variance)
             denoised = window.scaler.restore(mean)[0, 0].cpu().numpy()
         return window.clip[self._around], denoised
+
+    def _losses(self, window: _Window, net: Network) -> npt.NDArray[np.float64]:
+        """Loss of every pixel, ``(h, w)``."""
+        with torch.inference_mode():
+            clip, prediction = self._predicted(window, net)
+            noisy = clip[:, self._around : self._around + 1]
+            loss = pixel_loss(prediction, noisy, window.scaler.noise)
+        return np.asarray(loss[0, 0].double().cpu())
 
     def _errors(self, window: _Window, net: Network) -> tuple[float, float, float]:
         """Squared errors of network, plain average and noisy frame, over the noise."""

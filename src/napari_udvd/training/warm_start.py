@@ -16,7 +16,15 @@ import torch.nn.functional as F
 
 from napari_udvd.denoiser import read_model_file
 from napari_udvd.errors import InputError
-from napari_udvd.models import STBN, CameraNoise, CenterBlind, LightFlow, Network
+from napari_udvd.models import (
+    STBN,
+    CameraNoise,
+    CenterBlind,
+    LightFlow,
+    Network,
+    flow_from_published,
+    read_published,
+)
 from napari_udvd.models.stabilise import stabilise
 
 if TYPE_CHECKING:
@@ -27,7 +35,13 @@ if TYPE_CHECKING:
 
     from napari_udvd.calibration import Calibration
 
-__all__ = ["WarmStart", "checksum", "outside_of_training", "warm_start"]
+__all__ = [
+    "WarmStart",
+    "checksum",
+    "load_flow",
+    "outside_of_training",
+    "warm_start",
+]
 
 FOLDER = files("napari_udvd").joinpath("weights")
 
@@ -81,6 +95,22 @@ def warm_start(net: Network) -> WarmStart:
         )
     net.load_state_dict(tensors)
     return WarmStart(True, "")
+
+
+def load_flow(net: STBN, path: str) -> None:
+    """Give a network's flow the weights of a published PWC-Net checkpoint.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or holds another architecture.
+    """
+    try:
+        published = flow_from_published(read_published(path), net.channels)
+    except ValueError as error:
+        raise InputError(f"the weights of the flow cannot be used: {error}") from error
+    assert net.flow_net is not None
+    net.flow_net.load_state_dict(published.state_dict())
 
 
 def _warm_flow(net: LightFlow) -> str:
