@@ -20,7 +20,7 @@ import zarr
 
 from common import machine, progress, table
 from napari_udvd.denoiser import Denoiser
-from napari_udvd.models import UDVD
+from napari_udvd.models import STBN, UDVD, Network
 
 SOURCES = 16
 """Noise frames that a movie repeats, each time shifted by one row more."""
@@ -86,7 +86,8 @@ def main() -> None:
     )
     parser.add_argument("--frames", type=int, nargs="+", default=[100, 2000])
     parser.add_argument("--size", type=int, default=512, help="of a frame, in pixels")
-    parser.add_argument("--width", type=int, default=1, help="of the network")
+    parser.add_argument("--network", choices=("udvd", "stbn"), default="udvd")
+    parser.add_argument("--width", type=int, help="of the network, or features")
     parser.add_argument("--output", choices=SUFFIXES, default=SUFFIXES[0])
     options = parser.parse_args()
     rows = []
@@ -94,7 +95,11 @@ def main() -> None:
         folder = Path(name)
         model = folder / "model.safetensors"
         torch.manual_seed(0)
-        Denoiser(UDVD(width=options.width, likelihood=True).eval(), ()).save(model)
+        if options.network == "stbn":
+            net: Network = STBN(features=options.width or 2, modules=1, blocks=1)
+        else:
+            net = UDVD(width=options.width or 1, likelihood=True)
+        Denoiser(net.eval(), ()).save(model)
         for frames in options.frames:
             movie = folder / f"{frames}.zarr"
             result = folder / f"result-{frames}.{options.output}"
@@ -115,7 +120,7 @@ def main() -> None:
         peak, seconds = peak_of(["apply", "--help"])
         rows.append(("nothing", "0", f"{peak:,.0f}", f"{seconds:.0f}"))
     print(machine())
-    print(f"\n### {options.size} x {options.size}, network of width {options.width}\n")
+    print(f"\n### {options.size} x {options.size}, {options.network}, {net.size}\n")
     print(table(("", "movie, MB", "peak memory, MB", "s"), rows))
 
 
