@@ -41,7 +41,7 @@ demo: $(VENV)/.demo ## denoise a simulated movie, with pictures and numbers in .
 
 test: $(VENV)/.test ## run the tests; more options in PYTEST_ARGS="-k stack -x"
 	@sh tools/apt_install.sh $(NO_SCREEN) $(QT_LIBRARIES)
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
 
 docs: $(VENV)/.docs ## write the documentation to ./site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

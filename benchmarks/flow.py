@@ -6,7 +6,7 @@
 Mean end-point error (px) of displacements to the next frame on noisy movies with known
 motion, where there is texture. Without ``--minutes`` the flow network is used with the
 weights that are shipped; with it, STBN is trained on each movie first, its flow beside
-it, and classical flow is also computed on the movie that it denoised.
+it, and all flows are also computed on the movie that it denoised.
 """
 
 from __future__ import annotations
@@ -56,21 +56,21 @@ def main() -> None:
                 movies.append(Stack.from_array(frames, "TYX"))
             else:
                 denoiser = shipped(stack)
-            found = "off"
-            if denoiser.net.configuration()["flow"] != "none":
-                motion = learned_motion(denoiser, stack, scene.middle, SPACING)
-                found = f"{end_point_error(motion, scene):.2f}"
-            cells = [name, f"{snr:g}", found]
+            cells = [name, f"{snr:g}"]
             for movie in movies:
+                cells.append("off")
+                if denoiser.net.configuration()["flow"] != "none":
+                    motion = learned_motion(denoiser, movie, scene.middle, SPACING)
+                    cells[-1] = f"{end_point_error(motion, scene):.2f}"
                 for method in ("tvl1", "ilk"):
                     motion = estimated_motion(movie, scene.middle, method, SPACING)
                     cells.append(f"{end_point_error(motion, scene):.2f}")
             rows.append(cells)
             progress(" | ".join(cells))
     print(machine())
-    heads = ["motion", "SNR", "learned", "TV-L1, noisy", "ILK, noisy"]
-    if options.minutes:
-        heads += ["TV-L1, denoised", "ILK, denoised"]
+    heads = ["motion", "SNR"]
+    for frames in ("noisy", "denoised")[: 2 if options.minutes else 1]:
+        heads += [f"{method}, {frames}" for method in ("learned", "TV-L1", "ILK")]
     print(table(heads, rows))
 
 

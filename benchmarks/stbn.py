@@ -1,6 +1,6 @@
 """STBN against UDVD and the default network, where things move and where not.
 
-    python benchmarks/stbn.py --minutes 3
+    python benchmarks/stbn.py --minutes 2 5
 
 Every network is trained from scratch, except for weights that are shipped with it, for
 the same time on the same movies with known truth and motion; then the movies are
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,6 +78,7 @@ def run(
     found: dict[str, Any] = {
         "scene": name,
         "snr": snr,
+        "minutes": minutes,
         "noisy": psnr(scene.noisy, scene),
     }
     clean = None
@@ -89,9 +91,10 @@ def run(
             clean = Stack.from_array(frames, "TYX")
             found["flow"] = denoiser.net.configuration()["flow"]
             if found["flow"] != "none":
-                motion = learned_motion(denoiser, stack, scene.middle, SPACING)
-                found["learned flow"] = end_point_error(motion, scene)
-        progress(f"{name}: {label} {found[label]:.2f} dB")
+                for where, movie in (("noisy", stack), ("denoised", clean)):
+                    motion = learned_motion(denoiser, movie, scene.middle, SPACING)
+                    found[f"learned {where}"] = end_point_error(motion, scene)
+        progress(f"{name}, {minutes:g} min: {label} {found[label]:.2f} dB")
     if clean is None:
         return found
     for method in ("tvl1", "ilk"):
@@ -105,34 +108,45 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--scenes", nargs="+", default=["still", "1 px", "opposite"], choices=SCENES
+        "--scenes", nargs="+", default=["still", "0.5 px", "2 px"], choices=SCENES
     )
     parser.add_argument("--snr", nargs="+", type=float, default=[1.0])
-    parser.add_argument("--minutes", type=float, default=3.0)
+    parser.add_argument("--minutes", nargs="+", type=float, default=[2.0, 5.0])
     parser.add_argument(
         "--networks", nargs="+", default=list(NETWORKS), choices=NETWORKS
     )
     parser.add_argument("--save-json", type=Path)
     options = parser.parse_args()
     results = []
-    for snr in options.snr:
-        for name in options.scenes:
-            results.append(run(name, snr, options.minutes, options.networks))
-            if options.save_json:
-                options.save_json.write_text(json.dumps(results))
+    for snr, name, minutes in product(options.snr, options.scenes, options.minutes):
+        results.append(run(name, snr, minutes, options.networks))
+        if options.save_json:
+            options.save_json.write_text(json.dumps(results))
     print(machine())
+    keys = ("scene", "snr", "minutes")
     columns = ("noisy", *options.networks)
     rows = [
-        (r["scene"], f"{r['snr']:g}", *(f"{r[n]:.2f}" for n in columns))
-        for r in results
+        (*(str(r[k]) for k in keys), *(f"{r[n]:.2f}" for n in columns)) for r in results
     ]
-    print(table(("scene", "SNR", *columns), rows))
-    flows = ("learned flow", "tvl1 noisy", "ilk noisy", "tvl1 denoised", "ilk denoised")
+    print(table((*keys, *columns), rows))
+    flows = (
+        "learned noisy",
+        "learned denoised",
+        "tvl1 noisy",
+        "ilk noisy",
+        "tvl1 denoised",
+        "ilk denoised",
+    )
     rows = [
-        (r["scene"], f"{r['snr']:g}", *(f"{r[n]:.2f}" if n in r else "" for n in flows))
+        (
+            *(str(r[k]) for k in keys),
+            *(f"{r[n]:.2f}" if n in r else "off" for n in flows),
+        )
         for r in results
+        if "flow" in r
     ]
-    print(table(("scene", "SNR", *flows), rows))
+    if rows:
+        print(table((*keys, *flows), rows))
 
 
 if __name__ == "__main__":

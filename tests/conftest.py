@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from importlib import import_module
 from pathlib import Path
@@ -11,6 +12,11 @@ import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+# Several processes that test at the same time share the cores; torch reads it when it
+# is imported, as do the programs that tests start.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 SHARED = Path(__file__).parents[2] / "shared"
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
