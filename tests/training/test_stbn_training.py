@@ -13,7 +13,13 @@ from napari_udvd.errors import InputError
 from napari_udvd.models import STBN, flow_from_published
 from napari_udvd.motion import learned_motion
 from napari_udvd.stack import Stack
-from napari_udvd.training import Finished, TrainingSettings, flow_course, train_events
+from napari_udvd.training import (
+    Finished,
+    TrainingSettings,
+    flow_course,
+    train_events,
+    trainer,
+)
 from parity import published_weights
 from tiny import tiny_movie
 
@@ -76,15 +82,66 @@ def test_flow_that_does_not_help_is_switched_off(
     settings = TrainingSettings(model="stbn", width=4, steps=8, patch=16)
     *_, last = train_events([movie], settings, checkpoint=path)
     assert isinstance(last, Finished), last
-    assert any("optical flow was switched off" in text for text in last.warnings)
+    assert any("optical flow was switched off" in text for text in last.remarks)
+    assert not any("flow" in text for text in last.warnings)  # it went well
     assert last.denoiser.net.configuration()["flow"] == "none"
     assert np.isfinite(last.denoiser.denoise(movie, dtype=np.float32)).all()
-    with pytest.raises(InputError, match="switched off in training"):
+    with pytest.raises(InputError, match="switched off"):
         learned_motion(last.denoiser, movie, 4)
     # the checkpoint knows that there is no flow any more
     longer = TrainingSettings(model="stbn", width=4, steps=10, patch=16)
     *_, last = train_events([movie], longer, checkpoint=path, resume=True)
     assert isinstance(last, Finished), last
+    assert any("optical flow was switched off" in text for text in last.remarks)
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"flow": False}, "made with flow True, not False"),
+        ({"flow_weights": "pwc.pth"}, "made with flow_weights None, not pwc.pth"),
+        (
+            {"noise": (2.0, 100.0, 3.0)},
+            r"made with noise None, not \(2.0, 100.0, 3.0\)",
+        ),
+        ({"noise_input": False}, "made with noise_input True, not False"),
+    ],
+)
+def test_a_checkpoint_is_not_gone_on_with_in_another_way(
+    movie: Stack, tmp_path: Path, asked: dict[str, Any], message: str
+) -> None:
+    path = tmp_path / "state"
+    settings = {"model": "stbn", "width": 4, "patch": 16}
+    list(train_events([movie], TrainingSettings(**settings, steps=1), checkpoint=path))
+    other = TrainingSettings(**settings, steps=2, **asked)
+    with pytest.raises(InputError, match=message):
+        list(train_events([movie], other, checkpoint=path, resume=True))
+
+
+def test_the_same_camera_goes_on(movie: Stack, tmp_path: Path) -> None:
+    path = tmp_path / "state"
+    settings = {"model": "udvd-1", "width": 4, "patch": 16, "noise": (2.0, 100.0, 3.0)}
+    list(train_events([movie], TrainingSettings(**settings, steps=1), checkpoint=path))
+    longer = TrainingSettings(**settings, steps=2)
+    *_, last = train_events([movie], longer, checkpoint=path, resume=True)
+    assert isinstance(last, Finished), last
+
+
+@pytest.mark.parametrize(
+    ("wanted", "run"),
+    [
+        ([], slice(0, 0)),
+        ([False, False], slice(0, 0)),
+        ([True], slice(0, 1)),
+        ([True, False, True, True, False, True, True], slice(2, 4)),
+        ([True] * 20, slice(0, flow_course.FRAMES)),
+        ([False] + [True] * 20, slice(1, 1 + flow_course.FRAMES)),
+    ],
+)
+def test_the_flow_learns_from_neighbours_that_are_not_held_out(
+    wanted: list[bool], run: slice
+) -> None:
+    assert flow_course._longest_run(wanted) == run
 
 
 def test_flow_that_helps_stays(movie: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,6 +158,7 @@ def test_until_it_is_judged_every_other_step_does_without_the_flow(
     movie: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(flow_course, "WORTH", -np.inf)
+    monkeypatch.setattr(trainer, "VALIDATIONS", 1)  # it is judged in time all the same
     followed = []
     estimate = STBN.estimate_flow
 
@@ -154,7 +212,9 @@ def test_the_flow_begins_with_the_weights_of_a_user(
 
 def test_flow_weights_that_cannot_be_used(movie: Stack, tmp_path: Path) -> None:
     path = tmp_path / "other.pth"
-    with pytest.raises(InputError, match=r"flow cannot be used.*No such file"):
+    with pytest.raises(
+        InputError, match=r"flow_weights is '.*', but there is no such file"
+    ):
         run(movie, flow_weights=str(path))
     torch.save({"conv1a.0.weight": torch.zeros(16, 3, 3, 3)}, path)
     with pytest.raises(InputError, match="another flow network"):
@@ -203,6 +263,7 @@ def test_joint_channels() -> None:
         ({"model": "udvd", "noise_input": False}, "noise_input is False"),
         ({"model": "auto", "flow_weights": "pwc.pth"}, "flow_weights is 'pwc.pth'"),
         ({"flow": False, "flow_weights": "pwc.pth"}, "leave one of them out"),
+        ({"flow_weights": "pwc.pth"}, "'pwc.pth', but there is no such file"),
     ],
 )
 def test_settings_that_do_not_fit(

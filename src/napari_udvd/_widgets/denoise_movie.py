@@ -347,10 +347,11 @@ class DenoiseMovie(QWidget):
         if outcome.warnings:
             message.warn(" ".join(map(as_sentence, outcome.warnings)), notify=True)
         else:
-            message.done(
+            trained = (
                 f"Trained; the weights of step {outcome.best_step} are used. Resume "
                 "trains longer."
             )
+            message.done(" ".join((trained, *map(as_sentence, outcome.remarks))))
         if self.settings.follow_check.isChecked():
             self.denoise()
 

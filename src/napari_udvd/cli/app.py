@@ -83,7 +83,7 @@ Width = Annotated[
     ),
 ]
 Flow = Annotated[
-    bool,
+    bool | None,
     typer.Option(help="let stbn follow what moves by optical flow, where it helps"),
 ]
 FlowWeights = Annotated[
@@ -97,8 +97,8 @@ Noise = Annotated[
     tuple[float, float, float] | None,
     typer.Option(
         metavar="GAIN OFFSET READ",
-        help="noise of a measured camera, in grey levels: gain per electron, level "
-        "without light, read noise",
+        help="noise of a measured camera, in grey levels, for all channels: gain per "
+        "electron, level without light, read noise",
         show_default="estimated",
     ),
 ]
@@ -148,7 +148,7 @@ def denoise(
     hole: Hole = "auto",
     preset: Preset = None,
     width: Width = None,
-    flow: Flow = True,
+    flow: Flow = None,
     flow_weights: FlowWeights = None,
     noise: Noise = None,
     from_scratch: FromScratch = False,
@@ -219,7 +219,7 @@ def train(
     hole: Hole = "auto",
     preset: Preset = None,
     width: Width = None,
-    flow: Flow = True,
+    flow: Flow = None,
     flow_weights: FlowWeights = None,
     noise: Noise = None,
     from_scratch: FromScratch = False,

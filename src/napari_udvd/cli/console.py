@@ -121,6 +121,8 @@ class Report:
                 f"training ended ({event.reason}); weights of step {event.best_step}, "
                 f"validation {event.best_validation:.4f}"
             )
+        for remark in event.remarks:
+            self.say(f"note: {remark}")
         for warning in event.warnings:
             self.warn(warning)
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -197,10 +198,10 @@ class FlowNetwork(nn.Module):
 
     def _convolving_in(
         self, precision: torch.dtype, device: torch.device
-    ) -> torch.autocast:
-        is_lower = precision.itemsize < 4 and self.allows_less
-        dtype = precision if is_lower else torch.bfloat16
-        return torch.autocast(device.type, dtype, enabled=is_lower)
+    ) -> AbstractContextManager[object]:
+        if precision.itemsize < 4 and self.allows_less:
+            return torch.autocast(device.type, precision)
+        return nullcontext()
 
     def _check(self, frames: Tensor) -> None:
         if frames.dim() != 4 or frames.shape[1] != self.channels:
@@ -483,9 +484,14 @@ def _best_match(costs: Tensor, sharpness: Tensor) -> Tensor:
     """Displacement ``(N, 2, H, W)`` that a cost volume speaks for, on average."""
     reach = math.isqrt(costs.shape[1])
     axis = torch.arange(reach, device=costs.device, dtype=costs.dtype) - reach // 2
-    steps = torch.stack(torch.meshgrid(axis, axis, indexing="ij")).flatten(1)
-    shares = (sharpness * costs).softmax(dim=1)
-    return torch.einsum("nkhw,ck->nchw", shares, steps)
+    shares = (sharpness * costs).softmax(dim=1).unflatten(1, (reach, reach))
+    return torch.stack(
+        [
+            (shares.sum(dim=other) * axis.view(1, -1, 1, 1)).sum(dim=1)
+            for other in (2, 1)
+        ],
+        dim=1,
+    )
 
 
 def _fetch_inside(image: Tensor, flow: Tensor) -> Tensor:

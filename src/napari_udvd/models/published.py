@@ -79,7 +79,8 @@ def from_published(
     elif is_pwc(published):
         raise ValueError(
             "these are the weights of PWC-Net, which estimates flow and does not "
-            "denoise; use flow_from_published"
+            "denoise; give the file as flow_weights when you train STBN, or use "
+            "flow_from_published"
         )
     else:
         net = _udvd_from_published(published, hole)

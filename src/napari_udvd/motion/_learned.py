@@ -36,7 +36,7 @@ def flow_network(denoiser: Denoiser) -> FlowNetwork:
     found: FlowNetwork | None = getattr(denoiser.net, "flow_net", None)
     if found is None:
         why = (
-            "its flow was switched off in training, because it was of no use"
+            "its flow was switched off, or was of no use in training"
             if denoiser.net.name == "stbn"
             else f"{denoiser.net.title} has none"
         )

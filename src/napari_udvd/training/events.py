@@ -134,6 +134,8 @@ class Finished:
     warnings
         What held-out frames say against the result, one sentence each; empty where
         it is better than the noisy movie and than a plain average.
+    remarks
+        What is good to know of how it went, one sentence each.
     history
         ``(step, validation loss)`` of every measurement.
     """
@@ -143,6 +145,7 @@ class Finished:
     best_step: int
     best_validation: float
     warnings: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
     history: tuple[tuple[int, float], ...] = field(default=(), repr=False)
 
 

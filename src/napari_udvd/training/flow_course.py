@@ -60,7 +60,7 @@ class FlowCourse:
 
     Attributes
     ----------
-    warnings
+    remarks
         What a user should know of the flow, one sentence each.
     """
 
@@ -71,34 +71,39 @@ class FlowCourse:
         self._flow = (
             None if flow_net is None else FlowLearner(flow_net, learner.precision)
         )
-        self._judged = False
-        self.warnings: tuple[str, ...] = ()
+        self._judged = self._guided = False
+        self.remarks: tuple[str, ...] = ()
 
     @property
     def steps(self) -> int:
         """Optimiser steps that the flow has taken."""
         return 0 if self._flow is None else self._flow.adam.steps
 
-    def learn(self, clips: Tensor, progress: float) -> None:
+    def learn(self, clips: Tensor, is_target: Tensor, progress: float) -> None:
         """Take a step with the clips that the denoiser has just learned from.
 
         Parameters
         ----------
         clips
             ``(N, T, C, H, W)``, in network units.
+        is_target
+            ``(N, T)``: False for frames held out, from which the flow does not learn
+            either.
         progress
             Of the training, from 0 to 1.
         """
         if self._flow is None or progress > UNTIL or self._learner.steps % EVERY:
             return
+        frames = _longest_run(is_target.all(dim=0).tolist())
+        if frames.stop - frames.start < 2:
+            return
         guide = self._learner.predicted
-        is_denoised = guide is not None and progress >= DENOISED_FROM
-        if guide is None or not is_denoised:
+        # once begun it goes on, also where a longer budget sets the progress back
+        self._guided |= guide is not None and progress >= DENOISED_FROM
+        if guide is None or not self._guided:
             guide = _blurred(clips)
         share = 1 - progress / UNTIL
-        self._flow.learn(
-            clips[:, :FRAMES], guide[:, :FRAMES], share, distil=is_denoised
-        )
+        self._flow.learn(clips[:, frames], guide[:, frames], share, distil=self._guided)
 
     def prepare(self) -> None:
         """Say whether the next step of the denoiser follows the flow."""
@@ -117,7 +122,7 @@ class FlowCourse:
         Returns
         -------
         bool
-            False if the flow is to be switched off; a warning says so.
+            False if the flow is to be switched off; a remark says so.
         """
         self._judged = True
         average = self._learner.average
@@ -127,7 +132,7 @@ class FlowCourse:
         if gain > WORTH + SURE * error:
             return True
         self._flow = None
-        self.warnings = (
+        self.remarks = (
             "optical flow was switched off: frames that were held out are predicted as "
             "well without it (nothing moves, or the noise hides what does)",
         )
@@ -135,7 +140,12 @@ class FlowCourse:
 
     def state(self) -> dict[str, Any]:
         """Return the numbers that :meth:`restore` needs, for a checkpoint."""
-        return {"steps": self.steps, "judged": self._judged}
+        return {
+            "steps": self.steps,
+            "judged": self._judged,
+            "guided": self._guided,
+            "remarks": list(self.remarks),
+        }
 
     def tensors(self) -> dict[str, dict[str, Tensor]]:
         """Return the tensors that :meth:`restore` needs, for a checkpoint."""
@@ -151,13 +161,26 @@ class FlowCourse:
         self, tensors: dict[str, dict[str, Any]], state: dict[str, Any]
     ) -> None:
         """Continue from what :meth:`tensors` and :meth:`state` returned."""
-        if self._flow is None or "flow_first" not in tensors:
+        self._judged, self._guided = state["judged"], state["guided"]
+        self.remarks = tuple(state["remarks"])
+        if self._flow is None:
             return
-        self._judged = state["judged"]
         self._flow.adam.steps = state["steps"]
         for k, (name, _) in enumerate(self._flow.net.named_parameters()):
             self._flow.adam.first[k].copy_(tensors["flow_first"][name])
             self._flow.adam.second[k].copy_(tensors["flow_second"][name])
+
+
+def _longest_run(wanted: list[bool]) -> slice:
+    """First of the longest runs of neighbours that are wanted, `FRAMES` at most."""
+    best = slice(0, 0)
+    start = 0
+    for stop, is_wanted in enumerate(wanted, start=1):
+        if not is_wanted:
+            start = stop
+        elif best.stop - best.start < stop - start <= FRAMES:
+            best = slice(start, stop)
+    return best
 
 
 def _blurred(clips: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ Everything that can be wrong with the input is found here, before time is spent.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -238,6 +239,10 @@ def _flow_network(settings: TrainingSettings, channels: int) -> str:
         raise InputError(
             f"flow_weights is {settings.flow_weights!r} while flow is switched off; "
             "leave one of them out"
+        )
+    if not Path(settings.flow_weights).is_file():
+        raise InputError(
+            f"flow_weights is {settings.flow_weights!r}, but there is no such file"
         )
     if channels not in (1, 3):
         raise InputError(

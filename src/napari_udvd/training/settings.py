@@ -56,8 +56,8 @@ class TrainingSettings(BaseModel):
     )
     noise: tuple[float, float, float] | None = Field(
         None,
-        description="gain, offset and read noise in grey levels, where the camera was "
-        "measured; estimated from the movie if None",
+        description="gain, offset and read noise in grey levels of the camera, for all "
+        "channels, where it was measured; estimated from the movie if None",
     )
     noise_input: bool = Field(
         True, description="STBN sees how strong the noise is at every pixel"

@@ -167,8 +167,13 @@ class _State(NamedTuple):
         before = {**plan.network, "joint_channels": plan.joint, "model": _model(plan)}
         if "features" in before:  # as a user calls it
             before["width"] = before["features"]
+        # of these the plan says what became of them, not what was asked for
+        asked_then = self.header["settings"]
+        before |= {name: asked_then[name] for name in ("flow", "flow_weights")}
+        before["noise"] = asked_then["noise"] and tuple(asked_then["noise"])
         for name in (
-            "model", "preset", "width", "hole", "likelihood", "joint_channels"
+            "model", "preset", "width", "hole", "likelihood", "joint_channels",
+            "flow", "flow_weights", "noise", "noise_input",
         ):  # fmt: skip
             asked, was = getattr(settings, name), before.get(name)
             if name in settings.model_fields_set and asked not in (None, "auto", was):
@@ -270,12 +275,11 @@ class _Run:
             return
         start = warm_start(net)
         self._is_warm = start.done
-        if not start.done:  # a part of it may have been given weights all the same
-            self._learner.average.load_state_dict(net.state_dict())
+        # where it is not, a part of it may have been given weights all the same
+        self._learner.average.load_state_dict(net.state_dict())
         if start.remark:
             self._remarks.append(start.remark)
         if start.done:
-            self._learner.average.load_state_dict(net.state_dict())
             if self._settings.learning_rate is None:
                 self._rate = COURSES[self._plan.name].warm_rate
             if unlike := outside_of_training(self._plan.calibrations):
@@ -331,10 +335,10 @@ class _Run:
             if self._validation_is_due(next_validation):
                 before = self._elapsed()
                 self._validate()
-                self._judge_flow()
                 average = self._learner.average
                 yield Preview(self._step, *self._validation.preview(average))
                 cost = self._elapsed() - before
+                self._judge_flow()
                 next_validation = self._elapsed() + max(
                     cost / VALIDATION_SHARE, self._budget / VALIDATIONS
                 )
@@ -364,7 +368,7 @@ class _Run:
                 "the validation loss is not finite; try a lower learning rate"
             )
         self._ended = reason
-        warnings = (*self._validation.verdict(self._best), *self._flow.warnings)
+        warnings = self._validation.verdict(self._best)
         if checkpoint is not None:
             try:
                 self._save(checkpoint)
@@ -378,6 +382,7 @@ class _Run:
             self._best_step,
             self._best_loss,
             warnings,
+            self._flow.remarks,
             tuple(self._history),
         )
 
@@ -445,7 +450,7 @@ class _Run:
         loss = self._learner.learn(clips, scaler.noise, is_target, self._rate_now())
         if math.isfinite(loss):
             self._smooth_loss(loss)
-            self._flow.learn(clips, self._progress())
+            self._flow.learn(clips, is_target, self._progress())
         return loss
 
     def _smooth_loss(self, value: float) -> None:
@@ -482,6 +487,8 @@ class _Run:
             self._validate()
 
     def _validation_is_due(self, at: float) -> bool:
+        if self._flow.is_due(self._progress()):
+            return True
         steps = self._settings.steps
         if steps is not None:
             return self._step % max(steps // VALIDATIONS, 1) == 0

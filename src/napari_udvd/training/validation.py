@@ -2,7 +2,8 @@
 
 The network never learns from these frames, so its loss on them tells when it starts
 to learn the noise by heart; the blind spot makes the noisy frame itself a fair
-judge.
+judge. (STBN's flow is estimated from all frames, the noisy target among them: the
+judge is fair as long as the flow does not follow the noise.)
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 import torch
 
 from napari_udvd.calibration import Calibration, Scaler
+from napari_udvd.denoising import BLOCK_FRAMES
 from napari_udvd.models import Network, Prediction, posterior
 from napari_udvd.series import read_clip, window
 from napari_udvd.training.loss import pixel_loss
@@ -132,10 +134,17 @@ class Validation:
         for _ in range(2):  # the first call also prepares
             began = time.perf_counter()
             with torch.inference_mode():
-                self._predicted(window, net)
+                if net.is_recurrent:
+                    self._sweep(window, net)
+                else:
+                    self._predicted(window, net)
             best = min(best, time.perf_counter() - began)
-        frames = len(window.clip) if net.is_recurrent else 1
-        return best / (frames * float(np.prod(window.clip.shape[1:])))
+        pixels = float(np.prod(window.clip.shape[1:]))
+        if not net.is_recurrent:
+            return best / pixels
+        # features also travel over the frames that two segments have in common
+        extra = net.context / BLOCK_FRAMES
+        return (1 + extra) * best / (len(window.clip) * pixels)
 
     def preview(self, net: Network) -> tuple[Clip, Clip]:
         """First window, noisy and denoised, ``(C, h, w)`` in grey levels."""
@@ -172,6 +181,13 @@ class Validation:
             ours = distance(prediction.mean)
             average = distance((before + after) / 2)
         return ours - 1, average - 1, 1.0
+
+    def _sweep(self, window: _Window, net: Network) -> None:
+        """Denoise all frames of a window, as a recurrent network does with a movie."""
+        clip = self._normalised(window)[0]
+        frames = [[t] for t in range(len(clip))]
+        for _ in net.sweep(clip, frames, window.scaler.noise, self._precision):
+            pass
 
     def _predicted(
         self, window: _Window, net: Network

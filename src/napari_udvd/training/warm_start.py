@@ -126,7 +126,7 @@ def _warm_flow(net: LightFlow) -> str:
     except (InputError, RuntimeError, KeyError, ValueError) as error:
         return (
             f"the shipped weights of the flow cannot be used ({error}); it begins with "
-            "no motion and takes longer to learn"
+            "guesses and takes longer to learn"
         )
     net.load_state_dict(tensors)
     return ""
