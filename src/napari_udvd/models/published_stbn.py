@@ -93,6 +93,7 @@ def stbn_from_published(
         likelihood=likelihood,
         noise_input=inputs > channels,
         flow=PWCNet.name,
+        fetch="nearest",
     )
     parts: dict[str, dict[str, Tensor]] = {}
     flow = {}

@@ -14,8 +14,10 @@ frame on their way here, so they may be fetched from anywhere and be seen in ful
 the published hole of one pixel the stride is 2; larger holes get a larger mask and
 stride (:func:`~napari_udvd.models.lattice.lattice`), exactly.
 
-What the flow adds. Fetching copies the nearest pixel, so features of different pixels
-are not mixed and there is no gradient with respect to the flow, which is computed
+What the flow adds. As published, fetching copies the nearest pixel; slow movement, of
+less than half a pixel per frame, is then not followed at all and smears what travels.
+So features are interpolated here, unless a network is built as published: they have
+not seen the frame that they are fetched for and may be mixed. The flow is computed
 without gradient, as published. But the flow itself is estimated from noisy frames: the
 noisy pixel has a say in *which* pixel of its neighbours is fetched for it. Given the
 flow, the output is exactly independent of the noisy pixel; through the flow it is not.
@@ -46,7 +48,7 @@ from napari_udvd.models.lattice import (
 )
 from napari_udvd.models.network import Network
 from napari_udvd.models.prediction import Prediction, factor_entries, split
-from napari_udvd.models.warp import sample_nearest
+from napari_udvd.models.warp import sample_bilinear, sample_nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -84,6 +86,8 @@ class STBN(Network):
         See the standard deviation of the noise at every pixel, as published.
     flow
         "pwc" (published), "light", or "none": nothing is taken to move.
+    fetch
+        "bilinear", or "nearest" as published: how features are fetched along the flow.
     context
         Frames on each side that are enough for one output. The recurrence runs over
         all frames that it is given; this is by how much parts of a long movie overlap.
@@ -112,10 +116,14 @@ class STBN(Network):
         likelihood: bool = True,
         noise_input: bool = True,
         flow: str = "light",
+        fetch: str = "bilinear",
         context: int = 4,
     ) -> None:
         super().__init__()
         _check(channels, features, modules, blocks, hole, flow, context)
+        if fetch not in ("bilinear", "nearest"):
+            raise ValueError(f"fetch is {fetch!r}; choose bilinear or nearest")
+        self.fetch = fetch
         self.channels, self.features = channels, features
         self.depth, self.blocks = modules, blocks
         self.hole = (int(hole[0]), int(hole[1]))
@@ -199,6 +207,7 @@ class STBN(Network):
             "likelihood": self.likelihood,
             "noise_input": self.noise_input,
             "flow": self.flow,
+            "fetch": self.fetch,
             "context": self.context,
         }
 
@@ -410,10 +419,17 @@ class STBN(Network):
                 hidden = block(pack(frame))
             else:
                 flow = next(flows)
-                fetched = hidden if flow is None else sample_nearest(hidden, flow)
+                fetched = hidden if flow is None else self._fetch(hidden, flow)
                 own = block(pack(frame), fetched)
                 hidden = self.fuse(torch.cat([own, fetched], dim=1))
             yield hidden
+
+    def _fetch(self, hidden: Tensor, flow: Tensor) -> Tensor:
+        """Features ``(N, F, H, W)`` from where the flow leads, zero outside."""
+        if self.fetch == "nearest":
+            return sample_nearest(hidden, flow)
+        fetched = sample_bilinear(hidden.to(flow.dtype), flow, "zeros")
+        return pack(fetched.to(hidden.dtype))
 
     def _join(self, ahead: Tensor, back: Tensor) -> Tensor:
         """Output channels of one frame from the features of both directions."""
