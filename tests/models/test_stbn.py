@@ -145,6 +145,7 @@ def test_parity_of_the_whole_network(
         "likelihood": True,
         "noise_input": True,
         "flow": "pwc",
+        "fetch": "nearest",  # here it is bilinear by default
         "context": 4,
     }
     clip = torch.from_numpy(stbn_case["input"])

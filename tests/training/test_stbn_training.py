@@ -36,6 +36,12 @@ def run(stack: Stack, **settings: Any) -> Finished:
     return last
 
 
+def always_worth_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the flow whatever it is good for: so few steps teach nothing."""
+    for name in ("WORTH", "SURE", "MOVES"):
+        monkeypatch.setattr(flow_course, name, -np.inf)
+
+
 @pytest.fixture(scope="module")
 def movie() -> Stack:
     return tiny_movie(12, (32, 40))
@@ -55,7 +61,7 @@ def test_it_trains_denoises_and_is_saved(movie: Stack, tmp_path: Path) -> None:
 def test_learning_moves_the_flow_and_the_denoiser(
     movie: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(flow_course, "WORTH", -np.inf)
+    always_worth_it(monkeypatch)
     first = run(movie, steps=1).denoiser.net.state_dict()
     later = run(movie, steps=16).denoiser.net.state_dict()
     for part in ("flow_net.", "forward_block.", "backward_block.", "leave."):
@@ -145,7 +151,7 @@ def test_the_flow_learns_from_neighbours_that_are_not_held_out(
 
 
 def test_flow_that_helps_stays(movie: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(flow_course, "WORTH", -np.inf)
+    always_worth_it(monkeypatch)
     last = run(movie, steps=8)
     assert last.denoiser.net.configuration()["flow"] == "light"
     motion = learned_motion(last.denoiser, movie, 4, 8)
@@ -157,7 +163,7 @@ def test_flow_that_helps_stays(movie: Stack, monkeypatch: pytest.MonkeyPatch) ->
 def test_until_it_is_judged_every_other_step_does_without_the_flow(
     movie: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(flow_course, "WORTH", -np.inf)
+    always_worth_it(monkeypatch)
     monkeypatch.setattr(trainer, "VALIDATIONS", 1)  # it is judged in time all the same
     followed = []
     estimate = STBN.estimate_flow
@@ -176,7 +182,7 @@ def test_until_it_is_judged_every_other_step_does_without_the_flow(
 def test_a_judgement_is_not_forgotten(
     movie: Stack, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(flow_course, "WORTH", -np.inf)
+    always_worth_it(monkeypatch)
     path = tmp_path / "state"
     short = TrainingSettings(model="stbn", width=4, steps=4, patch=16)
     list(train_events([movie], short, checkpoint=path))
@@ -194,7 +200,7 @@ def test_the_flow_begins_with_the_weights_of_a_user(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(flow_course, "WORTH", -np.inf)
+    always_worth_it(monkeypatch)
     with np.load(shared_parity / "pwcnet_flow.npz") as case:
         weights = published_weights(dict(case))
     path = tmp_path / "pwc.pth"

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from napari_udvd.calibration import Calibration
-from napari_udvd.models import Prediction
+from napari_udvd.models import ClipFlow, Prediction
 from napari_udvd.noise import NoiseModel
 from napari_udvd.series import Series
 from napari_udvd.simulation import simulate
@@ -32,6 +32,8 @@ class Known:
         grey = clip * CALIBRATION.scale + CALIBRATION.offset
         found = self._predict(grey, self.context)
         return Prediction((found - CALIBRATION.offset) / CALIBRATION.scale)
+
+    predict_fairly = predict
 
 
 def validation_of(stack: Stack, context: int = 2) -> Validation:
@@ -150,3 +152,33 @@ def test_the_advantage_of_one_network_over_another() -> None:
     assert judge.advantage(blurred, blurred) == (0, 0)
     # it is the difference of the losses
     assert gain == pytest.approx(judge.loss(worse) - judge.loss(blurred), rel=1e-6)
+
+
+class Drifts:
+    """Stands in for STBN: says by how much the frames of a clip move."""
+
+    def __init__(self, lasting: float, common: float, noise: float) -> None:
+        self._rng = np.random.default_rng(0)
+        self._sizes = lasting, common, noise
+
+    def estimate_flow(self, clip: torch.Tensor, precision: Any) -> ClipFlow:
+        frames, _, height, width = clip.shape[1:]
+        lasting, common, noise = self._sizes
+        shape = (frames - 1, 2, height, width)
+        flow = noise * self._rng.standard_normal(shape)
+        flow[:, 0, :, : width // 2] += lasting  # two halves pass each other
+        flow[:, 0, :, width // 2 :] -= lasting
+        flow[:, 1] += common * self._rng.choice([-1, 1], frames - 1)[:, None, None]
+        found = torch.from_numpy(flow)[None]
+        return ClipFlow(found, -found)
+
+
+@pytest.mark.parametrize(
+    ("lasting", "common", "expected"), [(0.5, 0, 0.5), (0, 0.7, 0.7), (0, 0, 0)]
+)
+def test_movement_is_what_lasts_or_what_all_pixels_share(
+    lasting: float, common: float, expected: float
+) -> None:
+    net: Any = Drifts(lasting, common, noise=1.0)
+    found = validation_of(MOVIE.noisy).movement(net)
+    assert found == pytest.approx(expected, abs=0.08)

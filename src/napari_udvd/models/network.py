@@ -111,6 +111,15 @@ class Network(nn.Module):
     def drop_flow(self) -> None:
         """Do without optical flow from now on; nothing to do where there is none."""
 
+    def predict_fairly(
+        self, clip: Tensor, noise: CameraNoise, precision: torch.dtype
+    ) -> Prediction:
+        """Predict the middle frame of a clip, to be judged by its noisy pixels.
+
+        As :meth:`predict`, but nothing about the network may have seen them.
+        """
+        return self.predict(clip, noise, precision)
+
     def predict_clip(
         self, clip: Tensor, noise: CameraNoise, precision: torch.dtype
     ) -> Prediction:

@@ -288,6 +288,22 @@ class STBN(Network):
         full = slice(self.context, frames - self.context)
         return Prediction(mean[:, full], None if factor is None else factor[:, full])
 
+    def predict_fairly(
+        self, clip: Tensor, noise: CameraNoise, precision: torch.dtype
+    ) -> Prediction:
+        """Predict the middle frame, whose noise the flow has not seen either.
+
+        The flow is estimated with the prediction in its place.
+        """
+        prediction = self.predict_all(clip, noise, precision)
+        middle = clip.shape[1] // 2
+        known = clip.clone()
+        known[:, middle] = prediction.mean[:, middle]
+        flow = self.estimate_flow(known, precision)
+        mean, factor = self.predict_all(clip, noise, precision, flow)
+        here = slice(middle, middle + 1)
+        return Prediction(mean[:, here], None if factor is None else factor[:, here])
+
     def predict_clip(
         self, clip: Tensor, noise: CameraNoise, precision: torch.dtype
     ) -> Prediction:

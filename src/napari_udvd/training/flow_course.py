@@ -41,6 +41,12 @@ WORTH = 8e-4
 noise: 4e-4 where nothing moves, and 1.3e-3 or more where something does (simulated
 movies, signal as strong as the noise or half as strong)."""
 
+MOVES = 0.1
+"""Movement per frame that is worth following, px; less leaves features where they
+belong for several frames. Interpolation along a flow that follows the noise blurs,
+which helps a denoiser that has only begun: a lower loss alone does not show that things
+move."""
+
 SURE = 2.0
 """Standard errors that it must take off at least."""
 
@@ -131,7 +137,8 @@ class FlowCourse:
         without = copy.deepcopy(average)
         without.drop_flow()
         gain, error = validation.advantage(average, without)
-        if gain > max(WORTH, SURE * error):
+        moves = validation.movement(cast("STBN", average)) >= MOVES
+        if moves and gain > WORTH and gain > SURE * error:
             return True
         self._flow = None
         self.remarks = (

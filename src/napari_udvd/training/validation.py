@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from napari_udvd.models import STBN
     from napari_udvd.training.sampling import Clip, Movie
 
 __all__ = ["Validation", "hold_out"]
@@ -93,11 +94,35 @@ class Validation:
             independent and so are the differences.
         """
         gains = [
-            (self._losses(w, other) - self._losses(w, net)).ravel()
+            (
+                self._losses(w, other, fairly=True) - self._losses(w, net, fairly=True)
+            ).ravel()
             for w in self._windows
         ]
         gain = np.concatenate(gains)
         return float(gain.mean()), float(gain.std() / np.sqrt(gain.size))
+
+    def movement(self, net: STBN) -> float:
+        """Tell how far things move per frame by the flow of a network, px.
+
+        Noise makes flow, too, but not the same between frames 1 and 2 as between 3
+        and 4, nor the same everywhere. So this is the root mean square of what lasts
+        from frame to frame, or of what all pixels have in common, whichever is
+        larger.
+        """
+        lasting, common = [], []
+        for seen in self._windows:
+            with torch.inference_mode():
+                flow = net.estimate_flow(self._normalised(seen), self._precision)
+            if flow is None:
+                return 0.0
+            to_next = flow.to_next[0]  # (T - 1, 2, h, w)
+            common.append(float(to_next.mean(dim=(2, 3)).square().sum(dim=1).mean()))
+            if len(to_next) > 2:
+                products = (to_next[:-2] * to_next[2:]).sum(dim=1)
+                lasting.append(float(products.mean()))
+        square = max(np.mean(common), np.mean(lasting) if lasting else 0.0)
+        return float(np.sqrt(max(square, 0.0)))
 
     def verdict(self, net: Network) -> tuple[str, ...]:
         """Say what speaks against the result, judged by frames it never learned from.
@@ -159,10 +184,12 @@ class Validation:
             denoised = window.scaler.restore(mean)[0, 0].cpu().numpy()
         return window.clip[self._around], denoised
 
-    def _losses(self, window: _Window, net: Network) -> npt.NDArray[np.float64]:
+    def _losses(
+        self, window: _Window, net: Network, fairly: bool = False
+    ) -> npt.NDArray[np.float64]:
         """Loss of every pixel, ``(h, w)``."""
         with torch.inference_mode():
-            clip, prediction = self._predicted(window, net)
+            clip, prediction = self._predicted(window, net, fairly)
             noisy = clip[:, self._around : self._around + 1]
             loss = pixel_loss(prediction, noisy, window.scaler.noise)
         return np.asarray(loss[0, 0].double().cpu())
@@ -190,12 +217,13 @@ class Validation:
             pass
 
     def _predicted(
-        self, window: _Window, net: Network
+        self, window: _Window, net: Network, fairly: bool = False
     ) -> tuple[torch.Tensor, Prediction]:
         clip = self._normalised(window)
         unseen = self._around - self._context
         seen = clip[:, unseen : clip.shape[1] - unseen]
-        return clip, net.predict(seen, window.scaler.noise, self._precision)
+        predict = net.predict_fairly if fairly else net.predict
+        return clip, predict(seen, window.scaler.noise, self._precision)
 
     def _normalised(self, window: _Window) -> torch.Tensor:
         clip = torch.from_numpy(window.clip)[None].to(self._device)
