@@ -67,10 +67,8 @@ LIGHT_RADIUS = 2
 LIGHT_DECODER = (96, 64, 48, 32)
 """Features of the layers of LightFlow's decoder."""
 
-
 LOCAL = 4
 """Features are compared with their mean over so many pixels on each side taken off."""
-
 
 SHARPNESS = 10.0
 """How much LightFlow prefers the best match to all others, before it has learned."""

@@ -37,9 +37,8 @@ JUDGED_AT = 0.3
 """Progress at which the results with and without flow are compared."""
 
 WORTH = 8e-4
-"""What the flow must take off the loss per pixel. Some comes from flow that follows the
-noise: 4e-4 where nothing moves, and 1.3e-3 or more where something does (simulated
-movies, signal as strong as the noise or half as strong)."""
+"""What the flow must take off the loss per pixel to be worth its time. It was 1.2e-3 to
+4e-3 on moving scenes with a signal as strong as the noise or half as strong."""
 
 MOVES = 0.1
 """Movement per frame that is worth following, px; less leaves features where they
@@ -142,8 +141,8 @@ class FlowCourse:
             return True
         self._flow = None
         self.remarks = (
-            "optical flow was switched off: frames that were held out are predicted as "
-            "well without it (nothing moves, or the noise hides what does)",
+            "optical flow was switched off: nothing moves that could be told from the "
+            "noise, or frames that were held out are predicted as well without it",
         )
         return False
 
