@@ -146,6 +146,7 @@ def test_parity_of_the_whole_network(
         "noise_input": True,
         "flow": "pwc",
         "fetch": "nearest",  # here it is bilinear by default
+        "gain": 1.0,
         "context": 4,
     }
     clip = torch.from_numpy(stbn_case["input"])
@@ -633,6 +634,8 @@ def test_a_grey_movie_for_an_rgb_network() -> None:
         ({"modules": 0}, "modules is 0"),
         ({"blocks": -1}, "blocks is -1"),
         ({"context": 0}, "context is 0"),
+        ({"gain": 0.0}, "gain is 0.0; it must be positive"),
+        ({"fetch": "cubic"}, "choose bilinear or nearest"),
         ({"hole": (2, 1)}, "must be odd"),
         ({"flow": "raft"}, "pwc, light or none"),
         ({"flow": "pwc", "channels": 2}, "not 2 channels"),
@@ -644,10 +647,26 @@ def test_arguments_out_of_range(configuration: dict[str, Any], message: str) -> 
         STBN(**configuration)
 
 
+def test_the_gain_is_that_of_what_the_network_sees() -> None:
+    clip = noise(1, 3, 1, 12, 10)
+    one, three = (tiny_stbn(flow="none", gain=gain) for gain in (1.0, 3.0))
+    three.load_state_dict(one.state_dict())
+    variance = torch.full((), 0.04, dtype=clip.dtype)
+    zero = torch.zeros_like(variance)
+    with torch.no_grad():
+        expected = one.predict_all(3 * clip, CameraNoise(zero, zero, 9 * variance))
+        found = three.predict_all(clip, CameraNoise(zero, zero, variance))
+    torch.testing.assert_close(found.mean, expected.mean / 3)
+    assert found.factor is not None
+    assert expected.factor is not None
+    torch.testing.assert_close(found.factor, expected.factor / 3)
+    assert found.mean.std() > 0
+
+
 @pytest.mark.parametrize("features", [8, 20, 24, 32])
 def test_gradients_in_bfloat16_are_those_of_float32(features: int) -> None:
     torch.manual_seed(0)
-    net = STBN(features=features, modules=2, blocks=2, flow="none")
+    net = STBN(features=features, modules=2, blocks=2, flow="none", gain=1.0)
     clip = torch.randn(1, 3, 1, 32, 32)
     found = []
     for precision in (torch.float32, torch.bfloat16):

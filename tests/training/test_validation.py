@@ -96,6 +96,25 @@ def test_what_is_no_better_than_a_plain_average() -> None:
     assert "train longer" in said
 
 
+def test_a_result_without_content_is_told() -> None:
+    # so dim that the right grey level is far better than an average of two frames
+    truth = np.full((24, 64, 64), 200.0)
+    truth[:, 20:40, 20:40] = 212
+    rng = np.random.default_rng(0)
+    noisy = rng.normal(truth, np.sqrt(CAMERA.variance(truth))).astype("f4")
+    stack = Stack.from_array(noisy, "TYX")
+
+    def level(grey: torch.Tensor, context: int) -> torch.Tensor:
+        return torch.full_like(grey[:, :1], float(truth.mean()))
+
+    def right(grey: torch.Tensor, context: int) -> torch.Tensor:
+        return torch.from_numpy(truth[0]).float().expand_as(grey[:, :1])
+
+    (said,) = verdict_of(stack, level)
+    assert "hardly more than one grey level" in said
+    assert verdict_of(stack, right) == ()
+
+
 def test_a_little_better_than_the_average_is_better() -> None:
     # half-way to the truth, which is better whatever moves
     truth = MOVIE.truth.read()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from napari_udvd.models.centerblind import CenterBlind
 from napari_udvd.models.ensemble import count_views, sweep_views
-from napari_udvd.models.flow import ClipFlow, FlowNetwork, LightFlow, PWCNet
+from napari_udvd.models.flow import ClipFlow, FlowNetwork
+from napari_udvd.models.light_flow import LightFlow
 from napari_udvd.models.network import Network
 from napari_udvd.models.prediction import (
     Prediction,
@@ -16,6 +17,7 @@ from napari_udvd.models.published import (
     from_published,
     read_published,
 )
+from napari_udvd.models.pwc_net import PWCNet
 from napari_udvd.models.registry import NETWORKS, build_network
 from napari_udvd.models.stabilise import CameraNoise
 from napari_udvd.models.stbn import STBN

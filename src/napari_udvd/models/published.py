@@ -30,7 +30,7 @@ from napari_udvd.models.udvd import UDVD
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from napari_udvd.models.flow import PWCNet
+    from napari_udvd.models.pwc_net import PWCNet
     from napari_udvd.models.stbn import STBN
 
 __all__ = ["flow_from_published", "from_published", "read_published"]

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from napari_udvd.models.flow import PWCNet
 from napari_udvd.models.prediction import factor_entries
+from napari_udvd.models.pwc_net import PWCNet
 from napari_udvd.models.stbn import STBN
 
 if TYPE_CHECKING:
@@ -94,6 +94,7 @@ def stbn_from_published(
         noise_input=inputs > channels,
         flow=PWCNet.name,
         fetch="nearest",
+        gain=1.0,
     )
     parts: dict[str, dict[str, Tensor]] = {}
     flow = {}

@@ -36,7 +36,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from napari_udvd.models.flow import FLOW_NETWORKS, ClipFlow
 from napari_udvd.models.lattice import (
     GROUPS,
     BlindSpotBlock,
@@ -46,16 +45,28 @@ from napari_udvd.models.lattice import (
     lattice,
     pack,
 )
+from napari_udvd.models.light_flow import LightFlow
 from napari_udvd.models.network import Network
 from napari_udvd.models.prediction import Prediction, factor_entries, split
+from napari_udvd.models.pwc_net import PWCNet
 from napari_udvd.models.warp import sample_bilinear, sample_nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from napari_udvd.models.flow import ClipFlow
     from napari_udvd.models.stabilise import CameraNoise
 
-__all__ = ["STBN"]
+__all__ = ["FLOW_NETWORKS", "STBN"]
+
+FLOW_NETWORKS: dict[str, type[PWCNet | LightFlow]] = {
+    PWCNet.name: PWCNet,
+    LightFlow.name: LightFlow,
+}
+"""Class of each flow network, by the name that settings call it."""
+
+GAIN = 3.0
+"""What frames are multiplied by; see the benchmarks."""
 
 BRIGHTNESS_REACH = 2
 """Lattice points on either side that the brightness for the noise map is averaged."""
@@ -88,6 +99,11 @@ class STBN(Network):
         "pwc" (published), "light", or "none": nothing is taken to move.
     fetch
         "bilinear", or "nearest" as published: how features are fetched along the flow.
+    gain
+        What the network multiplies frames by at entry, and divides its output by; 1 as
+        published. Frames between zero and one have little contrast. Numbers of order
+        one fit the size of the first weights and of the steps in which they learn;
+        with less, dim movies are lost in the biases.
     context
         Frames on each side that are enough for one output. The recurrence runs over
         all frames that it is given; this is by how much parts of a long movie overlap.
@@ -117,13 +133,16 @@ class STBN(Network):
         noise_input: bool = True,
         flow: str = "light",
         fetch: str = "bilinear",
+        gain: float = GAIN,
         context: int = 4,
     ) -> None:
         super().__init__()
         _check(channels, features, modules, blocks, hole, flow, context)
         if fetch not in ("bilinear", "nearest"):
             raise ValueError(f"fetch is {fetch!r}; choose bilinear or nearest")
-        self.fetch = fetch
+        if not 0 < gain < math.inf:
+            raise ValueError(f"gain is {gain!r}; it must be positive")
+        self.fetch, self.gain = fetch, float(gain)
         self.channels, self.features = channels, features
         self.depth, self.blocks = modules, blocks
         self.hole = (int(hole[0]), int(hole[1]))
@@ -208,6 +227,7 @@ class STBN(Network):
             "noise_input": self.noise_input,
             "flow": self.flow,
             "fetch": self.fetch,
+            "gain": self.gain,
             "context": self.context,
         }
 
@@ -395,7 +415,7 @@ class STBN(Network):
         if flow is None:
             flow = self.estimate_flow(clip, precision)
         seen = clip if std is None else torch.cat([clip, std.expand_as(clip)], dim=2)
-        frames = list(seen.to(precision).unbind(1))
+        frames = list((self.gain * seen).to(precision).unbind(1))
         still: list[Tensor | None] = [None] * (len(frames) - 1)
         to_previous = still if flow is None else flow.to_previous.unbind(1)
         to_next = still if flow is None else flow.to_next.unbind(1)
@@ -451,9 +471,8 @@ class STBN(Network):
         """Output channels of one frame from the features of both directions."""
         x = self.leave.features(self.expand(torch.cat([ahead, back], dim=1)))
         # a movie has more grey levels than bfloat16: the last sum is in float32
-        return convolve(
-            self.leave.leave, x.to(torch.promote_types(x.dtype, torch.float))
-        )
+        x = x.to(torch.promote_types(x.dtype, torch.float))
+        return convolve(self.leave.leave, x) / self.gain
 
     @torch.no_grad()
     def _flow_between(
@@ -471,7 +490,7 @@ class STBN(Network):
         """Return what the blind-spot blocks see of frames ``(N, C, H, W)``."""
         if self.noise_input:
             frame = torch.cat([frame, self._noise_map(frame, noise)], dim=1)
-        return frame.to(precision)
+        return (self.gain * frame).to(precision)
 
     def _noise_map(self, frames: Tensor, noise: CameraNoise) -> Tensor:
         """Return the standard deviation of the noise at every pixel of a frame.

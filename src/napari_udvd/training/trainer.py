@@ -7,7 +7,7 @@ import math
 import threading
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from napari_udvd.device import choose_device, choose_precision
 from napari_udvd.errors import InputError, OutputError
 from napari_udvd.models import build_network, count_views
 from napari_udvd.series import series_of
-from napari_udvd.training.checkpoint import read_checkpoint, signature, write_checkpoint
+from napari_udvd.training.checkpoint import signature, write_checkpoint
 from napari_udvd.training.events import (
     Checkpoint,
     Failed,
@@ -32,7 +32,8 @@ from napari_udvd.training.events import (
 )
 from napari_udvd.training.flow_course import FlowCourse
 from napari_udvd.training.learner import Learner
-from napari_udvd.training.plan import COURSES, UDVD_FRAMES, Plan, make_plan
+from napari_udvd.training.plan import COURSES, Plan, make_plan
+from napari_udvd.training.resume import SavedRun, read_saved_run
 from napari_udvd.training.sampling import ClipSampler, Movie
 from napari_udvd.training.validation import Validation, hold_out
 from napari_udvd.training.warm_start import (
@@ -134,16 +135,16 @@ def train_events(
     """
     began = time.monotonic()
     device = choose_device(settings.device)
-    state = _resumed_state(checkpoint, stacks) if resume else None
-    if state is None:
+    saved = read_saved_run(checkpoint, stacks) if resume else None
+    if saved is None:
         plan = make_plan(stacks, settings, on_cpu=device.type == "cpu")
         run = _Run(stacks, settings, plan, device, began, denoising_follows)
         run.start_warm()
     else:
         try:
-            plan = state.plan(settings)
+            plan = saved.plan(settings)
             run = _Run(stacks, settings, plan, device, began, denoising_follows)
-            run.restore(state)
+            run.restore(saved)
         except (KeyError, TypeError, RuntimeError, StopIteration) as error:
             raise InputError(
                 f"the checkpoint {str(checkpoint)!r} is damaged or of another version "
@@ -153,57 +154,6 @@ def train_events(
         yield from run.events(checkpoint, cancel or threading.Event(), live)
     except (RuntimeError, MemoryError, OSError, InputError) as error:
         yield Failed(_explained(error, device))
-
-
-class _State(NamedTuple):
-    """A checkpoint that was read."""
-
-    header: dict[str, Any]
-    tensors: dict[str, dict[str, torch.Tensor]]
-
-    def plan(self, settings: TrainingSettings) -> Plan:
-        """Return the plan of the interrupted run; settings must not contradict it."""
-        plan = Plan.from_dict(self.header["plan"])
-        before = {**plan.network, "joint_channels": plan.joint, "model": _model(plan)}
-        if "features" in before:  # as a user calls it
-            before["width"] = before["features"]
-        # of these the plan says what became of them, not what was asked for
-        asked_then = self.header["settings"]
-        before |= {name: asked_then[name] for name in ("flow", "flow_weights")}
-        before["noise"] = asked_then["noise"] and tuple(asked_then["noise"])
-        for name in (
-            "model", "preset", "width", "hole", "likelihood", "joint_channels",
-            "flow", "flow_weights", "noise", "noise_input",
-        ):  # fmt: skip
-            asked, was = getattr(settings, name), before.get(name)
-            if name in settings.model_fields_set and asked not in (None, "auto", was):
-                raise InputError(
-                    f"the checkpoint was made with {name} {was}, not {asked}; leave it "
-                    "out to resume, or start anew"
-                )
-        return plan
-
-
-def _model(plan: Plan) -> str:
-    """Name of the network as a user chooses it."""
-    frames = plan.network.get("frames")
-    return next((n for n, count in UDVD_FRAMES.items() if count == frames), plan.name)
-
-
-def _resumed_state(checkpoint: Path | None, stacks: Sequence[Stack]) -> _State | None:
-    if checkpoint is None or not checkpoint.exists():
-        raise InputError(
-            f"there is no checkpoint {str(checkpoint)!r} to resume; leave resume out "
-            "to start anew"
-        )
-    header, tensors = read_checkpoint(checkpoint)
-    before, now = header.get("movies"), signature(stacks)
-    if before != now:
-        raise InputError(
-            f"the checkpoint {str(checkpoint)!r} is of another training: its movies "
-            f"are {before}, these are {now} (axes, shape, type and a checksum)"
-        )
-    return _State(header, tensors)
 
 
 class _Run:
@@ -386,9 +336,9 @@ class _Run:
             tuple(self._history),
         )
 
-    def restore(self, state: _State) -> None:
+    def restore(self, saved: SavedRun) -> None:
         """Continue where the checkpoint was written."""
-        header, tensors = state.header, state.tensors
+        header, tensors = saved
         self._learner.restore(tensors, header["adam_steps"])
         self._flow.restore(tensors, header["flow"])
         self._best.load_state_dict(tensors["best"])

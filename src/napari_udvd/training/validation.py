@@ -37,6 +37,9 @@ EDGE = 160
 MOST_WINDOWS = 6
 """Windows measured each time."""
 
+FLAT = 0.9
+"""Squared error, as a part of that of an empty frame, above which nothing was found."""
+
 
 def hold_out(n_frames: int) -> frozenset[int]:
     """Choose the frames kept for validation: one in ten, spread evenly, never all."""
@@ -129,15 +132,18 @@ class Validation:
 
         The mean squared distance of a blind prediction from the noisy frame is its
         error plus the noise, so predictions can be compared without the truth: with
-        the plain average of the frame before and the frame after, which is blind too,
-        and with the noisy frame itself, whose error is the noise.
+        the plain average of the frame before and the frame after and with their mean
+        grey level, which are blind too, and with the noisy frame itself, whose error
+        is the noise.
 
         Returns
         -------
         tuple of str
             One sentence for each way in which the network is no better.
         """
-        ours, average, noise = np.mean([self._errors(w, net) for w in self._windows], 0)
+        ours, average, level, noise = np.mean(
+            [self._errors(w, net) for w in self._windows], 0
+        )
         if not ours < noise:
             return (
                 "the result is no better than the noisy movie: on frames held out its "
@@ -149,6 +155,12 @@ class Validation:
                 "the result is no better than a plain average of the frame before and "
                 f"the frame after: on frames held out its squared error is "
                 f"{ours / average:.2f} times as large; train longer, or average",
+            )
+        if not ours < FLAT * level:
+            return (
+                "the result shows hardly more than one grey level: on frames held out "
+                f"its squared error is {ours / level:.2f} times that of an empty frame "
+                "of the mean brightness; train longer, if there is anything to see",
             )
         return ()
 
@@ -194,20 +206,20 @@ class Validation:
             loss = pixel_loss(prediction, noisy, window.scaler.noise)
         return np.asarray(loss[0, 0].double().cpu())
 
-    def _errors(self, window: _Window, net: Network) -> tuple[float, float, float]:
-        """Squared errors of network, plain average and noisy frame, over the noise."""
+    def _errors(self, window: _Window, net: Network) -> tuple[float, ...]:
+        """Squared errors over the noise: network, average, grey level, noisy frame."""
         with torch.inference_mode():
             clip, prediction = self._predicted(window, net)
             first = self._around - 1
             before, frame, after = clip[:, first : first + 3].split(1, dim=1)
             noise = window.scaler.noise.variance(prediction.mean)
-
-            def distance(estimate: torch.Tensor) -> float:
-                return float(((frame - estimate).square() / noise).mean())
-
-            ours = distance(prediction.mean)
-            average = distance((before + after) / 2)
-        return ours - 1, average - 1, 1.0
+            average = (before + after) / 2
+            level = average.mean(dim=(-2, -1), keepdim=True)
+            distances = [
+                float(((frame - blind).square() / noise).mean())
+                for blind in (prediction.mean, average, level)
+            ]
+        return (*(distance - 1 for distance in distances), 1.0)
 
     def _sweep(self, window: _Window, net: Network) -> None:
         """Denoise all frames of a window, as a recurrent network does with a movie."""
