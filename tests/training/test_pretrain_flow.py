@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from napari_udvd.models import sample_bilinear
+from napari_udvd.denoiser import read_model_file
+from napari_udvd.models import LightFlow, sample_bilinear
 from napari_udvd.training import pretrain_flow
 from napari_udvd.training.pretrain_flow import (
     PATCH,
@@ -17,6 +18,8 @@ from napari_udvd.training.pretrain_flow import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pytest
 
 
@@ -64,3 +67,20 @@ def test_end_point_error_is_a_distance() -> None:
     torch.testing.assert_close(
         end_point_error(flow, truth), torch.full((1, 4, 4), 5.0), rtol=0, atol=1e-3
     )
+
+
+def test_weights_are_written_and_gone_on_from(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
+    for arguments in ([first], [second, "--start", first, "--rate", 0]):
+        command = ["", *arguments, "--minutes", 0.02]
+        monkeypatch.setattr("sys.argv", [str(part) for part in command])
+        pretrain_flow.main()
+    (header, tensors), (later, same) = map(read_model_file, (first, second))
+    LightFlow().load_state_dict(tensors)
+    # steps of no size lead nowhere
+    assert all(torch.equal(tensors[name], same[name]) for name in tensors)
+    assert later["weights"]["start"] == header["weights"]
+    assert header["weights"]["steps"] > 0
+    assert header["weights"]["end_point_error"] > 0

@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from scipy import ndimage
 from torch import Tensor
 
-from napari_udvd.denoiser import write_model_file
+from napari_udvd.denoiser import read_model_file, write_model_file
 from napari_udvd.device import keep_freed_memory
 from napari_udvd.models import LightFlow
 from napari_udvd.training.adam import Adam, clipped
@@ -196,10 +196,26 @@ def end_point_error(flow: Tensor, truth: Tensor) -> Tensor:
     return (flow - truth).square().sum(dim=1).add(1e-6).sqrt()
 
 
-def pretrain(minutes: float, seed: int = 0) -> tuple[LightFlow, dict[str, float]]:
-    """Train; return the average of the weights and how it went."""
+def pretrain(
+    minutes: float, seed: int = 0, start: LightFlow | None = None, rate: float = RATE
+) -> tuple[LightFlow, dict[str, float]]:
+    """Train; return the average of the weights and how it went.
+
+    Parameters
+    ----------
+    minutes
+        To train.
+    seed
+        Of everything that is drawn.
+    start
+        To go on from; drawn at random if None.
+    rate
+        Highest learning rate.
+    """
     torch.manual_seed(seed)
     net, average = LightFlow(), LightFlow()
+    if start is not None:
+        net.load_state_dict(start.state_dict())
     average.load_state_dict(net.state_dict())
     parameters = list(net.parameters())
     adam = Adam(parameters, (0.9, 0.999))
@@ -212,8 +228,9 @@ def pretrain(minutes: float, seed: int = 0) -> tuple[LightFlow, dict[str, float]
             levels = net.levels(pairs.first, pairs.second)
         gradients = torch.autograd.grad(_loss(levels, pairs.flow), parameters)
         warm = min((step + 1) / WARM_UP_STEPS, 1.0)
-        rate = RATE * warm * (0.02 + 0.98 * (1 + np.cos(np.pi * progress)) / 2)
-        adam.step(clipped(list(gradients), LARGEST_GRADIENT), rate)
+        cosine = (1 + np.cos(np.pi * progress)) / 2
+        now = rate * warm * (0.02 + 0.98 * cosine)
+        adam.step(clipped(list(gradients), LARGEST_GRADIENT), now)
         decay = min(AVERAGE_DECAY, step / (step + 10))
         with torch.no_grad():
             for mean, weight in zip(average.parameters(), parameters, strict=True):
@@ -259,9 +276,16 @@ def main() -> None:
     parser.add_argument("output", type=Path)
     parser.add_argument("--minutes", type=float, default=20.0)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--rate", type=float, default=RATE)
+    parser.add_argument("--start", type=Path, help="weights to go on from")
     options = parser.parse_args()
     keep_freed_memory()
-    net, record = pretrain(options.minutes, options.seed)
+    start, before = None, {}
+    if options.start is not None:
+        header, tensors = read_model_file(options.start)
+        start, before = LightFlow(), {"start": header["weights"]}
+        start.load_state_dict(tensors)
+    net, record = pretrain(options.minutes, options.seed, start, options.rate)
     tensors = {
         name: tensor.to(torch.float16) for name, tensor in net.state_dict().items()
     }
@@ -271,7 +295,9 @@ def main() -> None:
             "network": net.name,
             "minutes": options.minutes,
             "seed": options.seed,
+            "rate": options.rate,
             **record,
+            **before,
         }
     }
     write_model_file(options.output, tensors, header)
