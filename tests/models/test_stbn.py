@@ -647,6 +647,25 @@ def test_arguments_out_of_range(configuration: dict[str, Any], message: str) -> 
         STBN(**configuration)
 
 
+def test_a_fair_prediction_hardly_depends_on_the_noise_that_judges_it() -> None:
+    """The noisy pixel has a say in the flow; where it judges, it has none."""
+    net = tiny_stbn(flow="light").double()
+    clip = noise(1, 5, 1, 24, 24)
+    moved = {net.predict: 0.0, net.predict_fairly: 0.0}
+    for y, x in ((5, 6), (12, 12), (18, 9)):
+        other = clip.clone()
+        other[0, 2, 0, y, x] += 10.0
+        with torch.no_grad():
+            for predict in moved:
+                one, two = (
+                    predict(c, ANY_NOISE, clip.dtype).mean[0, 0, 0, y, x]
+                    for c in (clip, other)
+                )
+                moved[predict] += float((one - two).abs())
+    assert moved[net.predict] > 0
+    assert moved[net.predict_fairly] < 0.3 * moved[net.predict]
+
+
 def test_the_gain_is_that_of_what_the_network_sees() -> None:
     clip = noise(1, 3, 1, 12, 10)
     one, three = (tiny_stbn(flow="none", gain=gain) for gain in (1.0, 3.0))

@@ -91,14 +91,44 @@ class FlowNetwork(nn.Module):
                 "flow is between two frames of the same shape, got "
                 f"{tuple(first.shape)} and {tuple(second.shape)}"
             )
-        self._check(first)
         size = (first.shape[2], first.shape[3])
-        with self._convolving_in(precision, first.device):
-            levels = self._pyramid(torch.cat([first, second]))
-            pairs = [level.chunk(2) for level in levels]
-            return self._match(
-                [one for one, _ in pairs], [two for _, two in pairs], size
-            )
+        levels = self.features(torch.cat([first, second]), precision)
+        pairs = [level.chunk(2) for level in levels]
+        return self.match(
+            [one for one, _ in pairs], [two for _, two in pairs], size, precision
+        )
+
+    def features(
+        self, frames: Tensor, precision: torch.dtype = torch.float32
+    ) -> list[Tensor]:
+        """Return what is compared, for whoever needs the flow to several other frames.
+
+        Parameters
+        ----------
+        frames
+            ``(N, C, H, W)``.
+        precision
+            As in :meth:`forward`.
+
+        Returns
+        -------
+        list of Tensor
+            Features of several resolutions, finest first; for :meth:`match`.
+        """
+        self._check(frames)
+        with self._convolving_in(precision, frames.device):
+            return self._pyramid(frames)
+
+    def match(
+        self,
+        first: list[Tensor],
+        second: list[Tensor],
+        size: tuple[int, int],
+        precision: torch.dtype = torch.float32,
+    ) -> Tensor:
+        """Estimate the flow of frames of `size` (rows, columns) from their features."""
+        with self._convolving_in(precision, first[0].device):
+            return self._match(first, second, size)
 
     def of_clip(self, clip: Tensor, precision: torch.dtype = torch.float32) -> ClipFlow:
         """Estimate the flow between all neighbouring frames, in both directions.
@@ -123,19 +153,17 @@ class FlowNetwork(nn.Module):
                 f"{tuple(clip.shape)}"
             )
         n, frames, _, height, width = clip.shape
-        self._check(clip.flatten(0, 1))
-        with self._convolving_in(precision, clip.device):
-            levels = [
-                level.unflatten(0, (n, frames))
-                for level in self._pyramid(clip.flatten(0, 1))
-            ]
-            before = [level[:, :-1].flatten(0, 1) for level in levels]
-            after = [level[:, 1:].flatten(0, 1) for level in levels]
-            flows = [
-                self._match(one, two, (height, width)).unflatten(0, (n, frames - 1))
-                for one, two in ((before, after), (after, before))
-            ]
-        return ClipFlow(*flows)
+        levels = [
+            level.unflatten(0, (n, frames))
+            for level in self.features(clip.flatten(0, 1), precision)
+        ]
+        before = [level[:, :-1].flatten(0, 1) for level in levels]
+        after = [level[:, 1:].flatten(0, 1) for level in levels]
+        flows = [
+            self.match(one, two, (height, width), precision)
+            for one, two in ((before, after), (after, before))
+        ]
+        return ClipFlow(*(flow.unflatten(0, (n, frames - 1)) for flow in flows))
 
     @abstractmethod
     def _pyramid(self, frames: Tensor) -> list[Tensor]:

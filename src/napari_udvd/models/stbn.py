@@ -315,6 +315,8 @@ class STBN(Network):
 
         The flow is estimated with the prediction in its place.
         """
+        if self.flow_net is None or not self.follows_flow:
+            return self.predict(clip, noise, precision)
         prediction = self.predict_all(clip, noise, precision)
         middle = clip.shape[1] // 2
         known = clip.clone()
@@ -379,26 +381,26 @@ class STBN(Network):
         wanted = [window[len(window) // 2] for window in windows]
         if not wanted:
             return
-        first, last, kept = min(wanted), len(clip) - 1, set(wanted)
+        first, last, kept = min(wanted), max(wanted), set(wanted)
+        onward, homeward = range(last + 1), range(len(clip) - 1, first - 1, -1)
+        to_next, to_previous = self._flow_around(clip, first, last, precision)
 
-        def travel(block: BlindSpotBlock, order: range) -> Iterator[tuple[int, Tensor]]:
+        def travel(
+            block: BlindSpotBlock, order: range, flows: Iterable[Tensor | None]
+        ) -> Iterator[tuple[int, Tensor]]:
             frames = (self._seen(clip[t][None], noise, precision) for t in order)
-            flows = (
-                self._flow_between(clip[t + order.step], clip[t], precision)
-                for t in order[:-1]
-            )
             return zip(order, self._travel(block, frames, flows), strict=True)
 
         back = {
             t: hidden
-            for t, hidden in travel(self.backward_block, range(last, first - 1, -1))
+            for t, hidden in travel(self.backward_block, homeward, to_next[::-1])
             if t in kept
         }
-        ahead, position = travel(self.forward_block, range(last + 1)), -1
+        ahead, position = travel(self.forward_block, onward, to_previous), -1
         hidden = None
         for t in wanted:
             if t < position:
-                ahead, position = travel(self.forward_block, range(last + 1)), -1
+                ahead, position = travel(self.forward_block, onward, to_previous), -1
             while position < t:
                 position, hidden = next(ahead)
             assert hidden is not None
@@ -475,14 +477,33 @@ class STBN(Network):
         return convolve(self.leave.leave, x) / self.gain
 
     @torch.no_grad()
-    def _flow_between(
-        self, first: Tensor, second: Tensor, precision: torch.dtype
-    ) -> Tensor | None:
-        """Flow between two frames ``(C, H, W)``, unless nothing is taken to move."""
+    def _flow_around(
+        self, clip: Tensor, first: int, last: int, precision: torch.dtype
+    ) -> tuple[list[Tensor | None], list[Tensor | None]]:
+        """Flow that leads to the frames `first` to `last` of ``(T, C, H, W)``.
+
+        Returns
+        -------
+        to_next, to_previous
+            From every frame but the last one, from `first` on, and from every frame but
+            the first one, up to `last`; ``(1, 2, H, W)`` each, or None where nothing is
+            taken to move. Features of frames are kept for one pair at a time.
+        """
+        to_next: list[Tensor | None] = [None] * (len(clip) - 1 - first)
+        to_previous: list[Tensor | None] = [None] * last
         if self.flow_net is None or not self.follows_flow:
-            return None
-        flow: Tensor = self.flow_net(first[None], second[None], precision)
-        return flow
+            return to_next, to_previous
+        size, before = (clip.shape[2], clip.shape[3]), None
+        for t, frame in enumerate(clip):
+            now = self.flow_net.features(frame[None], precision)
+            if before is not None and t > first:
+                to_next[t - 1 - first] = self.flow_net.match(
+                    before, now, size, precision
+                )
+            if before is not None and t <= last:
+                to_previous[t - 1] = self.flow_net.match(now, before, size, precision)
+            before = now
+        return to_next, to_previous
 
     def _seen(
         self, frame: Tensor, noise: CameraNoise, precision: torch.dtype

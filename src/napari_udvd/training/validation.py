@@ -2,8 +2,8 @@
 
 The network never learns from these frames, so its loss on them tells when it starts
 to learn the noise by heart; the blind spot makes the noisy frame itself a fair
-judge. (STBN's flow is estimated from all frames, the noisy target among them: the
-judge is fair as long as the flow does not follow the noise.)
+judge. (STBN's flow is estimated from all frames, the noisy target among them. Flow that
+follows the noise would flatter the loss, so here it is given the prediction instead.)
 """
 
 from __future__ import annotations
@@ -97,9 +97,7 @@ class Validation:
             independent and so are the differences.
         """
         gains = [
-            (
-                self._losses(w, other, fairly=True) - self._losses(w, net, fairly=True)
-            ).ravel()
+            (self._losses(w, other) - self._losses(w, net)).ravel()
             for w in self._windows
         ]
         gain = np.concatenate(gains)
@@ -196,12 +194,10 @@ class Validation:
             denoised = window.scaler.restore(mean)[0, 0].cpu().numpy()
         return window.clip[self._around], denoised
 
-    def _losses(
-        self, window: _Window, net: Network, fairly: bool = False
-    ) -> npt.NDArray[np.float64]:
+    def _losses(self, window: _Window, net: Network) -> npt.NDArray[np.float64]:
         """Loss of every pixel, ``(h, w)``."""
         with torch.inference_mode():
-            clip, prediction = self._predicted(window, net, fairly)
+            clip, prediction = self._judged(window, net)
             noisy = clip[:, self._around : self._around + 1]
             loss = pixel_loss(prediction, noisy, window.scaler.noise)
         return np.asarray(loss[0, 0].double().cpu())
@@ -209,7 +205,7 @@ class Validation:
     def _errors(self, window: _Window, net: Network) -> tuple[float, ...]:
         """Squared errors over the noise: network, average, grey level, noisy frame."""
         with torch.inference_mode():
-            clip, prediction = self._predicted(window, net)
+            clip, prediction = self._judged(window, net)
             first = self._around - 1
             before, frame, after = clip[:, first : first + 3].split(1, dim=1)
             noise = window.scaler.noise.variance(prediction.mean)
@@ -228,14 +224,24 @@ class Validation:
         for _ in net.sweep(clip, frames, window.scaler.noise, self._precision):
             pass
 
-    def _predicted(
-        self, window: _Window, net: Network, fairly: bool = False
-    ) -> tuple[torch.Tensor, Prediction]:
+    def _judged(self, window: _Window, net: Network) -> tuple[torch.Tensor, Prediction]:
+        """Clip of a window, and its middle frame as nobody who saw it predicts it."""
         clip = self._normalised(window)
+        seen = self._seen(clip)
+        return clip, net.predict_fairly(seen, window.scaler.noise, self._precision)
+
+    def _predicted(
+        self, window: _Window, net: Network
+    ) -> tuple[torch.Tensor, Prediction]:
+        """Clip of a window, and its middle frame as it is predicted in use."""
+        clip = self._normalised(window)
+        seen = self._seen(clip)
+        return clip, net.predict(seen, window.scaler.noise, self._precision)
+
+    def _seen(self, clip: torch.Tensor) -> torch.Tensor:
+        """Frames of a window that a network sees."""
         unseen = self._around - self._context
-        seen = clip[:, unseen : clip.shape[1] - unseen]
-        predict = net.predict_fairly if fairly else net.predict
-        return clip, predict(seen, window.scaler.noise, self._precision)
+        return clip[:, unseen : clip.shape[1] - unseen]
 
     def _normalised(self, window: _Window) -> torch.Tensor:
         clip = torch.from_numpy(window.clip)[None].to(self._device)
