@@ -97,8 +97,8 @@ class MotionDock(ClosingDock):
         for name, title in CHOICES.items():
             self.method_box.addItem(title, name)
         self.method_box.setToolTip(
-            "Implied: the shift of the network's filters. The others are classical "
-            "optical flow, to compare"
+            "Implied: the shift of the network's filters. Learned: the optical flow of "
+            "STBN. The others are classical optical flow, to compare"
         )
         self.frames_box = QComboBox()
         self.frames_box.addItem("denoised frames", True)

@@ -97,8 +97,8 @@ Noise = Annotated[
     tuple[float, float, float] | None,
     typer.Option(
         metavar="GAIN OFFSET READ",
-        help="noise of a measured camera, in grey levels, for all channels: gain per "
-        "electron, level without light, read noise",
+        help="noise of a camera that you measured, for all channels: grey levels per "
+        "electron, grey level without light, read noise in grey levels",
         show_default="estimated",
     ),
 ]
@@ -212,7 +212,9 @@ def train(
     files: Files,
     save: Annotated[Path, typer.Option(help="model file to write, .safetensors")],
     model: Model = "auto",
-    minutes: Minutes = 2.0,
+    minutes: Annotated[
+        float, typer.Option(help="time budget, of diagnosis and training together")
+    ] = 2.0,
     axes: Axes = None,
     device: Device = "auto",
     seed: Seed = 0,

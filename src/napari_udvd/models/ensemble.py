@@ -7,16 +7,17 @@ et al. 2016).
 
 from __future__ import annotations
 
+from functools import reduce
 from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
-
-import torch
-from torch import Tensor
 
 from napari_udvd.models.prediction import Prediction
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
+
+    import torch
+    from torch import Tensor
 
     from napari_udvd.models.network import Network
     from napari_udvd.models.stabilise import CameraNoise
@@ -71,17 +72,32 @@ def sweep_views(
     their average is hardly more certain than each.
     """
     views = _views(net.hole)
-    sweeps = [
-        net.sweep(view.of(clip).contiguous(), windows, noise, precision)
+    sweeps = (
+        _seen_through(
+            view, net.sweep(view.of(clip).contiguous(), windows, noise, precision)
+        )
         for view in views
-    ]
-    for predictions in zip(*sweeps, strict=True):
-        seen = list(zip(views, predictions, strict=True))
-        mean = torch.stack([view.undo(p.mean) for view, p in seen]).mean(dim=0)
-        factors = [
-            view.undo(prediction.factor)
-            for view, prediction in seen
-            if prediction.factor is not None
-        ]
-        factor = torch.stack(factors).mean(dim=0) if factors else None
-        yield Prediction(mean, factor)
+    )
+    totals: Iterable[Prediction]
+    if net.is_recurrent:
+        # one view after the other: each keeps the features of all frames meanwhile
+        totals = list(next(sweeps))
+        for sweep in sweeps:
+            totals = [_sum(*pair) for pair in zip(totals, sweep, strict=True)]
+    else:
+        totals = (reduce(_sum, seen) for seen in zip(*sweeps, strict=True))
+    for mean, factor in totals:
+        count = len(views)
+        yield Prediction(mean / count, None if factor is None else factor / count)
+
+
+def _seen_through(view: View, sweep: Iterator[Prediction]) -> Iterator[Prediction]:
+    """Turn what was predicted of a view back."""
+    for mean, factor in sweep:
+        yield Prediction(view.undo(mean), None if factor is None else view.undo(factor))
+
+
+def _sum(one: Prediction, two: Prediction) -> Prediction:
+    if one.factor is None or two.factor is None:
+        return Prediction(one.mean + two.mean)
+    return Prediction(one.mean + two.mean, one.factor + two.factor)

@@ -26,8 +26,8 @@ GROUPS = 2
 """Residual groups of the spatial expansion, and groups of their convolutions."""
 
 BLOCK = 16
-"""With other numbers of channels, oneDNN's weight gradient of dilated convolutions in
-bfloat16 is garbage if the memory channels are last."""
+"""With other numbers of channels in a group, oneDNN's weight gradient of dilated
+convolutions in bfloat16 is garbage if the memory channels are last."""
 
 RECTIFIED = math.sqrt(2)
 """Gain of weights behind a rectifier that keeps numbers of the same size."""
@@ -268,7 +268,7 @@ def convolve(layer: nn.Conv2d, x: Tensor, weight: Tensor | None = None) -> Tenso
     """Compute in the precision of the input; the parameters stay in float32."""
     if weight is None:
         weight = layer.weight
-    if layer.dilation != (1, 1) and x.shape[1] % BLOCK:
+    if layer.dilation != (1, 1) and x.shape[1] // layer.groups % BLOCK:
         x = x.contiguous()
     return F.conv2d(
         x,

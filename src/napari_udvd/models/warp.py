@@ -71,13 +71,11 @@ def sample_bilinear(image: Tensor, flow: Tensor, outside: str = "border") -> Ten
     height, width = image.shape[2:]
     # the gradient of grid_sample crashes where a position is not a number
     rows, columns = _targets(flow.nan_to_num(0.0, FAR, -FAR))
+    if outside == "border":  # not all devices know it
+        rows, columns = rows.clamp(0, height - 1), columns.clamp(0, width - 1)
     grid = torch.stack([_unit(columns, width), _unit(rows, height)], dim=-1)
     return F.grid_sample(
-        image,
-        grid,
-        mode="bilinear",
-        padding_mode=outside,
-        align_corners=False,
+        image, grid, mode="bilinear", padding_mode="zeros", align_corners=False
     )
 
 

@@ -88,12 +88,14 @@ def learned_motion(
     columns = np.array(grid_points(width, spacing))
     ways = np.full((2, len(rows), len(columns), 2), np.nan, np.float32)
     with torch.inference_mode():
-        grey = torch.from_numpy(seen.grey).to(device_of(denoiser.net))
-        frames = seen.scaler.normalise(grey)
+
+        def frame(n: int) -> torch.Tensor:
+            grey = torch.from_numpy(seen.grey[seen.frames.index(n)])
+            return seen.scaler.normalise(grey[None].to(device_of(denoiser.net)))
+
         for k, other in enumerate((t + 1, t - 1)):
             if other in seen.frames:
-                here, there = (frames[seen.frames.index(n)][None] for n in (t, other))
-                flow = net(here, there)[0].cpu().numpy()
+                flow = net(frame(t), frame(other))[0].cpu().numpy()
                 ways[k] = np.moveaxis(flow, 0, -1)[np.ix_(rows, columns)]
     return Motion(
         t=t,

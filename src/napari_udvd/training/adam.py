@@ -17,13 +17,16 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-__all__ = ["Adam", "clipped"]
+__all__ = ["Adam"]
 
 EPSILON = 1e-8
 
+LARGEST_NORM = 1.0
+"""That gradients are shrunk to."""
+
 
 class Adam:
-    """Kingma and Ba 2015, algorithm 1.
+    """Kingma and Ba 2015, algorithm 1, with gradients that are shrunk where large.
 
     Parameters
     ----------
@@ -31,6 +34,8 @@ class Adam:
         What is learned; changed in place.
     decays
         Of the averages of the gradient and of its square.
+    largest_norm
+        Gradients are shrunk so that their common norm is at most this.
 
     Attributes
     ----------
@@ -41,16 +46,20 @@ class Adam:
     """
 
     def __init__(
-        self, parameters: Sequence[Tensor], decays: tuple[float, float] = (0.9, 0.99)
+        self,
+        parameters: Sequence[Tensor],
+        decays: tuple[float, float] = (0.9, 0.99),
+        largest_norm: float = LARGEST_NORM,
     ) -> None:
         self._parameters, self._decays = parameters, decays
+        self._largest_norm = largest_norm
         self.steps = 0
         self.first = [torch.zeros_like(parameter) for parameter in parameters]
         self.second = [torch.zeros_like(parameter) for parameter in parameters]
 
     @torch.no_grad()
-    def step(self, gradients: Sequence[Tensor], rate: float) -> None:
-        """Take a step.
+    def step(self, gradients: Sequence[Tensor], rate: float) -> bool:
+        """Take a step, unless a gradient is not finite: it would leave no number.
 
         Parameters
         ----------
@@ -58,7 +67,17 @@ class Adam:
             One for each parameter.
         rate
             Learning rate.
+
+        Returns
+        -------
+        bool
+            The step was taken.
         """
+        norms = [torch.linalg.vector_norm(gradient) for gradient in gradients]
+        norm = float(torch.linalg.vector_norm(torch.stack(norms)))
+        if not math.isfinite(norm):
+            return False
+        share = min(self._largest_norm / (norm + 1e-6), 1.0)
         self.steps += 1
         slow, fast = self._decays
         size = rate / (1 - slow**self.steps)
@@ -66,15 +85,9 @@ class Adam:
         for parameter, gradient, first, second in zip(
             self._parameters, gradients, self.first, self.second, strict=True
         ):
-            first.lerp_(gradient, 1 - slow)
-            second.mul_(fast).addcmul_(gradient, gradient, value=1 - fast)
+            shrunk = gradient * share
+            first.lerp_(shrunk, 1 - slow)
+            second.mul_(fast).addcmul_(shrunk, shrunk, value=1 - fast)
             scale = second.sqrt().div_(spread).add_(EPSILON)
             parameter.addcdiv_(first, scale, value=-size)
-
-
-def clipped(gradients: Sequence[Tensor], largest: float) -> list[Tensor]:
-    """Shrink gradients so that their common norm is at most `largest`."""
-    norms = [torch.linalg.vector_norm(gradient) for gradient in gradients]
-    norm = torch.linalg.vector_norm(torch.stack(norms))
-    share = (largest / (norm + 1e-6)).clamp(max=1.0)
-    return [gradient * share for gradient in gradients]
+        return True

@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from napari_udvd.models import sample_bilinear
-from napari_udvd.training.adam import Adam, clipped
+from napari_udvd.training.adam import Adam
 
 if TYPE_CHECKING:
     from napari_udvd.models import FlowNetwork
@@ -54,9 +54,6 @@ CENSUS = 7
 
 SOFT = 0.1
 """Squared differences in brightness that the census transform takes for small."""
-
-LARGEST_GRADIENT = 1.0
-"""Norm that a gradient is clipped to."""
 
 
 def census_distance(first: Tensor, second: Tensor) -> Tensor:
@@ -180,7 +177,7 @@ class FlowLearner:
         Returns
         -------
         float
-            The loss; the step was not taken if it is not finite.
+            The loss; no step was taken if it, or its gradient, is not finite.
         """
         guide = guide.detach()
         scale = guide.std().clamp_min(1e-6) / 2
@@ -209,5 +206,5 @@ class FlowLearner:
         value = float(loss.detach())
         if math.isfinite(value):
             gradients = torch.autograd.grad(loss, self._parameters)
-            self.adam.step(clipped(list(gradients), LARGEST_GRADIENT), RATE * share)
+            self.adam.step(gradients, RATE * share)
         return value

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 
 from napari_udvd.parallel import run_parts, threads_on
-from napari_udvd.training.adam import Adam, clipped
+from napari_udvd.training.adam import Adam
 from napari_udvd.training.loss import pixel_loss
 
 if TYPE_CHECKING:
@@ -21,9 +21,6 @@ __all__ = ["Learner"]
 
 AVERAGE_DECAY = 0.98
 """Decay of the moving average of the weights; shorter at the beginning."""
-
-LARGEST_GRADIENT = 1.0
-"""Norm that a gradient is clipped to."""
 
 
 class _Gradients(NamedTuple):
@@ -78,7 +75,8 @@ class Learner:
         Returns
         -------
         float
-            Loss per pixel; the step was not taken if it is not finite.
+            Loss per pixel; not a number if it, or its gradient, is not finite. Then
+            the step was not taken.
         """
         if not is_target.any():
             return math.nan
@@ -92,7 +90,8 @@ class Learner:
         if math.isfinite(value):
             gradients = zip(*(result.gradients for result in results), strict=True)
             means = [torch.stack(shares).sum(dim=0) / pixels for shares in gradients]
-            self._adam.step(clipped(means, LARGEST_GRADIENT), rate)
+            if not self._adam.step(means, rate):
+                return math.nan
             self._update_average()
         return value
 

@@ -32,7 +32,7 @@ from napari_udvd.formats import open_stack
 from napari_udvd.models.centerblind import PRESETS, CenterBlind
 from napari_udvd.models.stabilise import CameraNoise
 from napari_udvd.series import window
-from napari_udvd.training.adam import Adam, clipped
+from napari_udvd.training.adam import Adam
 from napari_udvd.training.checkpoint import read_checkpoint, write_checkpoint
 from napari_udvd.training.corpus import clean_movie
 from napari_udvd.training.warm_start import checksum
@@ -69,7 +69,6 @@ PATCH = 64
 WARM_UP_STEPS = 100
 AVERAGE_DECAY = 0.998
 LEAST_VARIANCE = 1e-4  # of the prior, relative to the noise: keeps the loss bounded
-LARGEST_GRADIENT = 1.0
 SAVE_SECONDS = 120.0
 VALIDATION_SEED = 77_777
 
@@ -212,7 +211,7 @@ class Pretraining:
         loss = self.loss(batch, self.net)
         gradients = torch.autograd.grad(loss, self._parameters)
         rate = self.rate * warm * (0.01 + 0.99 * cosine)
-        self.adam.step(clipped(gradients, LARGEST_GRADIENT), rate)
+        self.adam.step(gradients, rate)
         self.step += 1
         decay = min(AVERAGE_DECAY, self.step / (self.step + 10))
         with torch.no_grad():

@@ -24,7 +24,7 @@ from torch import Tensor
 from napari_udvd.denoiser import read_model_file, write_model_file
 from napari_udvd.device import keep_freed_memory
 from napari_udvd.models import LightFlow
-from napari_udvd.training.adam import Adam, clipped
+from napari_udvd.training.adam import Adam
 from napari_udvd.training.corpus import clean_movie
 from napari_udvd.training.warm_start import checksum
 
@@ -56,7 +56,6 @@ PHOTONS = 1.0, 300.0
 
 RATE = 1e-3
 WARM_UP_STEPS = 100
-LARGEST_GRADIENT = 1.0
 AVERAGE_DECAY = 0.999
 
 HARD = 1.0
@@ -230,7 +229,7 @@ def pretrain(
         warm = min((step + 1) / WARM_UP_STEPS, 1.0)
         cosine = (1 + np.cos(np.pi * progress)) / 2
         now = rate * warm * (0.02 + 0.98 * cosine)
-        adam.step(clipped(list(gradients), LARGEST_GRADIENT), now)
+        adam.step(gradients, now)
         decay = min(AVERAGE_DECAY, step / (step + 10))
         with torch.no_grad():
             for mean, weight in zip(average.parameters(), parameters, strict=True):

@@ -168,13 +168,16 @@ class _Run:
         began: float,
         denoising_follows: bool,
     ) -> None:
-        self._settings, self._plan, self._device = settings, plan, device
+        self._settings, self._device = settings, device
         self._stacks = stacks
         self._denoising_follows = denoising_follows
         self._precision = choose_precision(device)
         with torch.random.fork_rng(devices=[]):  # leaves the caller's seed alone
             torch.manual_seed(settings.seed)
             net = build_network(plan.name, plan.network).to(device)
+        # what a checkpoint holds must not change with the defaults of a network
+        built = {**net.configuration(), "hole": plan.hole}
+        self._plan = replace(plan, network={**plan.network, **built})
         self._learner = Learner(net, self._precision)
         self._best = copy.deepcopy(self._learner.average)
         self._flow = FlowCourse(self._learner)
@@ -435,6 +438,7 @@ class _Run:
             self._plan = replace(self._plan, network=network)
             self._best_loss = math.inf  # it was measured with the flow
             self._validate()
+            self._estimate_denoising()
 
     def _validation_is_due(self, at: float) -> bool:
         if self._flow.is_due(self._progress()):

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from napari_udvd.calibration import Calibration, Scaler
-from napari_udvd.denoising import BLOCK_FRAMES
+from napari_udvd.denoising import blocks
 from napari_udvd.models import Network, Prediction, posterior
 from napari_udvd.series import read_clip, window
 from napari_udvd.training.loss import pixel_loss
@@ -37,8 +37,8 @@ EDGE = 160
 MOST_WINDOWS = 6
 """Windows measured each time."""
 
-FLAT = 0.9
-"""Squared error, as a part of that of an empty frame, above which nothing was found."""
+SURE = 2.0
+"""Standard errors that a result must be better than an empty frame by."""
 
 
 def hold_out(n_frames: int) -> frozenset[int]:
@@ -73,6 +73,8 @@ class Validation:
         precision: torch.dtype,
     ) -> None:
         self._context, self._device, self._precision = context, device, precision
+        start, stop = blocks(movies[0].stack)[0]
+        self._block_frames = stop - start
         # one neighbour at least, to compare with the average of both
         self._around = max(context, 1)
         # movies of two frames have none to spare; their first is measured instead
@@ -139,9 +141,9 @@ class Validation:
         tuple of str
             One sentence for each way in which the network is no better.
         """
-        ours, average, level, noise = np.mean(
-            [self._errors(w, net) for w in self._windows], 0
-        )
+        distances = np.concatenate([self._distances(w, net) for w in self._windows], 1)
+        noise = 1.0  # in its own units
+        ours, average, _ = distances.mean(axis=1) - noise
         if not ours < noise:
             return (
                 "the result is no better than the noisy movie: on frames held out its "
@@ -154,11 +156,13 @@ class Validation:
                 f"the frame after: on frames held out its squared error is "
                 f"{ours / average:.2f} times as large; train longer, or average",
             )
-        if not ours < FLAT * level:
+        # here the noise, which may be a few percent off, cancels
+        gains = distances[2] - distances[0]
+        if not gains.mean() > SURE * gains.std() / np.sqrt(gains.size):
             return (
-                "the result shows hardly more than one grey level: on frames held out "
-                f"its squared error is {ours / level:.2f} times that of an empty frame "
-                "of the mean brightness; train longer, if there is anything to see",
+                "the result shows nothing that an empty frame of the same brightness "
+                "would not: on frames held out both are as far from what was recorded; "
+                "train longer, if there is anything to see",
             )
         return ()
 
@@ -170,15 +174,16 @@ class Validation:
             began = time.perf_counter()
             with torch.inference_mode():
                 if net.is_recurrent:
-                    self._sweep(window, net)
+                    mean = self._swept(window, net)
                 else:
-                    self._predicted(window, net)
+                    mean = self._predicted(window, net)[1].mean
+                mean.cpu()  # a GPU answers before it has done its work
             best = min(best, time.perf_counter() - began)
         pixels = float(np.prod(window.clip.shape[1:]))
         if not net.is_recurrent:
             return best / pixels
-        # features also travel over the frames that two segments have in common
-        extra = net.context / BLOCK_FRAMES
+        # each way, features also travel over frames that two blocks have in common
+        extra = net.context / self._block_frames
         return (1 + extra) * best / (len(window.clip) * pixels)
 
     def preview(self, net: Network) -> tuple[Clip, Clip]:
@@ -200,10 +205,14 @@ class Validation:
             clip, prediction = self._judged(window, net)
             noisy = clip[:, self._around : self._around + 1]
             loss = pixel_loss(prediction, noisy, window.scaler.noise)
-        return np.asarray(loss[0, 0].double().cpu())
+        return np.asarray(loss[0, 0].cpu().double())  # not all devices know it
 
-    def _errors(self, window: _Window, net: Network) -> tuple[float, ...]:
-        """Squared errors over the noise: network, average, grey level, noisy frame."""
+    def _distances(self, window: _Window, net: Network) -> npt.NDArray[np.float64]:
+        """Squared distance from each noisy pixel, over the noise, ``(3, pixels)``.
+
+        Of the prediction, of the average of the frames before and after, and of the
+        mean of that.
+        """
         with torch.inference_mode():
             clip, prediction = self._judged(window, net)
             first = self._around - 1
@@ -211,18 +220,24 @@ class Validation:
             noise = window.scaler.noise.variance(prediction.mean)
             average = (before + after) / 2
             level = average.mean(dim=(-2, -1), keepdim=True)
-            distances = [
-                float(((frame - blind).square() / noise).mean())
+            found = [
+                ((frame - blind).square() / noise).flatten().cpu().double()
                 for blind in (prediction.mean, average, level)
             ]
-        return (*(distance - 1 for distance in distances), 1.0)
+        return np.stack([np.asarray(distance) for distance in found])
 
-    def _sweep(self, window: _Window, net: Network) -> None:
-        """Denoise all frames of a window, as a recurrent network does with a movie."""
+    def _swept(self, window: _Window, net: Network) -> torch.Tensor:
+        """Denoise all frames of a window, as a recurrent network does with a movie.
+
+        Returns
+        -------
+        Tensor
+            Mean of the last one.
+        """
         clip = self._normalised(window)[0]
         frames = [[t] for t in range(len(clip))]
-        for _ in net.sweep(clip, frames, window.scaler.noise, self._precision):
-            pass
+        *_, last = net.sweep(clip, frames, window.scaler.noise, self._precision)
+        return last.mean
 
     def _judged(self, window: _Window, net: Network) -> tuple[torch.Tensor, Prediction]:
         """Clip of a window, and its middle frame as nobody who saw it predicts it."""
