@@ -3,9 +3,9 @@
 Frames go through in blocks and tiles, so that memory depends neither on the length
 of the movie nor, with tiles, on the size of its frames. Tiles overlap by the radius
 of the network's receptive field and are aligned to its pooling grid: there are no
-seams to blend (hardly any in STBN, whose features come along the flow from further away).
-Beyond the ends of the movie every frame sees those equally far away on its other side;
-STBN takes the frames that there are.
+seams to blend (hardly any in STBN, whose features come along the flow from further
+away). Beyond the ends of the movie every frame sees those equally far away on its other
+side; STBN takes the frames that there are.
 """
 
 from __future__ import annotations
