@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from pytestqt.qtbot import QtBot
 
-TITLES = {"centerblind": "Center-blind", "udvd": "UDVD"}
+TITLES = {"centerblind": "Center-blind", "udvd": "UDVD", "stbn": "STBN"}
 
 
 @pytest.fixture
@@ -98,9 +98,41 @@ def refuses(section: SettingsSection, typed: str, said: str) -> None:
     assert section.message.text() == str(refusal.value)
     assert not section.message.isHidden()
     section.hole_edit.clear()
+    section.noise_edit.clear()
     section.rate_edit.clear()
     make_settings(**section.values())
     assert section.message.isHidden()
+
+
+@pytest.mark.parametrize(
+    ("typed", "noise"),
+    [("", None), ("2.17 100 3.48", (2.17, 100, 3.48)), ("0, 90, 2", (0, 90, 2))],
+)
+def test_the_noise_of_a_known_camera(
+    section: SettingsSection, typed: str, noise: tuple[float, ...] | None
+) -> None:
+    section.noise_edit.setText(typed)
+    values = section.values()
+    assert values["noise"] == noise
+    assert make_settings(**values).noise == noise
+
+
+@pytest.mark.parametrize("typed", ["2", "a b c", "-1 0 2", "0 100 0", "nan 0 1"])
+def test_noise_that_is_none_is_quoted(section: SettingsSection, typed: str) -> None:
+    section.noise_edit.setText(typed)
+    refuses(section, typed, "three numbers")
+
+
+def test_flow_is_stbn_s(section: SettingsSection) -> None:
+    assert not section.flow_check.isEnabled()
+    assert section.values()["flow"] is None
+    section.model_box.setCurrentIndex(section.model_box.findData("stbn"))
+    assert section.flow_check.isEnabled()
+    assert section.values()["flow"] is None
+    section.flow_check.setChecked(False)
+    assert make_settings(**section.values()).flow is False
+    section.model_box.setCurrentIndex(section.model_box.findData("udvd"))
+    assert section.values()["flow"] is None
 
 
 @pytest.mark.parametrize(

@@ -253,3 +253,13 @@ def test_stbn_warns_of_noise_that_lives_on() -> None:
     said = " ".join(plan(movie, model="stbn").warnings)
     assert "lives on in the next frame, which STBN sees in full" in said
     assert "STBN" not in " ".join(plan(movie, model="udvd").warnings)
+
+
+@pytest.mark.parametrize(
+    "noise", [(-1, 0, 2), (1, 0, -2), (0, 100, 0), (np.nan, 0, 1), (1, np.inf, 1)]
+)
+def test_impossible_noise_of_a_camera_is_refused(
+    noise: tuple[float, float, float],
+) -> None:
+    with pytest.raises(InputError, match=r"noise is .*not negative and not both zero"):
+        make_settings(noise=noise)

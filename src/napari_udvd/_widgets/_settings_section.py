@@ -60,6 +60,12 @@ class SettingsSection(QWidget):
         self.hole_edit = QLineEdit()
         self.hole_edit.setPlaceholderText("from the diagnosis")
         self.hole_edit.setToolTip("Hidden rows x columns, odd numbers, such as 1x3")
+        self.noise_edit = QLineEdit()
+        self.noise_edit.setPlaceholderText("measured on the movie")
+        self.noise_edit.setToolTip(
+            "Of a camera that you know, in grey levels: gain per electron, level "
+            "without light, read noise, such as 2.17 100 3.48"
+        )
         self.width_spin = _automatic(QSpinBox(), 256)
         self.width_spin.setToolTip(
             "Channels of UDVD (48 as published) or of STBN (64 as published)"
@@ -77,6 +83,11 @@ class SettingsSection(QWidget):
         self.seed_spin = QSpinBox()
         self.seed_spin.setRange(0, 2**31 - 1)
         self.seed_spin.setToolTip("Of weights and patches")
+        self.flow_check = QCheckBox("Follow what moves by optical flow (STBN)")
+        self.flow_check.setChecked(True)
+        self.flow_check.setToolTip(
+            "Tried, and kept where it helps; without, training is faster from the start"
+        )
         self.likelihood_check = QCheckBox("Predict the uncertainty, too")
         self.likelihood_check.setChecked(True)
         self.likelihood_check.setToolTip("Needed to put the noisy pixel back in")
@@ -92,12 +103,14 @@ class SettingsSection(QWidget):
         inside = QWidget()
         more = QFormLayout(inside)
         more.addRow("Hole", self.hole_edit)
+        more.addRow("Noise", self.noise_edit)
         more.addRow("Width", self.width_spin)
         more.addRow("Patch", self.patch_spin)
         more.addRow("Batch", self.batch_spin)
         more.addRow("Learning rate", self.rate_edit)
         more.addRow("Seed", self.seed_spin)
         for check in (
+            self.flow_check,
             self.likelihood_check,
             self.joint_check,
             self.scratch_check,
@@ -189,6 +202,8 @@ class SettingsSection(QWidget):
             "device": self.device,
             "minutes": self.minutes_spin.value(),
             "hole": _hole(self.hole_edit.text()),
+            "noise": _noise(self.noise_edit.text()),
+            "flow": False if self._is_without_flow else None,
             "width": (self.width_spin.value() or None)
             if self.width_spin.isEnabled()
             else None,
@@ -202,8 +217,13 @@ class SettingsSection(QWidget):
             "self_ensemble": self.ensemble_check.isChecked(),
         }
 
+    @property
+    def _is_without_flow(self) -> bool:
+        return self.flow_check.isEnabled() and not self.flow_check.isChecked()
+
     def _on_model_changed(self) -> None:
         name = self.model_box.currentData()
+        self.flow_check.setEnabled(name == "stbn")
         self.preset_box.setEnabled(name in ("auto", "centerblind"))
         self.width_spin.setEnabled(name in ("udvd", "stbn"))
         self._show_estimate()
@@ -238,6 +258,21 @@ def _hole(text: str) -> tuple[int, int] | None:
             f"hole is {text!r}; it must be rows x columns, two odd numbers such as 1x3"
         ) from error
     return rows, columns
+
+
+def _noise(text: str) -> tuple[float, float, float] | None:
+    if not text.strip():
+        return None
+    try:
+        gain, offset, read_noise = (float(n) for n in text.replace(",", " ").split())
+        if min(gain, read_noise) < 0 or not 0 < max(gain, read_noise) < math.inf:
+            raise ValueError("impossible")
+    except ValueError as error:
+        raise InputError(
+            f"noise is {text!r}; it must be three numbers, gain, offset and read noise "
+            "in grey levels, such as 2.17 100 3.48"
+        ) from error
+    return gain, offset, read_noise
 
 
 def _rate(text: str) -> float | None:
