@@ -5,7 +5,7 @@
 
 Mean end-point error (px) of displacements to the next frame on noisy movies with known
 motion, where there is texture. Without ``--minutes`` the flow network is used with the
-weights that are shipped; the movement that it finds on frames held out, by which useless
+weights that are shipped; the movement found on frames held out, by which useless
 flow is told, is shown, too. With it, STBN is trained on each movie first, its flow
 beside it, and all flows are also computed on the movie that it denoised.
 """
