@@ -1,9 +1,12 @@
 """Picture of learned, implied and classical motion on a recorded movie.
 
-    python benchmarks/flow_pictures.py model.safetensors movie.tif flow-overlays.png
+    python benchmarks/flow_pictures.py flow-overlays.png --movie cancer-cells-5
+    python benchmarks/flow_pictures.py flow-overlays.png --movie movie.tif
 
-The model is STBN, so that it has a flow of its own. Colours lie over the denoised
-frame: the direction is the hue, the speed the strength, the same in all panels.
+STBN is trained on the movie, a file or one of those with known truth. Colours lie over
+the denoised frame: the direction is the hue, the speed the strength, the same in all
+panels. Where the frame is dark (below Otsu's threshold) there is nothing to follow, and
+no colour.
 """
 
 from __future__ import annotations
@@ -13,8 +16,12 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+from scipy.ndimage import binary_dilation
+from skimage.filters import threshold_otsu
 
-from napari_udvd import Stack, load, open
+from common import DATA, progress
+from movies import MOVIES
+from napari_udvd import Stack, open, train
 from napari_udvd.motion import (
     Motion,
     colour_wheel,
@@ -29,6 +36,13 @@ EDGE = 220
 
 ZOOM, GAP, LINE = 2, 8, 22
 
+NAMES = ", ".join(MOVIES)
+
+
+def something(frame: np.ndarray) -> np.ndarray:
+    """Where a frame is bright, widened by a little."""
+    return binary_dilation(frame > threshold_otsu(frame), iterations=2)
+
 
 def panel(frame: np.ndarray, motion: Motion, largest: float, title: str) -> Image.Image:
     """Grey frame with coloured motion, and a title."""
@@ -36,6 +50,7 @@ def panel(frame: np.ndarray, motion: Motion, largest: float, title: str) -> Imag
     grey = np.clip((frame - low) / (high - low), 0, 1)[..., None]
     sure = (motion.confidence >= 0.5)[..., None]
     flow = motion.dense(np.where(sure, np.nan_to_num(motion.per_frame), 0))
+    flow = flow * something(frame)
     strength = np.clip(np.hypot(*flow) / largest, 0, 1)[..., None] * 0.8
     colours = flow_colours(flow * 1e6, 1) / 255
     blend = np.uint8(255 * (grey * (1 - strength) + colours * strength))
@@ -51,12 +66,19 @@ def panel(frame: np.ndarray, motion: Motion, largest: float, title: str) -> Imag
 def main() -> None:
     """Draw."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model")
-    parser.add_argument("movie")
     parser.add_argument("output", type=Path)
+    parser.add_argument("--movie", required=True, help="a file, or a name: " + NAMES)
+    parser.add_argument("--data", type=Path, default=DATA, help="the real movies")
+    parser.add_argument("--minutes", type=float, default=5.0)
     parser.add_argument("--at", default=None, help="frame,row,column of the middle")
     options = parser.parse_args()
-    denoiser, stack = load(options.model), open(options.movie)
+    if options.movie in MOVIES:
+        noisy = MOVIES[options.movie](options.data).noisy
+        stack = Stack.from_array(noisy, "TYX")
+    else:
+        stack = open(options.movie)
+    denoiser = train(stack, minutes=options.minutes, model="stbn")
+    progress(f"{denoiser.record['steps']} steps, flow {denoiser.net.flow}")
     height, width = stack.frame_shape
     t, y, x = stack.n_frames // 2, height // 2, width // 2
     if options.at:
@@ -75,13 +97,12 @@ def main() -> None:
         "TV-L1 on denoised frames": estimated_motion(clean, here, "tvl1", 4),
         "TV-L1 on noisy frames": estimated_motion(part, here, "tvl1", 4),
     }
+    bright = something(frames[here])
     speeds = [
-        np.hypot(*np.moveaxis(np.nan_to_num(motion.per_frame), -1, 0))
+        np.hypot(*motion.dense(np.nan_to_num(motion.per_frame)))[bright]
         for motion in list(motions.values())[:3]
     ]
-    largest = max(
-        float(np.percentile(np.concatenate([s.ravel() for s in speeds]), 98)), 0.25
-    )
+    largest = max(float(np.percentile(np.concatenate(speeds), 98)), 0.25)
     panels = [
         panel(frames[here], motion, largest, name) for name, motion in motions.items()
     ]
