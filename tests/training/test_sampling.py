@@ -287,3 +287,17 @@ def test_frames_held_out(n_frames: int) -> None:
         assert 1 <= len(held_out) <= min(8, max(n_frames // 10, 1))
         # spread evenly: no two closer than ten frames
         assert all(b - a >= 10 for a, b in pairwise(sorted(held_out)))
+
+
+@pytest.mark.parametrize("n_frames", [6, 40])
+def test_clips_are_of_any_length_between_two(n_frames: int) -> None:
+    movie = movie_of(frame_numbers(n_frames))
+    drawn = sampler_of(movie, context=0, targets=10, fewest=4, patch=8)
+    lengths = set()
+    for _ in range(100):
+        clips, is_target, _ = drawn.draw(2)
+        lengths.add(clips.shape[1])
+        assert is_target.shape == clips.shape[:2]
+        steps = np.diff(clips[:, :, 0, 0, 0], axis=1)
+        assert (abs(steps) == 1).all()
+    assert lengths == set(range(4, min(n_frames, 10) + 1))

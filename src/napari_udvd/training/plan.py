@@ -54,6 +54,9 @@ class Course(NamedTuple):
         Clips of a step, output frames of a clip. Frames of one clip share the work of
         UDVD's first stage. Those of STBN carry features to one another: long clips are
         worth more than many. The centre-blind network has nothing to share.
+    fewest
+        Output frames of the shortest clip. What travels through STBN depends on how far
+        it has come: trained on clips of one length, it is good at that length alone.
     rate
         Peak learning rate of Adam.
     warm_rate
@@ -62,14 +65,15 @@ class Course(NamedTuple):
 
     batch: int
     targets: int
+    fewest: int
     rate: float
     warm_rate: float
 
 
 COURSES = {
-    UDVD.name: Course(batch=1, targets=2, rate=4e-3, warm_rate=4e-3),
-    STBN.name: Course(batch=1, targets=16, rate=2e-3, warm_rate=2e-3),
-    CenterBlind.name: Course(batch=8, targets=1, rate=3e-3, warm_rate=3e-3),
+    UDVD.name: Course(batch=1, targets=2, fewest=2, rate=4e-3, warm_rate=4e-3),
+    STBN.name: Course(batch=1, targets=24, fewest=8, rate=2e-3, warm_rate=2e-3),
+    CenterBlind.name: Course(batch=8, targets=1, fewest=1, rate=3e-3, warm_rate=3e-3),
 }
 
 

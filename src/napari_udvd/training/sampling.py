@@ -77,6 +77,9 @@ class ClipSampler:
         Frames before and after an output frame.
     targets
         Output frames of a clip.
+    fewest
+        Clips have this many output frames at least, `targets` at most, as chance wants.
+        By default all have `targets`.
     patch
         Rows and columns (smaller where a frame is).
     transpose
@@ -95,6 +98,7 @@ class ClipSampler:
         patch: int,
         transpose: bool,
         rng: np.random.Generator,
+        fewest: int | None = None,
     ) -> None:
         self._movies = list(movies)
         self._context = context
@@ -103,6 +107,7 @@ class ClipSampler:
         self._rng = rng
         shortest = min(movie.stack.n_frames for movie in movies)
         self._targets = min(targets, shortest)
+        self._fewest = min(fewest or targets, self._targets)
         sizes = [
             4 * m.stack.n_frames * len(m.series.channels) * np.prod(m.stack.frame_shape)
             for m in self._movies
@@ -118,7 +123,10 @@ class ClipSampler:
         if not self._whole:
             self._turn_over()
         block = self._blocks[self._rng.integers(len(self._blocks))]
-        pairs = [self._clip(block) for _ in range(batch)]
+        count = self._targets
+        if self._fewest < count:
+            count = int(self._rng.integers(self._fewest, count + 1))
+        pairs = [self._clip(block, count) for _ in range(batch)]
         swap = self._transpose and self._rng.random() < 0.5
         clips = np.stack([clip for clip, _ in pairs])
         if swap:
@@ -126,14 +134,14 @@ class ClipSampler:
         masks = np.stack([mask for _, mask in pairs])
         return Draw(np.ascontiguousarray(clips), masks, block.movie.series)
 
-    def _clip(self, block: _Block) -> tuple[Clip, npt.NDArray[np.bool_]]:
+    def _clip(self, block: _Block, count: int) -> tuple[Clip, npt.NDArray[np.bool_]]:
         n_frames = block.movie.stack.n_frames
         # the ends of the movie are mirrored; the ends of a block have no neighbours
         stop = block.first + len(block.frames)
         first = block.first + (self._context if block.first > 0 else 0)
-        last = stop - self._targets - (self._context if stop < n_frames else 0)
+        last = stop - count - (self._context if stop < n_frames else 0)
         start = int(self._rng.integers(first, last + 1))
-        targets = range(start, start + self._targets)
+        targets = range(start, start + count)
         frames = _around(targets, self._context, n_frames)
         index = [t - block.first for t in frames]
         height, width = block.frames.shape[-2:]

@@ -194,6 +194,7 @@ class _Run:
             movies,
             context=net.margin,
             targets=settings.targets or course.targets,
+            fewest=settings.targets or course.fewest,
             patch=settings.patch,
             transpose=plan.hole[0] == plan.hole[1],
             rng=self._rng,
