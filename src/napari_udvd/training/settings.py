@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -101,19 +100,3 @@ class TrainingSettings(BaseModel):
         if hole is not None and any(n < 1 or n % 2 == 0 for n in hole):
             raise ValueError(f"hole is {hole}; rows and columns must be odd numbers")
         return hole
-
-    @field_validator("noise")
-    @classmethod
-    def _possible(
-        cls, noise: tuple[float, float, float] | None
-    ) -> tuple[float, float, float] | None:
-        if noise is None:
-            return None
-        gain, _, read_noise = noise
-        possible = min(gain, read_noise) >= 0 and max(gain, read_noise) > 0
-        if not (possible and all(map(math.isfinite, noise))):
-            raise ValueError(
-                f"noise is {noise}; gain, offset and read noise must be numbers, gain "
-                "and read noise not negative and not both zero"
-            )
-        return noise
