@@ -27,6 +27,9 @@ FRAMES_READ = 32
 PLANES_READ = 8
 """Depth planes that it is measured on."""
 
+MOST_NOISES = 100.0
+"""Grey levels of one network unit, in standard deviations of the noise, at most."""
+
 
 @dataclass(frozen=True)
 class Calibration:
@@ -69,9 +72,11 @@ def calibrate(
     """Measure offset and scale of a channel over all stacks and depth planes.
 
     The offset is the mean grey level and the scale the range between the 1st and the
-    99.9th percentile, so that networks see numbers around zero of order one. With
-    `from_zero` the offset is the 1st percentile, and they see numbers from zero to
-    one, as published networks have learned.
+    99.9th percentile, so that networks see numbers around zero of order one; but at
+    most `MOST_NOISES` times the noise at the median, so that something bright does not
+    make numbers of order nothing of all that is dim. With `from_zero` the offset is the
+    1st percentile and the scale the range, and they see numbers from zero to one, as
+    published networks have learned.
     """
     samples = []
     for stack in stacks:
@@ -84,9 +89,15 @@ def calibrate(
             ]
             samples.append(np.concatenate(rows))
     values = np.concatenate(samples)
-    low, high = np.percentile(values, (1, 99.9))
-    offset = low if from_zero else values.mean()
-    return Calibration(float(offset), float(max(high - low, 1e-6)), noise)
+    low, middle, high = np.percentile(values, (1, 50, 99.9))
+    scale = high - low
+    if from_zero:
+        return Calibration(float(low), float(scale if scale > 0 else 1.0), noise)
+    variance = float(noise.variance(middle)) or noise.gain**2
+    most = MOST_NOISES * float(np.sqrt(variance))
+    # counts can be so rare that both percentiles are zero
+    scale = min(scale, most) if scale > 0 else most
+    return Calibration(float(values.mean()), float(scale), noise)
 
 
 def _spread(n: int, count: int) -> list[int]:

@@ -17,6 +17,7 @@ from napari_udvd.models import (
     UDVD,
     from_published,
     negative_log_likelihood,
+    Prediction,
     posterior,
     read_published,
 )
@@ -80,9 +81,16 @@ def test_parity_of_posterior_and_loss(case: dict[str, Any]) -> None:
     output = torch.from_numpy(case["output"])
     sigma = torch.as_tensor(case["sigma"])
     noisy = clip_of(case, 3)[:, 2]
-    mean, _ = posterior(split(output, 3), noisy, sigma**2)
+    # there, a constant is added to both variances
+    variance = sigma**2 + 1e-5
+    prediction = split(output, 3)
+    assert prediction.factor is not None
+    a = prediction.factor.double().movedim((-4, -3), (-2, -1))
+    covariance = a.mT @ a + 1e-5 * torch.eye(3)
+    factor = torch.linalg.cholesky(covariance).mT.movedim((-2, -1), (-4, -3))
+    mean, _ = posterior(Prediction(prediction.mean, factor), noisy, variance)
     assert_parity(mean, case["posterior"])
-    loss = negative_log_likelihood(split(output, 3), noisy, sigma**2).mean()
+    loss = negative_log_likelihood(prediction, noisy, variance).mean()
     # the published loss also rewards a large sigma, which matters where it is learned
     assert float(loss - 0.1 * sigma) == pytest.approx(float(case["loss"]), rel=1e-4)
 

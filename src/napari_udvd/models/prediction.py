@@ -4,6 +4,10 @@ The likelihood head follows Laine et al. 2019 (section 3) in the form that Sheth
 al. 2021 publish: the clean pixel has a Gaussian prior with mean ``m`` and covariance
 ``A^T A``, the noise adds a known diagonal covariance. All variances are in the
 squared units of the network's input.
+
+Nothing is added to either, where the published code adds a constant to both: in units
+of a movie's range, a constant is larger than the noise of what is dim beside something
+bright, and would put that noise back.
 """
 
 from __future__ import annotations
@@ -20,10 +24,6 @@ __all__ = [
     "posterior",
     "split",
 ]
-
-EPSILON = 1e-5
-"""Added to both variances, as published, so that neither can vanish."""
-
 
 class Prediction(NamedTuple):
     """Blind-spot prediction of clean pixels.
@@ -86,8 +86,8 @@ def negative_log_likelihood(
 ) -> Tensor:
     """Negative log likelihood of noisy pixels, without the constant.
 
-    ``(y - m)^T S^-1 (y - m) / 2 + log det S / 2`` with ``S = A^T A + (v + 1e-5) I``;
-    the squared error over the noise variance where the prediction has no factor.
+    ``(y - m)^T S^-1 (y - m) / 2 + log det S / 2`` with ``S = A^T A + v I``; the
+    squared error over the noise variance where the prediction has no factor.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def negative_log_likelihood(
     noisy
         ``(..., C, H, W)``.
     noise_variance
-        Broadcastable to `noisy`.
+        Positive, broadcastable to `noisy`.
 
     Returns
     -------
@@ -104,22 +104,23 @@ def negative_log_likelihood(
         Per pixel, ``(..., H, W)``.
     """
     residual = noisy - prediction.mean
-    variance = (noise_variance + EPSILON).expand_as(residual)
+    variance = noise_variance.expand_as(residual)
     if prediction.factor is None:
         return (residual.square() / variance).sum(dim=-3) / 2
     if residual.shape[-3] == 1:
         total = prediction.factor[..., 0, :, :].square() + variance
         return ((residual.square() / total + total.log()) / 2).squeeze(-3)
-    covariance = _prior_covariance(prediction.factor) + torch.diag_embed(
-        _channels_last(variance)
+    exact = _exact(noisy)
+    covariance = _prior_covariance(prediction.factor.to(exact)) + torch.diag_embed(
+        _channels_last(variance.to(exact))
     )
-    residual = _channels_last(residual)
+    residual = _channels_last(residual.to(exact))
     # without a check: what is not finite shall show in the loss
     lower, _ = torch.linalg.cholesky_ex(covariance)
     white = torch.linalg.solve_triangular(lower, residual[..., None], upper=False)
     log_det = 2 * lower.diagonal(dim1=-2, dim2=-1).log().sum(dim=-1)
-    loss: Tensor = (white.squeeze(-1).square().sum(dim=-1) + log_det) / 2
-    return loss
+    loss = (white.squeeze(-1).square().sum(dim=-1) + log_det) / 2
+    return loss.to(noisy)
 
 
 def posterior(
@@ -127,8 +128,8 @@ def posterior(
 ) -> tuple[Tensor, Tensor]:
     """Combine the blind-spot prediction with the noisy pixel it did not see.
 
-    Precision-weighted mean of the prior ``N(m, A^T A + 1e-5 I)`` and the observation
-    ``N(y, (v + 1e-5) I)``.
+    Precision-weighted mean of the prior ``N(m, A^T A)`` and the observation ``N(y, v
+    I)`` with a positive ``v``.
 
     Returns
     -------
@@ -142,15 +143,15 @@ def posterior(
     """
     if prediction.factor is None:
         raise ValueError("a mean-only prediction has no posterior")
-    variance = (noise_variance + EPSILON).expand_as(noisy)
+    variance = noise_variance.expand_as(noisy)
     if noisy.shape[-3] == 1:
-        prior = prediction.factor[..., 0, :, :].square() + EPSILON
-        mean = (prediction.mean * variance + noisy * prior) / (prior + variance)
-        return mean, (prior * variance / (prior + variance)).sqrt()
-    # channels that move together make the sum nearly singular: float32 is too short
-    exact = torch.float32 if noisy.device.type == "mps" else torch.float64
+        prior = prediction.factor[..., 0, :, :].square()
+        # a ratio first: products of variances may be too small for float32
+        gain = prior / (prior + variance)
+        mean = prediction.mean + gain * (noisy - prediction.mean)
+        return mean, (gain * variance).sqrt()
+    exact = _exact(noisy)
     prior = _prior_covariance(prediction.factor.to(exact))
-    prior = prior + EPSILON * torch.eye(prior.shape[-1]).to(prior)
     noise = torch.diag_embed(_channels_last(variance.to(exact)))
     # gain = prior (prior + noise)^-1; both are symmetric
     gain = torch.linalg.solve(prior + noise, prior).mT
@@ -160,6 +161,11 @@ def posterior(
     covariance = prior - gain @ prior
     std = covariance.diagonal(dim1=-2, dim2=-1).clamp_min(0).sqrt()
     return mean, _channels_first(std).to(mean)
+
+
+def _exact(x: Tensor) -> torch.dtype:
+    """Type in which channels that move together do not make a singular matrix."""
+    return torch.float32 if x.device.type == "mps" else torch.float64
 
 
 def _prior_covariance(factor: Tensor) -> Tensor:

@@ -46,7 +46,8 @@ class CameraNoise(NamedTuple):
     @property
     def _floor(self) -> Tensor:
         # without any noise the scale would be infinite
-        return (0.375 * self.gain.square() + self.read_variance).clamp_min(1e-12)
+        floor = 0.375 * self.gain.square() + self.read_variance
+        return floor.clamp_min(torch.finfo(floor.dtype).tiny)
 
 
 def stabilise(image: Tensor, noise: CameraNoise) -> Tensor:
