@@ -41,6 +41,10 @@ class Blocks:
         noise which is white in time keeps its variance.
     level
         Mean grey level.
+    reference
+        Mean grey level in other frames of the movie, or where there are none of the
+        blocks around: the same but for its noise. Blocks that are chosen by it are
+        not chosen for their noise, which goes with the level where light is counted.
     variance
         Variance of the difference: noise, and what moved.
     fine
@@ -51,6 +55,8 @@ class Blocks:
         Mean squared gradient of the smoothed mean of the frames: where it is small,
         motion cannot change much. Under white noise the mean of a window and its
         difference are uncorrelated, so choosing blocks by it favours no noise.
+    texture
+        The same of the frames of `reference`.
     step_product, step_energy
         Mean product and mean square of the fine detail of the two successive frame
         differences of a window; NaN where the window has two frames only.
@@ -64,6 +70,8 @@ class Blocks:
 
     differences: Floats
     level: Floats
+    reference: Floats
+    texture: Floats
     variance: Floats
     fine: Floats
     structure: Floats
@@ -77,8 +85,9 @@ class Blocks:
 def measure_blocks(sample: Sample) -> Blocks:
     """Measure every block of every window."""
     columns: dict[str, list[npt.NDArray[Any]]] = {}
-    for window in sample.windows:
-        for name, values in _measure(window, sample).items():
+    for k, window in enumerate(sample.windows):
+        around = sample.around[k] if sample.around else None
+        for name, values in _measure(window, around, sample).items():
             columns.setdefault(name, []).append(values)
     usable = ~np.stack(columns.pop("saturated"))
     if not usable.any():
@@ -89,13 +98,13 @@ def measure_blocks(sample: Sample) -> Blocks:
 
 
 def bins_by_level(blocks: Blocks) -> list[npt.NDArray[np.intp]]:
-    """Flat indices of usable blocks of similar level, from dark to bright.
+    """Flat indices of usable blocks of similar reference level, dark to bright.
 
     Twenty equal parts, the brightest of them finer and finer, so that a few bright
     blocks do not vanish among many dark ones.
     """
     usable = np.flatnonzero(blocks.usable)
-    order = usable[np.argsort(blocks.level.flat[usable], kind="stable")]
+    order = usable[np.argsort(blocks.reference.flat[usable], kind="stable")]
     n = len(order)
     least = min(BIN_BLOCKS, max(4, n // 8))
     tail = 1.0 - 0.05 * 0.5 ** np.arange(1, 12)
@@ -108,12 +117,19 @@ def bins_by_level(blocks: Blocks) -> list[npt.NDArray[np.intp]]:
     return [*bins, order[start:]]
 
 
-def _measure(window: Floats, sample: Sample) -> dict[str, npt.NDArray[Any]]:
+def _measure(
+    window: Floats, around: Floats | None, sample: Sample
+) -> dict[str, npt.NDArray[Any]]:
     difference = temporal_difference(window)
     difference -= np.median(difference)
     mean = window.mean(axis=0)
     smooth = ndimage.gaussian_filter(mean, 1.5)
-    slope_y, slope_x = np.gradient(smooth)
+    level, structure = _block_mean(_inner(mean)), _structure(smooth)
+    if around is None:
+        reference, texture = _blocks_around(level), structure
+    else:
+        reference = _block_mean(_inner(around))
+        texture = _structure(ndimage.gaussian_filter(around, 1.5))
     steps = [_finest_detail(step) for step in np.diff(window, axis=0)]
     if len(steps) == 2:
         product = _block_mean(steps[0] * steps[1])
@@ -126,10 +142,12 @@ def _measure(window: Floats, sample: Sample) -> dict[str, npt.NDArray[Any]]:
     inner = _whole_blocks(_inner(difference))
     return {
         "differences": inner,
-        "level": _block_mean(_inner(mean)),
+        "level": level,
+        "reference": reference,
+        "texture": texture,
         "variance": _block_mean(inner**2),
         "fine": _block_mean(_finest_detail(difference) ** 2),
-        "structure": _block_mean(_inner(slope_y**2 + slope_x**2)),
+        "structure": structure,
         "step_product": product,
         "step_energy": energy,
         "saturated": _block_mean(_inner(saturated)) > 0,
@@ -155,6 +173,18 @@ def _finest_detail(image: Floats) -> Floats:
     down = image[:-2] - 2.0 * image[1:-1] + image[2:]
     both = down[:, :-2] - 2.0 * down[:, 1:-1] + down[:, 2:]
     return np.asarray(both / np.float32(6.0))
+
+
+def _structure(smooth: Floats) -> Floats:
+    """Mean squared gradient of blocks."""
+    slope_y, slope_x = np.gradient(smooth)
+    return _block_mean(_inner(slope_y**2 + slope_x**2))
+
+
+def _blocks_around(level: Floats) -> Floats:
+    """Mean of the eight blocks around each block."""
+    nine = ndimage.uniform_filter(level, 3, mode="nearest")
+    return np.asarray((9.0 * nine - level) / 8.0)
 
 
 def _inner(image: Floats) -> Floats:

@@ -21,6 +21,17 @@ Doubles = npt.NDArray[np.float64]
 LEAST_DARK = 0.25
 """Read noise variance never falls below this share of what dark blocks show, where
 the line would extrapolate to less."""
+LEAST_READ_NOISE = 0.05
+"""Read noise that is reported at least where photons are counted, in photons."""
+ATTEMPTS = 3
+"""Fits: the first one tells how rare photons are."""
+LEAST_BLOCKS = 16
+"""Blocks of a bin that are kept, however much texture they have."""
+LEAST_GROUPS = 8
+"""Groups whose median is taken."""
+GROUP = 4
+"""Blocks of a group at least: pulses of a detector have tails that a median of single
+blocks would leave out."""
 FINE_DOF = 17.0
 """Degrees of freedom of the fine variance of 64 pixels: the detail operator correlates
 neighbours, whose squared correlations sum to 3.8."""
@@ -98,11 +109,17 @@ class NoiseModel:
 def fit_noise_model(blocks: Blocks, fine_share: float, step: float) -> NoiseModel:
     """Fit the noise model to blocks of temporal differences (photon transfer).
 
-    Blocks are sorted by grey level into bins; the median variance of a bin does not
-    feel the few blocks where something moved; where most moved, the variance of the
-    finest detail does not feel that, after correction for the share of the noise it
-    holds. A line ``variance = gain * level + constant`` is fitted to the bins, robust
-    against the ones above it.
+    Blocks are sorted into bins by their grey level in *other* frames. Sorted by their
+    own, those with more photons than their neighbours by chance would count as
+    brighter, and where most of a movie is dark a slope would be fitted to that. A line
+    ``variance = gain * level + constant`` through the bins is robust against those
+    above it.
+
+    In a bin, blocks with texture, which could have moved, are left out; of groups of
+    the others the median does not feel the few where something moved, and groups are
+    as large as the rarity of photons demands, whose few counts would else escape a
+    median. Where most moved, the variance of the finest detail does not feel that,
+    after correction for the share of the noise it holds.
 
     Only this line can be known from a movie: offset and read noise enter it together,
     as ``constant = read_noise**2 - gain * offset``. They are told apart by taking the
@@ -117,27 +134,70 @@ def fit_noise_model(blocks: Blocks, fine_share: float, step: float) -> NoiseMode
     fine_share
         Variance of the finest detail of the noise, relative to white noise.
     step
-        Distance of neighbouring grey levels; rounding to it adds a noise of
-        ``step**2 / 12``, the least that is reported.
+        Distance of neighbouring grey levels. Rounding to it adds a noise of
+        ``step**2 / 12``, the least that is reported where a photon is less than half a
+        step; where it is more, counts are exact.
     """
-    level, variance, error = _variance_by_level(blocks, fine_share)
-    gain, constant = _fit_line(level, variance, error)
+    bins = [_with_little_texture(blocks, part) for part in bins_by_level(blocks)]
     dark = blocks.darkest
-    dark_variance = max(
-        gain * dark + constant, LEAST_DARK * float(variance[0]), step**2 / 12.0
-    )
+    gain = dark_variance = 0.0
+    for attempt in range(ATTEMPTS):
+        rare = _excess(blocks, bins, gain, dark, dark_variance) if attempt else None
+        level, variance, error = _variance_by_level(blocks, bins, fine_share, rare)
+        gain, constant = _fit_line(level, variance, error)
+        rounding = step / 12.0**0.5
+        least = LEAST_READ_NOISE * gain if gain > step / 2 else rounding
+        dark_variance = max(
+            gain * dark + constant, LEAST_DARK * float(variance[0]), least**2
+        )
     return NoiseModel(gain=gain, offset=dark, read_noise=float(np.sqrt(dark_variance)))
 
 
+def _with_little_texture(
+    blocks: Blocks, part: npt.NDArray[np.intp]
+) -> npt.NDArray[np.intp]:
+    """Leave out the half of a bin that has most texture."""
+    order = np.argsort(blocks.texture.flat[part], kind="stable")
+    kept = part[order[: max(len(part) // 2, min(len(part), LEAST_BLOCKS))]]
+    # in an order that has nothing to do with texture, for groups that are alike
+    return np.sort(kept)
+
+
+def _excess(
+    blocks: Blocks,
+    bins: list[npt.NDArray[np.intp]],
+    gain: float,
+    dark: float,
+    dark_variance: float,
+) -> Doubles:
+    """Excess kurtosis of the noise of each bin, from a first fit.
+
+    That of a Poisson variable is one over its mean; normal noise has none.
+    """
+    level = np.array([float(blocks.level.flat[part].mean()) for part in bins])
+    light = np.maximum(level - dark, 0.0)
+    variance = np.maximum(gain * light + dark_variance, np.finfo(np.float64).tiny)
+    return np.asarray(gain**3 * light / variance**2)
+
+
 def _variance_by_level(
-    blocks: Blocks, fine_share: float
+    blocks: Blocks,
+    bins: list[npt.NDArray[np.intp]],
+    fine_share: float,
+    excess: Doubles | None,
 ) -> tuple[Doubles, Doubles, Doubles]:
-    """Level, noise variance and its relative standard error for bins of grey levels."""
+    """Level, noise variance and its relative standard error for bins of grey levels.
+
+    Without `excess`, groups are as large as they can be.
+    """
     rows = []
-    for part in bins_by_level(blocks):
-        total, error = _median_variance(blocks.variance.flat[part], BLOCK**2)
+    for k, part in enumerate(bins):
+        rare = np.inf if excess is None else float(excess[k])
+        total, error = _typical_variance(blocks.variance.flat[part], BLOCK**2, rare)
         if fine_share > LEAST_FINE_SHARE:
-            fine, fine_error = _median_variance(blocks.fine.flat[part], FINE_DOF)
+            fine, fine_error = _typical_variance(
+                blocks.fine.flat[part], FINE_DOF, rare
+            )
             fine /= fine_share
             # Both are unbiased where nothing moves; the total is the more precise.
             if total > fine * (1.0 + MOVED * fine_error):
@@ -147,14 +207,26 @@ def _variance_by_level(
     return level, variance, errors
 
 
-def _median_variance(values: npt.NDArray[Any], degrees: float) -> tuple[float, float]:
-    """Mean of sample variances from their median, and its relative standard error.
+def _typical_variance(
+    values: npt.NDArray[Any], degrees: float, excess: float
+) -> tuple[float, float]:
+    """Mean of sample variances from the median of groups, and its relative error.
 
-    A sample variance is chi-squared; for its median see Wilson and Hilferty (1931).
+    A sample variance of normal noise is chi-squared; for its median see Wilson and
+    Hilferty (1931). The spread of the groups tells how much more they scatter where
+    the noise has tails, or where something moved in some of them.
     """
-    shrink = (1.0 - 2.0 / (9.0 * degrees)) ** 3
-    error = 1.2533 * np.sqrt(2.0 / degrees / len(values))
-    return float(np.median(values)) / shrink, float(error)
+    most = max(len(values) // LEAST_GROUPS, 1)
+    size = most if np.isinf(excess) else int(np.clip(excess / 8.0, GROUP, most))
+    size = min(size, most)
+    count = len(values) // size
+    groups = values[: count * size].reshape(size, count).mean(axis=0)
+    shrink = (1.0 - 2.0 / (9.0 * degrees * size)) ** 3
+    typical = float(np.median(groups)) / shrink
+    normal = np.sqrt(2.0 / degrees / size)
+    spread = 1.4826 * float(np.median(np.abs(groups - np.median(groups))))
+    relative = max(normal, spread / typical) if typical > 0 else normal
+    return typical, float(1.2533 * relative / np.sqrt(count))
 
 
 def _fit_line(x: Doubles, y: Doubles, error: Doubles) -> tuple[float, float]:
@@ -163,9 +235,9 @@ def _fit_line(x: Doubles, y: Doubles, error: Doubles) -> tuple[float, float]:
     The error of a variance is proportional to it, so residuals count relative to the
     line; those far above it (motion) count little.
     """
-    least = max(0.1 * float(y.min()), 1e-3 * float(y.max()))
-    if least == 0.0:
+    if not y.any():
         return 0.0, 0.0
+    least = 0.1 * float(y[y > 0].min())
     centre, spread = float(x.mean()), float(np.ptp(x))
     z = (x - centre) / spread if spread > 0 else np.zeros_like(x)
     model, trust = np.maximum(y, least), np.ones_like(y)

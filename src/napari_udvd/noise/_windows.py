@@ -39,6 +39,9 @@ class Sample:
     ----------
     windows
         Each ``(3, Y, X)``, or ``(2, Y, X)`` where the movie has no third frame.
+    around
+        Mean of a frame before and a frame after each window, ``(Y, X)``, whose noise
+        is not that of the window; empty where the movie has no frames to spare.
     corners
         Row and column of the frame where each window begins.
     repeated, compared
@@ -55,6 +58,7 @@ class Sample:
     """
 
     windows: tuple[Floats, ...]
+    around: tuple[Floats, ...]
     corners: tuple[tuple[int, int], ...]
     repeated: int
     compared: int
@@ -84,6 +88,7 @@ def sample_windows(stack: Stack, plane: Plane) -> Sample:
     starts = max(1, stack.n_frames - WINDOW + 1)
     n = min(starts, MAX_WINDOWS, max(MIN_WINDOWS, PIXELS // (crop[0] * crop[1])))
     windows: list[Floats] = []
+    around: list[Floats] = []
     corners: list[tuple[int, int]] = []
     repeats: dict[int, bool] = {}
     for i, start in enumerate(np.linspace(0, starts - 1, n).astype(int)):
@@ -91,10 +96,18 @@ def sample_windows(stack: Stack, plane: Plane) -> Sample:
         y = int((0.5 + 0.7548776662 * i) % 1.0 * (height - crop[0] + 1))
         x = int((0.5 + 0.5698402910 * i) % 1.0 * (width - crop[1] + 1))
         rows, columns = slice(y, y + crop[0]), slice(x, x + crop[1])
-        frames = _different_frames(stack, plane, int(start), rows, columns, repeats)
+        times, frames = _different_frames(
+            stack, plane, int(start), rows, columns, repeats
+        )
         if len(frames) > 1:
             windows.append(np.stack(frames).astype(np.float32))
             corners.append((y, x))
+            others = [
+                stack.read(t, plane, rows, columns)[0].astype(np.float32)
+                for t in _spare(times[0], times[-1], stack.n_frames)
+            ]
+            if others:
+                around.append(np.asarray(np.mean(others, axis=0)))
     if any(not np.isfinite(window).all() for window in windows):
         check_finite(stack)
     if not windows:
@@ -106,6 +119,7 @@ def sample_windows(stack: Stack, plane: Plane) -> Sample:
         )
     return Sample(
         windows=tuple(windows),
+        around=tuple(around) if len(around) == len(windows) else (),
         corners=tuple(corners),
         repeated=sum(repeats.values()),
         compared=len(repeats),
@@ -120,10 +134,10 @@ def _different_frames(
     rows: slice,
     columns: slice,
     repeats: dict[int, bool],
-) -> list[npt.NDArray[Any]]:
+) -> tuple[list[int], list[npt.NDArray[Any]]]:
     """Up to three different consecutive frames; notes in `repeats` which repeat."""
     block = stack.read(slice(start, start + WINDOW), plane, rows, columns)
-    frames = [block[0]]
+    times, frames = [start], [block[0]]
     stop = min(stack.n_frames, start + MAX_REPEATS)
     for t in range(start + 1, stop):
         if len(frames) == WINDOW:
@@ -134,8 +148,16 @@ def _different_frames(
             frame = stack.read(t, plane, rows, columns)[0]
         repeats[t] = bool(np.array_equal(frame, frames[-1]))
         if not repeats[t]:
+            times.append(t)
             frames.append(frame)
-    return frames
+    return times, frames
+
+
+def _spare(first: int, last: int, n_frames: int) -> list[int]:
+    """Two frames that are not in a window, the nearest: before and after it."""
+    near = [first - 1, last + 1, first - 2, last + 2]
+    inside = [t for t in near if 0 <= t < n_frames]
+    return inside[:2] if len(inside) > 1 else []
 
 
 def _limits(windows: list[Floats], dtype: np.dtype[Any]) -> dict[str, float]:
