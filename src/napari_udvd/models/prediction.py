@@ -25,6 +25,7 @@ __all__ = [
     "split",
 ]
 
+
 class Prediction(NamedTuple):
     """Blind-spot prediction of clean pixels.
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BLOCK",
+    "CUT",
     "Blocks",
     "bins_by_level",
     "measure_blocks",
@@ -62,8 +63,8 @@ class Blocks:
         differences of a window; NaN where the window has two frames only.
     usable
         Blocks without saturated pixels (all, where no block is without).
-    cut
-        Blocks where the lower part of the noise was cut off.
+    floored
+        Share of the pixels at the floor of the grey scale.
     darkest
         Darkest level of the smoothed mean of the frames (0.1 % of it is darker).
     """
@@ -78,8 +79,13 @@ class Blocks:
     step_product: Floats
     step_energy: Floats
     usable: npt.NDArray[np.bool_]
-    cut: npt.NDArray[np.bool_]
+    floored: Floats
     darkest: float
+
+    @property
+    def cut(self) -> npt.NDArray[np.bool_]:
+        """Blocks where the lower part of the noise was cut off."""
+        return np.asarray(self.floored > CUT)
 
 
 def measure_blocks(sample: Sample) -> Blocks:
@@ -138,7 +144,7 @@ def _measure(
         energy = _block_mean(steps[0] ** 2)
         product = np.full_like(energy, np.nan)
     saturated = (window >= sample.saturation).max(axis=0).astype(np.float32)
-    cut = (window <= sample.floor).mean(axis=0, dtype=np.float32)
+    floored = (window <= sample.floor).mean(axis=0, dtype=np.float32)
     inner = _whole_blocks(_inner(difference))
     return {
         "differences": inner,
@@ -151,7 +157,7 @@ def _measure(
         "step_product": product,
         "step_energy": energy,
         "saturated": _block_mean(_inner(saturated)) > 0,
-        "cut": _block_mean(_inner(cut)) > CUT,
+        "floored": _block_mean(_inner(floored)),
         "darkest": np.quantile(smooth, 0.001),
     }
 

@@ -133,9 +133,12 @@ def _quietest(blocks: Blocks) -> npt.NDArray[np.bool_]:
     noise_there = np.interp(blocks.level, level, noise)
     structure = blocks.structure / np.maximum(noise_there, 1e-3 * max(noise) or 1.0)
     # Where the lower half of the noise is cut off it looks less correlated than it is.
-    usable = blocks.usable & ~blocks.cut
+    # Where light is counted, blocks without a single count say nothing of its noise.
+    lively = blocks.usable & (blocks.variance > 0)
+    lively = lively if lively.any() else blocks.usable
+    usable = lively & ~blocks.cut
     if usable.sum() * BLOCK**2 < QUIET_PIXELS:
-        usable = blocks.usable
+        usable = lively
     share = np.clip(QUIET_PIXELS / (usable.sum() * BLOCK**2), QUIET_SHARE, 0.5)
     limit = np.quantile(structure[usable], share)
     return np.asarray(usable & (structure <= limit))

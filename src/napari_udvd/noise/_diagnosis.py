@@ -15,6 +15,7 @@ from napari_udvd.noise._photon_transfer import NoiseModel, fit_noise_model
 from napari_udvd.noise._reasons import (
     about_fields,
     about_frames,
+    about_levels,
     about_light,
     about_pattern,
     about_repeats,
@@ -136,7 +137,12 @@ def diagnose(stack: Stack, plane: Plane = Plane()) -> Diagnosis:
     sample = sample_windows(stack, plane)
     blocks = measure_blocks(sample)
     correlation = measure_correlation(blocks)
-    noise = fit_noise_model(blocks, correlation.fine_share, sample.step)
+    noise = fit_noise_model(
+        blocks,
+        correlation.fine_share,
+        max(sample.step, sample.coarseness),
+        sample.floor if sample.clipped and np.isfinite(sample.floor) else None,
+    )
     rows, columns = correlation.reach
     hole = 2 * rows + 1, 2 * columns + 1
     # Between two frames only, motion looks like noise that is correlated far.
@@ -163,6 +169,7 @@ def diagnose(stack: Stack, plane: Plane = Plane()) -> Diagnosis:
         *about_time(correlation, white),
         *about_repeats(sample, repeats),
         *about_frames(stack),
+        *about_levels(sample, noise),
         *about_light(stack, plane, sample, noise),
     ]
     verdict: Verdict = "unsuitable" if unsuitable else "warn" if reasons else "ok"

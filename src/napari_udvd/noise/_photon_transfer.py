@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import norm
 
 from napari_udvd.errors import InputError
-from napari_udvd.noise._blocks import BLOCK, Blocks, bins_by_level
+from napari_udvd.noise._blocks import BLOCK, CUT, Blocks, bins_by_level
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +30,10 @@ LEAST_BLOCKS = 16
 """Blocks of a bin that are kept, however much texture they have."""
 LEAST_GROUPS = 8
 """Groups whose median is taken."""
+MOST_CUT = 0.8
+"""Share of pixels that were cut off above which the others say little."""
+CUT_ERROR = 0.05
+"""Relative error of a variance that was cut."""
 GROUP = 4
 """Blocks of a group at least: pulses of a detector have tails that a median of single
 blocks would leave out."""
@@ -106,7 +111,9 @@ class NoiseModel:
             ) from error
 
 
-def fit_noise_model(blocks: Blocks, fine_share: float, step: float) -> NoiseModel:
+def fit_noise_model(
+    blocks: Blocks, fine_share: float, step: float, floor: float | None = None
+) -> NoiseModel:
     """Fit the noise model to blocks of temporal differences (photon transfer).
 
     Blocks are sorted into bins by their grey level in *other* frames. Sorted by their
@@ -137,6 +144,9 @@ def fit_noise_model(blocks: Blocks, fine_share: float, step: float) -> NoiseMode
         Distance of neighbouring grey levels. Rounding to it adds a noise of
         ``step**2 / 12``, the least that is reported where a photon is less than half a
         step; where it is more, counts are exact.
+    floor
+        Grey level at which the darker part of the noise was cut off. Level and variance
+        of the noise as it was follow from the share of the pixels there.
     """
     bins = [_with_little_texture(blocks, part) for part in bins_by_level(blocks)]
     dark = blocks.darkest
@@ -144,6 +154,12 @@ def fit_noise_model(blocks: Blocks, fine_share: float, step: float) -> NoiseMode
     for attempt in range(ATTEMPTS):
         rare = _excess(blocks, bins, gain, dark, dark_variance) if attempt else None
         level, variance, error = _variance_by_level(blocks, bins, fine_share, rare)
+        if floor is not None:
+            shares = np.array([float(blocks.floored.flat[p].mean()) for p in bins])
+            level, variance, error = _before_the_cut(
+                level, variance, error, shares, floor, step
+            )
+            dark = min(floor, float(level.min()))
         gain, constant = _fit_line(level, variance, error)
         rounding = step / 12.0**0.5
         least = LEAST_READ_NOISE * gain if gain > step / 2 else rounding
@@ -195,9 +211,7 @@ def _variance_by_level(
         rare = np.inf if excess is None else float(excess[k])
         total, error = _typical_variance(blocks.variance.flat[part], BLOCK**2, rare)
         if fine_share > LEAST_FINE_SHARE:
-            fine, fine_error = _typical_variance(
-                blocks.fine.flat[part], FINE_DOF, rare
-            )
+            fine, fine_error = _typical_variance(blocks.fine.flat[part], FINE_DOF, rare)
             fine /= fine_share
             # Both are unbiased where nothing moves; the total is the more precise.
             if total > fine * (1.0 + MOVED * fine_error):
@@ -205,6 +219,35 @@ def _variance_by_level(
         rows.append((float(blocks.level.flat[part].mean()), total, error))
     level, variance, errors = np.array(rows).T
     return level, variance, errors
+
+
+def _before_the_cut(
+    level: Doubles,
+    variance: Doubles,
+    error: Doubles,
+    shares: Doubles,
+    floor: float,
+    step: float,
+) -> tuple[Doubles, Doubles, Doubles]:
+    """Undo a cut at `floor` that left the given shares of the pixels there.
+
+    For normal noise of mean m and standard deviation s the share is Phi(-m / s), and
+    the mean that is left m Phi(m / s) + s phi(m / s) (Tobin 1958). Rounding makes
+    half a step more of what is at the floor.
+    """
+    cut = (shares > CUT) & (shares < MOST_CUT)
+    z = norm.ppf(1.0 - shares[cut])
+    half = step / 2.0
+    left = level[cut] - floor - half * (1.0 - shares[cut])
+    s = np.maximum(left, 0.0) / (z * norm.cdf(z) + norm.pdf(z))
+    level, variance, error = level.copy(), variance.copy(), error.copy()
+    level[cut], variance[cut] = floor + half + z * s, s**2
+    # the noise is not quite normal, and what is in a bin not quite alike
+    error[cut] = np.maximum(error[cut], CUT_ERROR)
+    kept = shares < MOST_CUT
+    if kept.sum() < 2:
+        return level, variance, error
+    return level[kept], variance[kept], error[kept]
 
 
 def _typical_variance(

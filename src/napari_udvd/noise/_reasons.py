@@ -25,6 +25,7 @@ __all__ = [
     "Reason",
     "about_fields",
     "about_frames",
+    "about_levels",
     "about_light",
     "about_pattern",
     "about_repeats",
@@ -45,6 +46,11 @@ FEW_FRAMES = 5
 COMB = 0.3
 """Correlation of every second row above which rows make a comb; less is chance in a
 movie of few pixels."""
+CUT_OFF = 0.02
+"""Share of pixels that were cut off, worth a warning."""
+COARSE, TOO_COARSE = 1.0, 3.0
+"""Distance of grey levels in units of the noise: above the first, rounding adds an
+eighth to its variance; above the second, hardly anything else is measured."""
 SIDE = 1024
 """Longest side of the crop whose brightness is compared, in pixels."""
 
@@ -199,6 +205,30 @@ def about_frames(stack: Stack) -> list[Reason]:
         "of five frames needs at least five"
     )
     return [Reason(sentence)]
+
+
+def about_levels(sample: Sample, noise: NoiseModel) -> list[Reason]:
+    """Say that grey levels were cut off or rounded."""
+    reasons = []
+    pixels = sum(window.size for window in sample.windows)
+    at_floor = sum(int((w <= sample.floor).sum()) for w in sample.windows) / pixels
+    if sample.clipped and at_floor > CUT_OFF:
+        sentence = (
+            f"{at_floor:.0%} of the pixels are {sample.floor:g}, where the darker half "
+            "of the noise was cut off (a baseline was subtracted?): dark places come "
+            "out brighter than they were; use the data as it was before"
+        )
+        reasons.append(Reason(sentence))
+    step = sample.coarseness
+    if noise.gain <= step / 2 and step > COARSE * noise.read_noise:
+        ratio = step / noise.read_noise
+        sentence = (
+            f"neighbouring grey levels are {step:g} apart, {ratio:.1f} times the noise "
+            "in the dark: the movie was rounded or compressed, and gain and read noise "
+            "are not those of the camera; use the data as it was before"
+        )
+        reasons.append(Reason(sentence, broken=step > TOO_COARSE * noise.read_noise))
+    return reasons
 
 
 def about_light(

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from napari_udvd.errors import InputError
 from napari_udvd.noise._checks import check_finite, check_time, check_varies
+from napari_udvd.noise._levels import is_clipped, local_step
 
 if TYPE_CHECKING:
     from napari_udvd.stack import Plane, Stack
@@ -54,7 +55,13 @@ class Sample:
     saturated
         Share of pixels there.
     floor
-        Grey level below which values were cut off, or minus infinity.
+        Grey level at which values pile up, or minus infinity.
+    clipped
+        Whether what was darker than the floor was cut off. Counted photons pile up
+        at zero, too, but nothing is cut there.
+    coarseness
+        Distance of neighbouring grey levels that occur, in small places: more than
+        `step` where values were rounded, as some compression does.
     """
 
     windows: tuple[Floats, ...]
@@ -66,6 +73,8 @@ class Sample:
     saturation: float
     saturated: float
     floor: float
+    clipped: bool
+    coarseness: float
 
 
 def sample_windows(stack: Stack, plane: Plane) -> Sample:
@@ -124,6 +133,8 @@ def sample_windows(stack: Stack, plane: Plane) -> Sample:
         repeated=sum(repeats.values()),
         compared=len(repeats),
         **_limits(windows, stack.dtype),
+        clipped=is_clipped(windows),
+        coarseness=local_step(windows),
     )
 
 
