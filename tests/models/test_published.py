@@ -15,9 +15,9 @@ from plain_udvd import PlainUDVD
 
 from napari_udvd.models import (
     UDVD,
+    Prediction,
     from_published,
     negative_log_likelihood,
-    Prediction,
     posterior,
     read_published,
 )

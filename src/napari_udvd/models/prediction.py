@@ -120,8 +120,8 @@ def negative_log_likelihood(
     lower, _ = torch.linalg.cholesky_ex(covariance)
     white = torch.linalg.solve_triangular(lower, residual[..., None], upper=False)
     log_det = 2 * lower.diagonal(dim1=-2, dim2=-1).log().sum(dim=-1)
-    loss = (white.squeeze(-1).square().sum(dim=-1) + log_det) / 2
-    return loss.to(noisy)
+    loss: Tensor = (white.squeeze(-1).square().sum(dim=-1) + log_det) / 2
+    return loss.to(noisy.dtype)
 
 
 def posterior(

@@ -20,7 +20,7 @@ from napari_udvd.noise._checks import (
     check_varies,
 )
 from napari_udvd.noise._diagnosis import Diagnosis, diagnose
-from napari_udvd.noise._photon_transfer import NoiseModel
+from napari_udvd.noise._photon_transfer import NoiseModel, fit_line
 from napari_udvd.noise._reasons import NOT_INDEPENDENT
 
 __all__ = [
@@ -32,4 +32,5 @@ __all__ = [
     "check_time",
     "check_varies",
     "diagnose",
+    "fit_line",
 ]

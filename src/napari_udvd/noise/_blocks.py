@@ -184,7 +184,7 @@ def _finest_detail(image: Floats) -> Floats:
 def _structure(smooth: Floats) -> Floats:
     """Mean squared gradient of blocks."""
     slope_y, slope_x = np.gradient(smooth)
-    return _block_mean(_inner(slope_y**2 + slope_x**2))
+    return _block_mean(_inner(np.asarray(slope_y**2 + slope_x**2)))
 
 
 def _blocks_around(level: Floats) -> Floats:

@@ -56,6 +56,8 @@ class Diagnosis:
         1 where the noise of different frames is independent; 1 minus the lag-one
         autocorrelation of the noise in time otherwise. NaN where the movie has fewer
         than three different frames.
+    fine_share
+        Variance of the finest detail of the noise, relative to that of white noise.
     hole
         Rows and columns of the smallest hole that covers the correlation, odd.
     blind_neighbours
@@ -79,6 +81,7 @@ class Diagnosis:
     correlation_x: float
     correlation_y: float
     whiteness_t: float
+    fine_share: float
     hole: tuple[int, int]
     blind_neighbours: bool
     verdict: Verdict
@@ -104,6 +107,7 @@ class Diagnosis:
             "correlation_x": self.correlation_x,
             "correlation_y": self.correlation_y,
             "whiteness_t": None if np.isnan(self.whiteness_t) else self.whiteness_t,
+            "fine_share": self.fine_share,
             "hole": list(self.hole),
             "blind_neighbours": self.blind_neighbours,
             "verdict": self.verdict,
@@ -180,6 +184,7 @@ def diagnose(stack: Stack, plane: Plane = Plane()) -> Diagnosis:
         correlation_x=float(correlation.x[0]),
         correlation_y=float(correlation.y[0]),
         whiteness_t=correlation.whiteness_t,
+        fine_share=correlation.fine_share,
         hole=hole,
         blind_neighbours=not white or again > WHITE,
         verdict=verdict,

@@ -53,7 +53,7 @@ def is_clipped(windows: Sequence[Floats]) -> bool:
     )
     if one * dark.size < 10:  # hardly a pixel above the floor says anything
         return False
-    return 2.0 * piled * two > RATIO * one**2
+    return bool(2.0 * piled * two > RATIO * one**2)
 
 
 def _width(heights: Floats) -> float:

@@ -15,7 +15,7 @@ from napari_udvd.noise._blocks import BLOCK, CUT, Blocks, bins_by_level
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["NoiseModel", "fit_noise_model"]
+__all__ = ["NoiseModel", "fit_line", "fit_noise_model"]
 
 Doubles = npt.NDArray[np.float64]
 
@@ -160,7 +160,7 @@ def fit_noise_model(
                 level, variance, error, shares, floor, step
             )
             dark = min(floor, float(level.min()))
-        gain, constant = _fit_line(level, variance, error)
+        gain, constant = fit_line(level, variance, error)
         rounding = step / 12.0**0.5
         least = LEAST_READ_NOISE * gain if gain > step / 2 else rounding
         dark_variance = max(
@@ -272,11 +272,11 @@ def _typical_variance(
     return typical, float(1.2533 * relative / np.sqrt(count))
 
 
-def _fit_line(x: Doubles, y: Doubles, error: Doubles) -> tuple[float, float]:
+def fit_line(x: Doubles, y: Doubles, error: Doubles) -> tuple[float, float]:
     """Robust ``y = slope * x + constant`` with a slope of at least 0.
 
-    The error of a variance is proportional to it, so residuals count relative to the
-    line; those far above it (motion) count little.
+    The relative error of `y` is given. The error of a variance is proportional to it,
+    so residuals count relative to the line; those far above it (motion) count little.
     """
     if not y.any():
         return 0.0, 0.0

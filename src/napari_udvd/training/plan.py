@@ -98,6 +98,8 @@ class Plan:
         Why this network, in one sentence; empty where the user chose it.
     warnings
         What breaks the assumptions of the method, one sentence each.
+    corrections
+        What frames held out say of the noise model, one sentence each.
     """
 
     name: str
@@ -107,6 +109,7 @@ class Plan:
     diagnoses: tuple[dict[str, Any], ...]
     reason: str = ""
     warnings: tuple[str, ...] = ()
+    corrections: tuple[str, ...] = ()
 
     @property
     def hole(self) -> tuple[int, int]:
@@ -116,8 +119,9 @@ class Plan:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What the diagnoses say to a user, each sentence once."""
-        return tuple(dict.fromkeys(s for d in self.diagnoses for s in d["reasons"]))
+        """What the diagnoses and frames held out tell a user, each sentence once."""
+        reasons = [s for d in self.diagnoses for s in d["reasons"]]
+        return tuple(dict.fromkeys([*reasons, *self.corrections]))
 
     def to_dict(self) -> dict[str, Any]:
         """Return what a checkpoint keeps of the plan, as plain JSON values."""
@@ -127,6 +131,7 @@ class Plan:
             "calibrations": [c.to_dict() for c in self.calibrations],
             "diagnoses": list(self.diagnoses),
             "warnings": list(self.warnings),
+            "corrections": list(self.corrections),
         }
 
     @classmethod
@@ -142,6 +147,7 @@ class Plan:
             diagnoses=tuple(values["diagnoses"]),
             reason=values["reason"],
             warnings=tuple(values["warnings"]),
+            corrections=tuple(values.get("corrections", ())),
         )
 
 

@@ -32,6 +32,7 @@ from napari_udvd.training.events import (
 )
 from napari_udvd.training.flow_course import FlowCourse
 from napari_udvd.training.learner import Learner
+from napari_udvd.training.noise_check import confirm_noise
 from napari_udvd.training.plan import COURSES, Plan, make_plan
 from napari_udvd.training.resume import SavedRun, read_saved_run
 from napari_udvd.training.sampling import ClipSampler, Movie
@@ -138,6 +139,7 @@ def train_events(
     saved = read_saved_run(checkpoint, stacks) if resume else None
     if saved is None:
         plan = make_plan(stacks, settings, on_cpu=device.type == "cpu")
+        plan = confirm_noise(plan, stacks, settings, device)
         run = _Run(stacks, settings, plan, device, began, denoising_follows)
         run.start_warm()
     else:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import torch
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from napari_udvd.training.sampling import Clip, Movie
 
 __all__ = ["Validation", "hold_out"]
+
+Doubles: TypeAlias = "npt.NDArray[np.float64]"
 
 EDGE = 160
 """Rows and columns of a validation window: enough context, little time."""
@@ -198,6 +200,32 @@ class Validation:
                 mean, _ = posterior(prediction, noisy, variance)
             denoised = window.scaler.restore(mean)[0, 0].cpu().numpy()
         return window.clip[self._around], denoised
+
+    def residuals(self, net: Network) -> list[tuple[Doubles, Doubles, Doubles]]:
+        """Blind predictions of the first channel, and what they leave over.
+
+        Returns
+        -------
+        list of tuple of ndarray
+            For each window the prediction, the noisy frame minus the prediction, and
+            the variance that the network expects of its error, ``(h, w)`` each, in
+            grey levels.
+        """
+        found = []
+        for seen in self._windows:
+            with torch.inference_mode():
+                clip, prediction = self._judged(seen, net)
+            noisy = seen.scaler.restore(clip[:, self._around])
+            mean = seen.scaler.restore(prediction.mean[:, 0])
+            std = prediction.std
+            own = torch.zeros_like(mean) if std is None else std[:, 0]
+            own = seen.scaler.restore_std(own).square()
+            parts = [
+                np.asarray(part[0, 0].cpu().double())
+                for part in (mean, noisy - mean, own)
+            ]
+            found.append((parts[0], parts[1], parts[2]))
+        return found
 
     def _losses(self, window: _Window, net: Network) -> npt.NDArray[np.float64]:
         """Loss of every pixel, ``(h, w)``."""
