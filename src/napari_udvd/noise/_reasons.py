@@ -80,6 +80,14 @@ def about_space(
         f"{correlation.x[0]:.2f} between columns and {correlation.y[0]:.2f} between "
         "rows"
     )
+    if (
+        correlation.bright_x > correlation.x[0]
+        or correlation.bright_y > correlation.y[0]
+    ):
+        neighbours += (
+            f", {correlation.bright_x:.2f} and {correlation.bright_y:.2f} where it is "
+            "brightest"
+        )
     if unsuitable:
         reach = max(correlation.reach)
         least = "at least " if reach == MAX_LAG else ""
