@@ -451,6 +451,7 @@ def test_the_record_is_what_the_command_line_prints() -> None:
         "correlation_x",
         "correlation_y",
         "whiteness_t",
+        "fine_share",
         "hole",
         "blind_neighbours",
         "verdict",

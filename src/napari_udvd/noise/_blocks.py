@@ -43,9 +43,10 @@ class Blocks:
     level
         Mean grey level.
     reference
-        Mean grey level in other frames of the movie, or where there are none of the
-        blocks around: the same but for its noise. Blocks that are chosen by it are
-        not chosen for their noise, which goes with the level where light is counted.
+        Mean grey level in other frames of the movie: the same but for its noise. Blocks
+        that are chosen by it are not chosen for their noise, which goes with the level
+        where light is counted. Movies of less than five frames have no others; there
+        it is the level.
     variance
         Variance of the difference: noise, and what moved.
     fine
@@ -132,7 +133,7 @@ def _measure(
     smooth = ndimage.gaussian_filter(mean, 1.5)
     level, structure = _block_mean(_inner(mean)), _structure(smooth)
     if around is None:
-        reference, texture = _blocks_around(level), structure
+        reference, texture = level, structure
     else:
         reference = _block_mean(_inner(around))
         texture = _structure(ndimage.gaussian_filter(around, 1.5))
@@ -185,12 +186,6 @@ def _structure(smooth: Floats) -> Floats:
     """Mean squared gradient of blocks."""
     slope_y, slope_x = np.gradient(smooth)
     return _block_mean(_inner(np.asarray(slope_y**2 + slope_x**2)))
-
-
-def _blocks_around(level: Floats) -> Floats:
-    """Mean of the eight blocks around each block."""
-    nine = ndimage.uniform_filter(level, 3, mode="nearest")
-    return np.asarray((9.0 * nine - level) / 8.0)
 
 
 def _inner(image: Floats) -> Floats:

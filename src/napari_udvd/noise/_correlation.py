@@ -25,8 +25,13 @@ BACKGROUND = 33
 """Side of the window whose mean is taken off a difference: flicker is wider, the noise
 correlations looked for narrower."""
 BRIGHT_SHARE = 0.1
-LEAST_BRIGHT = 64
+LEAST_BRIGHT = 256
 """Blocks that are the brightest: a tenth, or more where that is few."""
+TINY = float(np.finfo(np.float32).tiny)
+EMPTY = 0.5
+"""Share of blocks in which something happens, below which the others are left out."""
+STILL = 1.3
+"""Variance in units of what the finest detail tells, up to which nothing moved."""
 GROUPS = 8
 """Groups of blocks whose scatter gives a standard error."""
 QUIET_SHARE = 0.1
@@ -165,6 +170,12 @@ def _growth(blocks: Blocks, quiet: npt.NDArray[np.bool_], axis: int) -> float:
         blocks.reference >= np.quantile(blocks.reference[usable], 1.0 - share)
     )
     calm = bright & (blocks.texture <= np.median(blocks.texture[bright]))
+    (total, fine), (usual_total, usual_fine) = (
+        [float(np.median(of[part])) for of in (blocks.variance, blocks.fine)]
+        for part in (calm, quiet)
+    )
+    if total * usual_fine >= STILL * usual_total * fine:
+        return 0.0
     found = [_fine_correlation(fast[part], slow[part]) for part in (calm, quiet)]
     (there, its_error), (usual, error) = found
     growth = there - usual
@@ -178,7 +189,7 @@ def _fine_correlation(
     groups = np.arange(fast.size) % GROUPS
     values = [
         0.75
-        * (1.0 - float(np.median(fast[groups == k]) / np.median(slow[groups == k])))
+        * (1.0 - float(fast[groups == k].sum() / max(slow[groups == k].sum(), TINY)))
         for k in range(GROUPS)
     ]
     return float(np.mean(values)), float(np.std(values, ddof=1) / np.sqrt(GROUPS))
@@ -207,12 +218,13 @@ def _quietest(blocks: Blocks) -> npt.NDArray[np.bool_]:
     noise_there = np.interp(blocks.level, level, noise)
     structure = blocks.structure / np.maximum(noise_there, 1e-3 * max(noise) or 1.0)
     # Where the lower half of the noise is cut off it looks less correlated than it is.
-    # Where light is counted, blocks without a single count say nothing of its noise.
-    lively = blocks.usable & (blocks.variance > 0)
-    lively = lively if lively.any() else blocks.usable
-    usable = lively & ~blocks.cut
+    usable = blocks.usable & ~blocks.cut
     if usable.sum() * BLOCK**2 < QUIET_PIXELS:
-        usable = lively
+        usable = blocks.usable
+    # Where light is counted, blocks without a single count say nothing of its noise.
+    counts = usable & (blocks.step_energy > 0)
+    if counts.sum() < EMPTY * usable.sum() and counts.any():
+        usable = counts
     share = np.clip(QUIET_PIXELS / (usable.sum() * BLOCK**2), QUIET_SHARE, 0.5)
     limit = np.quantile(structure[usable], share)
     return np.asarray(usable & (structure <= limit))

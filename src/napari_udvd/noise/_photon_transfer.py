@@ -30,10 +30,14 @@ LEAST_BLOCKS = 16
 """Blocks of a bin that are kept, however much texture they have."""
 LEAST_GROUPS = 8
 """Groups whose median is taken."""
+SLOPE = 2.0
+"""Standard errors from which on a slope is one."""
 MOST_CUT = 0.8
 """Share of pixels that were cut off above which the others say little."""
 CUT_ERROR = 0.05
 """Relative error of a variance that was cut."""
+STRUCK = 8.0
+"""Variance of a block, in units of the median, that no noise has: a cosmic ray."""
 GROUP = 4
 """Blocks of a group at least: pulses of a detector have tails that a median of single
 blocks would leave out."""
@@ -179,6 +183,13 @@ def _with_little_texture(
     return np.sort(kept)
 
 
+def _not_struck(blocks: Blocks, part: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+    """Leave out blocks whose level and variance a cosmic ray has changed."""
+    variance = blocks.variance.flat[part]
+    kept = part[variance <= STRUCK * float(np.median(variance))]
+    return kept if len(kept) else part
+
+
 def _excess(
     blocks: Blocks,
     bins: list[npt.NDArray[np.intp]],
@@ -207,8 +218,11 @@ def _variance_by_level(
     Without `excess`, groups are as large as they can be.
     """
     rows = []
-    for k, part in enumerate(bins):
+    for k, whole in enumerate(bins):
+        part = whole
         rare = np.inf if excess is None else float(excess[k])
+        if rare < GROUP:
+            part = _not_struck(blocks, part)
         total, error = _typical_variance(blocks.variance.flat[part], BLOCK**2, rare)
         if fine_share > LEAST_FINE_SHARE:
             fine, fine_error = _typical_variance(blocks.fine.flat[part], FINE_DOF, rare)
@@ -273,7 +287,7 @@ def _typical_variance(
 
 
 def fit_line(x: Doubles, y: Doubles, error: Doubles) -> tuple[float, float]:
-    """Robust ``y = slope * x + constant`` with a slope of at least 0.
+    """Robust ``y = slope * x + constant`` with a slope of 0 or significantly more.
 
     The relative error of `y` is given. The error of a variance is proportional to it,
     so residuals count relative to the line; those far above it (motion) count little.
@@ -291,6 +305,8 @@ def fit_line(x: Doubles, y: Doubles, error: Doubles) -> tuple[float, float]:
         scatter = (weight * (z - mean_z) ** 2).sum()
         if scatter > 0:
             slope = max(0.0, float((weight * (z - mean_z) * y).sum() / scatter))
+            if slope * float(scatter) ** 0.5 < SLOPE:
+                slope = 0.0
         constant = float(mean_y - slope * mean_z)
         model = np.maximum(slope * z + constant, least)
         excess = y / model - 1.0

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from napari_udvd.device import choose_precision
 from napari_udvd.errors import InputError
@@ -30,8 +31,6 @@ from napari_udvd.training.warm_start import warm_start
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    import torch
 
     from napari_udvd.calibration import Calibration
     from napari_udvd.stack import Stack
@@ -97,11 +96,13 @@ def confirm_noise(
     each = len(plan.diagnoses) // len(plan.calibrations)
     for c, calibration in enumerate(plan.calibrations):
         own = plan.diagnoses[c * each : (c + 1) * each]
+        with torch.random.fork_rng(devices=[]):  # leaves the caller's seed alone
+            net = CenterBlind(hole=plan.hole, hidden=hidden)
         judge = _Judge(
             stacks,
             c,
             calibration,
-            CenterBlind(hole=plan.hole, hidden=hidden),
+            net,
             min(float(d["fine_share"]) for d in own),
             device,
         )
