@@ -11,7 +11,7 @@ from torch import Tensor
 
 from napari_udvd.models import CameraNoise
 from napari_udvd.noise import NoiseModel
-from napari_udvd.series import Series, read_clip
+from napari_udvd.series import Series, read_measured
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,11 +83,12 @@ def calibrate(
         planes = _spread(stack.n_planes, PLANES_READ)
         frames = _spread(stack.n_frames, max(FRAMES_READ // len(planes), 2))
         for z in planes:
-            rows = [
-                read_clip(stack, Series((channel,), z), [t])[..., ::2, ::2].ravel()
-                for t in frames
-            ]
-            samples.append(np.concatenate(rows))
+            series = Series((channel,), z)
+            for t in frames:
+                clip, measured = read_measured(stack, series, [t])
+                part = clip[..., ::2, ::2]
+                known = slice(None) if measured is None else measured[..., ::2, ::2]
+                samples.append(part[known].ravel())
     values = np.concatenate(samples)
     low, middle, high = np.percentile(values, (1, 50, 99.9))
     scale = high - low

@@ -23,7 +23,14 @@ from napari_udvd.calibration import Calibration, Scaler
 from napari_udvd.errors import InputError
 from napari_udvd.models import Network, posterior, sweep_views
 from napari_udvd.parallel import run_parts, threads_on
-from napari_udvd.series import Series, read_clip, series_of, window
+from napari_udvd.series import (
+    Series,
+    missing_frames,
+    read_measured,
+    series_of,
+    window,
+)
+from napari_udvd.validity import inspect
 
 if TYPE_CHECKING:
     import threading
@@ -244,12 +251,20 @@ class BlockDenoiser:
         self._net = net.to(self._device).eval()
         self._calibrations = calibrations
         self._stack = stack
+        self._is_inspected = False
         self._precision = precision
         self._use_posterior = use_posterior
         self._self_ensemble = self_ensemble
         self._with_std = with_std
         self._edge = tile or _first_tile(stack.frame_shape, self._device)
         self._buffer = _FrameBuffer(stack)
+
+    def _inspect(self) -> None:
+        """Find what was not measured; the first time that frames are needed."""
+        if not self._is_inspected:
+            self._stack = inspect(self._stack)
+            self._buffer = _FrameBuffer(self._stack)
+            self._is_inspected = True
 
     def block(self, series: Series, start: int, stop: int) -> Denoised:
         """Denoise frames ``start .. stop - 1``.
@@ -288,6 +303,7 @@ class BlockDenoiser:
         n_frames = self._stack.n_frames
         if not 0 <= start < stop <= n_frames:
             raise IndexError(f"frames {start} to {stop - 1} of {n_frames}")
+        self._inspect()
         while True:
             edge = self._edge
             try:
@@ -309,14 +325,15 @@ class BlockDenoiser:
         self, series: Series, start: int, stop: int, edge: int
     ) -> Iterator[Denoised | None]:
         """Denoise in tiles of at most `edge` pixels, see :meth:`steps`."""
+        missing = missing_frames(self._stack, series)
         windows = [
-            window(t, self._net.context, self._stack.n_frames)
+            window(t, self._net.context, self._stack.n_frames, missing)
             for t in range(start, stop)
         ]
         needed = sorted({t for frames in windows for t in frames})
         place = {t: k for k, t in enumerate(needed)}
         windows = [[place[t] for t in frames] for frames in windows]
-        grey = self._buffer.read(series, needed)
+        grey, measured = self._buffer.read(series, needed)
         calibrations = [self._calibrations[c] for c in series.channels]
         scaler = Scaler(calibrations, self._device)
         height, width = self._stack.frame_shape
@@ -336,8 +353,14 @@ class BlockDenoiser:
             clip = torch.from_numpy(grey[:, :, seen_rows, seen_columns])
             with torch.inference_mode():
                 frames = scaler.normalise(clip.to(self._device))
+            known = None
+            if measured is not None:
+                known = torch.from_numpy(measured[:, :, seen_rows, seen_columns])
+                known = known.to(self._device)
             parts = self._parts(len(windows))
-            sweeps = [self._sweep(frames, scaler, windows[part]) for part in parts]
+            sweeps = [
+                self._sweep(frames, known, scaler, windows[part]) for part in parts
+            ]
             for step in range(max(part.stop - part.start for part in parts)):
                 yield None
                 results = run_parts(_advance, sweeps)
@@ -350,7 +373,20 @@ class BlockDenoiser:
                         std[part.start + step, :, rows, columns] = tile_std[
                             inner
                         ].numpy()
+        self._keep(series, start, mean, std)
         yield mean, std
+
+    def _keep(self, series: Series, start: int, mean: Block, std: Block | None) -> None:
+        """Put back, in place, what was not measured and is not predicted."""
+        validity = self._stack.validity
+        if validity is None:
+            return
+        for k, plane in enumerate(series.planes()):
+            raw = self._stack.read(slice(start, start + len(mean)), plane)
+            kept = validity.kept(raw, plane, start)
+            mean[:, k][kept] = raw[kept]
+            if std is not None:
+                std[:, k][kept] = 0.0
 
     def _parts(self, count: int) -> list[slice]:
         """Cut a block into runs of frames that are denoised at the same time."""
@@ -358,9 +394,16 @@ class BlockDenoiser:
         return _cores(count, -(-count // parts))
 
     def _sweep(
-        self, frames: Tensor, scaler: Scaler, windows: list[list[int]]
+        self,
+        frames: Tensor,
+        known: Tensor | None,
+        scaler: Scaler,
+        windows: list[list[int]],
     ) -> Iterator[tuple[Tensor, Tensor | None]]:
-        """Denoise the middle frame of one window after the other, on the CPU."""
+        """Denoise the middle frame of one window after the other, on the CPU.
+
+        Pixels that are not `known` are not put back.
+        """
         middle = self._net.context
         sweep = sweep_views if self._self_ensemble else type(self._net).sweep
         predictions = sweep(self._net, frames, windows, scaler.noise, self._precision)
@@ -373,6 +416,10 @@ class BlockDenoiser:
                     noisy = frames[seen[middle]][None]
                     variance = scaler.noise.variance(mean)
                     mean, std = posterior(prediction, noisy, variance)
+                    if known is not None and prediction.std is not None:
+                        own = known[seen[middle]][None]
+                        mean = torch.where(own, mean, prediction.mean)
+                        std = torch.where(own, std, prediction.std)
                 result = scaler.restore(mean)[0].cpu()
                 deviation = None if std is None else scaler.restore_std(std)[0].cpu()
             yield result, deviation
@@ -390,17 +437,25 @@ class _FrameBuffer:
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
         self._series: Series | None = None
-        self._frames: dict[int, Block] = {}
+        self._frames: dict[int, tuple[Block, npt.NDArray[np.bool_] | None]] = {}
 
-    def read(self, series: Series, frames: Sequence[int]) -> Block:
-        """Return frames ``(T, C, Y, X)``, given in rising order; forget all others."""
+    def read(
+        self, series: Series, frames: Sequence[int]
+    ) -> tuple[Block, npt.NDArray[np.bool_] | None]:
+        """Return frames ``(T, C, Y, X)``, given in rising order; forget all others.
+
+        With them which pixels were measured; None where all were.
+        """
         known = self._frames if series == self._series else {}
         known = {t: known[t] for t in frames if t in known}
         for run in _runs([t for t in frames if t not in known]):
-            read = read_clip(self._stack, series, run)
-            known |= dict(zip(run, read, strict=True))
+            clip, measured = read_measured(self._stack, series, run)
+            for k, t in enumerate(run):
+                known[t] = clip[k], None if measured is None else measured[k]
         self._series, self._frames = series, known
-        return np.stack([known[t] for t in frames])
+        clip = np.stack([known[t][0] for t in frames])
+        seen = [mask for t in frames if (mask := known[t][1]) is not None]
+        return clip, np.stack(seen) if seen else None
 
 
 def _runs(numbers: Sequence[int]) -> list[list[int]]:

@@ -16,7 +16,16 @@ from napari_udvd.stack import Plane, Stack
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Series", "read_clip", "series_of", "window"]
+__all__ = [
+    "Series",
+    "measured_series",
+    "middle_plane",
+    "missing_frames",
+    "read_clip",
+    "read_measured",
+    "series_of",
+    "window",
+]
 
 
 class Series(NamedTuple):
@@ -48,25 +57,87 @@ def read_clip(
     """Read frames in any order as ``(T, C, Y, X)`` float32.
 
     Neighbouring frames are read with one call; a frame asked for twice is read once.
+    What was not measured is filled, see :mod:`napari_udvd.validity`.
+    """
+    return read_measured(stack, series, frames, rows, columns)[0]
+
+
+def read_measured(
+    stack: Stack,
+    series: Series,
+    frames: Sequence[int],
+    rows: slice = slice(None),
+    columns: slice = slice(None),
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_] | None]:
+    """Read frames as :func:`read_clip`, and which pixels were measured.
+
+    Returns
+    -------
+    clip
+        ``(T, C, Y, X)`` float32.
+    measured
+        ``(T, C, Y, X)``; None where all were.
     """
     first, last = min(frames), max(frames)
     order = [t - first for t in frames]
     span = slice(first, last + 1)
-    planes = [
-        stack.read(span, plane, rows, columns)[order].astype(np.float32)
-        for plane in series.planes()
+    blocks = [stack.read(span, plane, rows, columns) for plane in series.planes()]
+    validity = stack.validity
+    if validity is None:
+        return np.stack([b[order].astype(np.float32) for b in blocks], axis=1), None
+    planes, masks = [], []
+    for plane, block in zip(series.planes(), blocks, strict=True):
+        measured = validity.measured(block, plane, first, rows, columns)
+        background = validity.background(plane, rows, columns)
+        planes.append(np.where(measured, block, background)[order].astype(np.float32))
+        masks.append(measured[order])
+    return np.stack(planes, axis=1), np.stack(masks, axis=1)
+
+
+def missing_frames(stack: Stack, series: Series) -> frozenset[int]:
+    """Frames in which a channel of a series holds no measurement."""
+    if stack.validity is None:
+        return frozenset()
+    return frozenset().union(*(stack.validity.missing(p) for p in series.planes()))
+
+
+def measured_series(stack: Stack, joint: bool = False) -> list[Series]:
+    """Series of a stack in which something was measured, see :func:`series_of`."""
+    validity = stack.validity
+    return [
+        series
+        for series in series_of(stack, joint)
+        if validity is None or not all(validity.is_empty(p) for p in series.planes())
     ]
-    return np.stack(planes, axis=1)
 
 
-def window(frame: int, context: int, n_frames: int) -> list[int]:
+def middle_plane(stack: Stack, channel: int) -> Plane | None:
+    """Plane nearest the middle of the depth in which something was measured."""
+    middle = stack.n_planes // 2
+    for z in sorted(range(stack.n_planes), key=lambda z: abs(z - middle)):
+        plane = Plane(channel, z)
+        if stack.validity is None or not stack.validity.is_empty(plane):
+            return plane
+    return None
+
+
+def window(
+    frame: int, context: int, n_frames: int, missing: frozenset[int] = frozenset()
+) -> list[int]:
     """Frames around one frame, oldest first, itself in the middle.
+
+    Frames that are missing are passed over: no other may stand in for them, since it
+    would be there twice, or be its own neighbour.
 
     Beyond the ends of the movie stand the frames that are equally far away on the
     other side, or the farther end where there are none. The frame is never its own
     neighbour (unless it is the only one): a network that sees neighbours in full
     would find its noise there.
     """
+    if missing:
+        there = [t for t in range(n_frames) if t not in missing or t == frame]
+        order = window(there.index(frame), context, len(there))
+        return [there[k] for k in order]
     frames = []
     for step in range(-context, context + 1):
         t = frame + step

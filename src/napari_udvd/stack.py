@@ -20,6 +20,8 @@ from napari_udvd.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from napari_udvd.validity import Validity
+
 __all__ = ["AXES", "ArrayLike", "Plane", "Stack", "as_slice", "full_index"]
 
 AXES = "TCZYX"
@@ -70,6 +72,9 @@ class Stack:
         Where the movie came from (a path), for the record and for messages.
     notes
         What was assumed while opening, in plain sentences.
+    validity
+        Which pixels were measured, where not all were or it is not known yet: see
+        :func:`napari_udvd.validity.inspect`.
     """
 
     data: ArrayLike
@@ -79,6 +84,7 @@ class Stack:
     channel_names: tuple[str, ...] = ()
     source: str | None = None
     notes: tuple[str, ...] = ()
+    validity: Validity | None = None
 
     def __post_init__(self) -> None:
         _check_axes(self.axes, tuple(self.data.shape), self._label)
@@ -256,7 +262,11 @@ class Stack:
         ranges = {"T": frames, "Y": rows, "X": columns}
         inside = {axis: self._range_inside(axis, part) for axis, part in ranges.items()}
         spans = [inside.get(axis, range(self.size(axis))) for axis in self.axes]
-        return replace(self, data=_Part(self.data, spans))
+        validity = self.validity
+        if validity is not None:
+            rows, columns = as_slice(inside["Y"]), as_slice(inside["X"])
+            validity = validity.crop(inside["T"].start, rows, columns)
+        return replace(self, data=_Part(self.data, spans), validity=validity)
 
     def _range_inside(self, axis: str, part: slice) -> range:
         size = self.size(axis)
@@ -279,7 +289,9 @@ class Stack:
 
     def with_axes(self, axes: str) -> Stack:
         """Return the same array under other axis names (the user knows better)."""
-        return replace(self, axes=axes.upper(), scale={}, units={}, notes=())
+        return replace(
+            self, axes=axes.upper(), scale={}, units={}, notes=(), validity=None
+        )
 
     @property
     def canonical_axes(self) -> str:

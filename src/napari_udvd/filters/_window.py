@@ -12,7 +12,14 @@ from napari_udvd.calibration import Scaler
 from napari_udvd.denoiser import check_fits
 from napari_udvd.denoising import with_halo
 from napari_udvd.errors import InputError
-from napari_udvd.series import Series, read_clip, series_of, window
+from napari_udvd.series import (
+    Series,
+    missing_frames,
+    read_clip,
+    series_of,
+    window,
+)
+from napari_udvd.validity import inspect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -133,10 +140,10 @@ def read_window(
     columns: slice,
 ) -> Window:
     """Read everything that a part of an output frame depends on."""
-    net = denoiser.net
+    net, stack = denoiser.net, inspect(stack)
     height, width = stack.frame_shape
     rows, columns = with_halo(rows, height, net), with_halo(columns, width, net)
-    seen = window(t, net.context, stack.n_frames)
+    seen = window(t, net.context, stack.n_frames, missing_frames(stack, series))
     frames = sorted(set(seen))
     reflected = len(seen) - len(frames)
     if net.is_recurrent:  # it takes what there is

@@ -63,7 +63,8 @@ class Blocks:
         Mean product and mean square of the fine detail of the two successive frame
         differences of a window; NaN where the window has two frames only.
     usable
-        Blocks without saturated pixels (all, where no block is without).
+        Blocks of pixels that were measured, without saturated ones (all, where no block
+        is without).
     floored
         Share of the pixels at the floor of the grey scale.
     darkest
@@ -94,11 +95,13 @@ def measure_blocks(sample: Sample) -> Blocks:
     columns: dict[str, list[npt.NDArray[Any]]] = {}
     for k, window in enumerate(sample.windows):
         around = sample.around[k] if sample.around else None
-        for name, values in _measure(window, around, sample).items():
+        known = sample.measured[k]
+        for name, values in _measure(window, around, known, sample).items():
             columns.setdefault(name, []).append(values)
-    usable = ~np.stack(columns.pop("saturated"))
+    measured = np.stack(columns.pop("measured"))
+    usable = measured & ~np.stack(columns.pop("saturated"))
     if not usable.any():
-        usable = np.ones_like(usable)
+        usable = measured if measured.any() else np.ones_like(usable)
     darkest = float(np.min(columns.pop("darkest")))
     tables = {name: np.stack(values) for name, values in columns.items()}
     return Blocks(**tables, usable=usable, darkest=darkest)
@@ -125,10 +128,13 @@ def bins_by_level(blocks: Blocks) -> list[npt.NDArray[np.intp]]:
 
 
 def _measure(
-    window: Floats, around: Floats | None, sample: Sample
+    window: Floats,
+    around: Floats | None,
+    measured: npt.NDArray[np.bool_],
+    sample: Sample,
 ) -> dict[str, npt.NDArray[Any]]:
     difference = temporal_difference(window)
-    difference -= np.median(difference)
+    difference -= np.median(difference[measured] if measured.any() else difference)
     mean = window.mean(axis=0)
     smooth = ndimage.gaussian_filter(mean, 1.5)
     level, structure = _block_mean(_inner(mean)), _structure(smooth)
@@ -157,9 +163,10 @@ def _measure(
         "structure": structure,
         "step_product": product,
         "step_energy": energy,
+        "measured": _block_mean(_inner(measured.astype(np.float32))) == 1,
         "saturated": _block_mean(_inner(saturated)) > 0,
         "floored": _block_mean(_inner(floored)),
-        "darkest": np.quantile(smooth, 0.001),
+        "darkest": np.quantile(smooth[measured] if measured.any() else smooth, 0.001),
     }
 
 

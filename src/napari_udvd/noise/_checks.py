@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_udvd.errors import InputError
-from napari_udvd.stack import Plane, Stack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from napari_udvd.stack import Plane, Stack
 
 __all__ = ["check_finite", "check_pixels", "check_time", "check_varies"]
 
@@ -28,8 +29,7 @@ def check_pixels(stack: Stack) -> None:
     """
     check_time(stack)
     check_finite(stack)
-    for plane in stack.planes():
-        check_varies(stack, plane)
+    check_varies(stack)
 
 
 def check_time(stack: Stack, least: int = 2) -> None:
@@ -66,10 +66,11 @@ def check_time(stack: Stack, least: int = 2) -> None:
 
 
 def check_finite(stack: Stack) -> None:
-    """Check that no pixel of a floating-point movie is NaN or infinite.
+    """Check that no pixel of a floating-point movie is infinite.
 
-    Reads every frame of every plane once, in blocks of at most 64 MB; integers are
-    finite without looking.
+    NaN is a pixel that was not measured, see :mod:`napari_udvd.validity`. Reads every
+    frame of every plane once, in blocks of at most 64 MB; integers are finite without
+    looking.
 
     Raises
     ------
@@ -79,32 +80,29 @@ def check_finite(stack: Stack) -> None:
     if stack.dtype.kind != "f":
         return
     bad: list[tuple[int, ...]] = []
-    nans = infinities = 0
+    infinities = 0
     for frames in _frame_slices(stack):
         for plane in stack.planes():
-            block = stack.read(frames, plane)
-            finite = np.isfinite(block)
-            if finite.all():
+            infinite = np.isinf(stack.read(frames, plane))
+            if not infinite.any():
                 continue
-            t, y, x = np.unravel_index(int(np.argmin(finite)), block.shape)
+            t, y, x = np.unravel_index(int(np.argmax(infinite)), infinite.shape)
             bad.append((int(t) + frames.start, plane.c, plane.z, int(y), int(x)))
-            nan = int(np.isnan(block).sum())
-            nans += nan
-            infinities += int((~finite).sum()) - nan
+            infinities += int(infinite.sum())
     if not bad:
         return
     first = dict(zip("TCZYX", min(bad), strict=True))
     where = ", ".join(f"{axis} = {first[axis]}" for axis in stack.axes)
     total = int(np.prod(stack.shape))
     raise InputError(
-        f"{_name(stack)} has {nans} NaN and {infinities} infinite pixel(s) of {total}, "
-        f"the first at {where} (counted from 0); replace them, for example by the "
-        "median of their neighbours, or crop them away"
+        f"{_name(stack)} has {infinities} infinite pixel(s) of {total}, the first at "
+        f"{where} (counted from 0); replace them, by NaN where nothing was measured, "
+        "or crop them away"
     )
 
 
-def check_varies(stack: Stack, plane: Plane = Plane()) -> None:
-    """Check that the pixels of one plane of a movie are not all the same.
+def check_varies(stack: Stack, plane: Plane | None = None) -> None:
+    """Check that not all pixels of a plane of a movie, or of all, are the same.
 
     Stops reading at the first two that differ.
 
@@ -113,15 +111,26 @@ def check_varies(stack: Stack, plane: Plane = Plane()) -> None:
     InputError
         With the value that every pixel has.
     """
-    value = stack.read(0, plane, slice(0, 1), slice(0, 1)).item()
-    for frames in _frame_slices(stack):
-        if (stack.read(frames, plane) != value).any():
-            return
-    where = {"C": plane.c, "Z": plane.z}
-    which = ", ".join(f"{a} = {i}" for a, i in where.items() if stack.size(a) > 1)
+    planes = list(stack.planes()) if plane is None else [plane]
+    values = []
+    for each in planes:
+        value = stack.read(0, each, slice(0, 1), slice(0, 1)).item()
+        for frames in _frame_slices(stack):
+            block = stack.read(frames, each)
+            differs = block != value
+            if value != value:  # NaN differs from itself, too
+                differs = ~np.isnan(block)
+            if differs.any():
+                return
+        values.append(value)
+    where = ""
+    if plane is not None:
+        at = {"C": plane.c, "Z": plane.z}
+        where = ", ".join(f"{a} = {i}" for a, i in at.items() if stack.size(a) > 1)
     raise InputError(
-        f"every pixel of {_name(stack)}{f' at {which}' if which else ''} is "
-        f"{value:g}: the movie is constant, there is nothing to denoise"
+        f"every pixel of {_name(stack)}{f' at {where}' if where else ''} is "
+        f"{' or '.join(f'{v:g}' for v in dict.fromkeys(values))}: the movie is "
+        "constant, there is nothing to denoise"
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from napari_udvd.noise._blocks import measure_blocks
+from napari_udvd.noise._checks import check_finite
 from napari_udvd.noise._correlation import MAX_LAG, Correlation, measure_correlation
 from napari_udvd.noise._interlacing import delay_of_fields
 from napari_udvd.noise._pattern import find_patterns
@@ -26,6 +27,7 @@ from napari_udvd.noise._reasons import (
 from napari_udvd.noise._repeats import find_repeats
 from napari_udvd.noise._windows import sample_windows
 from napari_udvd.stack import Plane, Stack
+from napari_udvd.validity import inspect
 
 __all__ = ["Diagnosis", "diagnose"]
 
@@ -67,7 +69,8 @@ class Diagnosis:
         ``"ok"``; ``"warn"`` where `reasons` deserve a look; ``"unsuitable"`` where a
         blind-spot network cannot work.
     reasons
-        Plain sentences with the number and the remedy, empty for ``"ok"``.
+        Plain sentences with the number and the remedy. For ``"ok"``, at most what was
+        left out because nothing was measured there.
     broken
         Those of them that say that an assumption of the method is broken: the noise
         is correlated beyond any useful hole or in time, the movie was compressed or
@@ -136,8 +139,10 @@ def diagnose(stack: Stack, plane: Plane = Plane()) -> Diagnosis:
     ------
     InputError
         If there is no time axis, a single frame, frames smaller than 16 x 16, pixels
-        that are NaN or infinite among those read, or nothing that varies.
+        that are infinite, or nothing that varies.
     """
+    check_finite(stack)
+    stack = inspect(stack)
     sample = sample_windows(stack, plane)
     blocks = measure_blocks(sample)
     correlation = measure_correlation(blocks)
@@ -176,6 +181,7 @@ def diagnose(stack: Stack, plane: Plane = Plane()) -> Diagnosis:
         *about_levels(sample, noise),
         *about_light(stack, plane, sample, noise),
     ]
+    notes = () if stack.validity is None else stack.validity.notes
     verdict: Verdict = "unsuitable" if unsuitable else "warn" if reasons else "ok"
     return Diagnosis(
         axes=stack.axes,
@@ -188,7 +194,7 @@ def diagnose(stack: Stack, plane: Plane = Plane()) -> Diagnosis:
         hole=hole,
         blind_neighbours=not white or again > WHITE,
         verdict=verdict,
-        reasons=tuple(reason.sentence for reason in reasons),
+        reasons=(*notes, *(reason.sentence for reason in reasons)),
         broken=tuple(reason.sentence for reason in reasons if reason.broken),
     )
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_udvd.noise._correlation import MAX_LAG
 from napari_udvd.noise._repeats import FARTHEST
+from napari_udvd.series import Series, missing_frames, read_clip
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -251,8 +252,10 @@ def about_light(
             "noise; expose less, or do not measure intensities there"
         )
         reasons.append(Reason(sentence))
+    missing = missing_frames(stack, Series((plane.c,), plane.z))
+    there = [t for t in range(stack.n_frames) if t not in missing]
     first, last = (
-        _brightness(stack, plane, t) - noise.offset for t in (0, stack.n_frames - 1)
+        _brightness(stack, plane, t) - noise.offset for t in (there[0], there[-1])
     )
     if last < FADED * first and first - last > 0.1 * noise.read_noise:
         left = max(0.0, last / first)
@@ -269,4 +272,6 @@ def _brightness(stack: Stack, plane: Plane, frame: int) -> float:
         slice((size - min(size, SIDE)) // 2, (size + min(size, SIDE)) // 2)
         for size in stack.frame_shape
     )
-    return float(stack.read(frame, plane, rows, columns).mean(dtype=np.float64))
+    series = Series((plane.c,), plane.z)
+    clip = read_clip(stack, series, [frame], rows, columns)
+    return float(clip.mean(dtype=np.float64))

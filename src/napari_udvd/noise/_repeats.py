@@ -10,6 +10,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from napari_udvd.noise._blocks import BLOCK
+from napari_udvd.series import Series, missing_frames, read_measured
 
 if TYPE_CHECKING:
     from napari_udvd.noise._photon_transfer import NoiseModel
@@ -65,16 +66,26 @@ def find_repeats(stack: Stack, plane: Plane, model: NoiseModel) -> Repeats:
         slice((size - min(size, SIDE)) // 2, (size + min(size, SIDE)) // 2)
         for size in (height, width)
     )
-    starts = np.unique(np.linspace(0, max(0, stack.n_frames - RUN), RUNS).astype(int))
+    series = Series((plane.c,), plane.z)
+    missing = missing_frames(stack, series)
+    there = [t for t in range(stack.n_frames) if t not in missing]
+    starts = np.unique(np.linspace(0, max(0, len(there) - RUN), RUNS).astype(int))
     compared: set[int] = set()
     found: dict[int, float] = {}
     for start in starts.tolist():
-        block = stack.read(slice(start, start + RUN), plane, rows, columns)
+        times = there[start : start + RUN]
+        clip, measured = read_measured(stack, series, times, rows, columns)
+        block = clip[:, 0]
+        known = np.asarray(
+            True if measured is None else measured[:, 0].all(axis=0), bool
+        )
+        known = np.broadcast_to(known, block.shape[1:])
         changed = (block[1:] != block[:-1]).any(axis=(1, 2))
         kept = np.flatnonzero(np.concatenate([[True], changed]))
-        shared = _least_noise(kept, block[kept].astype(np.float32), model)
-        compared.update((start + kept[1:]).tolist())
-        found |= {start + int(kept[j]): noise for j, noise in shared.items()}
+        numbers = np.array(times)[kept]
+        shared = _least_noise(numbers, block[kept], known, model)
+        compared.update(numbers[1:].tolist())
+        found |= {int(numbers[j]): noise for j, noise in shared.items()}
     return Repeats(
         frames=len(found),
         compared=len(compared),
@@ -83,19 +94,25 @@ def find_repeats(stack: Stack, plane: Plane, model: NoiseModel) -> Repeats:
 
 
 def _least_noise(
-    times: npt.NDArray[np.intp], frames: Floats, model: NoiseModel
+    times: npt.NDArray[np.intp],
+    frames: Floats,
+    known: npt.NDArray[np.bool_],
+    model: NoiseModel,
 ) -> dict[int, float]:
     """Find frames that hold noise of one before, and how much is left of theirs."""
     # Smoothed, as the darker half of the noise would be cut off at the offset.
     levels = ndimage.uniform_filter(frames, (0, BLOCK, BLOCK))
-    expected = model.variance(levels).mean(axis=(1, 2))
+    if known.any():
+        levels, frames = levels[:, known], frames[:, known]
+    levels, frames = (x.reshape(len(x), -1) for x in (levels, frames))
+    expected = model.variance(levels).mean(axis=1)
     total = expected[:, None] + expected
-    noise = np.array([(frames - frame).var(axis=(1, 2)) for frame in frames]) / total
+    noise = np.array([(frames - frame).var(axis=1) for frame in frames]) / total
     distance = times[:, None] - times
     near = (distance != 0) & (np.abs(distance) <= FARTHEST)
     # The noise model may be wrong for a frame (noise finer than a grey level, light
     # that flickers), but then it is so for all that are as bright.
-    light = np.maximum(levels.mean(axis=(1, 2)) - model.offset, 0.0)
+    light = np.maximum(levels.mean(axis=1) - model.offset, 0.0)
     alike = np.abs(light[:, None] - light) <= 0.5 * ALIKE * (light[:, None] + light)
     found = {}
     for j in range(1, len(frames)):

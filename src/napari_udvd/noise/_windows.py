@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_udvd.errors import InputError
-from napari_udvd.noise._checks import check_finite, check_time, check_varies
+from napari_udvd.noise._checks import check_time, check_varies
 from napari_udvd.noise._levels import is_clipped, local_step
+from napari_udvd.series import Series, missing_frames, read_clip, read_measured
 
 if TYPE_CHECKING:
     from napari_udvd.stack import Plane, Stack
@@ -43,6 +44,8 @@ class Sample:
     around
         Mean of a frame before and a frame after each window, ``(Y, X)``, whose noise
         is not that of the window; empty where the movie has no frames to spare.
+    measured
+        ``(Y, X)`` for each window: pixels that were measured in all of its frames.
     corners
         Row and column of the frame where each window begins.
     repeated, compared
@@ -66,6 +69,7 @@ class Sample:
 
     windows: tuple[Floats, ...]
     around: tuple[Floats, ...]
+    measured: tuple[npt.NDArray[np.bool_], ...]
     corners: tuple[tuple[int, int], ...]
     repeated: int
     compared: int
@@ -98,27 +102,30 @@ def sample_windows(stack: Stack, plane: Plane) -> Sample:
     n = min(starts, MAX_WINDOWS, max(MIN_WINDOWS, PIXELS // (crop[0] * crop[1])))
     windows: list[Floats] = []
     around: list[Floats] = []
+    measured: list[npt.NDArray[np.bool_]] = []
     corners: list[tuple[int, int]] = []
     repeats: dict[int, bool] = {}
+    series = Series((plane.c,), plane.z)
+    there = _recorded(stack, series)
+    starts = max(1, len(there) - WINDOW + 1)
     for i, start in enumerate(np.linspace(0, starts - 1, n).astype(int)):
         # Multiples of the golden ratio and its square spread over the unit square.
         y = int((0.5 + 0.7548776662 * i) % 1.0 * (height - crop[0] + 1))
         x = int((0.5 + 0.5698402910 * i) % 1.0 * (width - crop[1] + 1))
-        rows, columns = slice(y, y + crop[0]), slice(x, x + crop[1])
-        times, frames = _different_frames(
-            stack, plane, int(start), rows, columns, repeats
-        )
-        if len(frames) > 1:
-            windows.append(np.stack(frames).astype(np.float32))
+        crops = slice(y, y + crop[0]), slice(x, x + crop[1])
+        times = _different_frames(stack, plane, there[start:], crops, repeats)
+        if len(times) > 1:
+            frames, known = read_measured(stack, series, times, *crops)
+            windows.append(frames[:, 0])
+            whole = np.ones(frames.shape[2:], bool)
+            measured.append(
+                whole if known is None else np.asarray(known[:, 0].all(axis=0))
+            )
             corners.append((y, x))
-            others = [
-                stack.read(t, plane, rows, columns)[0].astype(np.float32)
-                for t in _spare(times[0], times[-1], stack.n_frames)
-            ]
-            if others:
-                around.append(np.asarray(np.mean(others, axis=0)))
-    if any(not np.isfinite(window).all() for window in windows):
-        check_finite(stack)
+            spare = _spare(there, times)
+            if spare:
+                others = read_clip(stack, series, spare, *crops)
+                around.append(np.asarray(others[:, 0].mean(axis=0)))
     if not windows:
         check_varies(stack, plane)
         raise InputError(
@@ -129,6 +136,7 @@ def sample_windows(stack: Stack, plane: Plane) -> Sample:
     return Sample(
         windows=tuple(windows),
         around=tuple(around) if len(around) == len(windows) else (),
+        measured=tuple(measured),
         corners=tuple(corners),
         repeated=sum(repeats.values()),
         compared=len(repeats),
@@ -138,36 +146,39 @@ def sample_windows(stack: Stack, plane: Plane) -> Sample:
     )
 
 
+def _recorded(stack: Stack, series: Series) -> list[int]:
+    """Frames in which something was measured."""
+    missing = missing_frames(stack, series)
+    return [t for t in range(stack.n_frames) if t not in missing]
+
+
 def _different_frames(
     stack: Stack,
     plane: Plane,
-    start: int,
-    rows: slice,
-    columns: slice,
+    there: list[int],
+    crops: tuple[slice, slice],
     repeats: dict[int, bool],
-) -> tuple[list[int], list[npt.NDArray[Any]]]:
+) -> list[int]:
     """Up to three different consecutive frames; notes in `repeats` which repeat."""
-    block = stack.read(slice(start, start + WINDOW), plane, rows, columns)
-    times, frames = [start], [block[0]]
-    stop = min(stack.n_frames, start + MAX_REPEATS)
-    for t in range(start + 1, stop):
-        if len(frames) == WINDOW:
+    times = [there[0]]
+    last = stack.read(there[0], plane, *crops)[0]
+    for t in there[1:MAX_REPEATS]:
+        if len(times) == WINDOW:
             break
-        if t - start < len(block):
-            frame = block[t - start]
-        else:
-            frame = stack.read(t, plane, rows, columns)[0]
-        repeats[t] = bool(np.array_equal(frame, frames[-1]))
+        frame = stack.read(t, plane, *crops)[0]
+        is_float = frame.dtype.kind == "f"
+        repeats[t] = bool(np.array_equal(frame, last, equal_nan=is_float))
         if not repeats[t]:
             times.append(t)
-            frames.append(frame)
-    return times, frames
+            last = frame
+    return times
 
 
-def _spare(first: int, last: int, n_frames: int) -> list[int]:
+def _spare(there: list[int], times: list[int]) -> list[int]:
     """Two frames that are not in a window, the nearest: before and after it."""
+    first, last = there.index(times[0]), there.index(times[-1])
     near = [first - 1, last + 1, first - 2, last + 2]
-    inside = [t for t in near if 0 <= t < n_frames]
+    inside = [there[k] for k in near if 0 <= k < len(there)]
     return inside[:2] if len(inside) > 1 else []
 
 

@@ -57,7 +57,12 @@ class Learner:
         self.predicted: Tensor | None = None
 
     def learn(
-        self, clips: Tensor, noise: CameraNoise, is_target: Tensor, rate: float
+        self,
+        clips: Tensor,
+        noise: CameraNoise,
+        is_target: Tensor,
+        rate: float,
+        measured: Tensor | None = None,
     ) -> float:
         """Take one step, unless there is nothing to learn from.
 
@@ -71,6 +76,8 @@ class Learner:
             ``(N, targets)``, frames to learn from.
         rate
             Learning rate.
+        measured
+            ``(N, targets, C, H, W)``, pixels to learn from; all if None.
 
         Returns
         -------
@@ -78,10 +85,13 @@ class Learner:
             Loss per pixel; not a number if it, or its gradient, is not finite. Then
             the step was not taken.
         """
-        if not is_target.any():
+        learned = is_target[:, :, None, None]
+        if measured is not None:
+            learned = learned & measured.all(dim=2)
+        if not learned.any():
             return math.nan
         count = min(threads_on(clips.device), len(clips))
-        parts = list(zip(clips.chunk(count), is_target.chunk(count), strict=True))
+        parts = list(zip(clips.chunk(count), learned.chunk(count), strict=True))
         results = run_parts(lambda part: self._gradients(*part, noise), parts)
         # pixels count alike, whatever part they are in
         self.predicted = torch.cat([result.mean for result in results])
@@ -96,12 +106,13 @@ class Learner:
         return value
 
     def _gradients(
-        self, clips: Tensor, is_target: Tensor, noise: CameraNoise
+        self, clips: Tensor, learned: Tensor, noise: CameraNoise
     ) -> _Gradients:
         margin = self.net.margin
         prediction = self.net.predict_clip(clips, noise, self.precision)
         noisy = clips[:, margin : clips.shape[1] - margin]
-        losses = pixel_loss(prediction, noisy, noise)[is_target]
+        losses = pixel_loss(prediction, noisy, noise)
+        losses = losses[learned.expand_as(losses)]
         total = losses.sum()
         gradients = torch.autograd.grad(total, self._parameters)
         mean = prediction.mean.detach()

@@ -24,9 +24,9 @@ from napari_udvd.device import choose_precision
 from napari_udvd.errors import InputError
 from napari_udvd.models import CenterBlind
 from napari_udvd.noise import NoiseModel, fit_line
-from napari_udvd.series import Series
+from napari_udvd.series import Series, middle_plane, missing_frames
 from napari_udvd.training.sampling import Movie
-from napari_udvd.training.validation import Validation, hold_out
+from napari_udvd.training.validation import Residual, Validation, hold_out
 from napari_udvd.training.warm_start import warm_start
 
 if TYPE_CHECKING:
@@ -93,19 +93,15 @@ def confirm_noise(
         min(stack.n_frames for stack in stacks) > 3
         and any(d["blind_neighbours"] for d in plan.diagnoses)
     )
-    each = len(plan.diagnoses) // len(plan.calibrations)
     for c, calibration in enumerate(plan.calibrations):
-        own = plan.diagnoses[c * each : (c + 1) * each]
+        own = [d for d in plan.diagnoses if d["channel"] == c]
+        if not own:  # nothing was measured in this channel
+            calibrations.append(calibration)
+            continue
         with torch.random.fork_rng(devices=[]):  # leaves the caller's seed alone
             net = CenterBlind(hole=plan.hole, hidden=hidden)
-        judge = _Judge(
-            stacks,
-            c,
-            calibration,
-            net,
-            min(float(d["fine_share"]) for d in own),
-            device,
-        )
+        fine_share = min(float(d["fine_share"]) for d in own)
+        judge = _Judge(stacks, c, calibration, net, fine_share, device)
         noise, sentence = _confirmed(judge, settings.noise is not None)
         calibrations.append(replace(calibration, noise=noise))
         if sentence:
@@ -129,10 +125,15 @@ class _Judge:
         self.noise = calibration.noise
         self._calibration, self._channel = calibration, channel
         self._fine_share, self._device = fine_share, device
-        self._movies = [
-            Movie(stack, Series((channel,), stack.n_planes // 2), held)
+        movies = [
+            (stack, Series((channel,), plane.z))
             for stack in stacks
-            if (held := hold_out(stack.n_frames))
+            if (plane := middle_plane(stack, channel)) is not None
+        ]
+        self._movies = [
+            Movie(stack, series, held)
+            for stack, series in movies
+            if (held := hold_out(stack.n_frames, missing_frames(stack, series)))
         ]
         self.is_able = bool(self._movies) and warm_start(net).done
         self._net = net.to(device).eval()
@@ -213,7 +214,7 @@ def _fitted(levels: Levels, noise: NoiseModel) -> NoiseModel | None:
 
 
 def _by_level(
-    residuals: Sequence[tuple[Doubles, Doubles, Doubles]],
+    residuals: Sequence[Residual],
     fine_share: float,
     noise: NoiseModel,
 ) -> Levels | None:
@@ -222,20 +223,24 @@ def _by_level(
     Parameters
     ----------
     residuals
-        Prediction, noisy minus prediction, and variance that the network expects of
-        its error, ``(h, w)`` each, in grey levels.
+        Of some frames.
     fine_share
         Variance of the finest detail of the noise, relative to white noise.
     noise
         Tells how rare photons are, and so how many pixels make a mean.
     """
     inner = np.s_[1:-1, 1:-1]
-    level = np.concatenate([mean[inner].ravel() for mean, _, _ in residuals])
-    total = np.concatenate([left[inner].ravel() ** 2 for _, left, _ in residuals])
-    expected = np.concatenate([own[inner].ravel() for _, _, own in residuals])
+    known = [r.measured[inner] for r in residuals]
+
+    def of_all(images: Sequence[Doubles]) -> Doubles:
+        pairs = zip(images, known, strict=True)
+        return np.concatenate([image[mask] for image, mask in pairs])
+
+    level = of_all([r.mean[inner] for r in residuals])
+    total = of_all([r.left[inner] ** 2 for r in residuals])
+    expected = of_all([r.expected[inner] for r in residuals])
     # errors of a prediction are smoother than noise
-    fine = np.concatenate([_detail(left).ravel() ** 2 for _, left, _ in residuals])
-    fine /= max(fine_share, 1e-3)
+    fine = of_all([_detail(r.left) ** 2 for r in residuals]) / max(fine_share, 1e-3)
     order = np.argsort(level, kind="stable")
     n = len(order)
     edges = np.round(n * (1.0 - 0.5 ** np.linspace(0.0, 8.0, BINS))).astype(int)

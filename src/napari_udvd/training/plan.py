@@ -21,11 +21,13 @@ from napari_udvd.noise import (
     check_time,
     diagnose,
 )
-from napari_udvd.stack import Plane, Stack
+from napari_udvd.series import middle_plane
+from napari_udvd.validity import inspect
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from napari_udvd.stack import Stack
     from napari_udvd.training.settings import TrainingSettings
 
 __all__ = ["Course", "Plan", "default_network", "make_plan"]
@@ -77,6 +79,10 @@ COURSES = {
 }
 
 
+NOTHING = Calibration(0.0, 1.0, NoiseModel(0.0, 0.0, 1.0))
+"""Of a channel in which nothing was measured: it is not looked at."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """What will be trained.
@@ -93,7 +99,7 @@ class Plan:
         One per channel.
     diagnoses
         What the noise is like, as :meth:`Diagnosis.to_dict` says it, one per channel
-        and stack.
+        and stack in which something was measured, with the ``channel``.
     reason
         Why this network, in one sentence; empty where the user chose it.
     warnings
@@ -167,8 +173,13 @@ def make_plan(
     name, reason = _choose(stacks, settings)
     for stack in stacks:
         check_pixels(stack)
+    stacks = [inspect(stack) for stack in stacks]
     diagnoses = [
-        [diagnose(stack, Plane(c, stack.n_planes // 2)) for stack in stacks]
+        [
+            diagnose(stack, plane)
+            for stack in stacks
+            if (plane := middle_plane(stack, c)) is not None
+        ]
         for c in range(channels)
     ]
     flat = [diagnosis for row in diagnoses for diagnosis in row]
@@ -193,6 +204,8 @@ def make_plan(
             # PWC-Net has learned from grey levels between zero and one
             from_zero=settings.flow_weights is not None,
         )
+        if diagnoses[c]
+        else NOTHING
         for c in range(channels)
     )
     common: dict[str, Any] = {
@@ -226,7 +239,9 @@ def make_plan(
         network,
         settings.joint_channels,
         calibrations,
-        tuple(d.to_dict() for d in flat),
+        tuple(
+            {"channel": c, **d.to_dict()} for c in range(channels) for d in diagnoses[c]
+        ),
         reason,
         tuple(dict.fromkeys(broken)),
     )

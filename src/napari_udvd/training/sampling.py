@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from napari_udvd.series import Series, read_clip, window
+from napari_udvd.series import Series, missing_frames, read_measured, window
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +30,12 @@ BLOCK_FRAMES = 24
 STEPS_PER_BLOCK = 4
 """Draws after which the oldest block is replaced."""
 
+MOSTLY = 0.5
+"""Share of a patch that should have been measured, if one is found in so many ..."""
+TRIES = 8
+
 Clip = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
 
 
 class Movie(NamedTuple):
@@ -53,17 +58,23 @@ class Draw(NamedTuple):
         as neighbours but never be learned from.
     series
         Where they come from.
+    measured
+        ``(N, targets, C, h, w)``: False for pixels that hold no measurement; None where
+        all do.
     """
 
     clips: Clip
-    is_target: npt.NDArray[np.bool_]
+    is_target: Mask
     series: Series
+    measured: Mask | None = None
 
 
 class _Block(NamedTuple):
     movie: Movie
     first: int
     frames: Clip  # (T, C, H, W)
+    measured: Mask | None
+    missing: frozenset[int]
 
 
 class ClipSampler:
@@ -128,13 +139,29 @@ class ClipSampler:
             count = int(self._rng.integers(self._fewest, count + 1))
         pairs = [self._clip(block, count) for _ in range(batch)]
         swap = self._transpose and self._rng.random() < 0.5
-        clips = np.stack([clip for clip, _ in pairs])
+        clips = np.stack([clip for clip, _, _ in pairs])
+        masks = np.stack([mask for _, mask, _ in pairs])
+        known = [part for _, _, part in pairs if part is not None]
+        measured = np.stack(known) if known else None
         if swap:
             clips = clips.swapaxes(-1, -2)
-        masks = np.stack([mask for _, mask in pairs])
-        return Draw(np.ascontiguousarray(clips), masks, block.movie.series)
+            measured = None if measured is None else measured.swapaxes(-1, -2)
+        if measured is not None:
+            measured = np.ascontiguousarray(measured)
+        clips = np.ascontiguousarray(clips)
+        return Draw(clips, masks, block.movie.series, measured)
 
-    def _clip(self, block: _Block, count: int) -> tuple[Clip, npt.NDArray[np.bool_]]:
+    def _clip(self, block: _Block, count: int) -> tuple[Clip, Mask, Mask | None]:
+        """Draw one clip, and again if hardly any of it was measured."""
+        drawn = self._drawn(block, count)
+        for _ in range(TRIES):
+            measured = drawn[2]
+            if measured is None or measured.mean() >= MOSTLY:
+                break
+            drawn = self._drawn(block, count)
+        return drawn
+
+    def _drawn(self, block: _Block, count: int) -> tuple[Clip, Mask, Mask | None]:
         n_frames = block.movie.stack.n_frames
         # the ends of the movie are mirrored; the ends of a block have no neighbours
         stop = block.first + len(block.frames)
@@ -142,18 +169,26 @@ class ClipSampler:
         last = stop - count - (self._context if stop < n_frames else 0)
         start = int(self._rng.integers(first, last + 1))
         targets = range(start, start + count)
-        frames = _around(targets, self._context, n_frames)
+        frames = _around(targets, self._context, n_frames, block)
         index = [t - block.first for t in frames]
         height, width = block.frames.shape[-2:]
         y = int(self._rng.integers(max(height - self._patch, 0) + 1))
         x = int(self._rng.integers(max(width - self._patch, 0) + 1))
         clip = block.frames[index, :, y : y + self._patch, x : x + self._patch]
-        mask = np.array([t not in block.movie.held_out for t in targets])
+        unseen = block.movie.held_out | block.missing
+        mask = np.array([t not in unseen for t in targets])
+        measured = None
+        if block.measured is not None:
+            own = [t - block.first for t in targets]
+            part = block.measured[own]
+            measured = part[:, :, y : y + self._patch, x : x + self._patch]
         flips = self._rng.random(3) < 0.5
         if flips[0]:
             clip, mask = clip[::-1], mask[::-1]
-        clip = clip[:, :, :: -1 if flips[1] else 1, :: -1 if flips[2] else 1]
-        return clip, mask
+            measured = None if measured is None else measured[::-1]
+        turned = np.s_[:, :, :: -1 if flips[1] else 1, :: -1 if flips[2] else 1]
+        measured = None if measured is None else measured[turned]
+        return clip[turned], mask, measured
 
     def _turn_over(self) -> None:
         """Replace the oldest block now and then."""
@@ -173,13 +208,18 @@ class ClipSampler:
         self._draws += 1
 
 
-def _around(targets: range, context: int, n_frames: int) -> list[int]:
+def _around(targets: range, context: int, n_frames: int, block: _Block) -> list[int]:
     """Targets and the frames around them, as :func:`series.window` for one target.
 
     Beyond the ends of the movie stand frames of the other side, never a target,
     unless there are no others.
     """
     if len(targets) == 1:
+        held = range(block.first, block.first + len(block.frames))
+        frames = window(targets.start, context, n_frames, block.missing)
+        if all(t in held for t in frames):
+            return frames
+        # beyond what is in memory the missing frames are seen, filled
         return window(targets.start, context, n_frames)
     frames = []
     for t in range(targets.start - context, targets.stop + context):
@@ -190,5 +230,7 @@ def _around(targets: range, context: int, n_frames: int) -> list[int]:
 
 
 def _read_block(movie: Movie, first: int, size: int) -> _Block:
-    frames = read_clip(movie.stack, movie.series, range(first, first + size))
-    return _Block(movie, first, frames)
+    span = range(first, first + size)
+    frames, measured = read_measured(movie.stack, movie.series, span)
+    missing = missing_frames(movie.stack, movie.series)
+    return _Block(movie, first, frames, measured, missing)

@@ -18,7 +18,7 @@ from napari_udvd.denoising import is_out_of_memory
 from napari_udvd.device import choose_device, choose_precision
 from napari_udvd.errors import InputError, OutputError
 from napari_udvd.models import build_network, count_views
-from napari_udvd.series import series_of
+from napari_udvd.series import measured_series, missing_frames
 from napari_udvd.training.checkpoint import signature, write_checkpoint
 from napari_udvd.training.events import (
     Checkpoint,
@@ -42,6 +42,7 @@ from napari_udvd.training.warm_start import (
     outside_of_training,
     warm_start,
 )
+from napari_udvd.validity import inspect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -139,12 +140,14 @@ def train_events(
     saved = read_saved_run(checkpoint, stacks) if resume else None
     if saved is None:
         plan = make_plan(stacks, settings, on_cpu=device.type == "cpu")
+        stacks = [inspect(stack) for stack in stacks]
         plan = confirm_noise(plan, stacks, settings, device)
         run = _Run(stacks, settings, plan, device, began, denoising_follows)
         run.start_warm()
     else:
         try:
             plan = saved.plan(settings)
+            stacks = [inspect(stack) for stack in stacks]
             run = _Run(stacks, settings, plan, device, began, denoising_follows)
             run.restore(saved)
         except (KeyError, TypeError, RuntimeError, StopIteration) as error:
@@ -188,9 +191,13 @@ class _Run:
         self._rate = settings.learning_rate or course.rate
         self._rng = np.random.default_rng(settings.seed)
         movies = [
-            Movie(stack, series, hold_out(stack.n_frames))
+            Movie(
+                stack,
+                series,
+                hold_out(stack.n_frames, missing_frames(stack, series)),
+            )
             for stack in stacks
-            for series in series_of(stack, plan.joint)
+            for series in measured_series(stack, plan.joint)
         ]
         self._sampler = ClipSampler(
             movies,
@@ -403,7 +410,12 @@ class _Run:
         if not is_target.any():
             return None
         self._flow.prepare()
-        loss = self._learner.learn(clips, scaler.noise, is_target, self._rate_now())
+        measured = None
+        if draw.measured is not None:
+            measured = torch.from_numpy(draw.measured).to(self._device)
+        loss = self._learner.learn(
+            clips, scaler.noise, is_target, self._rate_now(), measured
+        )
         if math.isfinite(loss):
             self._smooth_loss(loss)
             self._flow.learn(clips, is_target, self._progress())

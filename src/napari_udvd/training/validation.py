@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ import torch
 from napari_udvd.calibration import Calibration, Scaler
 from napari_udvd.denoising import blocks
 from napari_udvd.models import Network, Prediction, posterior
-from napari_udvd.series import read_clip, window
+from napari_udvd.series import missing_frames, read_measured, window
 from napari_udvd.training.loss import pixel_loss
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from napari_udvd.models import STBN
     from napari_udvd.training.sampling import Clip, Movie
 
-__all__ = ["Validation", "hold_out"]
+__all__ = ["Residual", "Validation", "hold_out"]
 
 Doubles: TypeAlias = "npt.NDArray[np.float64]"
 
@@ -43,19 +43,45 @@ SURE = 2.0
 """Standard errors that a result must be better than an empty frame by."""
 
 
-def hold_out(n_frames: int) -> frozenset[int]:
-    """Choose the frames kept for validation: one in ten, spread evenly, never all."""
-    if n_frames < 3:
+def hold_out(n_frames: int, missing: frozenset[int] = frozenset()) -> frozenset[int]:
+    """Choose the frames kept for validation: one in ten, spread evenly, never all.
+
+    None is `missing`: a frame that was not recorded judges nothing.
+    """
+    there = [t for t in range(n_frames) if t not in missing]
+    if len(there) < 3:
         return frozenset()
-    count = min(max(n_frames // 10, 1), 8)
-    spread = (np.arange(count) + 0.5) * n_frames / count
-    return frozenset(int(t) for t in spread)
+    count = min(max(len(there) // 10, 1), 8)
+    spread = (np.arange(count) + 0.5) * len(there) / count
+    return frozenset(there[int(k)] for k in spread)
+
+
+class Residual(NamedTuple):
+    """What a blind prediction leaves over, ``(h, w)`` each, in grey levels.
+
+    Attributes
+    ----------
+    mean
+        The prediction.
+    left
+        The noisy frame minus the prediction.
+    expected
+        Variance that the network expects of its error.
+    measured
+        Which pixels were measured.
+    """
+
+    mean: Doubles
+    left: Doubles
+    expected: Doubles
+    measured: npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class _Window:
     clip: Clip  # (T, C, h, w), grey levels; the output frame is in the middle
     scaler: Scaler
+    measured: npt.NDArray[np.bool_]  # (h, w), in all channels
 
 
 class Validation:
@@ -80,7 +106,7 @@ class Validation:
         # one neighbour at least, to compare with the average of both
         self._around = max(context, 1)
         # movies of two frames have none to spare; their first is measured instead
-        pairs = [(m, t) for m in movies for t in sorted(m.held_out or {0})]
+        pairs = [(m, t) for m in movies for t in sorted(m.held_out or {_first(m)})]
         step = max(len(pairs) / MOST_WINDOWS, 1)
         chosen = [pairs[int(k * step)] for k in range(min(len(pairs), MOST_WINDOWS))]
         self._windows = [self._read(m, t, calibrations) for m, t in chosen]
@@ -100,10 +126,7 @@ class Validation:
             Standard error of that. The noise of neighbouring pixels is nearly
             independent and so are the differences.
         """
-        gains = [
-            (self._losses(w, other) - self._losses(w, net)).ravel()
-            for w in self._windows
-        ]
+        gains = [self._losses(w, other) - self._losses(w, net) for w in self._windows]
         gain = np.concatenate(gains)
         return float(gain.mean()), float(gain.std() / np.sqrt(gain.size))
 
@@ -201,15 +224,13 @@ class Validation:
             denoised = window.scaler.restore(mean)[0, 0].cpu().numpy()
         return window.clip[self._around], denoised
 
-    def residuals(self, net: Network) -> list[tuple[Doubles, Doubles, Doubles]]:
+    def residuals(self, net: Network) -> list[Residual]:
         """Blind predictions of the first channel, and what they leave over.
 
         Returns
         -------
-        list of tuple of ndarray
-            For each window the prediction, the noisy frame minus the prediction, and
-            the variance that the network expects of its error, ``(h, w)`` each, in
-            grey levels.
+        list of Residual
+            One for each window.
         """
         found = []
         for seen in self._windows:
@@ -224,16 +245,17 @@ class Validation:
                 np.asarray(part[0, 0].cpu().double())
                 for part in (mean, noisy - mean, own)
             ]
-            found.append((parts[0], parts[1], parts[2]))
+            found.append(Residual(parts[0], parts[1], parts[2], seen.measured))
         return found
 
     def _losses(self, window: _Window, net: Network) -> npt.NDArray[np.float64]:
-        """Loss of every pixel, ``(h, w)``."""
+        """Loss of every pixel that was measured."""
         with torch.inference_mode():
             clip, prediction = self._judged(window, net)
             noisy = clip[:, self._around : self._around + 1]
             loss = pixel_loss(prediction, noisy, window.scaler.noise)
-        return np.asarray(loss[0, 0].cpu().double())  # not all devices know it
+        losses = np.asarray(loss[0, 0].cpu().double())  # not all devices know it
+        return losses[window.measured]
 
     def _distances(self, window: _Window, net: Network) -> npt.NDArray[np.float64]:
         """Squared distance from each noisy pixel, over the noise, ``(3, pixels)``.
@@ -249,10 +271,10 @@ class Validation:
             average = (before + after) / 2
             level = average.mean(dim=(-2, -1), keepdim=True)
             found = [
-                ((frame - blind).square() / noise).flatten().cpu().double()
+                ((frame - blind).square() / noise)[0, 0].cpu().double()
                 for blind in (prediction.mean, average, level)
             ]
-        return np.stack([np.asarray(distance) for distance in found])
+        return np.stack([np.asarray(d)[:, window.measured].ravel() for d in found])
 
     def _swept(self, window: _Window, net: Network) -> torch.Tensor:
         """Denoise all frames of a window, as a recurrent network does with a movie.
@@ -293,11 +315,22 @@ class Validation:
     def _read(
         self, movie: Movie, frame: int, calibrations: Sequence[Calibration]
     ) -> _Window:
-        frames = window(frame, self._around, movie.stack.n_frames)
-        clip = read_clip(movie.stack, movie.series, frames)
+        missing = missing_frames(movie.stack, movie.series)
+        frames = window(frame, self._around, movie.stack.n_frames, missing)
+        clip, measured = read_measured(movie.stack, movie.series, frames)
         rows, columns = _most_structure(clip[self._around, 0])
         scaler = Scaler([calibrations[c] for c in movie.series.channels], self._device)
-        return _Window(np.ascontiguousarray(clip[:, :, rows, columns]), scaler)
+        part = np.ascontiguousarray(clip[:, :, rows, columns])
+        if measured is None:
+            return _Window(part, scaler, np.ones(part.shape[-2:], bool))
+        known = np.all(measured[self._around, :, rows, columns], axis=0)
+        # a place in which nothing was measured is judged all the same
+        return _Window(part, scaler, np.asarray(known if known.any() else ~known))
+
+
+def _first(movie: Movie) -> int:
+    missing = missing_frames(movie.stack, movie.series)
+    return min(t for t in range(movie.stack.n_frames) if t not in missing)
 
 
 def _most_structure(frame: Clip) -> tuple[slice, slice]:
