@@ -64,6 +64,8 @@ class Correlation:
         Its standard error.
     fine_share
         Variance of the noise's finest detail, relative to white noise.
+    excess
+        Excess kurtosis of the noise of a frame: how far its tails reach.
     """
 
     x: npt.NDArray[np.float64]
@@ -75,6 +77,7 @@ class Correlation:
     whiteness_t: float
     whiteness_error: float
     fine_share: float
+    excess: float
 
     @property
     def limit(self) -> float:
@@ -145,7 +148,19 @@ def measure_correlation(blocks: Blocks) -> Correlation:
         # Squared correlations of neighbours in the fine detail sum to 3.8.
         whiteness_error=2.0 * float(np.sqrt(3.8 / mask.sum())),
         fine_share=float(blocks.fine[quiet].mean() / variance) if variance else 1.0,
+        excess=_excess(blocks, quiet),
     )
+
+
+def _excess(blocks: Blocks, quiet: npt.NDArray[np.bool_]) -> float:
+    """Excess kurtosis within blocks: those of different strength must not be mixed."""
+    fourth = _block_mean(blocks.differences**4)[quiet]
+    second = blocks.variance[quiet]
+    if not second.any():
+        return 0.0
+    kurtosis = float(fourth.sum(dtype=np.float64) / (second**2).sum(dtype=np.float64))
+    # a second difference has half of the excess of a frame
+    return max(2.0 * (kurtosis - 3.0), 0.0)
 
 
 def _growth(blocks: Blocks, quiet: npt.NDArray[np.bool_], axis: int) -> float:
@@ -204,9 +219,12 @@ def _block_power(
     """
     other = 3 - axis
     detail = ndimage.correlate1d(noise, (1.0, -2.0, 1.0), axis=other)
-    power = ndimage.correlate1d(detail, filter_, axis=axis) ** 2
-    n, height, width = power.shape
-    parts = power.reshape(n, height // BLOCK, BLOCK, width // BLOCK, BLOCK)
+    return _block_mean(ndimage.correlate1d(detail, filter_, axis=axis) ** 2)
+
+
+def _block_mean(image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    n, height, width = image.shape
+    parts = image.reshape(n, height // BLOCK, BLOCK, width // BLOCK, BLOCK)
     return np.asarray(parts.mean(axis=(2, 4)))
 
 

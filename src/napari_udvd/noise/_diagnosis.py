@@ -151,6 +151,7 @@ def diagnose(stack: Stack, plane: Plane = Plane()) -> Diagnosis:
         correlation.fine_share,
         max(sample.step, sample.coarseness),
         sample.floor if sample.clipped and np.isfinite(sample.floor) else None,
+        correlation.excess,
     )
     rows, columns = correlation.reach
     hole = 2 * rows + 1, 2 * columns + 1

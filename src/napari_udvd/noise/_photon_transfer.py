@@ -38,9 +38,13 @@ CUT_ERROR = 0.05
 """Relative error of a variance that was cut."""
 STRUCK = 8.0
 """Variance of a block, in units of the median, that no noise has: a cosmic ray."""
-GROUP = 4
-"""Blocks of a group at least: pulses of a detector have tails that a median of single
-blocks would leave out."""
+PER_BLOCK = 2.0
+"""Excess kurtosis for which groups have one block more: pulses of a detector have tails
+that a median of single blocks would leave out."""
+MOST_TAILS = 8.0
+"""Excess kurtosis that is believed to be the noise's; more is cosmic rays."""
+FEW_TAILS = 4.0
+"""Excess kurtosis below which a block that stands out is none of the noise."""
 FINE_DOF = 17.0
 """Degrees of freedom of the fine variance of 64 pixels: the detail operator correlates
 neighbours, whose squared correlations sum to 3.8."""
@@ -116,7 +120,11 @@ class NoiseModel:
 
 
 def fit_noise_model(
-    blocks: Blocks, fine_share: float, step: float, floor: float | None = None
+    blocks: Blocks,
+    fine_share: float,
+    step: float,
+    floor: float | None = None,
+    tails: float = 0.0,
 ) -> NoiseModel:
     """Fit the noise model to blocks of temporal differences (photon transfer).
 
@@ -151,12 +159,17 @@ def fit_noise_model(
     floor
         Grey level at which the darker part of the noise was cut off. Level and variance
         of the noise as it was follow from the share of the pixels there.
+    tails
+        Excess kurtosis of the noise, as far as it is known before the fit.
     """
     bins = [_with_little_texture(blocks, part) for part in bins_by_level(blocks)]
     dark = blocks.darkest
     gain = dark_variance = 0.0
     for attempt in range(ATTEMPTS):
-        rare = _excess(blocks, bins, gain, dark, dark_variance) if attempt else None
+        rare = None
+        if attempt:
+            rare = _excess(blocks, bins, gain, dark, dark_variance)
+            rare = np.maximum(rare, min(tails, MOST_TAILS))
         level, variance, error = _variance_by_level(blocks, bins, fine_share, rare)
         if floor is not None:
             shares = np.array([float(blocks.floored.flat[p].mean()) for p in bins])
@@ -221,7 +234,7 @@ def _variance_by_level(
     for k, whole in enumerate(bins):
         part = whole
         rare = np.inf if excess is None else float(excess[k])
-        if rare < GROUP:
+        if rare < FEW_TAILS:
             part = _not_struck(blocks, part)
         total, error = _typical_variance(blocks.variance.flat[part], BLOCK**2, rare)
         if fine_share > LEAST_FINE_SHARE:
@@ -274,7 +287,7 @@ def _typical_variance(
     the noise has tails, or where something moved in some of them.
     """
     most = max(len(values) // LEAST_GROUPS, 1)
-    size = most if np.isinf(excess) else int(np.clip(excess / 8.0, GROUP, most))
+    size = most if np.isinf(excess) else int(np.clip(excess / PER_BLOCK, 1, most))
     size = min(size, most)
     count = len(values) // size
     groups = values[: count * size].reshape(size, count).mean(axis=0)

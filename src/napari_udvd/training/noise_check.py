@@ -41,7 +41,7 @@ __all__ = ["confirm_noise"]
 
 Doubles = npt.NDArray[np.float64]
 
-CONTRADICTED = 1.25
+CONTRADICTED = 1.5
 """Factor between a noise variance and its bounds that is more than their error."""
 SURE = 4.0
 """Standard errors by which a bound must be passed."""
