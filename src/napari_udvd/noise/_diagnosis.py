@@ -10,6 +10,7 @@ import numpy as np
 from napari_udvd.noise._blocks import measure_blocks
 from napari_udvd.noise._checks import check_finite
 from napari_udvd.noise._correlation import MAX_LAG, Correlation, measure_correlation
+from napari_udvd.noise._fixed_pattern import fixed_pattern
 from napari_udvd.noise._interlacing import delay_of_fields
 from napari_udvd.noise._pattern import find_patterns
 from napari_udvd.noise._photon_transfer import NoiseModel, fit_noise_model
@@ -18,6 +19,7 @@ from napari_udvd.noise._reasons import (
     about_frames,
     about_levels,
     about_light,
+    about_offsets,
     about_pattern,
     about_repeats,
     about_space,
@@ -180,6 +182,7 @@ def diagnose(stack: Stack, plane: Plane = Plane()) -> Diagnosis:
         *about_repeats(sample, repeats),
         *about_frames(stack),
         *about_levels(sample, noise),
+        *about_offsets(fixed_pattern(stack, plane, correlation.fine_share), noise),
         *about_light(stack, plane, sample, noise),
     ]
     notes = () if stack.validity is None else stack.validity.notes

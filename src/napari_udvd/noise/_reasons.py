@@ -28,6 +28,7 @@ __all__ = [
     "about_frames",
     "about_levels",
     "about_light",
+    "about_offsets",
     "about_pattern",
     "about_repeats",
     "about_space",
@@ -47,6 +48,8 @@ FEW_FRAMES = 5
 COMB = 0.3
 """Correlation of every second row above which rows make a comb; less is chance in a
 movie of few pixels."""
+PATTERN = 0.3
+"""Offsets of pixels, in units of the noise in the dark, worth a warning."""
 CUT_OFF = 0.02
 """Share of pixels that were cut off, worth a warning."""
 COARSE, TOO_COARSE = 1.0, 3.0
@@ -238,6 +241,19 @@ def about_levels(sample: Sample, noise: NoiseModel) -> list[Reason]:
         )
         reasons.append(Reason(sentence, broken=step > TOO_COARSE * noise.read_noise))
     return reasons
+
+
+def about_offsets(pattern: float, noise: NoiseModel) -> list[Reason]:
+    """Say that pixels have offsets of their own."""
+    if pattern <= PATTERN * noise.read_noise:
+        return []
+    ratio = pattern / noise.read_noise
+    sentence = (
+        f"pixels of the camera have offsets of their own, {pattern:.2g} grey levels or "
+        f"{ratio:.1f} times the noise in the dark: they are the same in every frame, "
+        "and stay in the result; subtract a dark frame first"
+    )
+    return [Reason(sentence)]
 
 
 def about_light(
