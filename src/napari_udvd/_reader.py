@@ -8,7 +8,7 @@ from pathlib import PurePath
 from typing import TypeAlias
 
 from napari_udvd._layer_data import LayerData, layer_data
-from napari_udvd.formats import READABLE, open_stack
+from napari_udvd.formats import READABLE, movie_name, open_stack
 
 __all__ = ["get_reader", "read_layers"]
 
@@ -34,7 +34,7 @@ def read_layers(path: Paths) -> list[LayerData]:
     InputError
         As :func:`napari_udvd.formats.open_stack`; the viewer shows its message.
     """
-    return [layer_data(open_stack(p), _layer_name(p)) for p in _listed(path)]
+    return [layer_data(open_stack(p), movie_name(p)) for p in _listed(path)]
 
 
 def _listed(path: Paths) -> list[str]:
@@ -50,8 +50,3 @@ def _is_readable(path: str) -> bool:
     return pure.suffix.lower() in READABLE or (
         not pure.suffix and any(p.suffix.lower() == ".zarr" for p in pure.parents)
     )
-
-
-def _layer_name(path: str) -> str:
-    name = PurePath(path).stem
-    return name[:-4] if name.lower().endswith(".ome") and name[:-4] else name

@@ -18,6 +18,12 @@ import numpy.typing as npt
 
 from napari_udvd.errors import InputError
 from napari_udvd.formats._axes import Found, to_stack
+from napari_udvd.formats._images import (
+    Image,
+    choose,
+    movie_name,
+    split_choice,
+)
 from napari_udvd.formats._output import (
     check_output,
     output_kind,
@@ -33,10 +39,13 @@ if TYPE_CHECKING:
 __all__ = [
     "READABLE",
     "ArraySink",
+    "Image",
     "Sink",
     "check_output",
     "check_small_output",
     "create",
+    "list_images",
+    "movie_name",
     "open_stack",
     "read_record",
     "remove_stale_partials",
@@ -59,7 +68,9 @@ def open_stack(path: str | os.PathLike[str], axes: str | None = None) -> Stack:
     Parameters
     ----------
     path
-        File, or folder for zarr. One of a set of OME-TIFF files opens the set.
+        File, or folder for zarr. One of a set of OME-TIFF files opens the set. Where
+        there are several images in it, ``movie.lif#2`` is the second, and
+        ``movie.lif#Series 3`` the one of that name; see :func:`list_images`.
     axes
         One letter of ``TCZYX`` per dimension, where the file does not name them or
         the user knows better. Dimensions of length one may be left out. Calibration
@@ -71,17 +82,41 @@ def open_stack(path: str | os.PathLike[str], axes: str | None = None) -> Stack:
         With scale, units and channel names as the file states them, never
         converted. Axes of length one are dropped, except Y, X and a T that the
         file names. A file with one unnamed axis in front of Y and X opens as
-        ``TYX``, and `notes` says so.
+        ``TYX``, and `notes` says so. So it does where one image of several is read
+        because it is the only movie.
 
     Raises
     ------
     InputError
         If the file is missing, not readable, damaged, incomplete, a colour picture
-        or of an unknown kind, if its axes are ambiguous, or if a package to read
-        it is not installed.
+        or of an unknown kind, if its axes are ambiguous, if it is not clear which of
+        several images is meant, or if a package to read it is not installed.
     """
     name = os.fspath(path)
-    return to_stack(_find(name, trust_axes=axes is None), axes)
+    file, choice = split_choice(name)
+    return to_stack(_find(file, choice, trust_axes=axes is None), axes, source=name)
+
+
+def list_images(path: str | os.PathLike[str]) -> tuple[Image, ...]:
+    """List the images in a file; no pixel is read.
+
+    Parameters
+    ----------
+    path
+        File, or folder for zarr. The second image of the list opens with ``path#2``.
+
+    Returns
+    -------
+    tuple of Image
+        Name, axes and shape of each; one where the format knows no more.
+
+    Raises
+    ------
+    InputError
+        As :func:`open_stack`.
+    """
+    file, _ = split_choice(os.fspath(path))
+    return (_image(_find(file, None, trust_axes=False)),)
 
 
 def create(
@@ -140,7 +175,7 @@ def read_record(path: str | os.PathLike[str]) -> dict[str, Any] | None:
     InputError
         If the file is missing or damaged.
     """
-    name = os.fspath(path)
+    name, _ = split_choice(os.fspath(path))
     suffix = _suffix(name)
     _check_there(name)
     if suffix in _TIFF:
@@ -156,7 +191,19 @@ def read_record(path: str | os.PathLike[str]) -> dict[str, Any] | None:
     return None
 
 
-def _find(path: str, *, trust_axes: bool) -> Found:
+def _find(path: str, choice: str | None, *, trust_axes: bool) -> Found:
+    """Find the chosen image of a file."""
+    found = _find_only(path, trust_axes=trust_axes)
+    choose([_image(found)], choice, path)
+    return found
+
+
+def _image(found: Found) -> Image:
+    return Image("", found.axes, tuple(int(n) for n in found.data.shape))
+
+
+def _find_only(path: str, *, trust_axes: bool) -> Found:
+    """Find the image in a file of a format that holds one."""
     _check_there(path)
     suffix = _suffix(path)
     if os.path.isdir(path) and suffix != ".zspy":

@@ -58,7 +58,9 @@ class Found:
     notes: tuple[str, ...] = ()
 
 
-def to_stack(found: Found, axes: str | None = None) -> Stack:
+def to_stack(
+    found: Found, axes: str | None = None, *, source: str | None = None
+) -> Stack:
     """Build the Stack of a file.
 
     Parameters
@@ -67,6 +69,9 @@ def to_stack(found: Found, axes: str | None = None) -> Stack:
         What is in the file.
     axes
         The user's axes string; None leaves it to the file.
+    source
+        What the user called it, where that says more than the file: one of several
+        images.
 
     Raises
     ------
@@ -102,7 +107,7 @@ def to_stack(found: Found, axes: str | None = None) -> Stack:
             if same_channels and len(found.channel_names) == n_channels
             else ()
         ),
-        source=found.path,
+        source=source or found.path,
         notes=notes,
     )
 
