@@ -300,6 +300,57 @@ def test_description() -> None:
     assert Stack.from_array(array_of("YX"), "YX").describe() == "1 frame, 5 x 6"
 
 
+class TestTimes:
+    """When the frames of a movie without a regular interval were recorded."""
+
+    def stack(self, axes: str = "TZYX") -> Stack:
+        return Stack.from_array(
+            array_of(axes), axes, units={"T": "s"}, times=[0.5, 1, 60, 61.5]
+        )
+
+    def test_they_are_kept_and_said(self) -> None:
+        stack = self.stack()
+        assert stack.times == (0.5, 1.0, 60.0, 61.5)
+        assert stack.describe() == "4 frames, 3 planes, 5 x 6, irregular interval"
+
+    @pytest.mark.parametrize(
+        ("frames", "times"),
+        [
+            (slice(1, 3), (1.0, 60.0)),
+            (slice(-1, None), (61.5,)),
+            (slice(None), (0.5, 1.0, 60.0, 61.5)),
+        ],
+    )
+    def test_a_part_has_its_own(self, frames: slice, times: tuple[float, ...]) -> None:
+        part = self.stack().crop(frames, rows=slice(2, 4))
+        assert part.times == times and part.units == {"T": "s"}
+
+    def test_they_stay_with_the_axis_of_time(self) -> None:
+        renamed = self.stack().with_axes("TCYX")
+        assert renamed.times == self.stack().times and renamed.units == {"T": "s"}
+        assert self.stack().with_axes("ZTYX").times is None
+
+    @pytest.mark.parametrize(
+        ("times", "complaint"),
+        [
+            ([1, 2, 3], r"3 times were given for the 4 frame\(s\)"),
+            ([0, 1, 1, 2], "do not increase: frame 2 is at 1, the one before it at 1"),
+            ([0, 1, float("nan"), 2], "not finite"),
+        ],
+    )
+    def test_times_that_cannot_be(self, times: list[float], complaint: str) -> None:
+        with pytest.raises(InputError, match=complaint):
+            Stack.from_array(array_of("TYX"), "TYX", times=times)
+
+    def test_an_interval_and_times_contradict_each_other(self) -> None:
+        with pytest.raises(InputError, match="both a frame interval, 2, and a time"):
+            Stack.from_array(
+                array_of("TYX"), "TYX", scale={"T": 2.0}, times=[0, 1, 2, 3]
+            )
+        with pytest.raises(InputError, match="axes 'ZYX'"):
+            Stack.from_array(array_of("ZYX"), "ZYX", times=[0, 1, 2, 3])
+
+
 # --- parts of a movie -----------------------------------------------------------------
 
 

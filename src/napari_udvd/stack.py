@@ -70,6 +70,10 @@ class Stack:
         Where the movie came from (a path), for the record and for messages.
     notes
         What was assumed while opening, in plain sentences.
+    times
+        When each frame was recorded, increasing, in the unit of T, where the frames
+        do not follow one another at a regular interval; T then has no scale. None
+        where they do, or where nothing is known.
     """
 
     data: ArrayLike
@@ -79,6 +83,7 @@ class Stack:
     channel_names: tuple[str, ...] = ()
     source: str | None = None
     notes: tuple[str, ...] = ()
+    times: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         _check_axes(self.axes, tuple(self.data.shape), self._label)
@@ -99,6 +104,10 @@ class Stack:
             )
         object.__setattr__(self, "channel_names", names)
         object.__setattr__(self, "notes", tuple(self.notes))
+        if self.times is not None:
+            times = tuple(float(time) for time in self.times)
+            _check_times(times, self)
+            object.__setattr__(self, "times", times)
 
     @classmethod
     def from_array(
@@ -110,6 +119,7 @@ class Stack:
         units: Mapping[str, str] | None = None,
         channel_names: tuple[str, ...] = (),
         source: str | None = None,
+        times: Sequence[float] | None = None,
     ) -> Stack:
         """Wrap an array.
 
@@ -128,6 +138,9 @@ class Stack:
             One name per channel.
         source
             Shown in messages and kept in the record.
+        times
+            When each frame was recorded, in the unit of T, where the interval is not
+            regular.
 
         Raises
         ------
@@ -157,6 +170,7 @@ class Stack:
             channel_names=channel_names,
             source=source,
             notes=notes,
+            times=None if times is None else tuple(times),
         )
 
     @property
@@ -246,7 +260,7 @@ class Stack:
         Returns
         -------
         Stack
-            With the same axes, scale, units, channel names and source.
+            With the same axes, scale, units, channel names, source and times.
 
         Raises
         ------
@@ -256,7 +270,8 @@ class Stack:
         ranges = {"T": frames, "Y": rows, "X": columns}
         inside = {axis: self._range_inside(axis, part) for axis, part in ranges.items()}
         spans = [inside.get(axis, range(self.size(axis))) for axis in self.axes]
-        return replace(self, data=_Part(self.data, spans))
+        times = self.times and tuple(self.times[t] for t in inside["T"])
+        return replace(self, data=_Part(self.data, spans), times=times)
 
     def _range_inside(self, axis: str, part: slice) -> range:
         size = self.size(axis)
@@ -278,8 +293,20 @@ class Stack:
         return range(first, last)
 
     def with_axes(self, axes: str) -> Stack:
-        """Return the same array under other axis names (the user knows better)."""
-        return replace(self, axes=axes.upper(), scale={}, units={}, notes=())
+        """Return the same array under other axis names (the user knows better).
+
+        Times stay where the axis of time does.
+        """
+        renamed = axes.upper()
+        same = self.times is not None and renamed.find("T") == self.axes.find("T")
+        return replace(
+            self,
+            axes=renamed,
+            scale={},
+            units={"T": self.units["T"]} if same and "T" in self.units else {},
+            notes=(),
+            times=self.times if same else None,
+        )
 
     @property
     def canonical_axes(self) -> str:
@@ -302,6 +329,8 @@ class Stack:
             if axis in self.scale:
                 unit = self.units.get(axis, "")
                 parts.append(f"{self.scale[axis]:.4g} {unit}".rstrip())
+        if self.times is not None:
+            parts.append("irregular interval")
         return ", ".join(parts)
 
     @property
@@ -397,6 +426,33 @@ def _known_axes(values: Mapping[str, Any], axes: str, what: str) -> Mapping[str,
             f"{axes!r} does not have"
         )
     return MappingProxyType(dict(values))
+
+
+def _check_times(times: tuple[float, ...], stack: Stack) -> None:
+    label = _label(stack.source)
+    if "T" not in stack.axes or len(times) != stack.n_frames:
+        raise InputError(
+            f"{len(times)} times were given for the {stack.n_frames} frame(s) of "
+            f"{label} with axes {stack.axes!r}; give one for each frame"
+        )
+    if "T" in stack.scale:
+        raise InputError(
+            f"{label} has both a frame interval, {stack.scale['T']:g}, and a time for "
+            "each frame; the times are for movies without a regular interval: give "
+            "one of the two"
+        )
+    if not np.isfinite(times).all():
+        raise InputError(
+            f"the times of {label} hold values that are not finite; leave them out "
+            "where they are not known"
+        )
+    later = np.diff(times) > 0
+    if not later.all():
+        first = int(np.argmin(later))
+        raise InputError(
+            f"the times of {label} do not increase: frame {first + 1} is at "
+            f"{times[first + 1]:g}, the one before it at {times[first]:g}"
+        )
 
 
 def _check_axes(axes: str, shape: tuple[int, ...], label: str) -> None:

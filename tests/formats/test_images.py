@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -12,6 +12,9 @@ import napari_udvd as nu
 from napari_udvd.errors import InputError
 from napari_udvd.formats import movie_name, open_stack
 from napari_udvd.formats._images import Image, choose, how_chosen, split_choice
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MOVIE = Image("Series 1", "TYX", (30, 64, 48))
 OTHER = Image("Series 2", "TCYX", (10, 2, 64, 48))

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from napari_udvd.errors import InputError
@@ -45,6 +46,8 @@ class Found:
         All files the movie is stored in.
     notes
         What was assumed so far.
+    times
+        Of the frames, in the unit of T, where the interval is not regular.
     """
 
     data: ArrayLike
@@ -56,6 +59,7 @@ class Found:
     droppable: str = "CZ" + UNNAMED
     files: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    times: tuple[float, ...] | None = None
 
 
 def to_stack(
@@ -97,6 +101,9 @@ def to_stack(
     }
     n_channels = shape[kept[names.index("C")]] if "C" in names else 1
     same_channels = "C" in known or ("C" not in names and n_channels == 1)
+    times = found.times if "T" in known else None
+    if times is not None:
+        notes = (*notes, _irregular(times, found.units.get("T", ""), found.path))
     return Stack(
         data=FileArray(found.data, found.path, kept=kept, files=found.files),
         axes=names,
@@ -109,6 +116,16 @@ def to_stack(
         ),
         source=source or found.path,
         notes=notes,
+        times=times,
+    )
+
+
+def _irregular(times: tuple[float, ...], unit: str, path: str) -> str:
+    intervals = [late - early for early, late in pairwise(times)] or [0.0]
+    return (
+        f"the frames of {path!r} were recorded at an irregular interval, "
+        f"{min(intervals):.4g} to {max(intervals):.4g} {unit}".rstrip()
+        + ": their times are kept, and no interval"
     )
 
 

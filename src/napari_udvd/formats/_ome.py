@@ -92,7 +92,10 @@ def ome_metadata(like: Stack, record: str) -> dict[str, Any]:
         How the file was made, as JSON.
     """
     metadata: dict[str, Any] = {"axes": like.canonical_axes}
-    unmapped: dict[str, dict[str, Any]] = {"scale": {}, "units": {}}
+    unmapped: dict[str, Any] = {"scale": {}, "units": {}}
+    if like.times is not None:
+        metadata |= _planes(like, like.times)
+        unmapped["times"] = list(like.times)
     for axis in like.axes:
         step, unit = like.scale.get(axis), normalise_unit(like.units.get(axis))
         if step is not None and unit in (TIMES if axis == "T" else LENGTHS):
@@ -114,6 +117,16 @@ def ome_metadata(like: Stack, record: str) -> dict[str, Any]:
         annotation["unmapped"] = json.dumps(unmapped)
     metadata["MapAnnotation"] = {"Namespace": NAMESPACE, "Value": annotation}
     return metadata
+
+
+def _planes(like: Stack, times: tuple[float, ...]) -> dict[str, Any]:
+    """Time of each plane, in the order in which they are written."""
+    unit = normalise_unit(like.units.get("T"))
+    if unit not in TIMES:
+        return {}
+    each = like.n_channels * like.n_planes
+    planes = [time for time in times for _ in range(each)]
+    return {"Plane": {"DeltaT": planes, "DeltaTUnit": [unit] * len(planes)}}
 
 
 def _printable(text: str) -> str:

@@ -142,6 +142,8 @@ def ngff_attributes(
     own: dict[str, Any] = {"record": record, "axes": like.canonical_axes}
     if any(unmapped.values()):
         own["unmapped"] = unmapped
+    if like.times is not None:
+        own["times"] = list(like.times)
     return {"ome": ome, ATTRIBUTE: own}
 
 
@@ -237,6 +239,7 @@ def _multiscale(
         if len(ome["multiscales"]) > 1
         else ()
     )
+    times = own.get("times")
     return Found(
         data=_checked(array),
         axes=axes,
@@ -246,6 +249,7 @@ def _multiscale(
         channel_names=names if all(names) else (),
         droppable="".join(a for a in "CZ" if a not in own.get("axes", "")) + UNNAMED,
         notes=notes,
+        times=None if times is None else tuple(times),
     )
 
 
