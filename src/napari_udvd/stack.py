@@ -86,7 +86,8 @@ class Stack:
     times: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
-        _check_axes(self.axes, tuple(self.data.shape), self._label)
+        shape = _known_shape(self.data.shape, self._label)
+        _check_axes(self.axes, shape, self._label)
         _check_dtype(self.dtype, self._label)
         object.__setattr__(self, "scale", _known_axes(self.scale, self.axes, "scale"))
         object.__setattr__(self, "units", _known_axes(self.units, self.axes, "units"))
@@ -151,7 +152,7 @@ class Stack:
         label = _label(source)
         if not hasattr(data, "shape") or not hasattr(data, "dtype"):
             data = np.asarray(data)
-        shape = tuple(int(n) for n in data.shape)
+        shape = _known_shape(data.shape, label)
         notes: tuple[str, ...] = ()
         if axes is None:
             if len(shape) != 3:
@@ -453,6 +454,18 @@ def _check_times(times: tuple[float, ...], stack: Stack) -> None:
             f"the times of {label} do not increase: frame {first + 1} is at "
             f"{times[first + 1]:g}, the one before it at {times[first]:g}"
         )
+
+
+def _known_shape(shape: Sequence[Any], label: str) -> tuple[int, ...]:
+    """Return a shape of whole numbers; dask has NaN where a length is not computed."""
+    unknown = [i for i, n in enumerate(shape) if n != n]
+    if unknown:
+        raise InputError(
+            f"{label} has the shape {tuple(shape)}: its length along axis "
+            f"{unknown[0]} is not known before it is computed. Call "
+            "compute_chunk_sizes() on the dask array first"
+        )
+    return tuple(int(n) for n in shape)
 
 
 def _check_axes(axes: str, shape: tuple[int, ...], label: str) -> None:

@@ -1,8 +1,9 @@
 """Files in and out.
 
 In: TIFF, ImageJ hyperstacks, OME-TIFF (also in several files), NPY, OME-Zarr and
-zarr arrays; with the ``formats`` extra also HyperSpy, Digital Micrograph, EMD, MRC
-and Nikon ND2. All are read lazily. Out: OME-TIFF and OME-Zarr, block by block,
+zarr arrays, also zipped, MRC, and folders of TIFFs; with the ``formats`` extra also
+HyperSpy, Digital Micrograph, EMD, Nikon ND2, Zeiss CZI, Leica LIF, and Olympus OIF and
+OIB. All are read lazily. Out: OME-TIFF and OME-Zarr, block by block,
 under a temporary name until complete; and arrays in memory.
 """
 
@@ -18,12 +19,9 @@ import numpy.typing as npt
 
 from napari_udvd.errors import InputError
 from napari_udvd.formats._axes import Found, to_stack
-from napari_udvd.formats._images import (
-    Image,
-    choose,
-    movie_name,
-    split_choice,
-)
+from napari_udvd.formats._contents import Contents, chosen, one
+from napari_udvd.formats._images import Image, movie_name, split_choice
+from napari_udvd.formats._open import OTHERS, open_contents, suffix_of
 from napari_udvd.formats._output import (
     check_output,
     output_kind,
@@ -56,9 +54,8 @@ __all__ = [
 ]
 
 _TIFF: Final = (".tif", ".tiff", ".btf", ".tf8")
-_EXTRA: Final = (".hspy", ".zspy", ".dm3", ".dm4", ".emd", ".mrc", ".mrcs", ".nd2")
 
-READABLE: Final = (*_TIFF, ".npy", ".zarr", *_EXTRA)
+READABLE: Final = (*_TIFF, *OTHERS)
 """Suffixes of files that can be opened."""
 
 
@@ -116,7 +113,7 @@ def list_images(path: str | os.PathLike[str]) -> tuple[Image, ...]:
         As :func:`open_stack`.
     """
     file, _ = split_choice(os.fspath(path))
-    return (_image(_find(file, None, trust_axes=False)),)
+    return tuple(_contents(file, trust_axes=False).images)
 
 
 def create(
@@ -176,7 +173,7 @@ def read_record(path: str | os.PathLike[str]) -> dict[str, Any] | None:
         If the file is missing or damaged.
     """
     name, _ = split_choice(os.fspath(path))
-    suffix = _suffix(name)
+    suffix = suffix_of(name)
     _check_there(name)
     if suffix in _TIFF:
         from napari_udvd.formats._tiff import ome_annotation
@@ -193,52 +190,17 @@ def read_record(path: str | os.PathLike[str]) -> dict[str, Any] | None:
 
 def _find(path: str, choice: str | None, *, trust_axes: bool) -> Found:
     """Find the chosen image of a file."""
-    found = _find_only(path, trust_axes=trust_axes)
-    choose([_image(found)], choice, path)
-    return found
+    return chosen(_contents(path, trust_axes=trust_axes), choice, path)
 
 
-def _image(found: Found) -> Image:
-    return Image("", found.axes, tuple(int(n) for n in found.data.shape))
-
-
-def _find_only(path: str, *, trust_axes: bool) -> Found:
-    """Find the image in a file of a format that holds one."""
+def _contents(path: str, *, trust_axes: bool) -> Contents:
+    """List the images of a file."""
     _check_there(path)
-    suffix = _suffix(path)
-    if os.path.isdir(path) and suffix != ".zspy":
-        from napari_udvd.formats._zarr import find_zarr
-
-        return find_zarr(path)
-    if suffix in _TIFF:
+    if suffix_of(path) in _TIFF and not os.path.isdir(path):
         from napari_udvd.formats._tiff import find_tiff
 
-        return find_tiff(path, trust_axes=trust_axes)
-    if suffix == ".npy":
-        from napari_udvd.formats._npy import find_npy
-
-        return find_npy(path)
-    if suffix == ".nd2":
-        from napari_udvd.formats._nd2 import find_nd2
-
-        return find_nd2(path)
-    if suffix == ".zspy":
-        from napari_udvd.formats._microscope import find_zspy
-
-        return find_zspy(path)
-    if suffix in _EXTRA:
-        from napari_udvd.formats._microscope import find_rosetta
-
-        return find_rosetta(path, suffix)
-    kind = "is a file, but a zarr is a folder" if suffix == ".zarr" else "is unknown"
-    raise InputError(
-        f"{path!r}: the suffix {suffix!r} {kind}. Movies are read from "
-        f"{', '.join(READABLE)}"
-    )
-
-
-def _suffix(path: str) -> str:
-    return os.path.splitext(path.rstrip("/\\"))[1].lower()
+        return one(find_tiff(path, trust_axes=trust_axes))
+    return open_contents(path, readable=READABLE)
 
 
 def _check_there(path: str) -> None:

@@ -4,7 +4,8 @@
    as the file does.
 2. Axes of length one are dropped, except Y, X and a T that the file names.
 3. A single unnamed axis in front of Y and X is read as time, and a note says so.
-4. Anything else that has no name, or one other than TCZYX, is an error.
+4. Anything else that has no name is an error. So is an axis that the file calls
+   something else (an energy, an angle): it is never taken for time.
 """
 
 from __future__ import annotations
@@ -20,10 +21,13 @@ from napari_udvd.stack import AXES, ArrayLike, Stack
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["UNNAMED", "Found", "to_stack"]
+__all__ = ["OTHER", "UNNAMED", "Found", "to_stack"]
 
 UNNAMED: Final = "?"
 """Stands for an axis that the file does not name."""
+
+OTHER: Final = "*"
+"""Stands for an axis that the file names, but not as one of those of a movie."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,8 @@ class Found:
     data
         The stored array.
     axes
-        One letter per axis of `data`; ``?`` where the file does not say.
+        One letter per axis of `data`; ``?`` where the file does not say, ``*`` where
+        it is none of a movie.
     path
         The file.
     scale, units, channel_names
@@ -48,6 +53,8 @@ class Found:
         What was assumed so far.
     times
         Of the frames, in the unit of T, where the interval is not regular.
+    others
+        What the file calls the axes with a ``*``, in order: ``"Energy loss (eV)"``.
     """
 
     data: ArrayLike
@@ -60,6 +67,7 @@ class Found:
     files: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     times: tuple[float, ...] | None = None
+    others: tuple[str, ...] = ()
 
 
 def to_stack(
@@ -87,6 +95,8 @@ def to_stack(
     if axes is None:
         kept = _without_single(found, shape)
         names = "".join(found.axes[i] for i in kept)
+        if OTHER in names:
+            raise InputError(_other_axes(names, tuple(shape[i] for i in kept), found))
         if UNNAMED in names:
             names, note = _name(names, tuple(shape[i] for i in kept), found.path)
             notes = (*notes, *note)
@@ -155,6 +165,25 @@ def _name(names: str, shape: tuple[int, ...], path: str) -> tuple[str, tuple[str
         + (f" (the file names only {', '.join(known)})" if known else "")
         + f": name them, one letter of {AXES} per dimension, for example "
         f'axes="{_example(len(shape))}"'
+    )
+
+
+def _other_axes(names: str, shape: tuple[int, ...], found: Found) -> str:
+    calls = iter(found.others)
+    longer = [
+        f"axis {i + 1}, of length {n}, is {next(calls, 'another quantity')!r}"
+        for i, (name, n) in enumerate(
+            zip(found.axes, map(int, found.data.shape), strict=True)
+        )
+        if name == OTHER
+    ]
+    known = names.replace(UNNAMED, "").replace(OTHER, "")
+    return (
+        f"the axes of {found.path!r} with shape {shape} are ambiguous (the file names "
+        f"only {', '.join(known)}; {'; '.join(longer)}, which is not time, channel or "
+        f"depth). If it is one of them all the same, name the axes, one letter of "
+        f'{AXES} per dimension, for example axes="{_example(len(shape))}"; otherwise '
+        "save the part you want as a movie of its own"
     )
 
 
