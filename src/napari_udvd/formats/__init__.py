@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "READABLE",
+    "TIFF",
     "ArraySink",
     "Image",
     "Sink",
@@ -44,18 +45,21 @@ __all__ = [
     "create",
     "list_images",
     "movie_name",
+    "open_series",
     "open_stack",
     "read_record",
     "remove_stale_partials",
+    "suffix_of",
     "temporary_name",
     "to_dtype",
     "to_plain",
     "write_small",
 ]
 
-_TIFF: Final = (".tif", ".tiff", ".btf", ".tf8")
+TIFF: Final = (".tif", ".tiff", ".btf", ".tf8")
+"""Suffixes of TIFF files."""
 
-READABLE: Final = (*_TIFF, *OTHERS)
+READABLE: Final = (*TIFF, *OTHERS)
 """Suffixes of files that can be opened."""
 
 
@@ -65,7 +69,8 @@ def open_stack(path: str | os.PathLike[str], axes: str | None = None) -> Stack:
     Parameters
     ----------
     path
-        File, or folder for zarr. One of a set of OME-TIFF files opens the set. Where
+        File, or a folder: of a zarr, or of numbered TIFF files with one picture each,
+        see :func:`open_series`. One of a set of OME-TIFF files opens the set. Where
         there are several images in it, ``movie.lif#2`` is the second, and
         ``movie.lif#Series 3`` the one of that name; see :func:`list_images`.
     axes
@@ -92,6 +97,39 @@ def open_stack(path: str | os.PathLike[str], axes: str | None = None) -> Stack:
     name = os.fspath(path)
     file, choice = split_choice(name)
     return to_stack(_find(file, choice, trust_axes=axes is None), axes, source=name)
+
+
+def open_series(
+    paths: Sequence[str | os.PathLike[str]], axes: str | None = None
+) -> Stack:
+    """Open TIFF files of one picture each as one movie.
+
+    Parameters
+    ----------
+    paths
+        The files. They are sorted naturally, 2 before 10; the numbers in their names
+        say what they count: times, or also channels (``c2``) and depths (``z03``).
+    axes
+        As for :func:`open_stack`.
+
+    Returns
+    -------
+    Stack
+        With the calibration of the first file.
+
+    Raises
+    ------
+    InputError
+        If a file is missing or not readable, the pictures are not alike, or it is not
+        clear in which order they belong.
+    """
+    from napari_udvd.formats._folder import find_series
+
+    names = [os.fspath(path) for path in paths]
+    for name in names:
+        _check_there(name)
+    folder = os.path.dirname(os.path.abspath(names[0]))
+    return to_stack(find_series(names, folder, as_listed=True), axes)
 
 
 def list_images(path: str | os.PathLike[str]) -> tuple[Image, ...]:
@@ -175,7 +213,7 @@ def read_record(path: str | os.PathLike[str]) -> dict[str, Any] | None:
     name, _ = split_choice(os.fspath(path))
     suffix = suffix_of(name)
     _check_there(name)
-    if suffix in _TIFF:
+    if suffix in TIFF:
         from napari_udvd.formats._tiff import ome_annotation
 
         record = ome_annotation(name).get("record")
@@ -196,7 +234,7 @@ def _find(path: str, choice: str | None, *, trust_axes: bool) -> Found:
 def _contents(path: str, *, trust_axes: bool) -> Contents:
     """List the images of a file."""
     _check_there(path)
-    if suffix_of(path) in _TIFF and not os.path.isdir(path):
+    if suffix_of(path) in TIFF and not os.path.isdir(path):
         from napari_udvd.formats._tiff import find_tiff
 
         return one(find_tiff(path, trust_axes=trust_axes))

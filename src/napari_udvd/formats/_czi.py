@@ -305,6 +305,8 @@ def _times(file: Any, scene: _Scene) -> list[float] | None:
 
 
 def _time_stamps(file: Any) -> Sequence[float]:
+    if not file.header.attachment_directory_position:
+        return ()
     for attachment in file.attachments():
         if attachment.attachment_entry.name == "TimeStamps":
             raw = attachment.data(raw=True)

@@ -65,7 +65,7 @@ def find_folder(path: str) -> Found:
     return find_series(files, path)
 
 
-def find_series(files: Sequence[str], path: str) -> Found:
+def find_series(files: Sequence[str], path: str, *, as_listed: bool = False) -> Found:
     """Find the movie that files of one picture each make up.
 
     Parameters
@@ -74,6 +74,9 @@ def find_series(files: Sequence[str], path: str) -> Found:
         In any order; they are sorted naturally, 2 before 10.
     path
         What to call all of them.
+    as_listed
+        Whether the user named them one by one: then names that have no numbers are
+        frames in the order of the alphabet.
 
     Raises
     ------
@@ -92,9 +95,13 @@ def find_series(files: Sequence[str], path: str) -> Found:
         )
     frame, dtype = first.data.shape[-2:], np.dtype(first.data.dtype)
     _check_alike(files, frame, dtype, path)
-    axes, grid, notes = _grid([os.path.basename(f) for f in files], path)
+    names = [os.path.splitext(os.path.basename(name))[0] for name in files]
+    if as_listed and not any(map(_NUMBER.search, names)):
+        axes, grid, more = _in_order(names)
+    else:
+        axes, grid, more = _grid(names, path)
     ordered = [files[k] for k in grid.ravel()]
-    names = f"{os.path.basename(ordered[0])!r} to {os.path.basename(ordered[-1])!r}"
+    ends = f"{os.path.basename(ordered[0])!r} to {os.path.basename(ordered[-1])!r}"
     found = replace(
         first,
         data=_Pictures((*grid.shape, *frame), dtype.newbyteorder("="), tuple(ordered)),
@@ -109,10 +116,10 @@ def find_series(files: Sequence[str], path: str) -> Found:
         others=(),
     )
     said = (
-        f"{path!r}: {len(files)} files, {names}, are read as {axes}YX; calibration is "
+        f"{path!r}: {len(files)} files, {ends}, are read as {axes}YX; calibration is "
         "that of the first"
     )
-    return replace(found, notes=(said, *notes, *first.notes))
+    return replace(found, notes=(said, *more, *first.notes))
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
@@ -139,11 +146,17 @@ def _check_alike(
                 )
 
 
+def _in_order(
+    names: Sequence[str],
+) -> tuple[str, npt.NDArray[np.int64], tuple[str, ...]]:
+    return "T", np.arange(len(names), dtype=np.int64), ()
+
+
 def _grid(
     names: Sequence[str], path: str
-) -> tuple[str, npt.NDArray[np.int64], list[str]]:
+) -> tuple[str, npt.NDArray[np.int64], tuple[str, ...]]:
     """Tell the axes from the names; the positions in `names` at each place."""
-    pieces = [_NUMBER.split(os.path.splitext(name)[0]) for name in names]
+    pieces = [_NUMBER.split(name) for name in names]
     texts = {tuple(piece[::2]) for piece in pieces}
     if len(texts) > 1:
         raise InputError(
@@ -156,7 +169,7 @@ def _grid(
     numbers = np.array([[int(n) for n in piece[1::2]] for piece in pieces], np.int64)
     counting = [k for k in range(numbers.shape[1]) if np.ptp(numbers[:, k])]
     if len(names) == 1:
-        return "T", np.zeros(1, np.int64), []
+        return "T", np.zeros(1, np.int64), ()
     words = [_WORD.search(text[k].lower())[0] for k in counting]  # type: ignore[index]
     meanings = [_MEANING.get(word, UNNAMED) for word in words]
     notes = []
@@ -195,7 +208,7 @@ def _grid(
                 f"the numbers of the files of {path!r} jump from {step[k]} to "
                 f"{step[k + 1]}: frames may be missing"
             )
-    return axes, grid, notes
+    return axes, grid, tuple(notes)
 
 
 class _Pictures(PlaneArray):

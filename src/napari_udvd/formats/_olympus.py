@@ -25,7 +25,7 @@ __all__ = ["find_olympus"]
 
 _PLANE: Final = re.compile(r"s_((?:[A-Z]\d+)+)\.tif$", re.IGNORECASE)
 _PART: Final = re.compile(r"([A-Z])(\d+)")
-_AXES: Final = "TZC"
+_AXES: Final = "TCZ"
 _OTHERS: Final = {"L": "wavelength", "A": "rotation", "P": "position"}
 
 
