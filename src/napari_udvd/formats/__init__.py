@@ -55,7 +55,7 @@ __all__ = [
     "write_small",
 ]
 
-_TIFF: Final = (".tif", ".tiff", ".btf", ".tf8")
+_TIFF: Final = (".tif", ".tiff", ".btf", ".tf8", ".lsm", ".stk")
 _EXTRA: Final = (".hspy", ".zspy", ".dm3", ".dm4", ".emd", ".mrc", ".mrcs", ".nd2")
 
 READABLE: Final = (*_TIFF, ".npy", ".zarr", *_EXTRA)
@@ -116,6 +116,11 @@ def list_images(path: str | os.PathLike[str]) -> tuple[Image, ...]:
         As :func:`open_stack`.
     """
     file, _ = split_choice(os.fspath(path))
+    if _suffix(file) in _TIFF and not os.path.isdir(file):
+        from napari_udvd.formats._tiff import images_in_tiff
+
+        _check_there(file)
+        return images_in_tiff(file)
     return (_image(_find(file, None, trust_axes=False)),)
 
 
@@ -193,7 +198,12 @@ def read_record(path: str | os.PathLike[str]) -> dict[str, Any] | None:
 
 def _find(path: str, choice: str | None, *, trust_axes: bool) -> Found:
     """Find the chosen image of a file."""
-    found = _find_only(path, trust_axes=trust_axes)
+    _check_there(path)
+    if _suffix(path) in _TIFF and not os.path.isdir(path):
+        from napari_udvd.formats._tiff import find_tiff
+
+        return find_tiff(path, choice, trust_axes=trust_axes)
+    found = _find_only(path)
     choose([_image(found)], choice, path)
     return found
 
@@ -202,18 +212,13 @@ def _image(found: Found) -> Image:
     return Image("", found.axes, tuple(int(n) for n in found.data.shape))
 
 
-def _find_only(path: str, *, trust_axes: bool) -> Found:
+def _find_only(path: str) -> Found:
     """Find the image in a file of a format that holds one."""
-    _check_there(path)
     suffix = _suffix(path)
     if os.path.isdir(path) and suffix != ".zspy":
         from napari_udvd.formats._zarr import find_zarr
 
         return find_zarr(path)
-    if suffix in _TIFF:
-        from napari_udvd.formats._tiff import find_tiff
-
-        return find_tiff(path, trust_axes=trust_axes)
     if suffix == ".npy":
         from napari_udvd.formats._npy import find_npy
 

@@ -20,10 +20,13 @@ from napari_udvd.stack import AXES, ArrayLike, Stack
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["UNNAMED", "Found", "to_stack"]
+__all__ = ["SAMPLES", "UNNAMED", "Found", "to_stack"]
 
 UNNAMED: Final = "?"
 """Stands for an axis that the file does not name."""
+
+SAMPLES: Final = "S"
+"""Stands for the values that a pixel of a colour picture has."""
 
 
 @dataclass(frozen=True)
