@@ -62,6 +62,9 @@ if TYPE_CHECKING:
 
 __all__ = ["find_tiff", "images_in_tiff", "ome_annotation"]
 
+_USUAL: Final = ("correcting LSM bitspersample tag",)
+"""What tifffile says of files that are as they should be."""
+
 _SIGNED: Final = (-32768.0, 1.0)
 """Coefficients of ImageJ's calibration that make unsigned pixels signed ones."""
 
@@ -217,7 +220,11 @@ def _found(
     data = _plane_array(image, pages, path)
     facts = image.tell()
     check_colour(_first(pages, path), image.axes, path, named=not trust_axes)
-    messages = [f"tifffile says of {path!r}: {text}" for text in messages]
+    messages = [
+        f"tifffile says of {path!r}: {text}"
+        for text in messages
+        if not any(usual in text for usual in _USUAL)
+    ]
     more, signed = _meaning(tif, path)
     return Found(
         data=SignedPlanes(data) if signed and data.dtype.str[1:] == "u2" else data,

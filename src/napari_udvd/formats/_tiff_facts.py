@@ -119,7 +119,10 @@ def stk_facts(tif: tifffile.TiffFile) -> Facts:
     if created is not None and len(created) > 1:
         since = (created - created[0]).astype("timedelta64[ns]").astype(float)
         times = np.round(since / 1e9, 6).tolist()
-    return facts_of(steps, channel_names=wavelengths(metadata)[1], times=times)
+    n, names = wavelengths(metadata)
+    if times is not None and n > 1:
+        times = times[::n]
+    return facts_of(steps, channel_names=names, times=times)
 
 
 def wavelengths(metadata: Mapping[str, Any]) -> tuple[int, tuple[str, ...]]:
