@@ -184,6 +184,21 @@ def plain_pages(
     assemble(path, pages)
 
 
+def one_page(
+    path: Path, movie: npt.NDArray[Any], tags: Sequence[Tag], header: bytes = b""
+) -> None:
+    """Write frames ``(N, Y, X)`` behind one page, whose tags tell of the first only.
+
+    So do MetaMorph, and ImageJ where a stack has more than 4 GB.
+    """
+    assemble(path, [(tags, [movie.tobytes()])], header=header)
+    content = bytearray(path.read_bytes())
+    stated = struct.pack("<HHII", 279, LONG, 1, movie.nbytes)
+    at = content.index(stated)
+    struct.pack_into("<I", content, at + 8, movie[0].nbytes)
+    path.write_bytes(content)
+
+
 def mmstack(
     path: Path,
     movie: npt.NDArray[Any],
@@ -475,13 +490,11 @@ def stk(
     if values:
         tags.append((33628, LONG, values))
     # The pixels of the first plane are the strip; the others follow it.
-    assemble(path, [(tags, [movie.tobytes()])], header=header)
+    one_page(path, movie, tags, header)
     content = bytearray(path.read_bytes())
     for at in range(len(content) - 12):
         code, kind, count = struct.unpack_from("<HHI", content, at)
-        if (code, kind, count) == (279, LONG, 1):
-            struct.pack_into("<I", content, at + 8, movie[0].nbytes)
-        elif (code, kind, count) == (33629, RATIONAL, 3 * n):
+        if (code, kind, count) == (33629, RATIONAL, 3 * n):
             struct.pack_into("<I", content, at + 4, n)
         elif (code, kind, count) == (33628, LONG, len(values)) and values:
             struct.pack_into("<I", content, at + 4, len(values) // 2)

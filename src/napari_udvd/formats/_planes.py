@@ -147,24 +147,24 @@ class DecodedPlanes(PlaneArray):
         dtype: np.dtype[Any],
         files: tuple[str, ...],
         order: npt.NDArray[np.int64],
-        pages: Sequence[Page],
-        per_page: int,
+        runs: Sequence[tuple[Page, int]],
     ) -> None:
         super().__init__(shape, dtype, files, order)
-        self._pages = pages
-        self._per_page = per_page
+        self._runs = runs
+        self._ends = np.cumsum([n for _, n in runs])
         self._lock = threading.Lock()
 
     def _planes(
         self, numbers: Sequence[int], top: int, bottom: int
     ) -> Iterator[npt.NDArray[Any]]:
-        for page_number, group in groupby(numbers, key=lambda n: n // self._per_page):
-            page = self._pages[page_number]
+        for run, group in groupby(numbers, key=self._run_of):
+            page, n_planes = self._runs[run]
+            first = int(self._ends[run]) - n_planes
             handle = page.parent.filehandle
             with self._lock, tifffile_messages() as messages:
                 handle.open()
                 try:
-                    planes = page.asarray().reshape(self._per_page, *self.shape[-2:])
+                    planes = page.asarray().reshape(n_planes, *self.shape[-2:])
                 finally:
                     handle.close()
             if messages:  # tifffile goes on with zeros
@@ -175,7 +175,10 @@ class DecodedPlanes(PlaneArray):
                     f"{self.dtype}, as the first one"
                 )
             for number in group:
-                yield planes[number % self._per_page, top:bottom]
+                yield planes[number - first, top:bottom]
+
+    def _run_of(self, number: int) -> int:
+        return int(np.searchsorted(self._ends, number, side="right"))
 
 
 class SignedPlanes:

@@ -299,10 +299,7 @@ def _plane_array(image: TiffImage, pages: Pages, path: str) -> PlaneArray:
             np.repeat(numbers, counts),
             np.repeat(starts, counts) + plane_bytes * within,
         )
-    per_page = {n for _, n in runs}
-    if len(per_page) != 1 or any(
-        np.prod(page.shape) != n * shape[-2] * shape[-1] for page, n in runs
-    ):
+    if any(np.prod(page.shape) != n * shape[-2] * shape[-1] for page, n in runs):
         raise InputError(
             f"the pages of {path!r} are of different sizes: save the part you want as "
             "a movie of its own"
@@ -315,8 +312,7 @@ def _plane_array(image: TiffImage, pages: Pages, path: str) -> PlaneArray:
         dtype.newbyteorder("="),
         files,
         pages.order,
-        [page for page, _ in runs],
-        per_page.pop(),
+        runs,
     )
 
 

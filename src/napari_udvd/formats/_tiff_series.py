@@ -10,7 +10,7 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from napari_udvd.formats._axes import UNNAMED
+from napari_udvd.formats._axes import SAMPLES, UNNAMED
 from napari_udvd.formats._facts import Facts
 from napari_udvd.formats._tiff_facts import resolution_facts
 from napari_udvd.formats._tiff_image import (
@@ -38,7 +38,7 @@ def series_images(tif: tifffile.TiffFile, path: str) -> list[TiffImage]:
         return _by_shape(tif, full)
     images = [series_image(s, lambda: resolution_facts(tif)) for s in full]
     if len(full) > 1 and all(s.kind == "shaped" for s in full):
-        joined = _joined(full, images, path)
+        joined = _joined(full, _as_frames(images), path)
         if joined is not None:
             return [joined]
     return images
@@ -81,6 +81,23 @@ def _image(group: Sequence[Page]) -> TiffImage:
         shape=shape,
         find=lambda: Pages([(page, per_page) for page in group], whole_order(shape)),
     )
+
+
+def _as_frames(images: Sequence[TiffImage]) -> list[TiffImage]:
+    """Take a piece of three or four frames for what the others are.
+
+    tifffile stores such a piece like the planes of a colour picture. Pieces of
+    different lengths are no colour pictures.
+    """
+    colour = f"{SAMPLES}YX"
+    axes = next((image.axes for image in images if image.axes != colour), None)
+    if axes is None and len({image.shape for image in images}) > 1:
+        axes = f"{UNNAMED}YX"
+    if axes not in (f"{UNNAMED}YX", "TYX"):
+        return list(images)
+    return [
+        replace(image, axes=axes) if image.axes == colour else image for image in images
+    ]
 
 
 def _joined(
