@@ -477,3 +477,19 @@ def test_a_part_of_a_movie_without_time() -> None:
     assert stack.crop(slice(0, 1), slice(1, 3)).shape == (2, 6)
     with pytest.raises(InputError, match="size, 1"):
         stack.crop(slice(0, 2))
+
+
+@pytest.mark.parametrize("axes", ["TYX", None])
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_length_that_is_not_computed_yet(axes: str | None, axis: int) -> None:
+    """As dask has it after a choice by truth values."""
+    frames = da.from_array(np.zeros((12, 16, 20), "u2"), chunks=(4, 16, 20))
+    n = frames.shape[axis]
+    kept = da.from_array(np.arange(n) % 2 == 0, chunks=n // 2)
+    chosen = da.compress(kept, frames, axis=axis)
+    with pytest.raises(InputError, match=rf"axis {axis}.*compute_chunk_sizes\(\)"):
+        Stack.from_array(chosen, axes)
+    with pytest.raises(InputError, match=r"compute_chunk_sizes\(\)"):
+        Stack(chosen, "TYX")
+    chosen.compute_chunk_sizes()
+    assert Stack.from_array(chosen, axes).shape == chosen.shape

@@ -11,6 +11,7 @@ from napari_udvd._layer_data import LayerData, layer_data
 from napari_udvd.errors import InputError
 from napari_udvd.formats import (
     READABLE,
+    SAMPLES,
     TIFF,
     list_images,
     movie_name,
@@ -111,21 +112,9 @@ def _is_movie(path: str) -> bool:
     try:
         images = list_images(path)
     except InputError:
-        return not _is_colour(path)  # then opening it says what is wrong
-    return len(images) > 1 or len([n for n in images[0].shape if n > 1]) > 2
-
-
-def _is_colour(path: str) -> bool:
-    """Whether a TIFF holds colour pictures."""
-    import tifffile
-
-    colours = {"RGB", "PALETTE", "SEPARATED", "YCBCR", "CIELAB"}
-    try:
-        with tifffile.TiffFile(path) as tif:
-            kind = getattr(tif.pages.first.photometric, "name", "")
-            return kind in colours
-    except (OSError, ValueError, tifffile.TiffFileError):
-        return False
+        return True  # opening it says what is wrong
+    grey = [image for image in images if SAMPLES not in image.axes]
+    return len(grey) > 1 or any(len([n for n in i.shape if n > 1]) > 2 for i in grey)
 
 
 def _chosen(path: str) -> list[str] | None:

@@ -138,7 +138,7 @@ class TestScenes:
         np.testing.assert_array_equal(np.asarray(stack.data), PIXELS[:3, 0, 0] + 2000)
 
     def test_are_not_guessed(self, scenes: Path) -> None:
-        with pytest.raises(InputError, match="3 images.*'left'.*'right'"):
+        with pytest.raises(InputError, match=r"3 images.*'left'.*'right'"):
             open_stack(scenes)
 
 

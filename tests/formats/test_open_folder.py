@@ -101,7 +101,7 @@ class TestRefused:
     def test_nothing_there(self, folder: Path) -> None:
         folder.mkdir()
         (folder / "notes.txt").write_text("nothing")
-        with pytest.raises(InputError, match="no zarr .* no TIFF files"):
+        with pytest.raises(InputError, match=r"no zarr .* no TIFF files"):
             open_stack(folder)
 
     @pytest.mark.parametrize(

@@ -115,7 +115,7 @@ class TestSeveralImages:
         np.testing.assert_array_equal(np.asarray(stack.data), PIXELS[:, 0, 0] + 100)
 
     def test_are_not_guessed(self, several: Path) -> None:
-        with pytest.raises(InputError, match="3 images.*'overview'.*'Series 2'"):
+        with pytest.raises(InputError, match=r"3 images.*'overview'.*'Series 2'"):
             open_stack(several)
         with pytest.raises(InputError, match="no image 'Series 9'"):
             open_stack(f"{several}#Series 9")
@@ -152,7 +152,7 @@ class TestRefused:
 
     def test_recordings_that_were_stopped(self, path: Path) -> None:
         write_lif(path, [LifImage(PIXELS, "TCZYX", missing=200)])
-        with pytest.raises(InputError, match="promises 3456 bytes .* holds 3256"):
+        with pytest.raises(InputError, match=r"promises 3456 bytes .* holds 3256"):
             open_stack(path)
 
     @pytest.mark.parametrize("part", [0.01, 0.2, 0.9])

@@ -410,7 +410,7 @@ class TestNd2:
         whole = np.arange(4 * 3 * 20, dtype="u2").reshape(4, 3, 4, 5)
         stack = open_stack(f"{path}#right")
         np.testing.assert_array_equal(stack.read(), whole[:, 2])
-        with pytest.raises(InputError, match="3 images.*'left'"):
+        with pytest.raises(InputError, match=r"3 images.*'left'"):
             open_stack(path)
 
     def test_times_of_every_frame(self, opened: Any) -> None:
@@ -448,7 +448,7 @@ class TestNd2:
             file.attributes.sequenceCount = 4
 
         path, _ = opened(stop)
-        with pytest.raises(InputError, match="promises 6 frames but holds 4"):
+        with pytest.raises(InputError, match=r"promises 6 frames but holds 4"):
             open_stack(path)
 
 

@@ -87,7 +87,7 @@ class TestRefused:
     def test_missing_pictures(self, written: Any) -> None:
         files = oif_files(PIXELS, "TCZYX")
         files.pop(next(reversed(files)))
-        with pytest.raises(InputError, match="promises 24 pictures .* holds 23"):
+        with pytest.raises(InputError, match=r"promises 24 pictures .* holds 23"):
             open_stack(written(files))
 
     def test_frames_that_were_planned(self, written: Any) -> None:
@@ -95,7 +95,7 @@ class TestRefused:
         last = [name for name in files if "T004" in name]
         for name in last:
             files.pop(name)
-        with pytest.raises(InputError, match="promises 24 pictures .* holds 18"):
+        with pytest.raises(InputError, match=r"promises 24 pictures .* holds 18"):
             open_stack(written(files))
 
     def test_other_axes(self, written: Any) -> None:

@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_udvd.errors import InputError
-from napari_udvd.formats._axes import Found, to_stack
-from napari_udvd.formats._contents import Contents, chosen, one
+from napari_udvd.formats._axes import SAMPLES, Found, to_stack
+from napari_udvd.formats._contents import chosen
 from napari_udvd.formats._images import Image, movie_name, split_choice
 from napari_udvd.formats._open import OTHERS, open_contents, suffix_of
 from napari_udvd.formats._output import (
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "READABLE",
+    "SAMPLES",
     "TIFF",
     "ArraySink",
     "Image",
@@ -56,7 +57,7 @@ __all__ = [
     "write_small",
 ]
 
-TIFF: Final = (".tif", ".tiff", ".btf", ".tf8")
+TIFF: Final = (".tif", ".tiff", ".btf", ".tf8", ".lsm", ".stk")
 """Suffixes of TIFF files."""
 
 READABLE: Final = (*TIFF, *OTHERS)
@@ -151,7 +152,12 @@ def list_images(path: str | os.PathLike[str]) -> tuple[Image, ...]:
         As :func:`open_stack`.
     """
     file, _ = split_choice(os.fspath(path))
-    return tuple(_contents(file, trust_axes=False).images)
+    _check_there(file)
+    if _is_tiff(file):
+        from napari_udvd.formats._tiff import images_in_tiff
+
+        return images_in_tiff(file)
+    return tuple(open_contents(file, readable=READABLE).images)
 
 
 def create(
@@ -228,17 +234,16 @@ def read_record(path: str | os.PathLike[str]) -> dict[str, Any] | None:
 
 def _find(path: str, choice: str | None, *, trust_axes: bool) -> Found:
     """Find the chosen image of a file."""
-    return chosen(_contents(path, trust_axes=trust_axes), choice, path)
-
-
-def _contents(path: str, *, trust_axes: bool) -> Contents:
-    """List the images of a file."""
     _check_there(path)
-    if suffix_of(path) in TIFF and not os.path.isdir(path):
+    if _is_tiff(path):
         from napari_udvd.formats._tiff import find_tiff
 
-        return one(find_tiff(path, trust_axes=trust_axes))
-    return open_contents(path, readable=READABLE)
+        return find_tiff(path, choice, trust_axes=trust_axes)
+    return chosen(open_contents(path, readable=READABLE), choice, path)
+
+
+def _is_tiff(path: str) -> bool:
+    return suffix_of(path) in TIFF and not os.path.isdir(path)
 
 
 def _check_there(path: str) -> None:

@@ -21,13 +21,16 @@ from napari_udvd.stack import AXES, ArrayLike, Stack
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["OTHER", "UNNAMED", "Found", "to_stack"]
+__all__ = ["OTHER", "SAMPLES", "UNNAMED", "Found", "to_stack"]
 
 UNNAMED: Final = "?"
 """Stands for an axis that the file does not name."""
 
 OTHER: Final = "*"
 """Stands for an axis that the file names, but not as one of those of a movie."""
+
+SAMPLES: Final = "S"
+"""Stands for the values that a pixel of a colour picture has."""
 
 
 @dataclass(frozen=True)

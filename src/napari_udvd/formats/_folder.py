@@ -20,7 +20,7 @@ import tifffile
 from napari_udvd.errors import InputError
 from napari_udvd.formats._axes import UNNAMED, Found
 from napari_udvd.formats._lazy import readable
-from napari_udvd.formats._planes import PlaneArray, tifffile_messages
+from napari_udvd.formats._planes import PlaneArray, in_order, tifffile_messages
 from napari_udvd.formats._tiff import find_tiff
 
 if TYPE_CHECKING:
@@ -102,9 +102,11 @@ def find_series(files: Sequence[str], path: str, *, as_listed: bool = False) -> 
         axes, grid, more = _grid(names, path)
     ordered = [files[k] for k in grid.ravel()]
     ends = f"{os.path.basename(ordered[0])!r} to {os.path.basename(ordered[-1])!r}"
+    shape = (*grid.shape, *frame)
+    native = dtype.newbyteorder("=")
     found = replace(
         first,
-        data=_Pictures((*grid.shape, *frame), dtype.newbyteorder("="), tuple(ordered)),
+        data=_Pictures(shape, native, tuple(ordered), in_order(shape)),
         axes=axes + "YX",
         path=path,
         scale={a: s for a, s in first.scale.items() if a in axes + "YX"},

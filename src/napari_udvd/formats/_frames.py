@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_udvd.formats._planes import PlaneArray
+from napari_udvd.formats._planes import PlaneArray, in_order
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -53,7 +53,7 @@ class Frames(PlaneArray):
         read: Callable[[tuple[int, ...]], npt.NDArray[Any]],
         opened: OpenFile,
     ) -> None:
-        super().__init__(shape, dtype, files)
+        super().__init__(shape, dtype, files, in_order(shape))
         self._read = read
         self._opened = opened
         self._lock = threading.Lock()

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from napari_udvd.errors import InputError
 from napari_udvd.formats._axes import UNNAMED, Found
 from napari_udvd.formats._lazy import readable
-from napari_udvd.formats._planes import PlaneArray, StoredPlanes
+from napari_udvd.formats._planes import PlaneArray, StoredPlanes, in_order
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -70,7 +70,6 @@ def _found(header: bytes, path: str) -> Found:
             f"{path!r} holds pixels of 4 bits in the old way of IMOD (flag 16): "
             "convert it, for example with IMOD's newstack -mode 1"
         )
-    shape = (sections, rows, columns)
     start = _HEADER + max(words[23], 0)
     row_bytes = (columns + 1) // 2 if mode == _PACKED else columns * _itemsize(mode)
     end = start + sections * rows * row_bytes
@@ -94,17 +93,18 @@ def _found(header: bytes, path: str) -> Found:
         signed, note = _signed(header, order, imod, path, start, rows, columns)
         dtype = np.dtype("i1" if signed else "u1")
         notes += note
+    axes, shape = _axes(words)
+    order_of_planes, in_one_file = in_order(shape), np.zeros(sections, np.int64)
+    offsets = start + rows * row_bytes * np.arange(sections, dtype=np.int64)
     data: Any
     if mode == _PACKED:
-        data = _Packed(shape, path, start, row_bytes)
+        data = _Packed(shape, path, offsets, row_bytes)
     else:
-        offsets = start + rows * row_bytes * np.arange(sections, dtype=np.int64)
         data = StoredPlanes(
-            shape, dtype, (path,), np.zeros(sections, np.int64), offsets
+            shape, dtype, (path,), order_of_planes, in_one_file, offsets
         )
     if mode == _HALF:
         data = _Widened(data)
-    axes, data = _axes(words, data)
     return Found(
         data=data,
         axes=axes,
@@ -137,12 +137,13 @@ def _itemsize(mode: int) -> int:
     return np.dtype(_MODES[mode]).itemsize
 
 
-def _axes(words: tuple[int, ...], data: Any) -> tuple[str, Any]:
-    kind, depth, sections = words[22], words[9], words[2]
+def _axes(words: tuple[int, ...]) -> tuple[str, tuple[int, ...]]:
+    columns, rows, sections = words[:3]
+    kind, depth = words[22], words[9]
     if kind == _VOLUMES and 0 < depth < sections and sections % depth == 0:
-        return UNNAMED + "ZYX", _Volumes(data, depth)
+        return UNNAMED + "ZYX", (sections // depth, depth, rows, columns)
     volume = kind == _VOLUME and depth == sections
-    return ("Z" if volume else UNNAMED) + "YX", data
+    return ("Z" if volume else UNNAMED) + "YX", (sections, rows, columns)
 
 
 def _pixel_sizes(header: bytes, order: str, axes: str) -> dict[str, float]:
@@ -199,13 +200,22 @@ class _Packed(PlaneArray):
     """Pixels of four bits, two in a byte, the low bits first; rows in whole bytes."""
 
     def __init__(
-        self, shape: tuple[int, ...], path: str, start: int, row_bytes: int
+        self,
+        shape: tuple[int, ...],
+        path: str,
+        offsets: npt.NDArray[np.int64],
+        row_bytes: int,
     ) -> None:
-        super().__init__(shape, np.dtype("u1"), (path,))
-        offsets = start + shape[1] * row_bytes * np.arange(shape[0], dtype=np.int64)
-        numbers = np.zeros(shape[0], np.int64)
-        stored = (*shape[:2], row_bytes)
-        self._bytes = StoredPlanes(stored, self.dtype, (path,), numbers, offsets)
+        super().__init__(shape, np.dtype("u1"), (path,), in_order(shape))
+        stored = (len(offsets), shape[-2], row_bytes)
+        self._bytes = StoredPlanes(
+            stored,
+            self.dtype,
+            (path,),
+            in_order(stored),
+            np.zeros_like(offsets),
+            offsets,
+        )
 
     def _planes(
         self, numbers: Sequence[int], top: int, bottom: int
@@ -226,32 +236,3 @@ class _Widened:
 
     def __getitem__(self, key: tuple[Index, ...]) -> npt.NDArray[Any]:
         return self._data[key].astype(self.dtype)
-
-
-class _Volumes:
-    """A stack of sections as a stack of volumes of `depth` sections."""
-
-    def __init__(self, data: Any, depth: int) -> None:
-        self._data, self._depth = data, depth
-        self.shape = (data.shape[0] // depth, depth, *data.shape[1:])
-        self.dtype = data.dtype
-
-    def __getitem__(self, key: tuple[Index, ...]) -> npt.NDArray[Any]:
-        volumes, sections, rows, columns = key
-        spans = [
-            range(*part.indices(n))
-            if isinstance(part, slice)
-            else range(part, part + 1)
-            for part, n in zip((volumes, sections), self.shape, strict=False)
-        ]
-        planes = [
-            self._data[v * self._depth + z, rows, columns]
-            for v in spans[0]
-            for z in spans[1]
-        ]
-        lengths = [
-            len(span)
-            for part, span in zip((volumes, sections), spans, strict=True)
-            if isinstance(part, slice)
-        ]
-        return np.asarray(planes, self.dtype).reshape(*lengths, *np.shape(planes)[1:])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import tifffile
 
 from napari_udvd.errors import InputError
+from napari_udvd.formats._planes import keyframe_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,14 +31,17 @@ _COPY_AGAIN: Final = "Copy it again from where it was recorded"
 _MOST_COMPRESSED: Final = 100_000
 """No codec shrinks pixels by more than this, not even constant ones."""
 
-_COLOUR: Final = frozenset(
+
+_MIXED: Final = frozenset(
     {
-        tifffile.PHOTOMETRIC.RGB,
         tifffile.PHOTOMETRIC.SEPARATED,
         tifffile.PHOTOMETRIC.YCBCR,
         tifffile.PHOTOMETRIC.CIELAB,
     }
 )
+"""Colours of which no value is an intensity of its own."""
+
+_COLOUR: Final = _MIXED | {tifffile.PHOTOMETRIC.RGB}
 
 
 def check_extent(path: str, end: int) -> None:
@@ -106,15 +110,28 @@ def check_followed(
         )
 
 
-def check_colour(series: tifffile.TiffPageSeries, path: str) -> None:
-    page = series.keyframe
-    if page.samplesperpixel > 1 or page.photometric in _COLOUR:
-        kind = getattr(page.photometric, "name", str(page.photometric))
-        raise InputError(
-            f"{path!r} is a colour picture ({page.samplesperpixel} values per pixel, "
-            f"{kind}), not a movie of intensities: convert it to grey or split its "
-            "channels (in Fiji: Image > Color > Split Channels)"
-        )
+def check_colour(page: tifffile.TiffPage, axes: str, path: str, *, named: bool) -> None:
+    """Refuse colour pictures.
+
+    tifffile stores three or four grey channels or frames like the planes of a colour
+    picture: those are no colours where the file or the user (`named`) says so.
+    """
+    samples = page.samplesperpixel
+    is_planar = page.planarconfig == tifffile.PLANARCONFIG.SEPARATE
+    if samples == 1 and page.photometric not in _COLOUR:
+        return
+    if is_planar and page.photometric not in _MIXED and ("S" not in axes or named):
+        return
+    kind = getattr(page.photometric, "name", str(page.photometric))
+    remedy = ""
+    if is_planar and page.photometric not in _MIXED:
+        example = axes.replace("S", "C").replace("?", "T")
+        remedy = f'. If its planes are channels, say so, for example axes="{example}"'
+    raise InputError(
+        f"{path!r} is a colour picture ({samples} values per pixel, {kind}), not a "
+        "movie of intensities: convert it to grey or split its channels (in Fiji: "
+        f"Image > Color > Split Channels){remedy}"
+    )
 
 
 def check_codec(page: tifffile.TiffPage, path: str) -> None:
@@ -132,12 +149,11 @@ def check_codec(page: tifffile.TiffPage, path: str) -> None:
         ) from error
 
 
-def check_segments(
-    pages: Sequence[Page], keyframe: tifffile.TiffPage, path: str
-) -> None:
+def check_segments(pages: Sequence[Page], path: str) -> None:
     """Refuse a damaged header before memory for what it promises is asked for."""
-    promised = math.prod(keyframe.chunked)
     for number, page in enumerate(pages):
+        keyframe = keyframe_of(page)
+        promised = math.prod(keyframe.chunked)
         stored = sum(page.databytecounts)
         if len(page.dataoffsets) != promised or (
             stored and keyframe.nbytes > _MOST_COMPRESSED * stored
