@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 from xml.etree import ElementTree
 
@@ -21,6 +22,7 @@ from napari_udvd.formats._tiff_checks import check_directories
 from napari_udvd.formats._tiff_image import Pages, TiffImage, Unfollowed
 
 if TYPE_CHECKING:
+    from napari_udvd.formats._facts import Facts
     from napari_udvd.formats._planes import Page
 
 __all__ = ["ome_header", "ome_images"]
@@ -106,10 +108,22 @@ def _image(
         axes="".join(axes) + tail,
         shape=whole,
         find=lambda: _Finder(tif, path, header, image, whole).pages(),
-        tell=lambda: image.facts,
+        tell=lambda: _told(tif, path, image),
         droppable="".join(a for a in "TCZ" if a not in named) + UNNAMED,
         here=None in others or not others,
     )
+
+
+def _told(tif: tifffile.TiffFile, path: str, image: OmeImage) -> Facts:
+    """Add a note where the pages are of another type than the header says."""
+    stored = np.dtype(tif.pages.first.dtype).name
+    if image.dtype in ("", stored):
+        return image.facts
+    note = (
+        f"the OME-XML in {path!r} calls its pixels {image.dtype}, but its pages hold "
+        f"{stored}, which is read"
+    )
+    return replace(image.facts, notes=(*image.facts.notes, note))
 
 
 class _Finder:
@@ -235,7 +249,7 @@ class _Finder:
 
     def _check_shape(self, page: Page) -> None:
         promised = self._shape[len(self._shape) - 2 - (self._image.samples > 1) :]
-        if math.prod(page.shape) != math.prod(promised):
+        if tuple(page.shape) != promised:
             raise Unfollowed(
                 f"the OME-XML in {self._path!r} does not fit what the file holds: it "
                 f"promises pages of {promised}, but they are {page.shape}"
