@@ -641,6 +641,56 @@ def test_resolution_tags_of_a_microscope(
     assert stack.units == ({"Y": "µm", "X": "µm"} if size else {})
 
 
+class TestPagesThatDiffer:
+    """One odd page among many that look alike where tifffile looks."""
+
+    @pytest.mark.parametrize("odd", [3, 5, 9])
+    @pytest.mark.parametrize("kind", ["rows", "columns", "type"])
+    def test_another_picture_among_frames(
+        self, tmp_path: Path, odd: int, kind: str
+    ) -> None:
+        path = tmp_path / "a.tif"
+        movie = pixels(12, 20, 24)
+        other = {
+            "rows": movie[odd, :10],
+            "columns": movie[odd, :, :20],
+            "type": movie[odd].astype("u1"),
+        }[kind]
+        with tifffile.TiffWriter(path) as writer:
+            for t, frame in enumerate(movie):
+                writer.write(
+                    other if t == odd else frame, metadata=None, contiguous=False
+                )
+        with pytest.raises(InputError, match="2 kinds that lie between one another"):
+            open_stack(path)
+        assert_movie(f"{path}#1", np.delete(movie, odd, axis=0), "TYX")
+
+    @pytest.mark.parametrize("odd", [3, 9])
+    def test_another_compression(self, tmp_path: Path, odd: int) -> None:
+        path = tmp_path / "a.tif"
+        movie = pixels(12, 20, 24)
+        with tifffile.TiffWriter(path) as writer:
+            for t, frame in enumerate(movie):
+                how = "zlib" if t == odd else None
+                writer.write(frame, metadata=None, contiguous=False, compression=how)
+        assert_movie(path, movie, "TYX")
+
+    def test_in_a_file_that_says_they_are_one_image(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.ome.tif"
+        movie = pixels(12, 20, 24)
+        xml = dialects.ome_xml([{"sizes": {"T": 12, "Y": 20, "X": 24}}])
+        with tifffile.TiffWriter(path) as writer:
+            for t, frame in enumerate(movie):
+                writer.write(
+                    frame[:10] if t == 4 else frame,
+                    metadata=None,
+                    contiguous=False,
+                    description=xml if t == 0 else None,
+                )
+        with pytest.raises(InputError, match="page 4 .* has another size"):
+            open_stack(path)
+
+
 class TestPixels:
     """Types of pixels as TIFF may store them."""
 

@@ -29,6 +29,8 @@ from napari_udvd.formats._planes import (
     tifffile_messages,
 )
 from napari_udvd.formats._tiff_checks import (
+    all_alike,
+    check_alike,
     check_codec,
     check_colour,
     check_directories,
@@ -55,7 +57,7 @@ from napari_udvd.formats._tiff_image import (
 from napari_udvd.formats._tiff_micromanager import mmstack_images, ndtiff_images
 from napari_udvd.formats._tiff_ome import ome_header, ome_images
 from napari_udvd.formats._tiff_scanimage import scanimage_images
-from napari_udvd.formats._tiff_series import page_images, series_images
+from napari_udvd.formats._tiff_series import is_plain, page_images, series_images
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -156,6 +158,8 @@ def _images(
         header = ome_header(tif, path)
         if header is not None:
             return ome_images(tif, path, header)
+    if is_plain(tif) and not all_alike(tif):
+        return page_images(tif)
     if tif.is_scanimage and (found := scanimage_images(tif, path)) is not None:
         return found
     series = tif.series[0]
@@ -216,6 +220,12 @@ def _found(
         number = choose(listed, choice, path)
         notes = how_chosen(listed, number, choice, path)
     image = images[number]
+    if choice is None and image.scattered:
+        raise InputError(
+            f"{path!r} holds pages of {len(images)} kinds that lie between one another "
+            f"without a rule, so that frames may be missing in {listed[number]}. Name "
+            f"it if you want it all the same: {path + f'#{number + 1}'!r}"
+        )
     pages = image.find()
     data = _plane_array(image, pages, path)
     facts = image.tell()
@@ -276,6 +286,7 @@ def _plane_array(image: TiffImage, pages: Pages, path: str) -> PlaneArray:
     keyframe = _first(pages, path)
     dtype = np.dtype(keyframe.dtype)
     plane_bytes = shape[-2] * shape[-1] * dtype.itemsize
+    check_alike(runs, path)
     is_plain = all(page.is_final for page, _ in runs)
     names = [str(page.parent.filehandle.path) for page, _ in runs]
     ends: dict[str, int] = {}
