@@ -461,6 +461,43 @@ class TestScanImage:
         assert "T" not in stack.scale
         assert "no regular interval" in stack.notes[0]
 
+    @pytest.mark.parametrize(
+        ("said", "shape", "axes", "interval"),
+        [
+            (
+                "scanimage.SI4.channelsSave = [1;2]\nscanimage.SI4.stackNumSlices = 1\n"
+                "scanimage.SI4.acqNumFrames = 9\nscanimage.SI4.scanFrameRate = 20",
+                (9, 1, 2),
+                "TCYX",
+                0.05,
+            ),
+            (
+                "scanimage.SI5.channelsSave = 2\nscanimage.SI5.stackNumSlices = 3\n"
+                "scanimage.SI5.fastZEnable = true\nscanimage.SI5.fastZNumVolumes = 6\n"
+                "scanimage.SI5.scanFrameRate = 30\nscanimage.SI5.acqNumFrames = 1",
+                (6, 3, 1),
+                "TZYX",
+                0.1,
+            ),
+            (
+                "state.configName='a'\rstate.acq.numberOfChannelsSave=2\r"
+                "state.acq.numberOfZSlices=1\rstate.acq.numberOfFrames=9\r"
+                "state.acq.frameRate=4\rstate.acq.numAvgFramesSave=1",
+                (9, 1, 2),
+                "TCYX",
+                0.25,
+            ),
+        ],
+    )
+    def test_older_versions(
+        self, tmp_path: Path, said: str, shape: Any, axes: str, interval: float
+    ) -> None:
+        path = tmp_path / "a.tif"
+        movie = pixels(*shape, 20, 24, dtype="i2")
+        dialects.plain_pages(path, movie.reshape(-1, 20, 24), said)
+        stack = assert_movie(path, movie.squeeze(), axes)
+        assert stack.scale["T"] == pytest.approx(interval) and stack.notes == ()
+
     def test_size_of_a_pixel(self, tmp_path: Path) -> None:
         path = tmp_path / "a.tif"
         settings = self.settings(numSlices=1)
@@ -687,7 +724,7 @@ class TestPagesThatDiffer:
                     contiguous=False,
                     description=xml if t == 0 else None,
                 )
-        with pytest.raises(InputError, match="page 4 .* has another size"):
+        with pytest.raises(InputError, match=r"page 4 .* has another size"):
             open_stack(path)
 
 

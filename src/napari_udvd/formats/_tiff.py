@@ -94,11 +94,7 @@ def find_tiff(
         that cannot be decoded here, if files or planes of it are missing, or if it is
         not clear which image is meant.
     """
-    with (
-        readable(path),
-        tifffile_messages() as messages,
-        tifffile.TiffFile(path) as tif,
-    ):
+    with readable(path), tifffile_messages() as messages, _opened(path) as tif:
         check_directories(tif, path)
         try:
             images = _images(tif, path, messages, trust_axes)
@@ -118,13 +114,17 @@ def images_in_tiff(path: str) -> tuple[Image, ...]:
     InputError
         If the file cannot be read.
     """
-    with (
-        readable(path),
-        tifffile_messages() as messages,
-        tifffile.TiffFile(path) as tif,
-    ):
+    with readable(path), tifffile_messages() as messages, _opened(path) as tif:
         check_directories(tif, path)
         return tuple(image.listed for image in _images(tif, path, messages, False))
+
+
+def _opened(path: str) -> tifffile.TiffFile:
+    """Open a file whose pages are those of its directories.
+
+    For ScanImage, tifffile guesses where pages are, and may lose the last one.
+    """
+    return tifffile.TiffFile(path, is_scanimage=False)
 
 
 def ome_annotation(path: str) -> dict[str, str]:
@@ -158,10 +158,13 @@ def _images(
         header = ome_header(tif, path)
         if header is not None:
             return ome_images(tif, path, header)
+    if (
+        tif.pages.first.is_scanimage
+        and (found := scanimage_images(tif, path)) is not None
+    ):
+        return found
     if is_plain(tif) and not all_alike(tif):
         return page_images(tif)
-    if tif.is_scanimage and (found := scanimage_images(tif, path)) is not None:
-        return found
     series = tif.series[0]
     if trust_axes:
         check_followed(tif, series, path, messages)

@@ -45,7 +45,6 @@ _DIALECTS: Final = (
     "avs",
     "eer",
     "philips",
-    "scanimage",
     "nih",
     "mdgel",
 )
