@@ -461,6 +461,43 @@ class TestScanImage:
         assert "T" not in stack.scale
         assert "no regular interval" in stack.notes[0]
 
+    @pytest.mark.parametrize(
+        ("said", "shape", "axes", "interval"),
+        [
+            (
+                "scanimage.SI4.channelsSave = [1;2]\nscanimage.SI4.stackNumSlices = 1\n"
+                "scanimage.SI4.acqNumFrames = 9\nscanimage.SI4.scanFrameRate = 20",
+                (9, 1, 2),
+                "TCYX",
+                0.05,
+            ),
+            (
+                "scanimage.SI5.channelsSave = 2\nscanimage.SI5.stackNumSlices = 3\n"
+                "scanimage.SI5.fastZEnable = true\nscanimage.SI5.fastZNumVolumes = 6\n"
+                "scanimage.SI5.scanFrameRate = 30\nscanimage.SI5.acqNumFrames = 1",
+                (6, 3, 1),
+                "TZYX",
+                0.1,
+            ),
+            (
+                "state.configName='a'\rstate.acq.numberOfChannelsSave=2\r"
+                "state.acq.numberOfZSlices=1\rstate.acq.numberOfFrames=9\r"
+                "state.acq.frameRate=4\rstate.acq.numAvgFramesSave=1",
+                (9, 1, 2),
+                "TCYX",
+                0.25,
+            ),
+        ],
+    )
+    def test_older_versions(
+        self, tmp_path: Path, said: str, shape: Any, axes: str, interval: float
+    ) -> None:
+        path = tmp_path / "a.tif"
+        movie = pixels(*shape, 20, 24, dtype="i2")
+        dialects.plain_pages(path, movie.reshape(-1, 20, 24), said)
+        stack = assert_movie(path, movie.squeeze(), axes)
+        assert stack.scale["T"] == pytest.approx(interval) and stack.notes == ()
+
     def test_size_of_a_pixel(self, tmp_path: Path) -> None:
         path = tmp_path / "a.tif"
         settings = self.settings(numSlices=1)
@@ -639,6 +676,56 @@ def test_resolution_tags_of_a_microscope(
     stack = open_stack(path)
     assert stack.scale.get("X") == size
     assert stack.units == ({"Y": "µm", "X": "µm"} if size else {})
+
+
+class TestPagesThatDiffer:
+    """One odd page among many that look alike where tifffile looks."""
+
+    @pytest.mark.parametrize("odd", [3, 5, 9])
+    @pytest.mark.parametrize("kind", ["rows", "columns", "type"])
+    def test_another_picture_among_frames(
+        self, tmp_path: Path, odd: int, kind: str
+    ) -> None:
+        path = tmp_path / "a.tif"
+        movie = pixels(12, 20, 24)
+        other = {
+            "rows": movie[odd, :10],
+            "columns": movie[odd, :, :20],
+            "type": movie[odd].astype("u1"),
+        }[kind]
+        with tifffile.TiffWriter(path) as writer:
+            for t, frame in enumerate(movie):
+                writer.write(
+                    other if t == odd else frame, metadata=None, contiguous=False
+                )
+        with pytest.raises(InputError, match="2 kinds that lie between one another"):
+            open_stack(path)
+        assert_movie(f"{path}#1", np.delete(movie, odd, axis=0), "TYX")
+
+    @pytest.mark.parametrize("odd", [3, 9])
+    def test_another_compression(self, tmp_path: Path, odd: int) -> None:
+        path = tmp_path / "a.tif"
+        movie = pixels(12, 20, 24)
+        with tifffile.TiffWriter(path) as writer:
+            for t, frame in enumerate(movie):
+                how = "zlib" if t == odd else None
+                writer.write(frame, metadata=None, contiguous=False, compression=how)
+        assert_movie(path, movie, "TYX")
+
+    def test_in_a_file_that_says_they_are_one_image(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.ome.tif"
+        movie = pixels(12, 20, 24)
+        xml = dialects.ome_xml([{"sizes": {"T": 12, "Y": 20, "X": 24}}])
+        with tifffile.TiffWriter(path) as writer:
+            for t, frame in enumerate(movie):
+                writer.write(
+                    frame[:10] if t == 4 else frame,
+                    metadata=None,
+                    contiguous=False,
+                    description=xml if t == 0 else None,
+                )
+        with pytest.raises(InputError, match=r"page 4 .* has another size"):
+            open_stack(path)
 
 
 class TestPixels:

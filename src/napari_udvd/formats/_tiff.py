@@ -29,6 +29,8 @@ from napari_udvd.formats._planes import (
     tifffile_messages,
 )
 from napari_udvd.formats._tiff_checks import (
+    all_alike,
+    check_alike,
     check_codec,
     check_colour,
     check_directories,
@@ -55,7 +57,7 @@ from napari_udvd.formats._tiff_image import (
 from napari_udvd.formats._tiff_micromanager import mmstack_images, ndtiff_images
 from napari_udvd.formats._tiff_ome import ome_header, ome_images
 from napari_udvd.formats._tiff_scanimage import scanimage_images
-from napari_udvd.formats._tiff_series import page_images, series_images
+from napari_udvd.formats._tiff_series import is_plain, page_images, series_images
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,11 +94,7 @@ def find_tiff(
         that cannot be decoded here, if files or planes of it are missing, or if it is
         not clear which image is meant.
     """
-    with (
-        readable(path),
-        tifffile_messages() as messages,
-        tifffile.TiffFile(path) as tif,
-    ):
+    with readable(path), tifffile_messages() as messages, _opened(path) as tif:
         check_directories(tif, path)
         try:
             images = _images(tif, path, messages, trust_axes)
@@ -116,13 +114,17 @@ def images_in_tiff(path: str) -> tuple[Image, ...]:
     InputError
         If the file cannot be read.
     """
-    with (
-        readable(path),
-        tifffile_messages() as messages,
-        tifffile.TiffFile(path) as tif,
-    ):
+    with readable(path), tifffile_messages() as messages, _opened(path) as tif:
         check_directories(tif, path)
         return tuple(image.listed for image in _images(tif, path, messages, False))
+
+
+def _opened(path: str) -> tifffile.TiffFile:
+    """Open a file whose pages are those of its directories.
+
+    For ScanImage, tifffile guesses where pages are, and may lose the last one.
+    """
+    return tifffile.TiffFile(path, is_scanimage=False)
 
 
 def ome_annotation(path: str) -> dict[str, str]:
@@ -156,8 +158,13 @@ def _images(
         header = ome_header(tif, path)
         if header is not None:
             return ome_images(tif, path, header)
-    if tif.is_scanimage and (found := scanimage_images(tif, path)) is not None:
+    if (
+        tif.pages.first.is_scanimage
+        and (found := scanimage_images(tif, path)) is not None
+    ):
         return found
+    if is_plain(tif) and not all_alike(tif):
+        return page_images(tif)
     series = tif.series[0]
     if trust_axes:
         check_followed(tif, series, path, messages)
@@ -216,6 +223,12 @@ def _found(
         number = choose(listed, choice, path)
         notes = how_chosen(listed, number, choice, path)
     image = images[number]
+    if choice is None and image.scattered:
+        raise InputError(
+            f"{path!r} holds pages of {len(images)} kinds that lie between one another "
+            f"without a rule, so that frames may be missing in {listed[number]}. Name "
+            f"it if you want it all the same: {path + f'#{number + 1}'!r}"
+        )
     pages = image.find()
     data = _plane_array(image, pages, path)
     facts = image.tell()
@@ -276,6 +289,7 @@ def _plane_array(image: TiffImage, pages: Pages, path: str) -> PlaneArray:
     keyframe = _first(pages, path)
     dtype = np.dtype(keyframe.dtype)
     plane_bytes = shape[-2] * shape[-1] * dtype.itemsize
+    check_alike(runs, path)
     is_plain = all(page.is_final for page, _ in runs)
     names = [str(page.parent.filehandle.path) for page, _ in runs]
     ends: dict[str, int] = {}

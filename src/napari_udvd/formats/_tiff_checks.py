@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import os
 import struct
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final, Literal, TypeAlias
 
 import tifffile
 
 from napari_udvd.errors import InputError
 from napari_udvd.formats._planes import keyframe_of
+from napari_udvd.formats._tiff_image import Unfollowed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from napari_udvd.formats._planes import Page
 
 __all__ = [
+    "all_alike",
+    "check_alike",
     "check_codec",
     "check_colour",
     "check_directories",
@@ -76,6 +79,90 @@ def check_directories(tif: tifffile.TiffFile, path: str) -> None:
                 f"{path!r} is truncated: the directory of page {len(seen)} should be "
                 f"at byte {max(seen)} but the file ends at byte {size}. {_COPY_AGAIN}"
             )
+
+
+def check_alike(runs: Sequence[tuple[Page, int]], path: str) -> None:
+    """Refuse pages that are stored in another way than the page that stands for them.
+
+    tifffile reads one page of a kind in full and takes the others to be like it.
+
+    Raises
+    ------
+    Unfollowed
+        With the number of the first such page.
+    """
+    by_file: dict[str, list[Page]] = {}
+    for page, _ in runs:
+        if page.offset > 0 and keyframe_of(page) is not page:
+            by_file.setdefault(str(page.parent.filehandle.path), []).append(page)
+    for name, pages in by_file.items():
+        with open(name, "rb") as file:
+            kinds: dict[int, _Storage] = {}
+            for page in pages:
+                keyframe = keyframe_of(page)
+                if keyframe.parent.filehandle.path != page.parent.filehandle.path:
+                    continue
+                if keyframe.offset not in kinds:
+                    kinds[keyframe.offset] = _storage(
+                        file, page.parent, keyframe.offset
+                    )
+                if _storage(file, page.parent, page.offset) != kinds[keyframe.offset]:
+                    raise Unfollowed(
+                        f"page {page.index} of {name!r} has another size, type or "
+                        f"compression than page {keyframe.index}, though the file says "
+                        f"that they are planes of one image: {path!r} was put together "
+                        "of different pictures. Save the part you want as a movie of "
+                        "its own"
+                    )
+
+
+def all_alike(tif: tifffile.TiffFile) -> bool:
+    """Whether all pages of a file are stored in the same way."""
+    n_pages = len(tif.pages)
+    with open(tif.filehandle.path, "rb") as file:
+        offsets = tif.pages._offsets[:n_pages]
+        return len({_storage(file, tif, offset) for offset in offsets}) < 2
+
+
+_Storage: TypeAlias = tuple[int | None, ...]
+
+_STORAGE: Final = {
+    256: None,  # columns
+    257: None,  # rows
+    258: 1,  # bits
+    259: 1,  # compression
+    277: 1,  # values per pixel
+    284: 1,  # values apart
+    317: 1,  # predictor
+    322: None,  # tiles
+    323: None,
+    339: 1,  # kind of number
+}
+"""Tags that say how the pixels of a page are stored, and what they are if missing."""
+
+_BYTES: Final = {1: 1, 3: 2, 4: 4, 16: 8}
+"""Length of the numbers in a tag, by its type."""
+
+
+def _storage(file: BinaryIO, tif: tifffile.TiffFile, offset: int) -> _Storage:
+    """Read how a page is stored, in the order of :data:`_STORAGE`."""
+    layout = tif.tiff
+    order: Literal["little", "big"]
+    order = "little" if layout.byteorder == "<" else "big"
+    file.seek(offset)
+    n_tags = _unpack(layout.tagnoformat, file.read(layout.tagnosize)) or 0
+    directory = file.read(n_tags * layout.tagsize)
+    head = layout.tagsize - layout.offsetsize
+    found = dict(_STORAGE)
+    for start in range(0, len(directory), layout.tagsize):
+        entry = directory[start : start + layout.tagsize]
+        code, kind = struct.unpack_from(f"{layout.byteorder}HH", entry)
+        if code in found and kind in _BYTES and len(entry) == layout.tagsize:
+            # Several numbers may stand elsewhere: how many is enough.
+            count = int.from_bytes(entry[4:head], order)
+            value = entry[head : head + _BYTES[kind]]
+            found[code] = int.from_bytes(value, order) if count == 1 else -count
+    return tuple(found.values())
 
 
 def _unpack(layout: str, data: bytes) -> int | None:

@@ -79,6 +79,8 @@ class TiffImage:
         Which of its axes are dropped where their length is one.
     here
         Whether it has planes in the file that was named.
+    scattered
+        Whether pages of other kinds lie between its own without a rule.
     """
 
     name: str
@@ -88,6 +90,7 @@ class TiffImage:
     tell: Callable[[], Facts] = Facts
     droppable: str = "CZ" + UNNAMED
     here: bool = True
+    scattered: bool = False
 
     @property
     def listed(self) -> Image:

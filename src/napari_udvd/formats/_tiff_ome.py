@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 import os
+import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 from xml.etree import ElementTree
 
@@ -21,11 +23,14 @@ from napari_udvd.formats._tiff_checks import check_directories
 from napari_udvd.formats._tiff_image import Pages, TiffImage, Unfollowed
 
 if TYPE_CHECKING:
+    from napari_udvd.formats._facts import Facts
     from napari_udvd.formats._planes import Page
 
 __all__ = ["ome_header", "ome_images"]
 
 _LISTED: Final = 10
+
+_UUID: Final = re.compile(r'<(?:\w+:)?OME\b[^>]*\sUUID="([^"]*)"')
 
 
 def ome_header(tif: tifffile.TiffFile, path: str) -> OmeHeader | None:
@@ -106,10 +111,22 @@ def _image(
         axes="".join(axes) + tail,
         shape=whole,
         find=lambda: _Finder(tif, path, header, image, whole).pages(),
-        tell=lambda: image.facts,
+        tell=lambda: _told(tif, path, image),
         droppable="".join(a for a in "TCZ" if a not in named) + UNNAMED,
         here=None in others or not others,
     )
+
+
+def _told(tif: tifffile.TiffFile, path: str, image: OmeImage) -> Facts:
+    """Add a note where the pages are of another type than the header says."""
+    stored = np.dtype(tif.pages.first.dtype).name
+    if image.dtype in ("", stored):
+        return image.facts
+    note = (
+        f"the OME-XML in {path!r} calls its pixels {image.dtype}, but its pages hold "
+        f"{stored}, which is read"
+    )
+    return replace(image.facts, notes=(*image.facts.notes, note))
 
 
 class _Finder:
@@ -205,9 +222,9 @@ class _Finder:
 
     def _check_identity(self, tif: tifffile.TiffFile, name: str) -> None:
         """Refuse a file under the name of another one of its set."""
-        if tif.ome_metadata is None:
-            return
-        own = parse_ome(tif.ome_metadata, name).uuid
+        # Not parsed: there may be thousands of files with a long header.
+        found = _UUID.search((tif.ome_metadata or "")[:4096])
+        own = None if found is None else found[1]
         expected = self._header.identifiers.get(name)
         if own != expected and own in self._header.identifiers.values():
             raise InputError(
@@ -235,7 +252,7 @@ class _Finder:
 
     def _check_shape(self, page: Page) -> None:
         promised = self._shape[len(self._shape) - 2 - (self._image.samples > 1) :]
-        if math.prod(page.shape) != math.prod(promised):
+        if tuple(page.shape) != promised:
             raise Unfollowed(
                 f"the OME-XML in {self._path!r} does not fit what the file holds: it "
                 f"promises pages of {promised}, but they are {page.shape}"

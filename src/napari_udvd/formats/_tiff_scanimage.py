@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+import tifffile
 
 from napari_udvd.formats._axes import UNNAMED
 from napari_udvd.formats._facts import Facts, facts_of
@@ -20,16 +21,37 @@ from napari_udvd.formats._tiff_image import Pages, TiffImage, Unfollowed
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    import tifffile
-
     from napari_udvd.formats._planes import Page
 
 __all__ = ["scanimage_images"]
 
+_N_CHANNELS: Final = "number of channels"
+
+_OLDER: Final = {
+    # 4 and 5
+    "channelsSave": "SI.hChannels.channelSave",
+    "stackNumSlices": "SI.hStackManager.numSlices",
+    "acqNumFrames": "SI.hStackManager.framesPerSlice",
+    "acqNumAveragedFrames": "SI.hScan2D.logAverageFactor",
+    "fastZEnable": "SI.hFastZ.enable",
+    "fastZNumVolumes": "SI.hStackManager.numVolumes",
+    "fastZNumDiscardFrames": "SI.hFastZ.numDiscardFlybackFrames",
+    "stackZStepSize": "SI.hStackManager.stackZStepSize",
+    "scanFrameRate": "SI.hRoiManager.scanFrameRate",
+    # 3
+    "numberOfChannelsSave": _N_CHANNELS,
+    "numberOfZSlices": "SI.hStackManager.numSlices",
+    "numberOfFrames": "SI.hStackManager.framesPerSlice",
+    "numAvgFramesSave": "SI.hScan2D.logAverageFactor",
+    "zStepSize": "SI.hStackManager.stackZStepSize",
+    "frameRate": "SI.hRoiManager.scanFrameRate",
+}
+"""What older versions call their settings."""
+
 
 def scanimage_images(tif: tifffile.TiffFile, path: str) -> list[TiffImage] | None:
     """Find the recording in a ScanImage file; None where its settings are missing."""
-    settings = (tif.scanimage_metadata or {}).get("FrameData") or {}
+    settings = _settings(tif)
     if "SI.hChannels.channelSave" not in settings:
         return None
     pages: list[Page] = tif.pages._getlist(validate=False)
@@ -51,6 +73,32 @@ def scanimage_images(tif: tifffile.TiffFile, path: str) -> list[TiffImage] | Non
     ]
 
 
+def _settings(tif: tifffile.TiffFile) -> dict[str, Any]:
+    """Read the settings, wherever a version keeps them, under their newest names."""
+    page = tif.pages.first
+    if page.software.startswith("SI."):
+        return _parsed(page.software)
+    settings = {}
+    for name, value in _parsed(page.description).items():
+        short = name.removeprefix("state.acq.")
+        short = re.sub(r"^scanimage\.SI\d*\.", "", short)
+        if short in _OLDER:
+            settings[_OLDER[short]] = value
+    count = settings.pop(_N_CHANNELS, None)
+    if isinstance(count, int):
+        settings["SI.hChannels.channelSave"] = list(range(1, count + 1))
+    return settings
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    lines = [line.partition("=") for line in text.replace("\r", "\n").splitlines()]
+    return {
+        name.strip(): tifffile.matlabstr2py(value)
+        for name, found, value in lines
+        if found and value.strip()
+    }
+
+
 class _Layout:
     """Which page is which frame, channel and depth.
 
@@ -60,6 +108,8 @@ class _Layout:
         Number of the page of each plane, and the names of its axes.
     slices, repeats
         Depths of a volume, and frames of each before the next one.
+    flyback
+        Frames on the way back after each volume.
     averaged
         Frames of which each page is the mean.
     notes
@@ -83,7 +133,7 @@ class _Layout:
         self.repeats = 1
         self.notes: tuple[str, ...] = ()
         self._path, self._n_channels = path, n_channels
-        self._flyback = 0
+        self.flyback = 0
         n_pages = len(pages)
         promised = _count(settings.get(f"{manager}framesPerSlice")) or 0
         if self.slices > 1:
@@ -114,25 +164,25 @@ class _Layout:
             else:
                 flyback = _count(settings.get("SI.hFastZ.numDiscardFlybackFrames")) or 0
             if 0 < flyback and n_pages != volumes * once * self.repeats:
-                self._flyback = flyback
+                self.flyback = flyback
 
     def _first_page(self, page: Page) -> int:
         """Count the pages before the first whole volume, in a file of a set."""
         found = re.search(r"frameNumbers\s*=\s*(\d+)", page.aspage().description)
-        per_volume = self.slices * self.repeats + self._flyback
+        per_volume = self.slices * self.repeats + self.flyback
         begun = (int(found[1]) - 1) % per_volume if found else 0
         return (per_volume - begun) % per_volume * self._n_channels
 
     def _arrange(self, n_pages: int, first: int) -> None:
         n_channels = self._n_channels
         per_step = n_channels * self.repeats
-        per_volume = per_step * self.slices + n_channels * self._flyback
+        per_volume = per_step * self.slices + n_channels * self.flyback
         if self.slices > 1 and 0 < n_pages < per_volume and n_pages % per_step == 0:
             self._say(
                 f"holds {n_pages // per_step} of the {self.slices} slices of its "
                 "volume: those are read"
             )
-            self.slices, self._flyback, per_volume = n_pages // per_step, 0, n_pages
+            self.slices, self.flyback, per_volume = n_pages // per_step, 0, n_pages
         volumes, rest = divmod(n_pages, per_volume)
         if not volumes:
             raise Unfollowed(
@@ -146,9 +196,9 @@ class _Layout:
                 f"ends within a frame or volume: its last {rest} of {n_pages} pages "
                 "are left out"
             )
-        if self._flyback:
+        if self.flyback:
             self._say(
-                f"has {self._flyback} frames of the way back at the end of each "
+                f"has {self.flyback} frames of the way back at the end of each "
                 "volume: they are left out"
             )
         numbers = first + np.arange(volumes * per_volume, dtype=np.int64)
@@ -175,7 +225,9 @@ def _facts(
     rate = settings.get(f"{manager}scanFrameRate")
     averaged: float = layout.averaged
     if layout.slices > 1:
-        rate, averaged = settings.get(f"{manager}scanVolumeRate"), 1
+        averaged = (layout.slices + layout.flyback) * layout.repeats
+        if (volumes := settings.get(f"{manager}scanVolumeRate")) is not None:
+            rate, averaged = volumes, 1
         if layout.repeats > 1:
             rate = None
             notes = (

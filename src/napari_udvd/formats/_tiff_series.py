@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final
 
 from napari_udvd.formats._axes import SAMPLES, UNNAMED
-from napari_udvd.formats._facts import Facts
+from napari_udvd.formats._planes import keyframe_of
 from napari_udvd.formats._tiff_facts import resolution_facts
 from napari_udvd.formats._tiff_image import (
     Pages,
@@ -25,9 +26,29 @@ if TYPE_CHECKING:
 
     import tifffile
 
+    from napari_udvd.formats._facts import Facts
     from napari_udvd.formats._planes import Page
 
-__all__ = ["page_images", "series_images"]
+__all__ = ["is_plain", "page_images", "series_images"]
+
+_DIALECTS: Final = (
+    "shaped",
+    "imagej",
+    "fluoview",
+    "stk",
+    "sis",
+    "svs",
+    "scn",
+    "qpi",
+    "ndpi",
+    "bif",
+    "avs",
+    "eer",
+    "philips",
+    "nih",
+    "mdgel",
+)
+"""What tifffile knows of that says how pages belong together."""
 
 
 def series_images(tif: tifffile.TiffFile, path: str) -> list[TiffImage]:
@@ -44,13 +65,23 @@ def series_images(tif: tifffile.TiffFile, path: str) -> list[TiffImage]:
     return images
 
 
-def page_images(tif: tifffile.TiffFile, note: str) -> list[TiffImage]:
+def is_plain(tif: tifffile.TiffFile) -> bool:
+    """Whether a file says nothing of how its pages belong together."""
+    return not any(getattr(tif, f"is_{dialect}") for dialect in _DIALECTS)
+
+
+def page_images(tif: tifffile.TiffFile, note: str | None = None) -> list[TiffImage]:
     """List the pages as they are, whatever the file says of them."""
     tif.pages.useframes = False
-    return [
-        replace(image, tell=lambda: Facts(notes=(note,)))
-        for image in _grouped(list(tif.pages))
-    ]
+    tif.pages._clear(fully=False)
+    pages = [tif.pages[i] for i in range(len(tif.pages))]
+    full = [page for page in pages if not keyframe_of(page).is_reduced] or pages
+
+    def tell() -> Facts:
+        facts = resolution_facts(tif)
+        return replace(facts, notes=(note,)) if note else facts
+
+    return [replace(image, tell=tell) for image in _grouped(full)]
 
 
 def _by_shape(
@@ -74,12 +105,14 @@ def _grouped(pages: Sequence[Page]) -> list[TiffImage]:
 def _image(group: Sequence[Page]) -> TiffImage:
     first = group[0]
     shape = (len(group), *first.shape)
+    gaps = {late.index - early.index for early, late in pairwise(group)}
     per_page = math.prod(first.shape[:-2])
     return TiffImage(
         name="",
         axes=UNNAMED + first.axes,
         shape=shape,
         find=lambda: Pages([(page, per_page) for page in group], whole_order(shape)),
+        scattered=len(gaps) > 1,
     )
 
 
