@@ -120,10 +120,21 @@ def _is_movie(path: str) -> bool:
 def _chosen(path: str) -> list[str] | None:
     """Ask which of several images are meant; None where none is."""
     images = list_images(path) if os.path.exists(path) else ()
-    if len(images) < 2 or not _has_window():
+    if len(images) < 2 or not _has_window() or _decided(path):
         return [path]
     numbers = _asked(images, path)
     return None if not numbers else [f"{path}#{number + 1}" for number in numbers]
+
+
+def _decided(path: str) -> bool:
+    """Whether one of a set of TIFFs says by itself which image is meant."""
+    if suffix_of(path) not in TIFF:
+        return False
+    try:
+        open_stack(path)
+    except InputError:
+        return False
+    return True
 
 
 def _has_window() -> bool:
