@@ -678,6 +678,27 @@ def test_resolution_tags_of_a_microscope(
     assert stack.units == ({"Y": "µm", "X": "µm"} if size else {})
 
 
+@pytest.mark.parametrize(
+    ("said", "scale"),
+    [
+        (
+            {"finterval": 0.5, "unit": "um", "spacing": 2},
+            {"T": 0.5, "X": 0.2, "Y": 0.2},
+        ),
+        ({"TimeIncrement": 20, "TimeIncrementUnit": "ms"}, {"T": 20}),
+        ({"PhysicalSizeX": 65, "PhysicalSizeXUnit": "nm"}, {"X": 65}),
+        ({"fps": 10}, {}),
+    ],
+)
+def test_what_the_description_of_tifffile_adds(
+    tmp_path: Path, said: dict[str, Any], scale: dict[str, float]
+) -> None:
+    path = tmp_path / "a.tif"
+    movie = pixels(5, 20, 24)
+    tifffile.imwrite(path, movie, metadata={"axes": "TYX", **said}, resolution=(5, 5))
+    assert assert_movie(path, movie, "TYX").scale == scale
+
+
 class TestPagesThatDiffer:
     """One odd page among many that look alike where tifffile looks."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -21,6 +22,7 @@ __all__ = [
     "imagej_facts",
     "lsm_facts",
     "resolution_facts",
+    "shaped_facts",
     "sis_facts",
     "stk_facts",
     "wavelengths",
@@ -60,6 +62,42 @@ def resolution_facts(tif: tifffile.TiffFile) -> Facts:
         if size is not None and size * unit < _LARGEST_PIXEL:
             steps[axis] = float(f"{size * unit:.12g}"), "µm"
     return facts_of(steps)
+
+
+def shaped_facts(tif: tifffile.TiffFile) -> Facts:
+    """Read what the writer of a tifffile description added, named as OME or ImageJ do.
+
+    The resolution tags count where it does not say how large a pixel is.
+    """
+    metadata = (tif.shaped_metadata or ({},))[0]
+    tags = tif.pages.first.tags
+    unit = str(metadata.get("unit", ""))
+    steps: dict[str, tuple[object, str | None]] = {
+        "Z": (metadata.get("spacing"), unit),
+        "T": (metadata.get("finterval"), str(metadata.get("tunit", "s"))),
+    }
+    if _has_unit(unit):
+        steps |= {a: (_pixel_size(tags.valueof(f"{a}Resolution")), unit) for a in "YX"}
+    for axis in "ZYX":
+        if f"PhysicalSize{axis}" in metadata:
+            its_unit = str(metadata.get(f"PhysicalSize{axis}Unit", "µm"))
+            steps[axis] = metadata[f"PhysicalSize{axis}"], its_unit
+    if "TimeIncrement" in metadata:
+        its_unit = str(metadata.get("TimeIncrementUnit", "s"))
+        steps["T"] = metadata["TimeIncrement"], its_unit
+    names = (metadata.get("Channel") or {}).get("Name") or ()
+    told = facts_of(
+        {axis: step for axis, step in steps.items() if _has_unit(step[1])},
+        channel_names=[names] if isinstance(names, str) else names,
+    )
+    if "X" in told.scale:
+        return told
+    tagged = resolution_facts(tif)
+    return replace(
+        told,
+        scale={**tagged.scale, **told.scale},
+        units={**tagged.units, **told.units},
+    )
 
 
 def imagej_facts(tif: tifffile.TiffFile) -> Facts:

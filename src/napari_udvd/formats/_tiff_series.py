@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from napari_udvd.formats._axes import SAMPLES, UNNAMED
 from napari_udvd.formats._planes import keyframe_of
-from napari_udvd.formats._tiff_facts import resolution_facts
+from napari_udvd.formats._tiff_facts import resolution_facts, shaped_facts
 from napari_udvd.formats._tiff_image import (
     Pages,
     TiffImage,
@@ -57,8 +57,12 @@ def series_images(tif: tifffile.TiffFile, path: str) -> list[TiffImage]:
     full = [s for s in series if not s.keyframe.is_reduced] or series
     if series[0].kind == "generic":
         return _by_shape(tif, full)
-    images = [series_image(s, lambda: resolution_facts(tif)) for s in full]
-    if len(full) > 1 and all(s.kind == "shaped" for s in full):
+    is_shaped = all(s.kind == "shaped" for s in full)
+    images = [
+        series_image(s, lambda: (shaped_facts if is_shaped else resolution_facts)(tif))
+        for s in full
+    ]
+    if len(full) > 1 and is_shaped:
         joined = _joined(full, _as_frames(images), path)
         if joined is not None:
             return [joined]
