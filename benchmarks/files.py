@@ -1,10 +1,14 @@
 """Compare what is read of a file with what an independent reader makes of it.
 
-Writes one small file of each dialect that the tests know, opens it here and with
-bioio (``pip install bioio bioio-ome-tiff bioio-tifffile``) where that is installed and
-knows the dialect, otherwise with tifffile alone, and prints shape, axes, size of a
-pixel, frame interval, channel names, first and last pixel side by side. Ends with 1 if
-there is a difference that :data:`EXPLAINED` does not explain.
+Writes one small file of each dialect that the tests know, opens it here and with other
+readers where they are installed and know the dialect, and prints shape, axes, size of a
+pixel, frame interval, first and last pixel side by side. All of them are there after
+
+    pip install bioio-ome-tiff bioio-tifffile bioio-lif bioio-nd2 bioio-ome-zarr
+    pip install pylibCZIrw mrcfile
+
+Files named instead of dialects are compared in the same way, every image in them. Ends
+with 1 if there is a difference that :data:`EXPLAINED` does not explain.
 """
 
 from __future__ import annotations
@@ -23,17 +27,18 @@ import numpy.typing as npt
 import tifffile
 
 from napari_udvd.errors import InputError
-from napari_udvd.formats import open_stack
+from napari_udvd.formats import TIFF, list_images, open_stack, suffix_of
 from napari_udvd.formats._units import SECONDS
 from napari_udvd.stack import AXES
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import dialects
+import microscope_kinds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
-MICRONS: Final = {"µm": 1.0, "nm": 1e-3, "mm": 1e3, "m": 1e6, "cm": 1e4}
+MICRONS: Final = {"µm": 1.0, "nm": 1e-3, "Å": 1e-4, "mm": 1e3, "m": 1e6, "cm": 1e4}
 
 _DEPTH: Final = "an axis without a name is depth there; here it is time, with a note"
 
@@ -44,6 +49,8 @@ EXPLAINED: Final = {
     ("big-endian", "bioio"): _DEPTH,
     ("appended", "bioio"): "each piece is a scene of its own there",
     ("appended", "tifffile"): "each piece is a series of its own there",
+    ("ome-zarr-0.4", "bioio"): "the number without its unit, nm, there",
+    ("ome-zarr-0.5", "bioio"): "the number without its unit, nm, there",
     ("scanimage", "bioio"): "as tifffile, whose series it takes",
     ("scanimage", "tifffile"): "pages divided by framesPerSlice count as depths there",
 }
@@ -279,6 +286,7 @@ KINDS: Final[dict[str, Callable[[Path], str]]] = {
     "lsm": _lsm,
     "metamorph": _stk,
     "fluoview": _fluoview,
+    **microscope_kinds.KINDS,
 }  # fmt: skip
 """How each dialect is written, by its name."""
 
@@ -294,16 +302,31 @@ def differences(mine: Seen, other: Seen) -> Iterator[str]:
             yield what
 
 
+def others(path: str) -> dict[str, Callable[[str], Seen]]:
+    """Return all other readers of a file, by their names."""
+    readers: dict[str, Callable[[str], Seen]] = {}
+    suffix = suffix_of(path.partition("#")[0])
+    own = microscope_kinds.READERS.get(suffix)
+    if own is not None:
+        readers[own.__name__] = lambda path: _described(*own(path))
+    elif importlib.util.find_spec("bioio") is not None:
+        readers["bioio"] = by_bioio
+    if suffix in TIFF:
+        readers["tifffile"] = by_tifffile
+    return readers
+
+
+def _described(movie: npt.NDArray[Any], axes: str, *steps: float | None) -> Seen:
+    return seen(movie, axes, *steps, None)
+
+
 def compare(kind: str, path: str) -> tuple[list[str], list[str]]:
     """Read one file twice; return the cells of its row, and what is not explained."""
     mine = ours(path)
     cells = [kind, "x".join(map(str, mine.sizes)), _text(mine.pixel)]
     cells += [_text(mine.interval), f"{mine.first:g}", f"{mine.last:g}"]
-    readers: dict[str, Callable[[str], Seen]] = {"tifffile": by_tifffile}
-    if importlib.util.find_spec("bioio") is not None:
-        readers = {"bioio": by_bioio, **readers}
     said, faults = [], []
-    for name, reader in readers.items():
+    for name, reader in others(path).items():
         try:
             other = reader(path)
         except Exception as error:  # whatever another reader cannot do is told
@@ -327,20 +350,33 @@ def _text(value: float | None) -> str:
     return "-" if value is None else f"{value:.4g}"
 
 
+def _named(chosen: Sequence[str]) -> Iterator[tuple[str, Callable[[Path], str]]]:
+    """Name every kind and how it is written; files of others are there already."""
+    for name in chosen:
+        if name in KINDS:
+            yield name, KINDS[name]
+            continue
+        images = list_images(name)
+        for number in range(1, len(images) + 1):
+            image = f"{name}#{number}" if len(images) > 1 else name
+            yield Path(image).name, lambda _, image=image: image
+
+
 def main() -> int:
     """Print the table; 1 where a difference is not explained."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("kinds", nargs="*", metavar="KIND", help=", ".join(KINDS))
+    text = f"{', '.join(KINDS)}; or a file"
+    parser.add_argument("kinds", nargs="*", metavar="KIND", help=text)
     chosen = parser.parse_args().kinds or list(KINDS)
     warnings.simplefilter("ignore")
     logging.disable()
     faults: list[str] = []
     head = ("kind", "T x C x Z x Y x X", "µm", "s", "first", "last", "others")
     print("| " + " | ".join(head) + " |\n" + "| --- " * len(head) + "|")
-    for kind in chosen:
+    for kind, write in _named(chosen):
         with tempfile.TemporaryDirectory() as folder:
             try:
-                cells, found = compare(kind, KINDS[kind](Path(folder)))
+                cells, found = compare(kind, write(Path(folder)))
             except InputError as error:
                 cells, found = [kind, "refused", str(error)], [f"{kind}: {error}"]
         print("| " + " | ".join(cells) + " |", flush=True)

@@ -1,7 +1,8 @@
 """Small valid files of microscopes, written byte by byte from what is public of them.
 
 CZI: https://zeiss.github.io/libczi/; LIF: the appendix of the LAS AF manual;
-OIB: a compound file ([MS-CFB]) with the settings and TIFFs of an OIF in it.
+OIB: a compound file ([MS-CFB]) with the settings and TIFFs of an OIF in it; MRC:
+https://www.ccpem.ac.uk/mrc-format/mrc2014/; OME-Zarr: https://ngff.openmicroscopy.org/.
 """
 
 from __future__ import annotations
@@ -455,4 +456,57 @@ def _directory_entry(
         0,
         0xFFFFFFFE if kind == 5 else start,
         size,
+    )
+
+
+def write_mrc(
+    path: Path,
+    pixels: Any,
+    mode: int,
+    *,
+    order: str = "<",
+    cell: tuple[float, float, float] = (18.0, 16.0, 6.0),
+    samples: tuple[int, int, int] | None = None,
+    space_group: int = 0,
+    extended: int = 0,
+    imod: int | None = None,
+    limits: tuple[float, float] = (0.0, 0.0),
+    along: tuple[int, int, int] = (1, 2, 3),
+    raw: bytes | None = None,
+) -> None:
+    """Write an MRC file; bytes after the header are `raw`, or the pixels."""
+    n = pixels.shape[::-1]
+    header = bytearray(1024)
+    struct.pack_into(f"{order}4i", header, 0, *n, mode)
+    struct.pack_into(f"{order}3i", header, 28, *(samples or n))
+    struct.pack_into(f"{order}3f", header, 40, *cell)
+    struct.pack_into(f"{order}3i", header, 64, *along)
+    struct.pack_into(f"{order}2f", header, 76, *limits)
+    struct.pack_into(f"{order}2i", header, 88, space_group, extended)
+    if imod is not None:
+        struct.pack_into(f"{order}2i", header, 152, 1146047817, imod)
+    header[208:214] = b"MAP " + (b"DD" if order == "<" else b"\x11\x11")
+    content = pixels.astype(pixels.dtype.newbyteorder(order)).tobytes()
+    path.write_bytes(bytes(header) + bytes(extended) + (raw or content))
+
+
+def write_ome_zarr(path: Path, pixels: npt.NDArray[Any], version: str) -> None:
+    """Write pixels ``(T, C, Z, Y, X)`` as OME-Zarr: 2 s, 0.5 µm, 65 nm, 65 nm."""
+    import zarr
+
+    zarr_format: Any = 2 if version == "0.4" else 3
+    group = zarr.open_group(path, mode="w", zarr_format=zarr_format)
+    group.create_array("0", data=pixels, chunks=(1, 1, 1, *pixels.shape[-2:]))
+    units = {"t": "second", "z": "micrometer", "y": "nanometer", "x": "nanometer"}
+    kinds = {"t": "time", "c": "channel"}
+    axes = [
+        {"name": name, "type": kinds.get(name, "space")}
+        | ({"unit": units[name]} if name in units else {})
+        for name in "tczyx"
+    ]
+    scale = {"type": "scale", "scale": [2.0, 1.0, 0.5, 65.0, 65.0]}
+    level = {"path": "0", "coordinateTransformations": [scale]}
+    image = {"multiscales": [{"version": version, "axes": axes, "datasets": [level]}]}
+    group.update_attributes(
+        image if version == "0.4" else {"ome": {"version": version, **image}}
     )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import struct
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
+from microscope_files import write_mrc
 from napari_udvd.errors import InputError
 from napari_udvd.formats import open_stack
 
@@ -16,36 +16,6 @@ if TYPE_CHECKING:
 
 PIXELS = np.arange(6 * 8 * 9, dtype=np.uint16).reshape(6, 8, 9)
 SMOOTH = 40 * np.sin(np.arange(6 * 16 * 18) / 60).reshape(6, 16, 18)
-
-
-def write_mrc(
-    path: Path,
-    pixels: Any,
-    mode: int,
-    *,
-    order: str = "<",
-    cell: tuple[float, float, float] = (18.0, 16.0, 6.0),
-    samples: tuple[int, int, int] | None = None,
-    space_group: int = 0,
-    extended: int = 0,
-    imod: int | None = None,
-    limits: tuple[float, float] = (0.0, 0.0),
-    along: tuple[int, int, int] = (1, 2, 3),
-    raw: bytes | None = None,
-) -> None:
-    n = pixels.shape[::-1]
-    header = bytearray(1024)
-    struct.pack_into(f"{order}4i", header, 0, *n, mode)
-    struct.pack_into(f"{order}3i", header, 28, *(samples or n))
-    struct.pack_into(f"{order}3f", header, 40, *cell)
-    struct.pack_into(f"{order}3i", header, 64, *along)
-    struct.pack_into(f"{order}2f", header, 76, *limits)
-    struct.pack_into(f"{order}2i", header, 88, space_group, extended)
-    if imod is not None:
-        struct.pack_into(f"{order}2i", header, 152, 1146047817, imod)
-    header[208:214] = b"MAP " + (b"DD" if order == "<" else b"\x11\x11")
-    content = pixels.astype(pixels.dtype.newbyteorder(order)).tobytes()
-    path.write_bytes(bytes(header) + bytes(extended) + (raw or content))
 
 
 @pytest.fixture

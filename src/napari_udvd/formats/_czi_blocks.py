@@ -111,7 +111,7 @@ def _block(entry: Any) -> Block:
         mosaic=starts.get("M", -1),
         overview=int(entry.pyramid_type) != 0,
         dtype=dtype if grey else None,
-        compression=int(entry.compression),
+        compression=int(getattr(entry.compression, "value", entry.compression)),
         part=int(entry.file_part),
         entry=entry,
     )

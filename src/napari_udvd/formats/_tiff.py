@@ -28,6 +28,7 @@ from napari_udvd.formats._planes import (
     keyframe_of,
     tifffile_messages,
 )
+from napari_udvd.formats._tiff_axes import all_series
 from napari_udvd.formats._tiff_checks import (
     all_alike,
     check_alike,
@@ -153,7 +154,7 @@ def _images(
         return ndtiff_images(tif, path)
     if tif.is_lsm:
         # Every second page is a thumbnail.
-        return one_per_place([series_image(tif.series[0], lambda: lsm_facts(tif))])
+        return one_per_place([series_image(all_series(tif)[0], lambda: lsm_facts(tif))])
     if tif.is_ome:
         header = ome_header(tif, path)
         if header is not None:
@@ -165,7 +166,7 @@ def _images(
         return found
     if is_plain(tif) and not all_alike(tif):
         return page_images(tif)
-    series = tif.series[0]
+    series = all_series(tif)[0]
     if trust_axes:
         check_followed(tif, series, path, messages)
     if series.kind == "imagej":
@@ -182,7 +183,7 @@ def _images(
 
 def _stk_image(tif: tifffile.TiffFile, path: str) -> TiffImage:
     """Take a MetaMorph stack, whose planes may be those of several wavelengths."""
-    image = series_image(tif.series[0], lambda: stk_facts(tif))
+    image = series_image(all_series(tif)[0], lambda: stk_facts(tif))
     n, _ = wavelengths(tif.stk_metadata or {})
     if not n:
         raise Unfollowed(

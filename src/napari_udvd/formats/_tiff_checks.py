@@ -186,7 +186,7 @@ def check_followed(
             described = "ImageJ description"
     elif series.kind == "shaped" and tif.shaped_metadata:
         promised = tif.shaped_metadata[0].get("shape", ())
-        if math.prod(promised) != math.prod(series.get_shape(squeeze=False)):
+        if math.prod(promised) != math.prod(series.shape):
             described = f"description (shape {tuple(promised)})"
     if described is not None:
         reason = f" ({'; '.join(messages)})" if messages else ""

@@ -13,6 +13,7 @@ from napari_udvd.errors import InputError
 from napari_udvd.formats._axes import SAMPLES, UNNAMED
 from napari_udvd.formats._facts import Facts
 from napari_udvd.formats._images import Image
+from napari_udvd.formats._tiff_axes import whole_axes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -117,9 +118,7 @@ def series_image(
     """Take an image as tifffile found it."""
     pairs = [
         (UNNAMED if axis in "QI" else axis, int(n))
-        for axis, n in zip(
-            series.get_axes(squeeze=False), series.get_shape(squeeze=False), strict=True
-        )
+        for axis, n in zip(*whole_axes(series), strict=True)
         if axis != SAMPLES or n > 1
     ]
     while pairs[-1][0] not in "YX" and pairs[-1][1] == 1:

@@ -17,6 +17,7 @@ import tifffile
 
 from napari_udvd.formats._axes import UNNAMED
 from napari_udvd.formats._facts import Facts, facts_of
+from napari_udvd.formats._tiff_axes import all_series
 from napari_udvd.formats._tiff_image import (
     Pages,
     TiffImage,
@@ -77,7 +78,7 @@ def ndtiff_images(tif: tifffile.TiffFile, path: str) -> list[TiffImage]:
     entries = list(tifffile.tifffile.read_ndtiff_index(index))
     channels = dict.fromkeys(entry[0].get("channel") for entry in entries)
     names = [channel for channel in channels if isinstance(channel, str)]
-    series = tif.series[0]
+    series = all_series(tif)[0]
     has_places = any(axis in series.axes for axis in "RPM")
 
     def tell() -> Facts:

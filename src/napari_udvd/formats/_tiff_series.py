@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from napari_udvd.formats._axes import SAMPLES, UNNAMED
 from napari_udvd.formats._planes import keyframe_of
+from napari_udvd.formats._tiff_axes import all_series
 from napari_udvd.formats._tiff_facts import resolution_facts, shaped_facts
 from napari_udvd.formats._tiff_image import (
     Pages,
@@ -53,7 +54,7 @@ _DIALECTS: Final = (
 
 def series_images(tif: tifffile.TiffFile, path: str) -> list[TiffImage]:
     """List the images of a file, thumbnails aside."""
-    series = [s for s in tif.series if s.keyframe is not None]
+    series = [s for s in all_series(tif) if s.keyframe is not None]
     full = [s for s in series if not s.keyframe.is_reduced] or series
     if series[0].kind == "generic":
         return _by_shape(tif, full)
