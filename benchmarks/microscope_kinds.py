@@ -1,7 +1,7 @@
 """Files of microscopes that are no TIFFs, for ``files.py``, and who else reads them.
 
-Who else reads them: Zeiss' libCZI (``pylibCZIrw``), mrcfile, bioio (LIF by readlif); for
-OIF and OIB oiffile's own arrays, since nothing else reads them without Java.
+Who else reads them: Zeiss' libCZI (``pylibCZIrw``), mrcfile, bioio (LIF by readlif);
+for OIF and OIB oiffile's own arrays, since nothing else reads them without Java.
 """
 
 from __future__ import annotations

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import os
 import struct
-from typing import TYPE_CHECKING, BinaryIO, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias
 
 import tifffile
 
 from napari_udvd.errors import InputError
 from napari_udvd.formats._planes import keyframe_of
+from napari_udvd.formats._tiff_directory import entries
 from napari_udvd.formats._tiff_image import Unfollowed
 
 if TYPE_CHECKING:
@@ -140,28 +141,13 @@ _STORAGE: Final = {
 }
 """Tags that say how the pixels of a page are stored, and what they are if missing."""
 
-_BYTES: Final = {1: 1, 3: 2, 4: 4, 16: 8}
-"""Length of the numbers in a tag, by its type."""
-
 
 def _storage(file: BinaryIO, tif: tifffile.TiffFile, offset: int) -> _Storage:
     """Read how a page is stored, in the order of :data:`_STORAGE`."""
-    layout = tif.tiff
-    order: Literal["little", "big"]
-    order = "little" if layout.byteorder == "<" else "big"
-    file.seek(offset)
-    n_tags = _unpack(layout.tagnoformat, file.read(layout.tagnosize)) or 0
-    directory = file.read(n_tags * layout.tagsize)
-    head = layout.tagsize - layout.offsetsize
     found = dict(_STORAGE)
-    for start in range(0, len(directory), layout.tagsize):
-        entry = directory[start : start + layout.tagsize]
-        code, kind = struct.unpack_from(f"{layout.byteorder}HH", entry)
-        if code in found and kind in _BYTES and len(entry) == layout.tagsize:
-            # Several numbers may stand elsewhere: how many is enough.
-            count = int.from_bytes(entry[4:head], order)
-            value = entry[head : head + _BYTES[kind]]
-            found[code] = int.from_bytes(value, order) if count == 1 else -count
+    for entry in entries(file, tif, offset, _STORAGE):
+        # Several numbers may stand elsewhere: how many is enough.
+        found[entry.code] = entry.value if entry.length == 1 else -entry.length
     return tuple(found.values())
 
 

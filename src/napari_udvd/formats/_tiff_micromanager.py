@@ -18,6 +18,7 @@ import tifffile
 from napari_udvd.formats._axes import UNNAMED
 from napari_udvd.formats._facts import Facts, facts_of
 from napari_udvd.formats._tiff_axes import all_series
+from napari_udvd.formats._tiff_directory import entries
 from napari_udvd.formats._tiff_image import (
     Pages,
     TiffImage,
@@ -146,7 +147,7 @@ def _position(
 
     def tell() -> Facts:
         first = [planes[t, 0, 0] for t in range(n_whole)]
-        told = [_metadata(page) for page in _pages(first, whole=True)]
+        told = _told(first)
         times = [m.get("ElapsedTime-ms", m.get("ElapsedTimeMs")) for m in told]
         known = [float(time) for time in times if time is not None]
         times_of_all = known if len(known) == len(times) else None
@@ -163,37 +164,42 @@ def _position(
     )
 
 
-def _pages(planes: Sequence[_Plane | None], *, whole: bool = False) -> list[Page]:
-    """Look up the pages of planes, all of them in full or one of each file."""
+def _pages(planes: Sequence[_Plane | None]) -> list[Page]:
+    """Look up the pages of planes, one of each file in full."""
     result: dict[int, Page] = {}
-    by_file: dict[str, list[tuple[int, int]]] = {}
-    for number, plane in enumerate(planes):
-        assert plane is not None
-        by_file.setdefault(plane.file, []).append((number, plane.offset))
-    for file, numbered in by_file.items():
+    for file, numbered in _by_file(planes).items():
         with tifffile.TiffFile(file) as tif:
             first = tif.pages.first
             for number, offset in numbered:
-                if offset == first.offset:
-                    first.tags.valueof(_METADATA)  # while the file is open
-                    result[number] = first
-                elif whole:
-                    tif.filehandle.seek(offset)
-                    page = tifffile.TiffPage(tif, index=number)
-                    page.tags.valueof(_METADATA)  # while the file is open
-                    result[number] = page
-                else:
-                    result[number] = tifffile.TiffFrame(
+                result[number] = (
+                    first
+                    if offset == first.offset
+                    else tifffile.TiffFrame(
                         tif, index=number, offset=offset, keyframe=first
                     )
+                )
     return [result[number] for number in range(len(planes))]
 
 
-def _metadata(page: Page) -> dict[str, Any]:
-    value = (
-        page.tags.valueof(_METADATA) if isinstance(page, tifffile.TiffPage) else None
-    )
-    return value if isinstance(value, dict) else {}
+def _told(planes: Sequence[_Plane | None]) -> list[dict[str, Any]]:
+    """Read what Micro-Manager says of each plane."""
+    result: list[dict[str, Any]] = [{} for _ in planes]
+    for name, numbered in _by_file(planes).items():
+        with tifffile.TiffFile(name) as tif, open(name, "rb") as file:
+            for number, offset in numbered:
+                for entry in entries(file, tif, offset, (_METADATA,)):
+                    text = entry.text(file).rstrip(b"\0 ")
+                    result[number] = json.loads(text or b"{}")
+    return result
+
+
+def _by_file(planes: Sequence[_Plane | None]) -> dict[str, list[tuple[int, int]]]:
+    """Sort planes into files, each with its number and the offset in the file."""
+    found: dict[str, list[tuple[int, int]]] = {}
+    for number, plane in enumerate(planes):
+        assert plane is not None
+        found.setdefault(plane.file, []).append((number, plane.offset))
+    return found
 
 
 def _label(summary: Mapping[str, Any], place: int, n_places: int) -> str:
