@@ -199,6 +199,8 @@ def _czi_compressed(tile: Tile) -> bytes:
         return raw
     import imagecodecs
 
+    if tile.compression == 1:
+        return bytes(imagecodecs.jpeg_encode(tile.pixels))
     if tile.compression == 2:
         return bytes(imagecodecs.lzw_encode(raw))
     if tile.compression == 4:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from microscope_files import Tile, czi_metadata, czi_tiles, write_czi
 
+from microscope_files import Tile, czi_metadata, czi_tiles, write_czi
 from napari_udvd.errors import InputError
 from napari_udvd.formats import list_images, open_stack
 from napari_udvd.stack import Plane
@@ -62,6 +62,14 @@ def test_compressions(path: Path, dtype: str, compression: int) -> None:
     assert stack.dtype == np.dtype(dtype)
     exact = compression != 4 or dtype != "f4"  # JPEG XR rounds floats
     np.testing.assert_allclose(stack.read(), pixels, rtol=0 if exact else 1e-3)
+
+
+def test_loss_is_said(path: Path) -> None:
+    pytest.importorskip("imagecodecs")
+    pixels = np.full((3, 16, 32), 100, np.uint8)
+    write_czi(path, czi_tiles(pixels, "TYX", compression=1))
+    stack = open_stack(path)
+    assert np.ptp(stack.read()) <= 1 and "compressed with loss" in stack.notes[0]
 
 
 def test_unknown_compression(path: Path) -> None:

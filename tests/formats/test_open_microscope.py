@@ -171,6 +171,18 @@ class TestHyperSpy:
         with pytest.raises(InputError, match=r"'E \(eV\)': it holds spectra"):
             open_stack(path)
 
+    @pytest.mark.parametrize(
+        ("name", "unit"), [("time", ""), ("delay", "ms"), ("channel", "")]
+    )
+    def test_time_along_the_columns(
+        self, tmp_path: Path, suffix: str, name: str, unit: str
+    ) -> None:
+        path = tmp_path / f"a.{suffix}"
+        axes = [axis("y", 6), axis("x", 8), axis(name, 9, 1, unit)]
+        write_signal(path, PIXELS, axes)
+        with pytest.raises(InputError, match=rf"'{name}.*traces and no images"):
+            open_stack(path)
+
     def test_spectra_are_no_movie(self, tmp_path: Path, suffix: str) -> None:
         path = tmp_path / f"a.{suffix}"
         axes = [
@@ -437,6 +449,17 @@ class TestNd2:
             open_stack(path)
         gc.collect()
         assert files[0].closed
+
+    def test_regular_frames_are_not_read_one_by_one(self, opened: Any) -> None:
+        def record(file: FakeNd2) -> None:
+            spread = SimpleNamespace(avg=300.0, min=298.0, max=303.0)
+            file.experiment[0].parameters.periodDiff = spread
+            file.frame_metadata = None  # type: ignore[method-assign]
+
+        path, _ = opened(record)
+        stack = open_stack(path)
+        assert stack.scale["T"] == 300.0 and stack.times is None
+        assert "states a frame interval of 250 ms" in stack.notes[0]
 
     def test_custom_loops(self, opened: Any) -> None:
         path, _ = opened(U=3, T=2, Y=4, X=5)

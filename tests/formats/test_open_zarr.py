@@ -229,6 +229,42 @@ def test_several_multiscales(tmp_path: Path) -> None:
     np.testing.assert_array_equal(open_stack(f"{path}#sum").read(), PIXELS[:3, 1, 1])
 
 
+def test_coordinates_of_xarray_are_no_pictures(tmp_path: Path) -> None:
+    path = tmp_path / "a.zarr"
+    group = zarr.open_group(path, mode="w")
+    for name, n in (("time", 4), ("y", 8), ("x", 9)):
+        group.create_array(name, data=np.arange(float(n)), dimension_names=[name])
+    names = ["time", "y", "x"]
+    group.create_array("movie", data=PIXELS[:, 0, 0], dimension_names=names)
+    stack = open_stack(path)
+    assert stack.axes == "TYX" and stack.notes == ()
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+@pytest.mark.parametrize("where", ["image", "array"])
+def test_blocks_that_are_missing_are_said(
+    tmp_path: Path, zarr_format: Any, where: str
+) -> None:
+    path = tmp_path / "a.zarr"
+    axes = [AXES[0], *AXES[-2:]]
+    version = "0.4" if zarr_format == 2 else "0.5"
+    if where == "image":
+        write_image(path, version, PIXELS[:, 0, 0] + 1, axes, [1.0] * 3)
+    else:
+        zarr.create_array(
+            path,
+            data=PIXELS[:, 0, 0] + 1,
+            chunks=(1, 8, 9),
+            zarr_format=zarr_format,
+            dimension_names=None if zarr_format == 2 else ["time", "y", "x"],
+        )
+    array = path / "full" if where == "image" else path
+    assert not any("not stored" in note for note in open_stack(path).notes)
+    (array / ("2.0.0" if zarr_format == 2 else "c/2/0/0")).unlink()
+    notes = open_stack(path).notes
+    assert any("1 of the 4 blocks" in note and "read as 0" in note for note in notes)
+
+
 def test_labels_are_left_aside(tmp_path: Path) -> None:
     path = tmp_path / "a.zarr"
     write_image(path, "0.5", PIXELS, AXES, [1.0] * 5)

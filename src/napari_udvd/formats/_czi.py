@@ -10,6 +10,7 @@ import struct
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 from xml.etree import ElementTree
 
@@ -19,7 +20,7 @@ import numpy.typing as npt
 from napari_udvd.errors import InputError
 from napari_udvd.formats._axes import OTHER, Found
 from napari_udvd.formats._contents import Contents
-from napari_udvd.formats._czi_blocks import Block, blocks_of, decoded, segment
+from napari_udvd.formats._czi_blocks import LOSSY, Block, blocks_of, decoded, segment
 from napari_udvd.formats._facts import facts_of
 from napari_udvd.formats._frames import Frames, OpenFile
 from napari_udvd.formats._images import Image
@@ -61,7 +62,7 @@ class _Scene:
     axes: Mapping[str, Sequence[int]]
     tiles: Mapping[tuple[int, ...], Sequence[Block]]
 
-    @property
+    @cached_property
     def box(self) -> tuple[int, int, int, int]:
         """Top, left, bottom, right of all tiles."""
         tiles = [tile for plane in self.tiles.values() for tile in plane]
@@ -72,7 +73,7 @@ class _Scene:
             max(tile.left + tile.columns for tile in tiles),
         )
 
-    @property
+    @cached_property
     def single(self) -> bool:
         """Whether every plane is one tile, all of the same size."""
         planes = self.tiles.values()
@@ -80,7 +81,7 @@ class _Scene:
             len({(plane[0].rows, plane[0].columns) for plane in planes}) == 1
         )
 
-    @property
+    @cached_property
     def frame_shape(self) -> tuple[int, int]:
         """Rows and columns of a plane."""
         if self.single:
@@ -262,6 +263,13 @@ def _notes(scene: _Scene, label: str, rows: int, columns: int) -> tuple[str, ...
         notes.append(
             f"the planes of {label} lie at different places of the stage; their "
             f"{rows} x {columns} pixels are put on top of each other"
+        )
+    if any(
+        tile.compression == LOSSY for plane in scene.tiles.values() for tile in plane
+    ):
+        notes.append(
+            f"{label} was compressed with loss (JPEG), which changes noise: record "
+            "without it to denoise"
         )
     return tuple(notes)
 

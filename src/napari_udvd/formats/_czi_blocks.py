@@ -20,11 +20,14 @@ from napari_udvd.formats._microscope import import_extra
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Block", "blocks_of", "decoded"]
+__all__ = ["LOSSY", "Block", "blocks_of", "decoded", "segment"]
 
 _GREY: Final = {"u1": "8-bit", "u2": "16-bit", "f4": "32-bit float"}
 
 _RAW, _JPEG, _LZW, _JPEG_XR, _ZSTD, _ZSTD_HEADER = 0, 1, 2, 4, 5, 6
+
+LOSSY: Final = _JPEG
+"""The compression that always changes pixels; JPEG XR need not."""
 
 
 @dataclass(frozen=True)

@@ -136,13 +136,11 @@ def _left_open() -> Iterator[None]:
 
 def _found(signal: Mapping[str, Any], path: str) -> Found:
     axes = sorted(signal["axes"], key=lambda axis: axis.get("index_in_array", 0))
-    spectral = [
-        _described(axis) for axis in axes[-2:] if _unit(axis).lower() in _SPECTRAL
-    ]
-    if spectral:
+    no_picture = [_described(axis) for axis in axes[-2:] if not _spatial(axis)]
+    if no_picture:
         raise InputError(
-            f"the rows or columns of {path!r} are {spectral[0]!r}: it holds spectra "
-            "and no images; export the images as a file of their own"
+            f"the rows or columns of {path!r} are {no_picture[0]!r}: it holds spectra "
+            "or traces and no images; export images, with Y and X as the last axes"
         )
     letters = [_letter(axis) for axis in axes[:-2]] + ["Y", "X"]
     scale: dict[str, float] = {}
@@ -176,6 +174,11 @@ def _letter(axis: Mapping[str, Any]) -> str:
     if name in ("z", "depth") and unit in LENGTHS:
         return "Z"
     return UNNAMED if _NO_NAME.fullmatch(name) and not unit else OTHER
+
+
+def _spatial(axis: Mapping[str, Any]) -> bool:
+    """Whether an axis may be one of a picture."""
+    return _letter(axis) not in ("T", "C") and _unit(axis).lower() not in _SPECTRAL
 
 
 def _described(axis: Mapping[str, Any]) -> str:

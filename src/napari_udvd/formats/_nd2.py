@@ -14,7 +14,7 @@ import numpy.typing as npt
 from napari_udvd.errors import InputError
 from napari_udvd.formats._axes import OTHER, Found
 from napari_udvd.formats._contents import Contents
-from napari_udvd.formats._facts import facts_of
+from napari_udvd.formats._facts import REGULAR, facts_of
 from napari_udvd.formats._frames import Frames, OpenFile
 from napari_udvd.formats._images import Image
 from napari_udvd.formats._lazy import readable
@@ -90,7 +90,7 @@ def _found(opened: OpenFile, sizes: Mapping[str, int], number: int, path: str) -
         facts = facts_of(
             _steps(file),
             channel_names=[c.channel.name for c in file.metadata.channels or ()],
-            times=_times(file, frames),
+            times=_regular(file, len(frames)) or _times(file, frames),
             time_unit="ms",
         )
         shape = tuple(sizes[axis] for axis in kept)
@@ -127,6 +127,17 @@ def _steps(file: Any) -> dict[str, tuple[object, str | None]]:
             )
             steps["T"] = period or (None, None)
     return steps
+
+
+def _regular(file: Any, n: int) -> list[float] | None:
+    """Return the times of regular frames, as the file sums them up."""
+    for loop in file.experiment:
+        spread = getattr(loop.parameters, "periodDiff", None)
+        if loop.type == "TimeLoop" and spread is not None and spread.avg > 0:
+            off = max(spread.max - spread.avg, spread.avg - spread.min)
+            if off <= REGULAR * spread.avg:
+                return [k * spread.avg for k in range(n)]
+    return None
 
 
 def _times(file: Any, frames: list[int]) -> list[float] | None:

@@ -5,6 +5,7 @@ The metadata is that of https://ngff.openmicroscopy.org/.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import zipfile
@@ -36,6 +37,9 @@ __all__ = [
 
 ATTRIBUTE: Final = "napari_udvd"
 """Key of our own attributes: how the file was made, and what NGFF cannot say."""
+
+_COUNTED: Final = 100_000
+"""Blocks up to which the missing ones are counted; it takes a look at all of them."""
 
 _AXIS_NAMES: Final = {
     "t": "T",
@@ -108,7 +112,8 @@ def _open(node: zarr.Array[Any] | zarr.Group, path: str) -> Contents:
         return _multiscales(node, ome, path)
     if "plate" in ome or "well" in ome or "bioformats2raw.layout" in ome:
         return _images(node, _paths(node, ome), path)
-    arrays = sorted((name for name, _ in node.arrays()), key=_by)
+    # Arrays of one axis are what xarray keeps beside pictures: their coordinates.
+    arrays = sorted((name for name, a in node.arrays() if a.ndim > 1), key=_by)
     if not arrays:
         raise InputError(f"{path!r} is a zarr group without an image or array in it")
     found = [_bare(node[name], path) for name in arrays]  # type: ignore[arg-type]
@@ -273,7 +278,12 @@ def _bare(array: zarr.Array[Any], path: str) -> Found:
                 if letter == OTHER
             )
     return Found(
-        data=_checked(array), axes=axes, path=path, droppable="", others=others
+        data=_checked(array),
+        axes=axes,
+        path=path,
+        droppable="",
+        notes=_missing(array, path),
+        others=others,
     )
 
 
@@ -330,7 +340,7 @@ def _multiscale(
         units={**units, **unmapped.get("units", {})},
         channel_names=names if all(names) else (),
         droppable="".join(a for a in "CZ" if a not in own.get("axes", "")) + UNNAMED,
-        notes=notes,
+        notes=(*notes, *_missing(array, path)),
         times=None if times is None else tuple(times),
         others=tuple(
             _described(entry)
@@ -361,6 +371,27 @@ def _checked(array: zarr.Array[Any]) -> Any:
     if 0 in array.shape:
         raise InputError(f"{array.store_path} with shape {array.shape} is empty")
     return array
+
+
+def _missing(array: zarr.Array[Any], path: str) -> tuple[str, ...]:
+    """Say which share of the pixels is not stored, and so read as the fill value.
+
+    Writers leave out blocks that hold nothing else, but so does a copy that was cut.
+    """
+    chunks = math.prod(
+        -(-n // c) for n, c in zip(array.shape, _stored(array), strict=True)
+    )
+    missing = chunks - array.nchunks_initialized if chunks <= _COUNTED else 0
+    if missing <= 0:
+        return ()
+    return (
+        f"{missing} of the {chunks} blocks of {path!r} are not stored and read as "
+        f"{array.fill_value}: they were empty, or the copy is incomplete",
+    )
+
+
+def _stored(array: zarr.Array[Any]) -> tuple[int, ...]:
+    return array.shards or array.chunks
 
 
 def _by(name: str) -> tuple[int, str]:
