@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from dialects import ome_xml, plain_pages
 from napari_udvd.errors import InputError
 from napari_udvd.formats import open_series, open_stack
 
@@ -97,6 +98,32 @@ def test_compressed_pictures(folder: Path) -> None:
     np.testing.assert_array_equal(open_stack(folder).read(), PIXELS)
 
 
+def test_signed_pictures_of_imagej(folder: Path) -> None:
+    """Stored with an offset, which each file says itself."""
+    signed = PIXELS.astype("i2") - 300
+    write(folder, [f"t{t}.tif" for t in range(12)], signed, imagej=True)
+    stack = open_stack(folder)
+    assert stack.dtype == np.int16
+    np.testing.assert_array_equal(stack.read(), signed)
+
+
+def test_a_set_that_says_itself_what_it_is(folder: Path) -> None:
+    """The names of an OME set need not count anything."""
+    folder.mkdir()
+    names = ["b.ome.tif", "a.ome.tif", "c.ome.tif"]
+    blocks = [
+        {"FirstT": t, "IFD": 0, "PlaneCount": 1, "file": name, "uuid": f"urn:uuid:{t}"}
+        for t, name in enumerate(names)
+    ]
+    sizes = {"T": 3, "Y": 8, "X": 9}
+    for t, name in enumerate(names):
+        xml = ome_xml([{"sizes": sizes, "blocks": blocks}], f"urn:uuid:{t}")
+        plain_pages(folder / name, PIXELS[t : t + 1], xml)
+    stack = open_stack(folder)
+    assert stack.axes == "TYX"
+    np.testing.assert_array_equal(stack.read(), PIXELS[:3])
+
+
 class TestRefused:
     def test_nothing_there(self, folder: Path) -> None:
         folder.mkdir()
@@ -105,18 +132,20 @@ class TestRefused:
             open_stack(folder)
 
     @pytest.mark.parametrize(
-        "odd",
+        ("odd", "said"),
         [
-            np.zeros((8, 10), "u2"),
-            np.zeros((8, 9), "u1"),
-            np.zeros((2, 8, 9), "u2"),
-            np.zeros((8, 9, 3), "u2"),
+            (np.zeros((8, 10), "u2"), r"not alike: 't3\.tif'"),
+            (np.zeros((8, 9), "u1"), r"not alike: 't3\.tif'"),
+            (np.zeros((2, 8, 9), "u2"), r"t3\.tif' holds more than one picture"),
+            (np.zeros((8, 9, 3), "u2"), r"t3\.tif' .*colour"),
         ],
     )
-    def test_pictures_that_are_not_alike(self, folder: Path, odd: Any) -> None:
+    def test_pictures_that_are_not_alike(
+        self, folder: Path, odd: Any, said: str
+    ) -> None:
         write(folder, [f"t{t}.tif" for t in range(5)])
         tifffile.imwrite(folder / "t3.tif", odd)
-        with pytest.raises(InputError, match=r"not alike: 't3\.tif'"):
+        with pytest.raises(InputError, match=said):
             open_stack(folder)
 
     def test_movies(self, folder: Path) -> None:

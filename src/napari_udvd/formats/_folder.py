@@ -7,6 +7,7 @@ says so.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections import Counter
@@ -15,12 +16,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
-import tifffile
 
 from napari_udvd.errors import InputError
 from napari_udvd.formats._axes import UNNAMED, Found
-from napari_udvd.formats._lazy import readable
-from napari_udvd.formats._planes import PlaneArray, in_order, tifffile_messages
+from napari_udvd.formats._planes import PlaneArray
 from napari_udvd.formats._tiff import find_tiff
 
 if TYPE_CHECKING:
@@ -86,15 +85,10 @@ def find_series(files: Sequence[str], path: str, *, as_listed: bool = False) -> 
     """
     files = sorted(files, key=_natural)
     first = find_tiff(files[0])
-    lengths = dict(zip(first.axes, map(int, first.data.shape), strict=True))
-    if any(n > 1 for axis, n in lengths.items() if axis not in "YX"):
-        raise InputError(
-            f"{files[0]!r} holds more than one picture ({first.axes} "
-            f"{first.data.shape}): the files of {path!r} are no single pictures of one "
-            "movie. Open them one by one"
-        )
-    frame, dtype = first.data.shape[-2:], np.dtype(first.data.dtype)
-    _check_alike(files, frame, dtype, path)
+    if set(map(os.path.abspath, files)) <= set(map(os.path.abspath, first.files)):
+        return first  # a set of files that say themselves what they are
+    pictures = [first, *(find_tiff(name) for name in files[1:])]
+    frame, dtype = _check_alike(pictures, path)
     names = [os.path.splitext(os.path.basename(name))[0] for name in files]
     if as_listed and not any(map(_NUMBER.search, names)):
         axes, grid, more = _in_order(names)
@@ -103,10 +97,9 @@ def find_series(files: Sequence[str], path: str, *, as_listed: bool = False) -> 
     ordered = [files[k] for k in grid.ravel()]
     ends = f"{os.path.basename(ordered[0])!r} to {os.path.basename(ordered[-1])!r}"
     shape = (*grid.shape, *frame)
-    native = dtype.newbyteorder("=")
     found = replace(
         first,
-        data=_Pictures(shape, native, tuple(ordered), in_order(shape)),
+        data=_Pictures(shape, dtype, pictures, grid),
         axes=axes + "YX",
         path=path,
         scale={a: s for a, s in first.scale.items() if a in axes + "YX"},
@@ -131,21 +124,28 @@ def _natural(name: str) -> list[tuple[int, str]]:
 
 
 def _check_alike(
-    files: Sequence[str], frame: tuple[int, ...], dtype: np.dtype[Any], path: str
-) -> None:
-    """Look at every file, since a training should not end at the thousandth."""
-    for name in files:
-        with readable(name), tifffile_messages(), tifffile.TiffFile(name) as tif:
-            page = tif.pages.first
-            alike = page.shape == tuple(frame) and page.dtype == dtype.newbyteorder("=")
-            if not alike or len(tif.pages) != 1:
-                raise InputError(
-                    f"the files of {path!r} are not alike: {os.path.basename(name)!r} "
-                    f"holds {len(tif.pages)} picture(s) of shape {page.shape}, "
-                    f"{page.dtype}, and {os.path.basename(files[0])!r} one of "
-                    f"{tuple(frame)}, {dtype}. Put the pictures of one movie into a "
-                    "folder of their own"
-                )
+    pictures: Sequence[Found], path: str
+) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Return size and type of all pictures; a training should not end at the 1000th."""
+    first = pictures[0]
+    frame, dtype = first.data.shape[-2:], np.dtype(first.data.dtype)
+    for picture in pictures:
+        shape = tuple(map(int, picture.data.shape))
+        if math.prod(shape[:-2]) > 1 or picture.axes[-2:] not in ("YX", UNNAMED * 2):
+            raise InputError(
+                f"{picture.path!r} holds more than one picture ({picture.axes} "
+                f"{shape}): the files of {path!r} are no single pictures of one movie. "
+                "Open them one by one"
+            )
+        if (shape[-2:], np.dtype(picture.data.dtype)) != (tuple(frame), dtype):
+            raise InputError(
+                f"the files of {path!r} are not alike: "
+                f"{os.path.basename(picture.path)!r} holds a picture of {shape[-2:]}, "
+                f"{picture.data.dtype}, and {os.path.basename(first.path)!r} one of "
+                f"{tuple(frame)}, {dtype}. Put the pictures of one movie into a folder "
+                "of their own"
+            )
+    return tuple(map(int, frame)), dtype.newbyteorder("=")
 
 
 def _in_order(
@@ -214,18 +214,24 @@ def _grid(
 
 
 class _Pictures(PlaneArray):
-    """Planes that are files of their own."""
+    """Planes that are files of their own, each as its own reader found it."""
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        pictures: Sequence[Found],
+        order: npt.NDArray[np.int64],
+    ) -> None:
+        files = tuple(picture.path for picture in pictures)
+        super().__init__(shape, dtype, files, order)
+        self._data = [picture.data for picture in pictures]
 
     def _planes(
         self, numbers: Sequence[int], top: int, bottom: int
     ) -> Iterator[npt.NDArray[Any]]:
         for number in numbers:
-            with tifffile_messages() as messages:
-                plane = tifffile.imread(self.files[number], key=0)
-            if messages:  # tifffile goes on with zeros
-                raise OSError("; ".join(messages))
-            if plane.shape != self.shape[-2:]:
-                raise ValueError(
-                    f"{self.files[number]!r} has changed: its shape is {plane.shape}"
-                )
-            yield plane[top:bottom]
+            data = self._data[number]
+            rows = (slice(0, 1),) * (len(data.shape) - 2) + (slice(top, bottom),)
+            block = np.asarray(data[(*rows, slice(None))])
+            yield block.reshape(bottom - top, self.shape[-1])
