@@ -347,6 +347,17 @@ class TestMicroManager:
         assert stack.times == (tuple(times) if interval is None else None)
         assert bool(stack.notes) == (interval != 100.0)
 
+    def test_damaged_words_of_a_page_cost_the_times_only(self, tmp_path: Path) -> None:
+        path = tmp_path / "cells_MMStack_Pos0.ome.tif"
+        movie = pixels(5, 2, 1, 20, 24)
+        dialects.mmstack(path, movie, summary=self.SAID, times=range(0, 500, 100))
+        content = path.read_bytes()
+        at = content.rindex(b'{"FrameIndex": 2, "ChannelIndex": 0')
+        path.write_bytes(content[:at] + b"[" + content[at + 1 :])
+        stack = assert_movie(path, movie.squeeze(), "TCYX")
+        assert stack.scale["T"] == 100.0
+        assert "times of the frames" in stack.notes[0]
+
     @pytest.mark.parametrize(
         ("axes", "shape", "expected"),
         [
@@ -634,6 +645,7 @@ class TestMetaMorph:
         dialects.stk(path, movie, pixel=(1, 10), created=range(6), waves=waves)
         with pytest.raises(InputError, match="several wavelengths in no regular order"):
             open_stack(path)
+        assert_movie(path, movie, "TYX", named="TYX")
 
 
 @pytest.mark.parametrize(

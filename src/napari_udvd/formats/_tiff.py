@@ -172,7 +172,7 @@ def _images(
         droppable = "TCZ" + UNNAMED
         return [series_image(series, lambda: imagej_facts(tif), droppable)]
     if series.kind == "stk":
-        return [_stk_image(tif, path)]
+        return [_stk_image(tif, path, trust_axes)]
     if series.kind == "fluoview":
         return one_per_place([series_image(series, lambda: fluoview_facts(tif))])
     if series.kind == "sis":
@@ -180,14 +180,15 @@ def _images(
     return series_images(tif, path)
 
 
-def _stk_image(tif: tifffile.TiffFile, path: str) -> TiffImage:
+def _stk_image(tif: tifffile.TiffFile, path: str, trust_axes: bool) -> TiffImage:
     """Take a MetaMorph stack, whose planes may be those of several wavelengths."""
     image = series_image(tif.series[0], lambda: stk_facts(tif))
     n, _ = wavelengths(tif.stk_metadata or {})
-    if not n:
-        raise Unfollowed(
+    if not n and trust_axes:
+        raise InputError(
             f"{path!r} holds planes of several wavelengths in no regular order: save "
-            "each wavelength as a stack of its own"
+            "each wavelength as a stack of its own, or name the axes to read them all, "
+            'for example axes="TYX"'
         )
     if n > 1:
         length, *frame = image.shape
@@ -211,17 +212,13 @@ def _found(
 ) -> Found:
     listed = [image.listed for image in images]
     here = [i for i, image in enumerate(images) if image.here]
-    if choice is None and len(here) == 1:
-        number = here[0]
-        notes: tuple[str, ...] = ()
-        if len(images) > 1:
-            notes = (
-                f"{path!r} holds one of the {len(images)} images of its set, "
-                f"{number + 1}: {listed[number]}, which is read",
-            )
-    else:
-        number = choose(listed, choice, path)
-        notes = how_chosen(listed, number, choice, path)
+    number = choose(listed, choice, path, among=here)
+    notes = how_chosen(listed, number, choice, path)
+    if choice is None and len(here) == 1 < len(images):
+        notes = (
+            f"{path!r} holds one of the {len(images)} images of its set, "
+            f"{number + 1}: {listed[number]}, which is read",
+        )
     image = images[number]
     if choice is None and image.scattered:
         raise InputError(

@@ -145,12 +145,16 @@ def _position(
         return Pages([(page, 1) for page in _pages(wanted)], order)
 
     def tell() -> Facts:
-        first = [planes[t, 0, 0] for t in range(n_whole)]
-        told = _told(first)
+        said = notes
+        try:
+            told = _told([planes[t, 0, 0] for t in range(n_whole)])
+        except ValueError as error:
+            told = []
+            said += (f"the times of the frames of {path!r} cannot be read: {error}",)
         times = [m.get("ElapsedTime-ms", m.get("ElapsedTimeMs")) for m in told]
         known = [float(time) for time in times if time is not None]
         times_of_all = known if len(known) == len(times) else None
-        return _facts(summary, times_of_all, more=told[0] if told else {}, notes=notes)
+        return _facts(summary, times_of_all, more=told[0] if told else {}, notes=said)
 
     return TiffImage(
         name=name,
