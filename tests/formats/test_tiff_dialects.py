@@ -711,6 +711,18 @@ def test_what_the_description_of_tifffile_adds(
     assert assert_movie(path, movie, "TYX").scale == scale
 
 
+@pytest.mark.parametrize("left", [0.97, 0.99])
+def test_a_dialect_whose_tags_are_cut_off_is_not_taken_for_another(
+    tmp_path: Path, left: float
+) -> None:
+    path = tmp_path / "a.stk"
+    dialects.stk(path, pixels(7, 20, 24), pixel=(1, 10), created=range(7))
+    content = path.read_bytes()
+    path.write_bytes(content[: int(left * len(content))])
+    with pytest.raises(InputError, match=r"tag 3362\d, which says how|cannot be read"):
+        open_stack(path)
+
+
 class TestPagesThatDiffer:
     """One odd page among many that look alike where tifffile looks."""
 

@@ -36,6 +36,7 @@ from napari_udvd.formats._tiff_checks import (
     check_directories,
     check_extent,
     check_followed,
+    check_readable_tags,
     check_segments,
 )
 from napari_udvd.formats._tiff_facts import (
@@ -147,6 +148,8 @@ def _images(
     """List the images of a file, by the dialect that says most of its pages."""
     if not len(tif.pages):
         raise InputError(f"{path!r} holds no pages: it is empty or damaged")
+    if trust_axes:
+        check_readable_tags(messages, path)
     if tif.is_mmstack:
         return mmstack_images(tif, path)
     if tif.is_ndtiff:
