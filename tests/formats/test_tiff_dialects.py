@@ -723,6 +723,59 @@ def test_a_dialect_whose_tags_are_cut_off_is_not_taken_for_another(
         open_stack(path)
 
 
+class TestMakers:
+    """Tags of makers whose pages are ordinary ones."""
+
+    def write(self, path: Path, *tags: dialects.Tag) -> Any:
+        movie = pixels(5, 20, 24)
+        pages = []
+        for t, frame in enumerate(movie):
+            more = tags if t == 0 else ()
+            pages.append(([*dialects.basic_tags(frame), *more], [frame.tobytes()]))
+        dialects.assemble(path, pages)
+        return assert_movie(path, movie, "TYX")
+
+    @pytest.mark.parametrize("state", ["on", "off"])
+    def test_metamorph(self, tmp_path: Path, state: str) -> None:
+        told = {
+            "spatial-calibration-state": ("bool", state),
+            "spatial-calibration-x": ("float", 0.65),
+            "spatial-calibration-y": ("float", 0.65),
+            "spatial-calibration-units": ("string", "um"),
+        }
+        properties = "".join(
+            f'<prop id="{name}" type="{kind}" value="{value}"/>'
+            for name, (kind, value) in told.items()
+        )
+        text = f"<MetaData><PlaneInfo>{properties}</PlaneInfo></MetaData>"
+        stack = self.write(
+            tmp_path / "a.tif",
+            (270, dialects.ASCII, text),
+            (305, dialects.ASCII, "MetaSeries"),
+        )
+        assert stack.scale == ({"X": 0.65, "Y": 0.65} if state == "on" else {})
+
+    @pytest.mark.parametrize("size", [1.5e-9, 2e-6])
+    def test_scanning_electron_microscopes(self, tmp_path: Path, size: float) -> None:
+        text = f"[Scan]\nPixelWidth={size}\nPixelHeight={size}\n"
+        stack = self.write(tmp_path / "a.tif", (34682, dialects.ASCII, text))
+        assert stack.scale["X"] == pytest.approx(size * 1e6)
+        assert stack.units["X"] == "µm"
+        text = f"AP_IMAGE_PIXEL_SIZE\nImage Pixel Size = {size * 1e9:g} nm\n"
+        stack = self.write(tmp_path / "b.tif", (34118, dialects.ASCII, text))
+        assert stack.scale["X"] == pytest.approx(size * 1e9)
+        assert stack.units["X"] == "nm"
+
+    @pytest.mark.parametrize("cycle", [0.02, 1.5])
+    def test_andor(self, tmp_path: Path, cycle: float) -> None:
+        stack = self.write(
+            tmp_path / "a.tif",
+            (4864, dialects.LONG, 1),
+            (4878, dialects.DOUBLE, np.asarray([cycle], "<f8").tobytes()),
+        )
+        assert stack.scale == {"T": cycle} and stack.units == {"T": "s"}
+
+
 class TestPagesThatDiffer:
     """One odd page among many that look alike where tifffile looks."""
 

@@ -1,9 +1,9 @@
 """Files in and out.
 
-In: TIFF, ImageJ hyperstacks, OME-TIFF (also in several files), NPY, OME-Zarr and
-zarr arrays; with the ``formats`` extra also HyperSpy, Digital Micrograph, EMD, MRC
-and Nikon ND2. All are read lazily. Out: OME-TIFF and OME-Zarr, block by block,
-under a temporary name until complete; and arrays in memory.
+In: TIFF of many dialects (also in several files), NPY, OME-Zarr and zarr arrays; with
+the ``formats`` extra also HyperSpy, Digital Micrograph, EMD, MRC and Nikon ND2. All are
+read lazily. Out: OME-TIFF and OME-Zarr, block by block, under a temporary name until
+complete; and arrays in memory.
 """
 
 from __future__ import annotations

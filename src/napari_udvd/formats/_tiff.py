@@ -232,6 +232,10 @@ def _found(
     pages = image.find()
     data = _plane_array(image, pages, path)
     facts = image.tell()
+    axes = image.axes
+    if facts.scale.get("T") and axes.count(UNNAMED) == 1 and "T" not in axes:
+        if image.shape[axes.index(UNNAMED)] > 1:
+            axes = axes.replace(UNNAMED, "T")  # it says how far frames are apart
     check_colour(_first(pages, path), image.axes, path, named=not trust_axes)
     messages = [
         f"tifffile says of {path!r}: {text}"
@@ -241,10 +245,10 @@ def _found(
     more, signed = _meaning(tif, path)
     return Found(
         data=SignedPlanes(data) if signed and data.dtype.str[1:] == "u2" else data,
-        axes=image.axes,
+        axes=axes,
         path=path,
-        scale={a: step for a, step in facts.scale.items() if a in image.axes},
-        units={a: unit for a, unit in facts.units.items() if a in image.axes},
+        scale={a: step for a, step in facts.scale.items() if a in axes},
+        units={a: unit for a, unit in facts.units.items() if a in axes},
         channel_names=facts.channel_names,
         droppable=image.droppable,
         files=data.files,
