@@ -230,13 +230,13 @@ def _found(
             f"it if you want it all the same: {path + f'#{number + 1}'!r}"
         )
     pages = image.find()
+    check_colour(_first(pages, path), image.axes, path, named=not trust_axes)
     data = _plane_array(image, pages, path)
     facts = image.tell()
     axes = image.axes
     if facts.scale.get("T") and axes.count(UNNAMED) == 1 and "T" not in axes:
         if image.shape[axes.index(UNNAMED)] > 1:
             axes = axes.replace(UNNAMED, "T")  # it says how far frames are apart
-    check_colour(_first(pages, path), image.axes, path, named=not trust_axes)
     messages = [
         f"tifffile says of {path!r}: {text}"
         for text in messages
