@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-ASCII, SHORT, LONG, RATIONAL, BYTE, LONG8 = 2, 3, 4, 5, 1, 16
-_SIZES = {BYTE: 1, ASCII: 1, SHORT: 2, LONG: 4, RATIONAL: 8, LONG8: 8}
+ASCII, SHORT, LONG, RATIONAL, BYTE, DOUBLE, LONG8 = 2, 3, 4, 5, 1, 12, 16
+_SIZES = {DOUBLE: 8, BYTE: 1, ASCII: 1, SHORT: 2, LONG: 4, RATIONAL: 8, LONG8: 8}
 _CODES = {SHORT: "H", LONG: "I", LONG8: "Q"}
 
 Tag = tuple[int, int, Any]

@@ -100,6 +100,13 @@ class TestChoose:
         with pytest.raises(InputError, match=r"2 images .* called 'Series 1' \(1, 3\)"):
             choose([MOVIE, OTHER, MOVIE], "Series 1", "a.lif")
 
+    def test_only_those_in_the_file_that_was_named(self) -> None:
+        images = [MOVIE, PICTURE, PICTURE]
+        assert choose(images, None, "b.ome.tif", among=[2]) == 2
+        with pytest.raises(InputError, match=r"3 images: 1: .*'b\.ome\.tif#2'"):
+            choose(images, None, "b.ome.tif", among=[1, 2])
+        assert choose(images, "1", "b.ome.tif", among=[1, 2]) == 0
+
     def test_ten_are_listed(self) -> None:
         images = [Image(f"P{i}", "TYX", (5, 8, 8)) for i in range(1, 13)]
         with pytest.raises(InputError, match=r"10: 'P10' .*; and 2 more") as told:

@@ -347,6 +347,17 @@ class TestMicroManager:
         assert stack.times == (tuple(times) if interval is None else None)
         assert bool(stack.notes) == (interval != 100.0)
 
+    def test_damaged_words_of_a_page_cost_the_times_only(self, tmp_path: Path) -> None:
+        path = tmp_path / "cells_MMStack_Pos0.ome.tif"
+        movie = pixels(5, 2, 1, 20, 24)
+        dialects.mmstack(path, movie, summary=self.SAID, times=range(0, 500, 100))
+        content = path.read_bytes()
+        at = content.rindex(b'{"FrameIndex": 2, "ChannelIndex": 0')
+        path.write_bytes(content[:at] + b"[" + content[at + 1 :])
+        stack = assert_movie(path, movie.squeeze(), "TCYX")
+        assert stack.scale["T"] == 100.0
+        assert "times of the frames" in stack.notes[0]
+
     @pytest.mark.parametrize(
         ("axes", "shape", "expected"),
         [
@@ -634,6 +645,7 @@ class TestMetaMorph:
         dialects.stk(path, movie, pixel=(1, 10), created=range(6), waves=waves)
         with pytest.raises(InputError, match="several wavelengths in no regular order"):
             open_stack(path)
+        assert_movie(path, movie, "TYX", named="TYX")
 
 
 @pytest.mark.parametrize(
@@ -697,6 +709,71 @@ def test_what_the_description_of_tifffile_adds(
     movie = pixels(5, 20, 24)
     tifffile.imwrite(path, movie, metadata={"axes": "TYX", **said}, resolution=(5, 5))
     assert assert_movie(path, movie, "TYX").scale == scale
+
+
+@pytest.mark.parametrize("left", [0.97, 0.99])
+def test_a_dialect_whose_tags_are_cut_off_is_not_taken_for_another(
+    tmp_path: Path, left: float
+) -> None:
+    path = tmp_path / "a.stk"
+    dialects.stk(path, pixels(7, 20, 24), pixel=(1, 10), created=range(7))
+    content = path.read_bytes()
+    path.write_bytes(content[: int(left * len(content))])
+    with pytest.raises(InputError, match=r"tag 3362\d, which says how|cannot be read"):
+        open_stack(path)
+
+
+class TestMakers:
+    """Tags of makers whose pages are ordinary ones."""
+
+    def write(self, path: Path, *tags: dialects.Tag) -> Any:
+        movie = pixels(5, 20, 24)
+        pages = []
+        for t, frame in enumerate(movie):
+            more = tags if t == 0 else ()
+            pages.append(([*dialects.basic_tags(frame), *more], [frame.tobytes()]))
+        dialects.assemble(path, pages)
+        return assert_movie(path, movie, "TYX")
+
+    @pytest.mark.parametrize("state", ["on", "off"])
+    def test_metamorph(self, tmp_path: Path, state: str) -> None:
+        told = {
+            "spatial-calibration-state": ("bool", state),
+            "spatial-calibration-x": ("float", 0.65),
+            "spatial-calibration-y": ("float", 0.65),
+            "spatial-calibration-units": ("string", "um"),
+        }
+        properties = "".join(
+            f'<prop id="{name}" type="{kind}" value="{value}"/>'
+            for name, (kind, value) in told.items()
+        )
+        text = f"<MetaData><PlaneInfo>{properties}</PlaneInfo></MetaData>"
+        stack = self.write(
+            tmp_path / "a.tif",
+            (270, dialects.ASCII, text),
+            (305, dialects.ASCII, "MetaSeries"),
+        )
+        assert stack.scale == ({"X": 0.65, "Y": 0.65} if state == "on" else {})
+
+    @pytest.mark.parametrize("size", [1.5e-9, 2e-6])
+    def test_scanning_electron_microscopes(self, tmp_path: Path, size: float) -> None:
+        text = f"[Scan]\nPixelWidth={size}\nPixelHeight={size}\n"
+        stack = self.write(tmp_path / "a.tif", (34682, dialects.ASCII, text))
+        assert stack.scale["X"] == pytest.approx(size * 1e6)
+        assert stack.units["X"] == "µm"
+        text = f"AP_IMAGE_PIXEL_SIZE\nImage Pixel Size = {size * 1e9:g} nm\n"
+        stack = self.write(tmp_path / "b.tif", (34118, dialects.ASCII, text))
+        assert stack.scale["X"] == pytest.approx(size * 1e9)
+        assert stack.units["X"] == "nm"
+
+    @pytest.mark.parametrize("cycle", [0.02, 1.5])
+    def test_andor(self, tmp_path: Path, cycle: float) -> None:
+        stack = self.write(
+            tmp_path / "a.tif",
+            (4864, dialects.LONG, 1),
+            (4878, dialects.DOUBLE, np.asarray([cycle], "<f8").tobytes()),
+        )
+        assert stack.scale == {"T": cycle} and stack.units == {"T": "s"}
 
 
 class TestPagesThatDiffer:

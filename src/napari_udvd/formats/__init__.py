@@ -1,10 +1,10 @@
 """Files in and out.
 
-In: TIFF, ImageJ hyperstacks, OME-TIFF (also in several files), NPY, OME-Zarr and
-zarr arrays, also zipped, MRC, and folders of TIFFs; with the ``formats`` extra also
-HyperSpy, Digital Micrograph, EMD, Nikon ND2, Zeiss CZI, Leica LIF, and Olympus OIF and
-OIB. All are read lazily. Out: OME-TIFF and OME-Zarr, block by block,
-under a temporary name until complete; and arrays in memory.
+In: TIFF of many dialects (also in several files), folders of TIFFs, NPY, MRC, OME-Zarr
+and zarr arrays, also zipped; with the ``formats`` extra also Zeiss CZI, Leica LIF,
+Olympus OIF and OIB, Nikon ND2, HyperSpy, Digital Micrograph and EMD. All are read
+lazily. Out: OME-TIFF and OME-Zarr, block by block, under a temporary name until
+complete; and arrays in memory.
 """
 
 from __future__ import annotations

@@ -71,7 +71,13 @@ def split_choice(path: str) -> tuple[str, str | None]:
     return path, None
 
 
-def choose(images: Sequence[Image], choice: str | None, path: str) -> int:
+def choose(
+    images: Sequence[Image],
+    choice: str | None,
+    path: str,
+    *,
+    among: Sequence[int] | None = None,
+) -> int:
     """Return the position in `images` of the one to read.
 
     Parameters
@@ -84,6 +90,9 @@ def choose(images: Sequence[Image], choice: str | None, path: str) -> int:
         a movie; :func:`how_chosen` says so.
     path
         The file, for messages.
+    among
+        Positions of those that may be meant without a choice, such as the images in
+        the file that was named; all by default.
 
     Raises
     ------
@@ -92,12 +101,13 @@ def choose(images: Sequence[Image], choice: str | None, path: str) -> int:
     """
     if choice is not None:
         return _the_chosen(images, choice, path)
-    if len(images) == 1:
-        return 0
-    movies = [i for i, image in enumerate(images) if image.is_movie]
+    meant = range(len(images)) if among is None else among
+    if len(meant) == 1:
+        return meant[0]
+    movies = [i for i in meant if images[i].is_movie]
     if len(movies) == 1:
         return movies[0]
-    example = movies[0] if movies else 0
+    example = movies[0] if movies else (meant[0] if meant else 0)
     raise InputError(
         f"{path!r} holds {len(images)} images: {_listed(images)}. Name the one you "
         f"mean behind a #, for example {_spelled(path, example)!r}"

@@ -37,6 +37,7 @@ from napari_udvd.formats._tiff_checks import (
     check_directories,
     check_extent,
     check_followed,
+    check_readable_tags,
     check_segments,
 )
 from napari_udvd.formats._tiff_facts import (
@@ -148,6 +149,8 @@ def _images(
     """List the images of a file, by the dialect that says most of its pages."""
     if not len(tif.pages):
         raise InputError(f"{path!r} holds no pages: it is empty or damaged")
+    if trust_axes:
+        check_readable_tags(messages, path)
     if tif.is_mmstack:
         return mmstack_images(tif, path)
     if tif.is_ndtiff:
@@ -173,7 +176,7 @@ def _images(
         droppable = "TCZ" + UNNAMED
         return [series_image(series, lambda: imagej_facts(tif), droppable)]
     if series.kind == "stk":
-        return [_stk_image(tif, path)]
+        return [_stk_image(tif, path, trust_axes)]
     if series.kind == "fluoview":
         return one_per_place([series_image(series, lambda: fluoview_facts(tif))])
     if series.kind == "sis":
@@ -181,14 +184,15 @@ def _images(
     return series_images(tif, path)
 
 
-def _stk_image(tif: tifffile.TiffFile, path: str) -> TiffImage:
+def _stk_image(tif: tifffile.TiffFile, path: str, trust_axes: bool) -> TiffImage:
     """Take a MetaMorph stack, whose planes may be those of several wavelengths."""
     image = series_image(all_series(tif)[0], lambda: stk_facts(tif))
     n, _ = wavelengths(tif.stk_metadata or {})
-    if not n:
-        raise Unfollowed(
+    if not n and trust_axes:
+        raise InputError(
             f"{path!r} holds planes of several wavelengths in no regular order: save "
-            "each wavelength as a stack of its own"
+            "each wavelength as a stack of its own, or name the axes to read them all, "
+            'for example axes="TYX"'
         )
     if n > 1:
         length, *frame = image.shape
@@ -212,17 +216,13 @@ def _found(
 ) -> Found:
     listed = [image.listed for image in images]
     here = [i for i, image in enumerate(images) if image.here]
-    if choice is None and len(here) == 1:
-        number = here[0]
-        notes: tuple[str, ...] = ()
-        if len(images) > 1:
-            notes = (
-                f"{path!r} holds one of the {len(images)} images of its set, "
-                f"{number + 1}: {listed[number]}, which is read",
-            )
-    else:
-        number = choose(listed, choice, path)
-        notes = how_chosen(listed, number, choice, path)
+    number = choose(listed, choice, path, among=here)
+    notes = how_chosen(listed, number, choice, path)
+    if choice is None and len(here) == 1 < len(images):
+        notes = (
+            f"{path!r} holds one of the {len(images)} images of its set, "
+            f"{number + 1}: {listed[number]}, which is read",
+        )
     image = images[number]
     if choice is None and image.scattered:
         raise InputError(
@@ -231,9 +231,13 @@ def _found(
             f"it if you want it all the same: {path + f'#{number + 1}'!r}"
         )
     pages = image.find()
+    check_colour(_first(pages, path), image.axes, path, named=not trust_axes)
     data = _plane_array(image, pages, path)
     facts = image.tell()
-    check_colour(_first(pages, path), image.axes, path, named=not trust_axes)
+    axes = image.axes
+    if facts.scale.get("T") and axes.count(UNNAMED) == 1 and "T" not in axes:
+        if image.shape[axes.index(UNNAMED)] > 1:
+            axes = axes.replace(UNNAMED, "T")  # it says how far frames are apart
     messages = [
         f"tifffile says of {path!r}: {text}"
         for text in messages
@@ -242,10 +246,10 @@ def _found(
     more, signed = _meaning(tif, path)
     return Found(
         data=SignedPlanes(data) if signed and data.dtype.str[1:] == "u2" else data,
-        axes=image.axes,
+        axes=axes,
         path=path,
-        scale={a: step for a, step in facts.scale.items() if a in image.axes},
-        units={a: unit for a, unit in facts.units.items() if a in image.axes},
+        scale={a: step for a, step in facts.scale.items() if a in axes},
+        units={a: unit for a, unit in facts.units.items() if a in axes},
         channel_names=facts.channel_names,
         droppable=image.droppable,
         files=data.files,

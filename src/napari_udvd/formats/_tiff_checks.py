@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import struct
 from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias
 
@@ -27,10 +28,18 @@ __all__ = [
     "check_directories",
     "check_extent",
     "check_followed",
+    "check_readable_tags",
     "check_segments",
 ]
 
 _COPY_AGAIN: Final = "Copy it again from where it was recorded"
+
+_LOST_TAG: Final = re.compile(r"TiffTag (\d+)\b.*invalid (?:value offset|data type)")
+
+_TELLING: Final = frozenset(
+    {270, 305, *range(33628, 33632), 34361, 34362, 34412, 50838, 50839, 51123}
+)
+"""Tags of descriptions and of the dialects of microscopes."""
 
 _MOST_COMPRESSED: Final = 100_000
 """No codec shrinks pixels by more than this, not even constant ones."""
@@ -155,6 +164,21 @@ def _unpack(layout: str, data: bytes) -> int | None:
     if len(data) < struct.calcsize(layout):
         return None
     return int(struct.unpack(layout, data)[0])
+
+
+def check_readable_tags(messages: Sequence[str], path: str) -> None:
+    """Refuse a file of which a tag that says how its pages belong together is lost.
+
+    tifffile goes on without it, and takes the file for one of another dialect.
+    """
+    for message in messages:
+        found = _LOST_TAG.search(message)
+        if found is not None and int(found[1]) in _TELLING:
+            raise InputError(
+                f"{path!r} is damaged or truncated: tag {found[1]}, which says how its "
+                f"pages belong together, cannot be read ({message}). {_COPY_AGAIN}, or "
+                'name the axes to read the pages as they are, for example axes="TYX"'
+            )
 
 
 def check_followed(

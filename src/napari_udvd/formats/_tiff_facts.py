@@ -10,6 +10,7 @@ import numpy as np
 
 from napari_udvd.formats._facts import Facts, facts_of
 from napari_udvd.formats._tiff_image import microns
+from napari_udvd.formats._tiff_vendors import vendor_facts
 from napari_udvd.formats._units import normalise_unit
 
 if TYPE_CHECKING:
@@ -43,25 +44,26 @@ _TIMESTAMP: Final = re.compile(
 def resolution_facts(tif: tifffile.TiffFile) -> Facts:
     """Read the resolution tags, where they are those of a microscope.
 
-    MetaMorph's description of the page goes before.
+    The tags of a maker go before.
     """
     page = tif.pages.first
-    if tif.is_metaseries:
-        plane = (tif.metaseries_metadata or {}).get("PlaneInfo", {})
-        if plane.get("spatial-calibration-state", True):
-            unit = plane.get("spatial-calibration-units")
-            return facts_of(
-                {a: (plane.get(f"spatial-calibration-{a.lower()}"), unit) for a in "YX"}
-            )
+    vendor = vendor_facts(tif, str(tif.filehandle.path))
+    if "X" in vendor.scale:
+        return vendor
     unit = _MICRONS.get(int(page.tags.valueof("ResolutionUnit", default=2)))
     if unit is None:
-        return Facts()
+        return vendor
     steps: dict[str, tuple[object, str | None]] = {}
     for axis in "YX":
         size = _pixel_size(page.tags.valueof(f"{axis}Resolution"))
         if size is not None and size * unit < _LARGEST_PIXEL:
             steps[axis] = float(f"{size * unit:.12g}"), "µm"
-    return facts_of(steps)
+    found = facts_of(steps)
+    return replace(
+        vendor,
+        scale={**found.scale, **vendor.scale},
+        units={**found.units, **vendor.units},
+    )
 
 
 def shaped_facts(tif: tifffile.TiffFile) -> Facts:

@@ -38,35 +38,34 @@ _METADATA: Final = 51123
 """Tag of what Micro-Manager says of a page, as JSON."""
 
 
-class _Plane(NamedTuple):
-    """Where a plane is: its file, and the offset of its directory in it."""
+class _Map(NamedTuple):
+    """Planes of a file: channel, depth, time, position and offset of each."""
 
     file: str
-    offset: int
+    planes: npt.NDArray[np.int64]
+
+    @property
+    def places(self) -> set[int]:
+        """Numbers of the positions that have planes in the file."""
+        return set(np.unique(self.planes[:, 3]).tolist())
 
 
 def mmstack_images(tif: tifffile.TiffFile, path: str) -> list[TiffImage]:
     """List the positions in a set of image stack files."""
     metadata = tif.micromanager_metadata or {}
     summary: dict[str, Any] = metadata["Summary"]
-    own = _planes(metadata["IndexMap"], path)
-    planes = dict(own)
+    own = _map(metadata["IndexMap"], path)
+    maps = [own]
     for name in _siblings(path):
         with tifffile.TiffFile(name) as other:
             found = other.micromanager_metadata or {}
         if found.get("Summary") == summary and "IndexMap" in found:
-            planes = {**_planes(found["IndexMap"], name), **planes}
-    places = sorted({place for place, *_ in planes})
-    here = {place for place, *_ in own}
-    height, width = tif.pages.first.shape[-2:]
+            maps.append(_map(found["IndexMap"], name))
+    places = sorted(set().union(*(each.places for each in maps)))
+    frame = tif.pages.first.shape[-2:]
     return [
-        _position(
-            {key[1:]: plane for key, plane in planes.items() if key[0] == place},
-            _label(summary, place, len(places)),
-            summary,
-            path,
-            (height, width),
-            place in here,
+        _Position(maps, place, summary, path).image(
+            _label(summary, place, len(places)), frame, place in own.places
         )
         for place in places
     ]
@@ -104,102 +103,117 @@ def _siblings(path: str) -> list[str]:
     ]
 
 
-def _planes(index: npt.NDArray[Any], path: str) -> dict[tuple[int, ...], _Plane]:
-    """Read a map of planes, by position, time, channel and depth."""
-    return {
-        (place, t, c, z): _Plane(path, offset)
-        for c, z, t, place, offset in index.tolist()
-        if offset > 0
-    }
+def _map(index: npt.NDArray[Any], path: str) -> _Map:
+    planes = index.astype(np.int64)
+    return _Map(path, planes[planes[:, 4] > 0])
 
 
-def _position(
-    planes: Mapping[tuple[int, ...], _Plane],
-    name: str,
-    summary: Mapping[str, Any],
-    path: str,
-    frame: tuple[int, int],
-    here: bool,
-) -> TiffImage:
-    n_frames, n_channels, n_depths = (max(k[i] for k in planes) + 1 for i in range(3))
-    each = [(c, z) for c in range(n_channels) for z in range(n_depths)]
-    whole = [all((t, *k) in planes for k in each) for t in range(n_frames)]
-    n_whole = whole.index(False) if False in whole else n_frames
-    promised = max(int(summary.get("Frames") or 1), n_frames)
-    notes: tuple[str, ...] = ()
-    if n_whole < promised:
-        notes = (
-            f"{path!r} promises {promised} frames but holds {n_whole}: the recording "
-            "was stopped, and those are read",
+class _Position:
+    """Planes of one position, in whichever files of the set they are."""
+
+    def __init__(
+        self, maps: Sequence[_Map], place: int, summary: Mapping[str, Any], path: str
+    ) -> None:
+        self._summary, self._path = summary, path
+        self._files = [each.file for each in maps]
+        parts = [each.planes[each.planes[:, 3] == place] for each in maps]
+        channels, depths, frames = (
+            int(max(part[:, i].max(initial=0) for part in parts)) + 1 for i in range(3)
         )
-    shape = (max(n_whole, 1), n_channels, n_depths, *frame)
-    wanted = [planes.get((t, *k)) for t in range(shape[0]) for k in each]
-
-    def find() -> Pages:
-        if not n_whole or any(whole[n_whole:]):
+        n_planes = sum(map(len, parts))
+        if channels * depths * frames > 100 * n_planes:
             raise Unfollowed(
-                f"planes are missing in {path!r}: of {n_frames} frames with "
-                f"{n_channels} channels and {n_depths} depths, frame {n_whole} is not "
-                "complete. Save the part you want as a movie of its own"
+                f"the map of planes in {path!r} is damaged: it names {n_planes} planes "
+                f"of {frames} frames, {channels} channels and {depths} depths"
             )
-        order = np.arange(len(wanted), dtype=np.int64).reshape(shape[:3])
-        return Pages([(page, 1) for page in _pages(wanted)], order)
+        # Where the directory of each plane is, and in which file: those of the file
+        # that was named come last and stay.
+        self._offsets = np.zeros((frames, channels, depths), np.int64)
+        self._numbers = np.zeros((frames, channels, depths), np.int64)
+        for number, part in reversed(list(enumerate(parts))):
+            key = part[:, 2], part[:, 0], part[:, 1]
+            self._offsets[key], self._numbers[key] = part[:, 4], number
+        whole = (self._offsets > 0).reshape(frames, -1).all(axis=1)
+        self._n_whole = frames if whole.all() else int(whole.argmin())
+        self._has_gap = not self._n_whole or bool(whole[self._n_whole :].any())
 
-    def tell() -> Facts:
-        first = [planes[t, 0, 0] for t in range(n_whole)]
-        told = _told(first)
-        times = [m.get("ElapsedTime-ms", m.get("ElapsedTimeMs")) for m in told]
-        known = [float(time) for time in times if time is not None]
-        times_of_all = known if len(known) == len(times) else None
-        return _facts(summary, times_of_all, more=told[0] if told else {}, notes=notes)
+    def image(self, name: str, frame: tuple[int, ...], here: bool) -> TiffImage:
+        """Describe the position, whose planes have the shape `frame`."""
+        return TiffImage(
+            name=name,
+            axes="TCZYX",
+            shape=(max(self._n_whole, 1), *self._offsets.shape[1:], *frame),
+            find=self._find,
+            tell=self._tell,
+            droppable="CZ" + UNNAMED,
+            here=here,
+        )
 
-    return TiffImage(
-        name=name,
-        axes="TCZYX",
-        shape=shape,
-        find=find,
-        tell=tell,
-        droppable="CZ" + UNNAMED,
-        here=here,
-    )
-
-
-def _pages(planes: Sequence[_Plane | None]) -> list[Page]:
-    """Look up the pages of planes, one of each file in full."""
-    result: dict[int, Page] = {}
-    for file, numbered in _by_file(planes).items():
-        with tifffile.TiffFile(file) as tif:
-            first = tif.pages.first
-            for number, offset in numbered:
-                result[number] = (
-                    first
-                    if offset == first.offset
-                    else tifffile.TiffFrame(
-                        tif, index=number, offset=offset, keyframe=first
+    def _find(self) -> Pages:
+        frames, channels, depths = self._offsets.shape
+        if self._has_gap:
+            raise Unfollowed(
+                f"planes are missing in {self._path!r}: of {frames} frames with "
+                f"{channels} channels and {depths} depths, frame {self._n_whole} is "
+                "not complete. Save the part you want as a movie of its own"
+            )
+        wanted = slice(self._n_whole)
+        pages: list[Page | None] = [None] * self._offsets[wanted].size
+        for name, numbers, offsets in self._by_file(wanted):
+            with tifffile.TiffFile(name) as tif:
+                first = tif.pages.first
+                for number, offset in zip(numbers, offsets, strict=True):
+                    pages[number] = (
+                        first
+                        if offset == first.offset
+                        else tifffile.TiffFrame(
+                            tif, index=number, offset=offset, keyframe=first
+                        )
                     )
-                )
-    return [result[number] for number in range(len(planes))]
+        order = np.arange(len(pages), dtype=np.int64)
+        return Pages([(page, 1) for page in pages], order.reshape(-1, channels, depths))
 
+    def _tell(self) -> Facts:
+        frames = max(int(self._summary.get("Frames") or 1), len(self._offsets))
+        notes: tuple[str, ...] = ()
+        if self._n_whole < frames:
+            notes = (
+                f"{self._path!r} promises {frames} frames but holds {self._n_whole}: "
+                "the recording was stopped, and those are read",
+            )
+        told: list[dict[str, Any]] = []
+        try:
+            told = self._told()
+        except ValueError as error:
+            lost = f"the times of the frames of {self._path!r} cannot be read: {error}"
+            notes = (*notes, lost)
+        times = [each.get("ElapsedTime-ms", each.get("ElapsedTimeMs")) for each in told]
+        known = [float(time) for time in times if time is not None]
+        return _facts(
+            self._summary,
+            known if len(known) == len(times) else None,
+            more=told[0] if told else {},
+            notes=notes,
+        )
 
-def _told(planes: Sequence[_Plane | None]) -> list[dict[str, Any]]:
-    """Read what Micro-Manager says of each plane."""
-    result: list[dict[str, Any]] = [{} for _ in planes]
-    for name, numbered in _by_file(planes).items():
-        with tifffile.TiffFile(name) as tif, open(name, "rb") as file:
-            for number, offset in numbered:
-                for entry in entries(file, tif, offset, (_METADATA,)):
-                    text = entry.text(file).rstrip(b"\0 ")
-                    result[number] = json.loads(text or b"{}")
-    return result
+    def _told(self) -> list[dict[str, Any]]:
+        """Read what Micro-Manager says of the first plane of each frame."""
+        first = slice(self._n_whole), slice(1), slice(1)
+        result: list[dict[str, Any]] = [{}] * self._n_whole
+        for name, numbers, offsets in self._by_file(first):
+            with tifffile.TiffFile(name) as tif, open(name, "rb") as file:
+                for number, offset in zip(numbers, offsets, strict=True):
+                    for entry in entries(file, tif, offset, (_METADATA,)):
+                        text = entry.text(file).rstrip(b"\0 ")
+                        result[number] = json.loads(text or b"{}")
+        return result
 
-
-def _by_file(planes: Sequence[_Plane | None]) -> dict[str, list[tuple[int, int]]]:
-    """Sort planes into files, each with its number and the offset in the file."""
-    found: dict[str, list[tuple[int, int]]] = {}
-    for number, plane in enumerate(planes):
-        assert plane is not None
-        found.setdefault(plane.file, []).append((number, plane.offset))
-    return found
+    def _by_file(self, wanted: Any) -> Iterator[tuple[str, list[int], list[int]]]:
+        """Yield each file with the numbers of the planes in it, and their offsets."""
+        files, offsets = self._numbers[wanted].ravel(), self._offsets[wanted].ravel()
+        for number in np.unique(files).tolist():
+            mine = np.flatnonzero(files == number)
+            yield self._files[number], mine.tolist(), offsets[mine].tolist()
 
 
 def _label(summary: Mapping[str, Any], place: int, n_places: int) -> str:

@@ -340,7 +340,7 @@ def _multiscale(
         units={**units, **unmapped.get("units", {})},
         channel_names=names if all(names) else (),
         droppable="".join(a for a in "CZ" if a not in own.get("axes", "")) + UNNAMED,
-        notes=(*notes, *_missing(array, path)),
+        notes=notes if own else (*notes, *_missing(array, path)),
         times=None if times is None else tuple(times),
         others=tuple(
             _described(entry)
