@@ -223,7 +223,7 @@ class TestSeveralImages:
 
     @pytest.mark.parametrize(
         ("rows", "names"),
-        [([1], ["a-2"]), ([2, 0], ["a-1", "a-3"]), (None, [])],
+        [([1], ["a-second"]), ([2, 0], ["a-first", "a-third"]), (None, [])],
     )
     def test_a_list_asks(
         self,
@@ -239,6 +239,18 @@ class TestSeveralImages:
         assert [layer.name for layer in layers] == names
         values = [int(np.asarray(layer.data[0])[0, 0]) for layer in layers]
         assert values == sorted(rows or [])
+
+    def test_names_that_are_numbers_of_others(
+        self, tmp_path: Path, plugins: TestPluginManager, make_napari_viewer_proxy: Any
+    ) -> None:
+        group = zarr.open_group(tmp_path / "b.zarr", mode="w")
+        for k, name in enumerate(("2", "1", "x")):
+            group.create_array(name, data=np.full((4, 16, 20), k, "u2"))
+        viewer = make_napari_viewer_proxy()
+        QTimer.singleShot(200, self.answer([0, 1, 2]))
+        layers = viewer.open(tmp_path / "b.zarr", plugin="napari-udvd")
+        values = [int(np.asarray(layer.data[0])[0, 0]) for layer in layers]
+        assert values == [2, 1, 0]  # listed as x, 1, 2
 
     def test_a_choice_in_the_name_asks_nothing(self, path: str) -> None:
         ((data, _, _),) = read_layers(f"{path}#third")

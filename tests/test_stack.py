@@ -493,3 +493,20 @@ def test_a_length_that_is_not_computed_yet(axes: str | None, axis: int) -> None:
         Stack(chosen, "TYX")
     chosen.compute_chunk_sizes()
     assert Stack.from_array(chosen, axes).shape == chosen.shape
+
+
+@pytest.mark.parametrize(
+    ("step", "unit", "said"),
+    [
+        (1.03e-7, "m", "0.103 µm"),
+        (9.2e-12, "m", "0.0092 nm"),
+        (2.5, "m", "2.5 m"),
+        (65.0, "nm", "65 nm"),
+    ],
+)
+def test_metres_are_said_as_one_reads_them(step: float, unit: str, said: str) -> None:
+    stack = Stack.from_array(
+        array_of("TYX"), "TYX", scale={"X": step}, units={"X": unit}
+    )
+    assert stack.describe().endswith(said)
+    assert (stack.scale["X"], stack.units["X"]) == (step, unit)  # as they are

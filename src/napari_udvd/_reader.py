@@ -123,7 +123,15 @@ def _chosen(path: str) -> list[str] | None:
     if len(images) < 2 or not _has_window() or _decided(path):
         return [path]
     numbers = _asked(images, path)
-    return None if not numbers else [f"{path}#{number + 1}" for number in numbers]
+    names = [image.name for image in images]
+    return [
+        f"{path}#{names[k] if _tells(names, k) else k + 1}" for k in numbers
+    ] or None
+
+
+def _tells(names: Sequence[str], k: int) -> bool:
+    """Whether an image can be told by its name, which goes before its number."""
+    return bool(names[k]) and names.count(names[k]) == 1
 
 
 def _decided(path: str) -> bool:

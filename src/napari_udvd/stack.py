@@ -328,8 +328,8 @@ class Stack:
         parts.append(f"{height} x {width}")
         for axis in "XT":
             if axis in self.scale:
-                unit = self.units.get(axis, "")
-                parts.append(f"{self.scale[axis]:.4g} {unit}".rstrip())
+                step, unit = _legible(self.scale[axis], self.units.get(axis, ""))
+                parts.append(f"{step:.4g} {unit}".rstrip())
         if self.times is not None:
             parts.append("irregular interval")
         return ", ".join(parts)
@@ -409,6 +409,13 @@ class _Part:
 
 def _label(source: str | None) -> str:
     return "the array" if source is None else f"{source!r}"
+
+
+def _legible(step: float, unit: str) -> tuple[float, str]:
+    """Say metres, in which some microscopes write pixel sizes, as one reads them."""
+    if unit != "m" or step >= 1e-3:
+        return step, unit
+    return (step * 1e9, "nm") if step < 1e-8 else (step * 1e6, "µm")
 
 
 def _count(n: int, noun: str) -> str:

@@ -121,6 +121,7 @@ class TestChoose:
         ("a.b.tiff", "a.b"),
         ("movie.OME.TIF", "movie"),
         ("movie.ome.zarr/", "movie"),
+        ("movie.zarr.zip", "movie"),
         ("movie", "movie"),
     ],
 )

@@ -19,7 +19,7 @@ __all__ = ["Image", "choose", "how_chosen", "movie_name", "split_choice"]
 
 _LISTED: Final = 10
 
-_SUFFIXES: Final = (".ome.tif", ".ome.tiff", ".ome.zarr", ".ome.zarr.zip")
+_SUFFIXES: Final = (".ome.tif", ".ome.tiff", ".ome.zarr", ".ome.zarr.zip", ".zarr.zip")
 """Endings of more than one part, which the name of a movie does not have."""
 
 
