@@ -270,6 +270,25 @@ class TestWhereThePlanesAre:
         with pytest.raises(InputError, match="are not those of a movie"):
             open_stack(path)
 
+    @pytest.mark.parametrize("odd", ["i2", "u1", "shape"])
+    def test_files_of_a_set_that_differ(self, tmp_path: Path, odd: str) -> None:
+        movie = pixels(4, 16, 18) % 100
+        names = [f"part_{k}.ome.tif" for k in range(2)]
+        told = [
+            {"FirstT": t, "IFD": t % 2, "PlaneCount": 1}
+            | {"file": names[t // 2], "uuid": f"urn:uuid:{t // 2}"}
+            for t in range(4)
+        ]
+        for k, name in enumerate(names):
+            part = movie[2 * k : 2 * k + 2]
+            if k == 1:
+                part = part[:, :8] if odd == "shape" else part.astype(odd)
+            xml = dialects.ome_xml([image(movie, blocks=told)], f"urn:uuid:{k}")
+            dialects.plain_pages(tmp_path / name, part, xml)
+        for name in names:
+            with pytest.raises(InputError, match=r"one image|does not fit"):
+                open_stack(tmp_path / name)
+
 
 class TestWhatItSays:
     def write(self, path: Path, movie: npt.NDArray[Any], **more: Any) -> Any:

@@ -723,6 +723,20 @@ def test_a_dialect_whose_tags_are_cut_off_is_not_taken_for_another(
         open_stack(path)
 
 
+@pytest.mark.parametrize("piece", range(3))
+def test_a_description_of_other_pages_is_refused(tmp_path: Path, piece: int) -> None:
+    path = tmp_path / "a.tif"
+    for seed in range(3):
+        tifffile.imwrite(path, pixels(5, 20, 24, seed=seed), append=path.exists())
+    content = path.read_bytes()
+    parts = content.split(b"[5, 20, 24]")
+    assert len(parts) == 4
+    shapes = [b"[5, 20, 25]" if k == piece else b"[5, 20, 24]" for k in range(3)]
+    path.write_bytes(b"".join(map(bytes.__add__, parts, [*shapes, b""])))
+    with pytest.raises(InputError, match="does not fit what the file holds"):
+        open_stack(path)
+
+
 class TestMakers:
     """Tags of makers whose pages are ordinary ones."""
 

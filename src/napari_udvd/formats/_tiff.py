@@ -235,9 +235,20 @@ def _found(
     data = _plane_array(image, pages, path)
     facts = image.tell()
     axes = image.axes
-    if facts.scale.get("T") and axes.count(UNNAMED) == 1 and "T" not in axes:
+    is_timed = "T" in facts.scale or facts.times is not None
+    if is_timed and axes.count(UNNAMED) == 1 and "T" not in axes:
         if image.shape[axes.index(UNNAMED)] > 1:
             axes = axes.replace(UNNAMED, "T")  # it says how far frames are apart
+    times = facts.times
+    if times is not None and (
+        "T" not in axes or len(times) != image.shape[axes.index("T")]
+    ):
+        times = None
+        notes = (
+            *notes,
+            f"{path!r} has {len(facts.times or ())} times, which are not those of its "
+            f"{listed[number]}: they are left out",
+        )
     messages = [
         f"tifffile says of {path!r}: {text}"
         for text in messages
@@ -254,7 +265,7 @@ def _found(
         droppable=image.droppable,
         files=data.files,
         notes=(*messages, *notes, *facts.notes, *more),
-        times=facts.times,
+        times=times,
     )
 
 
@@ -295,6 +306,15 @@ def _plane_array(image: TiffImage, pages: Pages, path: str) -> PlaneArray:
     dtype = np.dtype(keyframe.dtype)
     plane_bytes = shape[-2] * shape[-1] * dtype.itemsize
     check_alike(runs, path)
+    kinds = {id(page.keyframe): keyframe_of(page) for page, _ in runs}.values()
+    for kind in kinds:
+        if (kind.dtype, kind.shape[-2:]) != (keyframe.dtype, keyframe.shape[-2:]):
+            raise Unfollowed(
+                f"the pages of {path!r} that should be planes of one image are of "
+                f"{keyframe.dtype} {keyframe.shape}, and of {kind.dtype} {kind.shape} "
+                f"in {str(kind.parent.filehandle.path)!r}: save the part you want as a "
+                "movie of its own"
+            )
     is_plain = all(page.is_final for page, _ in runs)
     names = [str(page.parent.filehandle.path) for page, _ in runs]
     ends: dict[str, int] = {}
@@ -323,7 +343,7 @@ def _plane_array(image: TiffImage, pages: Pages, path: str) -> PlaneArray:
             f"the pages of {path!r} are of different sizes: save the part you want as "
             "a movie of its own"
         )
-    for kind in {id(page.keyframe): keyframe_of(page) for page, _ in runs}.values():
+    for kind in kinds:
         check_codec(kind, path)
     check_segments([page for page, _ in runs], path)
     return DecodedPlanes(

@@ -189,7 +189,9 @@ def check_followed(
 ) -> None:
     """Refuse a file whose description of its axes could not be followed."""
     described = None
-    if series.kind in {"uniform", "generic"}:
+    if any("does not match page shape" in message for message in messages):
+        described = "description"
+    elif series.kind in {"uniform", "generic"}:
         if tif.is_ome:
             described = "OME-XML"
         elif tif.is_imagej:

@@ -133,7 +133,7 @@ class _Position:
         for number, part in reversed(list(enumerate(parts))):
             key = part[:, 2], part[:, 0], part[:, 1]
             self._offsets[key], self._numbers[key] = part[:, 4], number
-        whole = (self._offsets > 0).reshape(frames, -1).all(axis=1)
+        whole = np.all(self._offsets.reshape(frames, -1) > 0, axis=1)
         self._n_whole = frames if whole.all() else int(whole.argmin())
         self._has_gap = not self._n_whole or bool(whole[self._n_whole :].any())
 
