@@ -92,6 +92,26 @@ def test_everything_comes_back(stack: Stack) -> None:
     assert found.source == stack.source
 
 
+def test_times_come_back_unless_the_viewer_has_an_interval() -> None:
+    stack = Stack.from_array(
+        np.zeros((3, 4, 5), "u1"), "TYX", units={"T": "s"}, times=(0.5, 1, 9)
+    )
+    made = layer_data(stack, "movie")
+    found = back(made, "TYX")
+    assert found.times == (0.5, 1.0, 9.0) and found.units == {"T": "s"}
+    data, arguments, _ = made
+    changed = stack_from(
+        data,
+        axes="TYX",
+        scale=(3.0, 1.0, 1.0),
+        units=("s", "pixel", "pixel"),
+        kept=arguments["metadata"][KEPT],
+    )
+    assert changed.times is None and changed.scale == {"T": 3.0}
+    shorter = back((data[:2], *made[1:]), "TYX")
+    assert shorter.times is None
+
+
 @given(stack=stacks(PHYSICAL, complete=True))
 @settings(max_examples=100, deadline=None)
 def test_lengths_and_times_need_no_metadata(stack: Stack) -> None:

@@ -300,6 +300,57 @@ def test_description() -> None:
     assert Stack.from_array(array_of("YX"), "YX").describe() == "1 frame, 5 x 6"
 
 
+class TestTimes:
+    """When the frames of a movie without a regular interval were recorded."""
+
+    def stack(self, axes: str = "TZYX") -> Stack:
+        return Stack.from_array(
+            array_of(axes), axes, units={"T": "s"}, times=[0.5, 1, 60, 61.5]
+        )
+
+    def test_they_are_kept_and_said(self) -> None:
+        stack = self.stack()
+        assert stack.times == (0.5, 1.0, 60.0, 61.5)
+        assert stack.describe() == "4 frames, 3 planes, 5 x 6, irregular interval"
+
+    @pytest.mark.parametrize(
+        ("frames", "times"),
+        [
+            (slice(1, 3), (1.0, 60.0)),
+            (slice(-1, None), (61.5,)),
+            (slice(None), (0.5, 1.0, 60.0, 61.5)),
+        ],
+    )
+    def test_a_part_has_its_own(self, frames: slice, times: tuple[float, ...]) -> None:
+        part = self.stack().crop(frames, rows=slice(2, 4))
+        assert part.times == times and part.units == {"T": "s"}
+
+    def test_they_stay_with_the_axis_of_time(self) -> None:
+        renamed = self.stack().with_axes("TCYX")
+        assert renamed.times == self.stack().times and renamed.units == {"T": "s"}
+        assert self.stack().with_axes("ZTYX").times is None
+
+    @pytest.mark.parametrize(
+        ("times", "complaint"),
+        [
+            ([1, 2, 3], r"3 times were given for the 4 frame\(s\)"),
+            ([0, 1, 1, 2], "do not increase: frame 2 is at 1, the one before it at 1"),
+            ([0, 1, float("nan"), 2], "not finite"),
+        ],
+    )
+    def test_times_that_cannot_be(self, times: list[float], complaint: str) -> None:
+        with pytest.raises(InputError, match=complaint):
+            Stack.from_array(array_of("TYX"), "TYX", times=times)
+
+    def test_an_interval_and_times_contradict_each_other(self) -> None:
+        with pytest.raises(InputError, match="both a frame interval, 2, and a time"):
+            Stack.from_array(
+                array_of("TYX"), "TYX", scale={"T": 2.0}, times=[0, 1, 2, 3]
+            )
+        with pytest.raises(InputError, match="axes 'ZYX'"):
+            Stack.from_array(array_of("ZYX"), "ZYX", times=[0, 1, 2, 3])
+
+
 # --- parts of a movie -----------------------------------------------------------------
 
 
@@ -426,3 +477,36 @@ def test_a_part_of_a_movie_without_time() -> None:
     assert stack.crop(slice(0, 1), slice(1, 3)).shape == (2, 6)
     with pytest.raises(InputError, match="size, 1"):
         stack.crop(slice(0, 2))
+
+
+@pytest.mark.parametrize("axes", ["TYX", None])
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_length_that_is_not_computed_yet(axes: str | None, axis: int) -> None:
+    """As dask has it after a choice by truth values."""
+    frames = da.from_array(np.zeros((12, 16, 20), "u2"), chunks=(4, 16, 20))
+    n = frames.shape[axis]
+    kept = da.from_array(np.arange(n) % 2 == 0, chunks=n // 2)
+    chosen = da.compress(kept, frames, axis=axis)
+    with pytest.raises(InputError, match=rf"axis {axis}.*compute_chunk_sizes\(\)"):
+        Stack.from_array(chosen, axes)
+    with pytest.raises(InputError, match=r"compute_chunk_sizes\(\)"):
+        Stack(chosen, "TYX")
+    chosen.compute_chunk_sizes()
+    assert Stack.from_array(chosen, axes).shape == chosen.shape
+
+
+@pytest.mark.parametrize(
+    ("step", "unit", "said"),
+    [
+        (1.03e-7, "m", "0.103 µm"),
+        (9.2e-12, "m", "0.0092 nm"),
+        (2.5, "m", "2.5 m"),
+        (65.0, "nm", "65 nm"),
+    ],
+)
+def test_metres_are_said_as_one_reads_them(step: float, unit: str, said: str) -> None:
+    stack = Stack.from_array(
+        array_of("TYX"), "TYX", scale={"X": step}, units={"X": unit}
+    )
+    assert stack.describe().endswith(said)
+    assert (stack.scale["X"], stack.units["X"]) == (step, unit)  # as they are

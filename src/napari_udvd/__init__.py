@@ -18,6 +18,7 @@ from napari_udvd._version import __version__
 if TYPE_CHECKING:
     from napari_udvd.denoiser import Denoiser, load
     from napari_udvd.errors import InputError, OutputError
+    from napari_udvd.formats import list_images
     from napari_udvd.formats import open_stack as open
     from napari_udvd.noise import diagnose
     from napari_udvd.simulation import simulate
@@ -32,6 +33,7 @@ __all__ = [
     "__version__",
     "denoise",
     "diagnose",
+    "list_images",
     "load",
     "open",
     "simulate",
@@ -45,6 +47,7 @@ _HOMES = {
     "Stack": "stack",
     "denoise": "workflows",
     "diagnose": "noise",
+    "list_images": "formats",
     "load": "denoiser",
     "simulate": "simulation",
     "train": "workflows",

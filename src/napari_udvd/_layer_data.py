@@ -145,7 +145,7 @@ def stack_from(
     kept
         What :func:`layer_data` left in the layer's metadata under :data:`KEPT`. The
         movie's own step and unit come back for every axis whose scale and unit nobody
-        has changed since.
+        has changed since, and its times where that is so of T.
 
     Raises
     ------
@@ -174,6 +174,9 @@ def stack_from(
             steps[axis] = step
         if word:
             spelled[axis] = word
+    times = kept.get("times")
+    if "T" in steps or times is None or len(times) != stack.n_frames:
+        times = None
     return Stack.from_array(
         stack.data,
         stack.axes,
@@ -183,6 +186,7 @@ def stack_from(
             names if channel_names or len(names) == stack.n_channels else ()
         ),
         source=source,
+        times=times,
     )
 
 
@@ -260,6 +264,7 @@ def _kept(stack: Stack) -> dict[str, Any]:
         "channel_names": stack.channel_names,
         "source": stack.source,
         "notes": stack.notes,
+        "times": stack.times,
     }
     files = tuple(getattr(stack.data, "files", ()))
     return kept | {"files": files} if len(files) > 1 else kept

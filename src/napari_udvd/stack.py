@@ -72,6 +72,10 @@ class Stack:
         Where the movie came from (a path), for the record and for messages.
     notes
         What was assumed while opening, in plain sentences.
+    times
+        When each frame was recorded, increasing, in the unit of T, where the frames
+        do not follow one another at a regular interval; T then has no scale. None
+        where they do, or where nothing is known.
     validity
         Which pixels were measured, where not all were or it is not known yet: see
         :func:`napari_udvd.validity.inspect`.
@@ -84,10 +88,12 @@ class Stack:
     channel_names: tuple[str, ...] = ()
     source: str | None = None
     notes: tuple[str, ...] = ()
+    times: tuple[float, ...] | None = None
     validity: Validity | None = None
 
     def __post_init__(self) -> None:
-        _check_axes(self.axes, tuple(self.data.shape), self._label)
+        shape = _known_shape(self.data.shape, self._label)
+        _check_axes(self.axes, shape, self._label)
         _check_dtype(self.dtype, self._label)
         object.__setattr__(self, "scale", _known_axes(self.scale, self.axes, "scale"))
         object.__setattr__(self, "units", _known_axes(self.units, self.axes, "units"))
@@ -105,6 +111,10 @@ class Stack:
             )
         object.__setattr__(self, "channel_names", names)
         object.__setattr__(self, "notes", tuple(self.notes))
+        if self.times is not None:
+            times = tuple(float(time) for time in self.times)
+            _check_times(times, self)
+            object.__setattr__(self, "times", times)
 
     @classmethod
     def from_array(
@@ -116,6 +126,7 @@ class Stack:
         units: Mapping[str, str] | None = None,
         channel_names: tuple[str, ...] = (),
         source: str | None = None,
+        times: Sequence[float] | None = None,
     ) -> Stack:
         """Wrap an array.
 
@@ -134,6 +145,9 @@ class Stack:
             One name per channel.
         source
             Shown in messages and kept in the record.
+        times
+            When each frame was recorded, in the unit of T, where the interval is not
+            regular.
 
         Raises
         ------
@@ -144,7 +158,7 @@ class Stack:
         label = _label(source)
         if not hasattr(data, "shape") or not hasattr(data, "dtype"):
             data = np.asarray(data)
-        shape = tuple(int(n) for n in data.shape)
+        shape = _known_shape(data.shape, label)
         notes: tuple[str, ...] = ()
         if axes is None:
             if len(shape) != 3:
@@ -163,6 +177,7 @@ class Stack:
             channel_names=channel_names,
             source=source,
             notes=notes,
+            times=None if times is None else tuple(times),
         )
 
     @property
@@ -252,7 +267,7 @@ class Stack:
         Returns
         -------
         Stack
-            With the same axes, scale, units, channel names and source.
+            With the same axes, scale, units, channel names, source and times.
 
         Raises
         ------
@@ -266,7 +281,9 @@ class Stack:
         if validity is not None:
             rows, columns = as_slice(inside["Y"]), as_slice(inside["X"])
             validity = validity.crop(inside["T"].start, rows, columns)
-        return replace(self, data=_Part(self.data, spans), validity=validity)
+        times = self.times and tuple(self.times[t] for t in inside["T"])
+        data = _Part(self.data, spans)
+        return replace(self, data=data, validity=validity, times=times)
 
     def _range_inside(self, axis: str, part: slice) -> range:
         size = self.size(axis)
@@ -288,9 +305,20 @@ class Stack:
         return range(first, last)
 
     def with_axes(self, axes: str) -> Stack:
-        """Return the same array under other axis names (the user knows better)."""
+        """Return the same array under other axis names (the user knows better).
+
+        Times stay where the axis of time does.
+        """
+        renamed = axes.upper()
+        same = self.times is not None and renamed.find("T") == self.axes.find("T")
         return replace(
-            self, axes=axes.upper(), scale={}, units={}, notes=(), validity=None
+            self,
+            axes=renamed,
+            scale={},
+            units={"T": self.units["T"]} if same and "T" in self.units else {},
+            notes=(),
+            times=self.times if same else None,
+            validity=None,
         )
 
     @property
@@ -312,8 +340,10 @@ class Stack:
         parts.append(f"{height} x {width}")
         for axis in "XT":
             if axis in self.scale:
-                unit = self.units.get(axis, "")
-                parts.append(f"{self.scale[axis]:.4g} {unit}".rstrip())
+                step, unit = _legible(self.scale[axis], self.units.get(axis, ""))
+                parts.append(f"{step:.4g} {unit}".rstrip())
+        if self.times is not None:
+            parts.append("irregular interval")
         return ", ".join(parts)
 
     @property
@@ -393,6 +423,13 @@ def _label(source: str | None) -> str:
     return "the array" if source is None else f"{source!r}"
 
 
+def _legible(step: float, unit: str) -> tuple[float, str]:
+    """Say metres, in which some microscopes write pixel sizes, as one reads them."""
+    if unit != "m" or step >= 1e-3:
+        return step, unit
+    return (step * 1e9, "nm") if step < 1e-8 else (step * 1e6, "µm")
+
+
 def _count(n: int, noun: str) -> str:
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
@@ -409,6 +446,45 @@ def _known_axes(values: Mapping[str, Any], axes: str, what: str) -> Mapping[str,
             f"{axes!r} does not have"
         )
     return MappingProxyType(dict(values))
+
+
+def _check_times(times: tuple[float, ...], stack: Stack) -> None:
+    label = _label(stack.source)
+    if "T" not in stack.axes or len(times) != stack.n_frames:
+        raise InputError(
+            f"{len(times)} times were given for the {stack.n_frames} frame(s) of "
+            f"{label} with axes {stack.axes!r}; give one for each frame"
+        )
+    if "T" in stack.scale:
+        raise InputError(
+            f"{label} has both a frame interval, {stack.scale['T']:g}, and a time for "
+            "each frame; the times are for movies without a regular interval: give "
+            "one of the two"
+        )
+    if not np.isfinite(times).all():
+        raise InputError(
+            f"the times of {label} hold values that are not finite; leave them out "
+            "where they are not known"
+        )
+    later = np.diff(times) > 0
+    if not later.all():
+        first = int(np.argmin(later))
+        raise InputError(
+            f"the times of {label} do not increase: frame {first + 1} is at "
+            f"{times[first + 1]:g}, the one before it at {times[first]:g}"
+        )
+
+
+def _known_shape(shape: Sequence[Any], label: str) -> tuple[int, ...]:
+    """Return a shape of whole numbers; dask has NaN where a length is not computed."""
+    unknown = [i for i, n in enumerate(shape) if n != n]
+    if unknown:
+        raise InputError(
+            f"{label} has the shape {tuple(shape)}: its length along axis "
+            f"{unknown[0]} is not known before it is computed. Call "
+            "compute_chunk_sizes() on the dask array first"
+        )
+    return tuple(int(n) for n in shape)
 
 
 def _check_axes(axes: str, shape: tuple[int, ...], label: str) -> None:

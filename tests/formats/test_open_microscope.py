@@ -13,7 +13,7 @@ import pytest
 import zarr
 
 from napari_udvd.errors import InputError
-from napari_udvd.formats import open_stack
+from napari_udvd.formats import list_images, open_stack
 from napari_udvd.stack import Plane
 
 if TYPE_CHECKING:
@@ -25,7 +25,13 @@ PIXELS = np.arange(6 * 8 * 9, dtype=np.uint16).reshape(6, 8, 9)
 
 @pytest.mark.parametrize(
     ("name", "module"),
-    [("a.hspy", "rsciio.hspy"), ("a.mrc", "rsciio.mrc"), ("a.nd2", "nd2")],
+    [
+        ("a.hspy", "rsciio.hspy"),
+        ("a.nd2", "nd2"),
+        ("a.czi", "czifile"),
+        ("a.lif", "liffile"),
+        ("a.oib", "oiffile"),
+    ],
 )
 def test_missing_package_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, module: str
@@ -36,7 +42,7 @@ def test_missing_package_says_what_to_install(
         open_stack(tmp_path / name)
 
 
-@pytest.mark.parametrize("suffix", ["hspy", "dm3", "dm4", "emd", "mrc", "nd2"])
+@pytest.mark.parametrize("suffix", ["hspy", "dm3", "dm4", "emd", "nd2"])
 def test_something_else_under_that_name(tmp_path: Path, suffix: str) -> None:
     pytest.importorskip("nd2" if suffix == "nd2" else "rsciio")
     path = tmp_path / f"a.{suffix}"
@@ -126,6 +132,57 @@ class TestHyperSpy:
         stack = open_stack(path)
         assert stack.axes == "TYX" and "not named" in stack.notes[0]
 
+    @pytest.mark.parametrize(
+        ("name", "unit", "said"),
+        [
+            ("Energy loss", "eV", "'Energy loss \\(eV\\)'"),
+            ("tilt", "°", "'tilt \\(°\\)'"),
+            ("defocus", "nm", "'defocus \\(nm\\)'"),
+            ("scan", "", "'scan'"),
+            ("", "keV", "'keV'"),
+            ("z", "1/nm", "'z \\(1/nm\\)'"),
+        ],
+    )
+    def test_another_axis_is_not_time(
+        self, tmp_path: Path, suffix: str, name: str, unit: str, said: str
+    ) -> None:
+        path = tmp_path / f"a.{suffix}"
+        write_signal(path, PIXELS, [axis(name, 6, 0.5, unit, True), *IMAGE_AXES])
+        with pytest.raises(InputError, match=f"{said}, which is not time"):
+            open_stack(path)
+        stack = open_stack(path, axes="TYX")  # the user knows better
+        assert stack.n_frames == 6 and "T" not in stack.scale
+
+    @pytest.mark.parametrize(
+        "name", ["", "<undefined>", "axis 0", "Unnamed 0th axis", "stack", "0"]
+    )
+    def test_names_that_say_nothing(
+        self, tmp_path: Path, suffix: str, name: str
+    ) -> None:
+        path = tmp_path / f"a.{suffix}"
+        write_signal(path, PIXELS, [axis(name, 6, 1, "", True), *IMAGE_AXES])
+        stack = open_stack(path)
+        assert stack.axes == "TYX" and "not named" in stack.notes[0]
+
+    def test_energies_along_the_columns(self, tmp_path: Path, suffix: str) -> None:
+        path = tmp_path / f"a.{suffix}"
+        axes = [axis("", 6, nav=True), axis("y", 8), axis("E", 9, 1, "eV")]
+        write_signal(path, PIXELS, axes)
+        with pytest.raises(InputError, match=r"'E \(eV\)': it holds spectra"):
+            open_stack(path)
+
+    @pytest.mark.parametrize(
+        ("name", "unit"), [("time", ""), ("delay", "ms"), ("channel", "")]
+    )
+    def test_time_along_the_columns(
+        self, tmp_path: Path, suffix: str, name: str, unit: str
+    ) -> None:
+        path = tmp_path / f"a.{suffix}"
+        axes = [axis("y", 6), axis("x", 8), axis(name, 9, 1, unit)]
+        write_signal(path, PIXELS, axes)
+        with pytest.raises(InputError, match=rf"'{name}.*traces and no images"):
+            open_stack(path)
+
     def test_spectra_are_no_movie(self, tmp_path: Path, suffix: str) -> None:
         path = tmp_path / f"a.{suffix}"
         axes = [
@@ -166,36 +223,6 @@ def test_emd(tmp_path: Path) -> None:
     stack = open_stack(path)
     assert stack.axes == "TYX" and stack.units["T"] == "s"
     np.testing.assert_array_equal(np.asarray(stack.data), PIXELS)
-
-
-@pytest.mark.parametrize(
-    ("dtype", "mode"), [("i1", 0), ("i2", 1), ("f4", 2), ("u2", 6)]
-)
-def test_mrc(tmp_path: Path, dtype: str, mode: int) -> None:
-    pytest.importorskip("rsciio")
-    pixels = PIXELS.astype(np.uint8 if dtype == "i1" else dtype)
-    header = bytearray(1024)
-    struct.pack_into("<4i", header, 0, 9, 8, 6, mode)
-    struct.pack_into("<3i", header, 28, 9, 8, 6)
-    struct.pack_into("<3f", header, 40, 9 * 2.0, 8 * 2.0, 6.0)  # in Å
-    path = tmp_path / "a.mrc"
-    path.write_bytes(bytes(header) + pixels.tobytes())
-    stack = open_stack(path)
-    assert stack.axes == "TYX" and "not named" in stack.notes[0]
-    assert stack.scale == pytest.approx({"Y": 0.2, "X": 0.2})
-    assert stack.units == {"Y": "nm", "X": "nm"}
-    np.testing.assert_array_equal(np.asarray(stack.data), pixels)
-    gc.collect()
-
-
-def test_cut_mrc(tmp_path: Path) -> None:
-    pytest.importorskip("rsciio")
-    header = bytearray(1024)
-    struct.pack_into("<4i", header, 0, 9, 8, 6, 6)
-    path = tmp_path / "a.mrc"
-    path.write_bytes(bytes(header) + PIXELS.tobytes()[:-50])
-    with pytest.raises(InputError, match=r"a\.mrc"):
-        open_stack(path).read()
 
 
 class DigitalMicrograph:
@@ -315,7 +342,22 @@ class FakeNd2:
         self.experiment = [
             SimpleNamespace(type="TimeLoop", parameters=SimpleNamespace(periodMs=250.0))
         ]
+        if "P" in self.sizes:
+            points = [SimpleNamespace(name=name) for name in ("left", "", "right")]
+            points = points[: self.sizes["P"]]
+            self.experiment.append(
+                SimpleNamespace(
+                    type="XYPosLoop", parameters=SimpleNamespace(points=points)
+                )
+            )
+        self.times: list[float] = []
         self.closed = False
+
+    def frame_metadata(self, number: int) -> Any:
+        if not self.times:
+            return {}  # as of the oldest files
+        time = SimpleNamespace(relativeTimeMs=self.times[number])
+        return SimpleNamespace(channels=[SimpleNamespace(time=time)])
 
     def voxel_size(self) -> tuple[float, float, float]:
         return (0.1, 0.2, 1.0)
@@ -364,27 +406,72 @@ class TestNd2:
         gc.collect()
         assert file.closed
 
-    @pytest.mark.parametrize(
-        ("sizes", "problem"),
-        [
-            ({"T": 3, "P": 4, "Y": 4, "X": 5}, "4 positions"),
-            ({"T": 3, "Y": 4, "X": 5, "S": 3}, "colour pictures"),
-        ],
-    )
-    def test_what_is_no_single_movie(
-        self, opened: Any, sizes: dict[str, int], problem: str
-    ) -> None:
-        path, files = opened(**sizes)
-        with pytest.raises(InputError, match=problem):
+    @pytest.mark.parametrize("axes", ["TPZCYX", "PTZCYX", "TZPCYX", "PTYX", "TPCYX"])
+    @pytest.mark.parametrize("position", [0, 1, 2])
+    def test_positions(self, opened: Any, axes: str, position: int) -> None:
+        lengths = {"T": 4, "P": 3, "Z": 2, "C": 2, "Y": 4, "X": 5}
+        path, files = opened(**{axis: lengths[axis] for axis in axes})
+        stack = open_stack(f"{path}#{position + 1}")
+        assert stack.axes == axes.replace("P", "")
+        expected = np.take(files[0].pixels, position, axes.index("P"))
+        np.testing.assert_array_equal(np.asarray(stack.data), expected)
+
+    def test_positions_by_name(self, opened: Any) -> None:
+        path, _ = opened(T=4, P=3, Y=4, X=5)
+        assert [i.name for i in list_images(path)] == ["left", "", "right"]
+        whole = np.arange(4 * 3 * 20, dtype="u2").reshape(4, 3, 4, 5)
+        stack = open_stack(f"{path}#right")
+        np.testing.assert_array_equal(stack.read(), whole[:, 2])
+        with pytest.raises(InputError, match=r"3 images.*'left'"):
             open_stack(path)
+
+    def test_times_of_every_frame(self, opened: Any) -> None:
+        def record(file: FakeNd2) -> None:
+            file.times = [0.0, 1.0, 250.0, 251.0, 900.0, 901.0]
+
+        path, _ = opened(record)  # three times, two planes each
+        stack = open_stack(path)
+        assert stack.times == (0.0, 250.0, 900.0) and stack.units["T"] == "ms"
+        assert "T" not in stack.scale and "irregular" in stack.notes[0]
+
+    def test_times_that_were_not_as_planned(self, opened: Any) -> None:
+        def record(file: FakeNd2) -> None:
+            file.times = [0.0, 0.0, 400.0, 400.0, 800.0, 800.0]
+
+        path, _ = opened(record)
+        stack = open_stack(path)
+        assert stack.scale["T"] == 400.0
+        assert "states a frame interval of 250 ms" in stack.notes[0]
+
+    def test_colour(self, opened: Any) -> None:
+        path, files = opened(T=3, Y=4, X=5, S=3)
+        with pytest.raises(InputError, match="colour pictures"):
+            open_stack(path)
+        gc.collect()
         assert files[0].closed
+
+    def test_regular_frames_are_not_read_one_by_one(self, opened: Any) -> None:
+        def record(file: FakeNd2) -> None:
+            spread = SimpleNamespace(avg=300.0, min=298.0, max=303.0)
+            file.experiment[0].parameters.periodDiff = spread
+            file.frame_metadata = None  # type: ignore[method-assign]
+
+        path, _ = opened(record)
+        stack = open_stack(path)
+        assert stack.scale["T"] == 300.0 and stack.times is None
+        assert "states a frame interval of 250 ms" in stack.notes[0]
+
+    def test_custom_loops(self, opened: Any) -> None:
+        path, _ = opened(U=3, T=2, Y=4, X=5)
+        with pytest.raises(InputError, match="'custom loop', which is not time"):
+            open_stack(path)
 
     def test_recording_that_was_stopped(self, opened: Any) -> None:
         def stop(file: FakeNd2) -> None:
             file.attributes.sequenceCount = 4
 
         path, _ = opened(stop)
-        with pytest.raises(InputError, match="promises 6 frames but holds 4"):
+        with pytest.raises(InputError, match=r"promises 6 frames but holds 4"):
             open_stack(path)
 
 

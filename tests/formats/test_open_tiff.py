@@ -158,12 +158,28 @@ class TestImageJ:
         stack = open_stack(path, axes="TYX")
         assert stack.scale == pytest.approx({"X": 0.2, "Y": 0.25})
 
-    def test_escaped_unit_and_frame_rate(self, tmp_path: Path) -> None:
+    def test_escaped_unit(self, tmp_path: Path) -> None:
         path = tmp_path / "a.tif"
-        self.write(path, (6, 8, 9), "TYX", unit="\\u00B5m", fps=4.0)
+        self.write(path, (6, 8, 9), "TYX", unit="\\u00B5m")
+        assert open_stack(path).units == {"X": "µm", "Y": "µm"}
+
+    @pytest.mark.parametrize("fps", [4.0, 30.0, 0.5])
+    def test_the_speed_of_playing_is_no_interval(
+        self, tmp_path: Path, fps: float
+    ) -> None:
+        path = tmp_path / "a.tif"
+        self.write(path, (6, 8, 9), "TYX", unit="um", fps=fps)
         stack = open_stack(path)
-        assert stack.units == {"X": "µm", "Y": "µm", "T": "s"}
-        assert stack.scale["T"] == 0.25
+        assert "T" not in stack.scale and "T" not in stack.units
+        (note,) = stack.notes
+        assert f"fps={fps:g}" in note and "interval is not known" in note
+
+    def test_an_interval_wins_over_the_speed(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.tif"
+        self.write(path, (6, 8, 9), "TYX", unit="um", fps=4.0, finterval=2.5)
+        stack = open_stack(path)
+        assert stack.scale["T"] == 2.5 and stack.units["T"] == "s"
+        assert stack.notes == ()
 
     @pytest.mark.parametrize("metadata", [{}, {"unit": "pixel"}])
     def test_uncalibrated(self, tmp_path: Path, metadata: dict[str, str]) -> None:
@@ -261,12 +277,25 @@ class TestOme:
         ):
             open_stack(path, axes=axes)
 
-    def test_first_of_several_images_and_a_note(self, tmp_path: Path) -> None:
+    def test_several_images_are_listed_and_one_is_chosen(self, tmp_path: Path) -> None:
         path = tmp_path / "a.ome.tif"
         with tifffile.TiffWriter(path, ome=True) as writer:
             for n in (5, 3):
                 writer.write(np.full((n, 8, 9), n, "u1"), metadata={"axes": "TYX"})
-        assert_same(path, np.full((5, 8, 9), 5, "u1"), "TYX")
+        with pytest.raises(InputError, match=r"2 images: 1: 'Image0' TYX \(5, 8, 9\)"):
+            open_stack(path)
+        for number, n in ((1, 5), (2, 3)):
+            chosen = Path(f"{path}#{number}")
+            assert_same(chosen, np.full((n, 8, 9), n, "u1"), "TYX")
+            assert open_stack(chosen).notes == ()
+
+    def test_the_only_movie_and_a_note(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.ome.tif"
+        with tifffile.TiffWriter(path, ome=True) as writer:
+            for n, axes in ((1, "YX"), (3, "TYX")):
+                pixels = np.full((n, 8, 9), n, "u1").squeeze()
+                writer.write(pixels, metadata={"axes": axes})
+        assert_same(path, np.full((3, 8, 9), 3, "u1"), "TYX")
         assert "2 images" in open_stack(path).notes[0]
 
     def write_set(self, folder: Path, compression: str | None = None) -> list[Path]:
@@ -612,5 +641,5 @@ class TestRealFiles:
         folder = shared_data / "drosophila_compressed"
         with pytest.raises(InputError, match="colour picture"):
             open_stack(folder / "DrosophilaEmbryo_GFPHistone_0000.tif")
-        with pytest.raises(InputError, match="folder but no zarr"):
+        with pytest.raises(InputError, match="colour picture"):
             open_stack(folder)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import zipfile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 import zarr
 
 from napari_udvd.errors import InputError
-from napari_udvd.formats import open_stack
+from napari_udvd.formats import list_images, open_stack
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -115,7 +117,9 @@ def test_an_unknown_axis_must_be_named(tmp_path: Path) -> None:
     path = tmp_path / "a.zarr"
     axes = [axis("t"), axis("angle"), *AXES[-2:]]
     write_image(path, "0.5", PIXELS[:, :, 0], axes, [1.0] * 4)
-    with pytest.raises(InputError, match=r"\(4, 2, 8, 9\) are ambiguous.*T, Y, X"):
+    with pytest.raises(
+        InputError, match=r"\(4, 2, 8, 9\) are ambiguous.*T, Y, X.*'angle'"
+    ):
         open_stack(path)
     assert open_stack(path, axes="TCYX").shape == (4, 2, 8, 9)
 
@@ -164,8 +168,9 @@ def test_group_with_many_arrays_is_a_question(tmp_path: Path) -> None:
     group = zarr.open_group(tmp_path / "a.zarr", mode="w")
     for name in ("10", "2"):
         group.create_array(name, data=PIXELS[:, 0, 0])
-    with pytest.raises(InputError, match=r"2 images \(2, 10\).*a\.zarr/2"):
+    with pytest.raises(InputError, match=r"2 images: 1: '2'.*2: '10'.*a\.zarr#1"):
         open_stack(tmp_path / "a.zarr")
+    assert open_stack(f"{tmp_path / 'a.zarr'}#10").axes == "TYX"
     assert open_stack(tmp_path / "a.zarr" / "10").axes == "TYX"
 
 
@@ -175,17 +180,194 @@ def test_series_of_bioformats2raw(tmp_path: Path) -> None:
     group.update_attributes({"bioformats2raw.layout": 3})
     write_image(path / "0", "0.4", PIXELS, AXES, [1.0] * 5)
     assert open_stack(path).axes == "TCZYX"
-    write_image(path / "1", "0.4", PIXELS, AXES, [1.0] * 5)
-    with pytest.raises(InputError, match=r"2 images \(0, 1\)"):
+    write_image(path / "1", "0.4", PIXELS[:2] + 5, AXES, [1.0] * 5)
+    group.create_group("OME")
+    with pytest.raises(InputError, match=r"2 images: 1: '0'.*2: '1'"):
+        open_stack(path)
+    np.testing.assert_array_equal(open_stack(f"{path}#2").data[...], PIXELS[:2] + 5)
+    group["OME"].attrs["series"] = ["1", "0"]  # the order is written there
+    assert [image.name for image in list_images(path)] == ["1", "0"]
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_plate(tmp_path: Path, version: str) -> None:
+    path = tmp_path / "a.zarr"
+    zarr_format: Any = 3 if version == "0.5" else 2
+    group = zarr.open_group(path, mode="w", zarr_format=zarr_format)
+    wells = {"wells": [{"path": "A/1"}, {"path": "B/2"}]}
+    plate = {"plate": wells}
+    group.update_attributes({"ome": plate} if version == "0.5" else plate)
+    for k, well in enumerate(("A/1", "B/2")):
+        node = group.create_group(well)
+        fields = {"well": {"images": [{"path": "0"}, {"path": "1"}]}}
+        node.update_attributes({"ome": fields} if version == "0.5" else fields)
+        for field in range(2):
+            pixels = PIXELS[:, 0, 0] + 100 * k + 10 * field
+            axes = [AXES[0], *AXES[-2:]]
+            write_image(path / well / str(field), version, pixels, axes, [1.0] * 3)
+    with pytest.raises(InputError, match=r"4 images: 1: 'A/1/0'.*4: 'B/2/1'"):
+        open_stack(path)
+    stack = open_stack(f"{path}#B/2/1")
+    np.testing.assert_array_equal(stack.read(), PIXELS[:, 0, 0] + 110)
+    inside = open_stack(path / "A/1/1")
+    np.testing.assert_array_equal(inside.read(), PIXELS[:, 0, 0] + 10)
+    with pytest.raises(InputError, match=r"2 images: 1: '0'"):
+        open_stack(path / "A" / "1")
+
+
+def test_several_multiscales(tmp_path: Path) -> None:
+    path = tmp_path / "a.zarr"
+    axes = [AXES[0], *AXES[-2:]]
+    write_image(path, "0.4", PIXELS[:, 0, 0], axes, [2.0, 1, 1])
+    group = zarr.open_group(path)
+    group.create_array("other", data=PIXELS[:3, 1, 1])
+    first = dict(group.attrs)["multiscales"][0]
+    second = {"name": "sum", "axes": axes, "datasets": [{"path": "other"}]}
+    group.update_attributes({"multiscales": [{**first, "name": "raw"}, second]})
+    with pytest.raises(InputError, match=r"2 images: 1: 'raw'.*2: 'sum'"):
+        open_stack(path)
+    np.testing.assert_array_equal(open_stack(f"{path}#sum").read(), PIXELS[:3, 1, 1])
+
+
+def test_coordinates_of_xarray_are_no_pictures(tmp_path: Path) -> None:
+    path = tmp_path / "a.zarr"
+    group = zarr.open_group(path, mode="w")
+    for name, n in (("time", 4), ("y", 8), ("x", 9)):
+        group.create_array(name, data=np.arange(float(n)), dimension_names=[name])
+    names = ["time", "y", "x"]
+    group.create_array("movie", data=PIXELS[:, 0, 0], dimension_names=names)
+    stack = open_stack(path)
+    assert stack.axes == "TYX" and stack.notes == ()
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+@pytest.mark.parametrize("where", ["image", "array"])
+def test_blocks_that_are_missing_are_said(
+    tmp_path: Path, zarr_format: Any, where: str
+) -> None:
+    path = tmp_path / "a.zarr"
+    axes = [AXES[0], *AXES[-2:]]
+    version = "0.4" if zarr_format == 2 else "0.5"
+    if where == "image":
+        write_image(path, version, PIXELS[:, 0, 0] + 1, axes, [1.0] * 3)
+    else:
+        zarr.create_array(
+            path,
+            data=PIXELS[:, 0, 0] + 1,
+            chunks=(1, 8, 9),
+            zarr_format=zarr_format,
+            dimension_names=None if zarr_format == 2 else ["time", "y", "x"],
+        )
+    array = path / "full" if where == "image" else path
+    assert not any("not stored" in note for note in open_stack(path).notes)
+    (array / ("2.0.0" if zarr_format == 2 else "c/2/0/0")).unlink()
+    notes = open_stack(path).notes
+    assert any("1 of the 4 blocks" in note and "read as 0" in note for note in notes)
+
+
+def test_labels_are_left_aside(tmp_path: Path) -> None:
+    path = tmp_path / "a.zarr"
+    write_image(path, "0.5", PIXELS, AXES, [1.0] * 5)
+    labels = zarr.open_group(path).create_group("labels")
+    labels.update_attributes({"ome": {"labels": ["cells"]}})
+    write_image(path / "labels" / "cells", "0.5", PIXELS, AXES, [1.0] * 5)
+    assert len(list_images(path)) == 1
+    assert open_stack(path).shape == PIXELS.shape
+
+
+class TestCoordinateSystems:
+    """NGFF 0.6: the axes belong to a coordinate system that the levels lead to."""
+
+    def write(self, path: Path, transformations: Any, **more: Any) -> None:
+        group = zarr.open_group(path, mode="w")
+        group.create_array("0", data=PIXELS[:, 0, 0])
+        axes = [AXES[0], *AXES[-2:]]
+        systems = [
+            {"name": "world", "axes": AXES[:3]},
+            {"name": "intrinsic", "axes": axes},
+        ]
+        level = {"path": "0", "coordinateTransformations": transformations}
+        image = {"coordinateSystems": systems, "datasets": [level], **more}
+        group.update_attributes({"ome": {"version": "0.6", "multiscales": [image]}})
+
+    @pytest.mark.parametrize("output", ["intrinsic", {"name": "intrinsic"}])
+    def test_scale(self, tmp_path: Path, output: Any) -> None:
+        path = tmp_path / "a.zarr"
+        scale = {"type": "scale", "scale": [3.0, 65.0, 66.0], "output": output}
+        self.write(path, [scale])
+        stack = open_stack(path)
+        assert stack.axes == "TYX" and stack.notes == ()
+        assert stack.scale == {"T": 3.0, "Y": 65.0, "X": 66.0}
+        assert stack.units == {"T": "s", "Y": "nm", "X": "nm"}
+
+    def test_sequence(self, tmp_path: Path) -> None:
+        inner = [
+            {"type": "scale", "scale": [3.0, 65.0, 66.0]},
+            {"type": "translation", "translation": [0.0, 7.0, 8.0]},
+            {"type": "sequence", "transformations": [{"type": "identity"}]},
+            {"type": "scale", "scale": [1.0, 2.0, 2.0]},
+        ]
+        whole = {"type": "sequence", "transformations": inner, "output": "intrinsic"}
+        self.write(tmp_path / "a.zarr", [whole])
+        stack = open_stack(tmp_path / "a.zarr")
+        assert stack.scale == {"T": 3.0, "Y": 130.0, "X": 132.0}
+
+    def test_transformation_to_another_system_is_not_ours(self, tmp_path: Path) -> None:
+        scale = {"type": "scale", "scale": [3.0, 65.0, 66.0], "output": "intrinsic"}
+        to_world = {"type": "scale", "scale": [9.0] * 3, "input": "intrinsic"}
+        self.write(tmp_path / "a.zarr", [scale], coordinateTransformations=[to_world])
+        assert open_stack(tmp_path / "a.zarr").scale["T"] == 3.0
+
+    @pytest.mark.parametrize("kind", ["affine", "rotation", "mapAxis"])
+    def test_what_is_not_understood_is_said(self, tmp_path: Path, kind: str) -> None:
+        self.write(tmp_path / "a.zarr", [{"type": kind, "output": "intrinsic"}])
+        stack = open_stack(tmp_path / "a.zarr")
+        assert stack.axes == "TYX" and stack.scale == {}
+        assert f"{kind!r}, which is not understood" in stack.notes[0]
+
+
+class TestZipped:
+    @pytest.mark.parametrize("name", ["a.zarr.zip", "a.ome.zarr.zip", "a.ozx"])
+    @pytest.mark.parametrize("inside", ["", "a.ome.zarr/"])
+    def test_image(self, tmp_path: Path, name: str, inside: str) -> None:
+        folder = tmp_path / "a.ome.zarr"
+        write_image(folder, "0.5", PIXELS, AXES, [2.0, 1.0, 0.5, 65.0, 65.0])
+        path = tmp_path / name
+        with zipfile.ZipFile(path, "w") as file:
+            for entry in sorted(folder.rglob("*")):
+                file.write(entry, inside + str(entry.relative_to(folder)))
+        stack = open_stack(path)
+        assert (stack.axes, stack.scale["T"]) == ("TCZYX", 2.0)
+        np.testing.assert_array_equal(np.asarray(stack.data), PIXELS)
+        del stack
+        gc.collect()  # an unclosed file would warn now
+
+    def test_other_archives(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.zarr.zip"
+        with zipfile.ZipFile(path, "w") as file:
+            file.writestr("a.txt", "text")
+            file.writestr("b.txt", "text")
+        with pytest.raises(InputError, match="no zipped zarr"):
+            open_stack(path)
+        path.write_text("no archive")
+        with pytest.raises(InputError, match=r"a\.zarr\.zip"):
+            open_stack(path)
+
+
+@pytest.mark.parametrize("name", ["angle", "dim_name", "wavelength"])
+def test_a_named_axis_of_an_array_is_not_time(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "a.zarr"
+    zarr.create_array(path, data=PIXELS[:, 0, 0], dimension_names=[name, "y", "x"])
+    with pytest.raises(InputError, match=f"'{name}', which is not time"):
         open_stack(path)
 
 
-def test_plate(tmp_path: Path) -> None:
-    group = zarr.open_group(tmp_path / "a.zarr", mode="w")
-    group.update_attributes({"ome": {"version": "0.5", "plate": {}}})
-    group.create_group("A")
-    with pytest.raises(InputError, match="plate or well"):
-        open_stack(tmp_path / "a.zarr")
+def test_numbered_axes_have_no_name(tmp_path: Path) -> None:
+    path = tmp_path / "a.zarr"
+    names = ["dim_0", "dim_1", "dim_2"]
+    zarr.create_array(path, data=PIXELS[:, 0, 0], dimension_names=names)
+    stack = open_stack(path)
+    assert stack.axes == "TYX" and "not named" in stack.notes[0]
 
 
 def test_empty_group(tmp_path: Path) -> None:

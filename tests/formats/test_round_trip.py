@@ -40,11 +40,17 @@ def stacks(draw: st.DrawFn, dtypes: list[str]) -> Stack:
     dtype = draw(st.sampled_from(dtypes))
     pixels = draw(hnp.arrays(np.dtype(dtype), shape, fill=st.nothing()))
     steps = st.floats(1e-12, 1e12)
+    scale = draw(st.dictionaries(st.sampled_from(axes), steps))
+    times = None
+    if "T" in axes and "T" not in scale and draw(st.booleans()):
+        later = draw(st.lists(st.floats(1e-3, 1e6), min_size=3, max_size=3))
+        times = tuple(np.cumsum([0.5, *later]).tolist())[: shape[axes.index("T")]]
     units = st.sampled_from(["µm", "nm", "pm", "Å", "s", "ms", "min", "1/nm", "frames"])
     return Stack.from_array(
         pixels,
         axes,
-        scale=draw(st.dictionaries(st.sampled_from(axes), steps)),
+        scale=scale,
+        times=times,
         units=draw(st.dictionaries(st.sampled_from(axes), units)),
         channel_names=tuple(
             draw(
@@ -75,7 +81,8 @@ def check(save: Any, stack: Stack, name: str) -> None:
         assert found.scale == stack.scale
         assert found.units == stack.units
         assert found.channel_names == stack.channel_names
-        assert found.notes == ()
+        assert found.times == stack.times
+        assert len(found.notes) == (stack.times is not None)
         assert read_record(path) == {"axes": stack.axes}
 
 

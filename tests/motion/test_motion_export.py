@@ -122,6 +122,21 @@ def test_tracks_without_a_scale(tmp_path: Path) -> None:
     assert header == "track,frame,y,x,y_scaled"
 
 
+def test_frames_without_a_regular_interval_have_their_times(tmp_path: Path) -> None:
+    times = [0.5, 1.0, 60.0, 61.0, 200.0]
+    stack = Stack.from_array(
+        np.zeros((FRAMES, *SHAPE), "u2"), "TYX", units={"T": "s"}, times=times
+    )
+    for name in ("a.csv", "a.npz", "a.ome.tif"):
+        write(tmp_path / name, stack)
+    rows = csv.DictReader((tmp_path / "a.csv").read_text().splitlines())
+    for row in rows:
+        assert float(row["t_s"]) == times[int(row["frame"])]
+    with np.load(tmp_path / "a.npz") as found:
+        assert found["times"].tolist() == times
+    assert open_stack(tmp_path / "a.ome.tif").times == tuple(times)
+
+
 def test_what_is_not_sure_is_left_out(tmp_path: Path, stack: Stack) -> None:
     found = motions()
     for motion in found:

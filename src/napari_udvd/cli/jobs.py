@@ -17,7 +17,7 @@ from napari_udvd.denoiser import Denoiser, check_fits, load_published
 from napari_udvd.denoising import denoise_stack
 from napari_udvd.device import choose_device, choose_precision, keep_freed_memory
 from napari_udvd.errors import InputError, OutputError
-from napari_udvd.formats import check_output, create, open_stack
+from napari_udvd.formats import check_output, create, movie_name, open_stack
 from napari_udvd.noise import Diagnosis, check_finite, check_pixels, diagnose
 from napari_udvd.stack import Plane, Stack
 from napari_udvd.training import TrainingSettings, train_events
@@ -183,7 +183,8 @@ class DenoiseJob(Job):
     def denoiser_for(self, stack: Stack, output: Path, report: Report) -> Denoiser:
         """Train on the movie."""
         if self.save is not None:
-            _check_new(self.save, self.overwrite, [stack.source, output])
+            inputs = getattr(stack.data, "files", ())
+            _check_new(self.save, self.overwrite, [*inputs, output])
         denoiser = _train(
             [stack],
             self.settings,
@@ -423,7 +424,4 @@ def _single_output(file: Path, output: Path) -> Path:
 
 
 def _result_name(file: Path) -> str:
-    stem = file.name
-    for suffix in (*SUFFIXES, file.suffix):
-        stem = stem.removesuffix(suffix)
-    return f"{stem}.denoised.ome.tif"
+    return f"{movie_name(file)}.denoised.ome.tif"

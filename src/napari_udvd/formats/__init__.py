@@ -1,23 +1,27 @@
 """Files in and out.
 
-In: TIFF, ImageJ hyperstacks, OME-TIFF (also in several files), NPY, OME-Zarr and
-zarr arrays; with the ``formats`` extra also HyperSpy, Digital Micrograph, EMD, MRC
-and Nikon ND2. All are read lazily. Out: OME-TIFF and OME-Zarr, block by block,
-under a temporary name until complete; and arrays in memory.
+In: TIFF of many dialects (also in several files), folders of TIFFs, NPY, MRC, OME-Zarr
+and zarr arrays, also zipped; with the ``formats`` extra also Zeiss CZI, Leica LIF,
+Olympus OIF and OIB, Nikon ND2, HyperSpy, Digital Micrograph and EMD. All are read
+lazily. Out: OME-TIFF and OME-Zarr, block by block, under a temporary name until
+complete; and arrays in memory.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_udvd.errors import InputError
-from napari_udvd.formats._axes import Found, to_stack
+from napari_udvd.formats._axes import SAMPLES, Found, to_stack
+from napari_udvd.formats._contents import chosen
+from napari_udvd.formats._images import Image, movie_name, split_choice
+from napari_udvd.formats._open import OTHERS, open_contents, suffix_of
 from napari_udvd.formats._output import (
     check_output,
     output_kind,
@@ -32,24 +36,31 @@ if TYPE_CHECKING:
 
 __all__ = [
     "READABLE",
+    "SAMPLES",
+    "TIFF",
     "ArraySink",
+    "Image",
     "Sink",
     "check_output",
     "check_small_output",
     "create",
+    "list_images",
+    "movie_name",
+    "open_series",
     "open_stack",
     "read_record",
     "remove_stale_partials",
+    "suffix_of",
     "temporary_name",
     "to_dtype",
     "to_plain",
     "write_small",
 ]
 
-_TIFF: Final = (".tif", ".tiff", ".btf", ".tf8")
-_EXTRA: Final = (".hspy", ".zspy", ".dm3", ".dm4", ".emd", ".mrc", ".mrcs", ".nd2")
+TIFF: Final = (".tif", ".tiff", ".btf", ".tf8", ".lsm", ".stk")
+"""Suffixes of TIFF files."""
 
-READABLE: Final = (*_TIFF, ".npy", ".zarr", *_EXTRA)
+READABLE: Final = (*TIFF, *OTHERS)
 """Suffixes of files that can be opened."""
 
 
@@ -59,7 +70,10 @@ def open_stack(path: str | os.PathLike[str], axes: str | None = None) -> Stack:
     Parameters
     ----------
     path
-        File, or folder for zarr. One of a set of OME-TIFF files opens the set.
+        File, or a folder: of a zarr, or of numbered TIFF files with one picture each,
+        see :func:`open_series`. One of a set of OME-TIFF files opens the set. Where
+        there are several images in it, ``movie.lif#2`` is the second, and
+        ``movie.lif#Series 3`` the one of that name; see :func:`list_images`.
     axes
         One letter of ``TCZYX`` per dimension, where the file does not name them or
         the user knows better. Dimensions of length one may be left out. Calibration
@@ -71,17 +85,79 @@ def open_stack(path: str | os.PathLike[str], axes: str | None = None) -> Stack:
         With scale, units and channel names as the file states them, never
         converted. Axes of length one are dropped, except Y, X and a T that the
         file names. A file with one unnamed axis in front of Y and X opens as
-        ``TYX``, and `notes` says so.
+        ``TYX``, and `notes` says so. So it does where one image of several is read
+        because it is the only movie.
 
     Raises
     ------
     InputError
         If the file is missing, not readable, damaged, incomplete, a colour picture
-        or of an unknown kind, if its axes are ambiguous, or if a package to read
-        it is not installed.
+        or of an unknown kind, if its axes are ambiguous, if it is not clear which of
+        several images is meant, or if a package to read it is not installed.
     """
     name = os.fspath(path)
-    return to_stack(_find(name, trust_axes=axes is None), axes)
+    file, choice = split_choice(name)
+    return to_stack(_find(file, choice, trust_axes=axes is None), axes, source=name)
+
+
+def open_series(
+    paths: Sequence[str | os.PathLike[str]], axes: str | None = None
+) -> Stack:
+    """Open TIFF files of one picture each as one movie.
+
+    Parameters
+    ----------
+    paths
+        The files. They are sorted naturally, 2 before 10; the numbers in their names
+        say what they count: times, or also channels (``c2``) and depths (``z03``).
+    axes
+        As for :func:`open_stack`.
+
+    Returns
+    -------
+    Stack
+        With the calibration of the first file.
+
+    Raises
+    ------
+    InputError
+        If a file is missing or not readable, the pictures are not alike, or it is not
+        clear in which order they belong.
+    """
+    from napari_udvd.formats._folder import find_series
+
+    names = [os.fspath(path) for path in paths]
+    for name in names:
+        _check_there(name)
+    folder = os.path.dirname(os.path.abspath(names[0]))
+    return to_stack(find_series(names, folder, as_listed=True), axes)
+
+
+def list_images(path: str | os.PathLike[str]) -> tuple[Image, ...]:
+    """List the images in a file; no pixel is read.
+
+    Parameters
+    ----------
+    path
+        File, or folder for zarr. The second image of the list opens with ``path#2``.
+
+    Returns
+    -------
+    tuple of Image
+        Name, axes and shape of each; one where the format knows no more.
+
+    Raises
+    ------
+    InputError
+        As :func:`open_stack`.
+    """
+    file, _ = split_choice(os.fspath(path))
+    _check_there(file)
+    if _is_tiff(file):
+        from napari_udvd.formats._tiff import images_in_tiff
+
+        return images_in_tiff(file)
+    return tuple(open_contents(file, readable=READABLE).images)
 
 
 def create(
@@ -140,10 +216,10 @@ def read_record(path: str | os.PathLike[str]) -> dict[str, Any] | None:
     InputError
         If the file is missing or damaged.
     """
-    name = os.fspath(path)
-    suffix = _suffix(name)
+    name, _ = split_choice(os.fspath(path))
+    suffix = suffix_of(name)
     _check_there(name)
-    if suffix in _TIFF:
+    if suffix in TIFF:
         from napari_udvd.formats._tiff import ome_annotation
 
         record = ome_annotation(name).get("record")
@@ -156,42 +232,18 @@ def read_record(path: str | os.PathLike[str]) -> dict[str, Any] | None:
     return None
 
 
-def _find(path: str, *, trust_axes: bool) -> Found:
+def _find(path: str, choice: str | None, *, trust_axes: bool) -> Found:
+    """Find the chosen image of a file."""
     _check_there(path)
-    suffix = _suffix(path)
-    if os.path.isdir(path) and suffix != ".zspy":
-        from napari_udvd.formats._zarr import find_zarr
-
-        return find_zarr(path)
-    if suffix in _TIFF:
+    if _is_tiff(path):
         from napari_udvd.formats._tiff import find_tiff
 
-        return find_tiff(path, trust_axes=trust_axes)
-    if suffix == ".npy":
-        from napari_udvd.formats._npy import find_npy
-
-        return find_npy(path)
-    if suffix == ".nd2":
-        from napari_udvd.formats._nd2 import find_nd2
-
-        return find_nd2(path)
-    if suffix == ".zspy":
-        from napari_udvd.formats._microscope import find_zspy
-
-        return find_zspy(path)
-    if suffix in _EXTRA:
-        from napari_udvd.formats._microscope import find_rosetta
-
-        return find_rosetta(path, suffix)
-    kind = "is a file, but a zarr is a folder" if suffix == ".zarr" else "is unknown"
-    raise InputError(
-        f"{path!r}: the suffix {suffix!r} {kind}. Movies are read from "
-        f"{', '.join(READABLE)}"
-    )
+        return find_tiff(path, choice, trust_axes=trust_axes)
+    return chosen(open_contents(path, readable=READABLE), choice, path)
 
 
-def _suffix(path: str) -> str:
-    return os.path.splitext(path.rstrip("/\\"))[1].lower()
+def _is_tiff(path: str) -> bool:
+    return suffix_of(path) in TIFF and not os.path.isdir(path)
 
 
 def _check_there(path: str) -> None:

@@ -4,12 +4,14 @@
    as the file does.
 2. Axes of length one are dropped, except Y, X and a T that the file names.
 3. A single unnamed axis in front of Y and X is read as time, and a note says so.
-4. Anything else that has no name, or one other than TCZYX, is an error.
+4. Anything else that has no name is an error. So is an axis that the file calls
+   something else (an energy, an angle): it is never taken for time.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from napari_udvd.errors import InputError
@@ -19,10 +21,16 @@ from napari_udvd.stack import AXES, ArrayLike, Stack
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["UNNAMED", "Found", "to_stack"]
+__all__ = ["OTHER", "SAMPLES", "UNNAMED", "Found", "to_stack"]
 
 UNNAMED: Final = "?"
 """Stands for an axis that the file does not name."""
+
+OTHER: Final = "*"
+"""Stands for an axis that the file names, but not as one of those of a movie."""
+
+SAMPLES: Final = "S"
+"""Stands for the values that a pixel of a colour picture has."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +42,8 @@ class Found:
     data
         The stored array.
     axes
-        One letter per axis of `data`; ``?`` where the file does not say.
+        One letter per axis of `data`; ``?`` where the file does not say, ``*`` where
+        it is none of a movie.
     path
         The file.
     scale, units, channel_names
@@ -45,6 +54,10 @@ class Found:
         All files the movie is stored in.
     notes
         What was assumed so far.
+    times
+        Of the frames, in the unit of T, where the interval is not regular.
+    others
+        What the file calls the axes with a ``*``, in order: ``"Energy loss (eV)"``.
     """
 
     data: ArrayLike
@@ -56,9 +69,13 @@ class Found:
     droppable: str = "CZ" + UNNAMED
     files: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    times: tuple[float, ...] | None = None
+    others: tuple[str, ...] = ()
 
 
-def to_stack(found: Found, axes: str | None = None) -> Stack:
+def to_stack(
+    found: Found, axes: str | None = None, *, source: str | None = None
+) -> Stack:
     """Build the Stack of a file.
 
     Parameters
@@ -67,6 +84,9 @@ def to_stack(found: Found, axes: str | None = None) -> Stack:
         What is in the file.
     axes
         The user's axes string; None leaves it to the file.
+    source
+        What the user called it, where that says more than the file: one of several
+        images.
 
     Raises
     ------
@@ -78,6 +98,8 @@ def to_stack(found: Found, axes: str | None = None) -> Stack:
     if axes is None:
         kept = _without_single(found, shape)
         names = "".join(found.axes[i] for i in kept)
+        if OTHER in names:
+            raise InputError(_other_axes(names, tuple(shape[i] for i in kept), found))
         if UNNAMED in names:
             names, note = _name(names, tuple(shape[i] for i in kept), found.path)
             notes = (*notes, *note)
@@ -92,6 +114,9 @@ def to_stack(found: Found, axes: str | None = None) -> Stack:
     }
     n_channels = shape[kept[names.index("C")]] if "C" in names else 1
     same_channels = "C" in known or ("C" not in names and n_channels == 1)
+    times = found.times if "T" in known else None
+    if times is not None:
+        notes = (*notes, _irregular(times, found.units.get("T", ""), found.path))
     return Stack(
         data=FileArray(found.data, found.path, kept=kept, files=found.files),
         axes=names,
@@ -102,8 +127,18 @@ def to_stack(found: Found, axes: str | None = None) -> Stack:
             if same_channels and len(found.channel_names) == n_channels
             else ()
         ),
-        source=found.path,
+        source=source or found.path,
         notes=notes,
+        times=times,
+    )
+
+
+def _irregular(times: tuple[float, ...], unit: str, path: str) -> str:
+    intervals = [late - early for early, late in pairwise(times)] or [0.0]
+    return (
+        f"the frames of {path!r} were recorded at an irregular interval, "
+        f"{min(intervals):.4g} to {max(intervals):.4g} {unit}".rstrip()
+        + ": their times are kept, and no interval"
     )
 
 
@@ -133,6 +168,25 @@ def _name(names: str, shape: tuple[int, ...], path: str) -> tuple[str, tuple[str
         + (f" (the file names only {', '.join(known)})" if known else "")
         + f": name them, one letter of {AXES} per dimension, for example "
         f'axes="{_example(len(shape))}"'
+    )
+
+
+def _other_axes(names: str, shape: tuple[int, ...], found: Found) -> str:
+    calls = iter(found.others)
+    longer = [
+        f"axis {i + 1}, of length {n}, is {next(calls, 'another quantity')!r}"
+        for i, (name, n) in enumerate(
+            zip(found.axes, map(int, found.data.shape), strict=True)
+        )
+        if name == OTHER
+    ]
+    known = names.replace(UNNAMED, "").replace(OTHER, "")
+    return (
+        f"the axes of {found.path!r} with shape {shape} are ambiguous (the file names "
+        f"only {', '.join(known)}; {'; '.join(longer)}, which is not time, channel or "
+        f"depth). If it is one of them all the same, name the axes, one letter of "
+        f'{AXES} per dimension, for example axes="{_example(len(shape))}"; otherwise '
+        "save the part you want as a movie of its own"
     )
 
 

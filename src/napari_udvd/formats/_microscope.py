@@ -6,13 +6,14 @@ rosettasciio comes with the ``formats`` extra and is imported when first needed.
 from __future__ import annotations
 
 import importlib
+import re
 import traceback
 import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from napari_udvd.errors import InputError
-from napari_udvd.formats._axes import UNNAMED, Found
+from napari_udvd.formats._axes import OTHER, UNNAMED, Found
 from napari_udvd.formats._lazy import readable
 from napari_udvd.formats._units import LENGTHS, TIMES, calibrated, normalise_unit
 
@@ -27,22 +28,28 @@ ROSETTA_MODULES: Final = {
     ".dm3": "rsciio.digitalmicrograph",
     ".dm4": "rsciio.digitalmicrograph",
     ".emd": "rsciio.emd",
-    ".mrc": "rsciio.mrc",
-    ".mrcs": "rsciio.mrc",
 }
 """Which reader of rosettasciio is for which suffix."""
 
-_MAPPED: Final = frozenset({".dm3", ".dm4", ".mrc", ".mrcs"})
+_MAPPED: Final = frozenset({".dm3", ".dm4"})
 _TIME_NAMES: Final = frozenset({"t", "time", "times", "frame", "frames"})
 _CHANNEL_NAMES: Final = frozenset({"c", "channel", "channels"})
+_NO_NAME: Final = re.compile(
+    r"|unnamed.*|<undefined>|t\.undefined|none|axis[ _-]*\d*|dim[ _-]*\d*|stack|index"
+    r"|images?|slices?|z|\d+"
+)
+"""What is written where an axis has no name; HyperSpy calls any third axis z."""
+
+_SPECTRAL: Final = frozenset({"ev", "kev", "mev"})
 
 
 def find_rosetta(path: str, suffix: str) -> Found:
     """Find the movie in an electron microscope's file.
 
     The two image axes are Y and X. An axis before them is time if its name or its
-    unit says so and depth if it is called z and measured as a length. Otherwise it
-    is unnamed: in these files "z" without a unit only means "the third one".
+    unit says so and depth if it is called z and measured as a length. In these files
+    "z" without a unit only means "the third one": then, as without a name or a unit,
+    the axis is unnamed. With any other it is none of a movie.
 
     Raises
     ------
@@ -89,7 +96,7 @@ def import_extra(module: str, path: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        package = "nd2" if module == "nd2" else "rosettasciio"
+        package = "rosettasciio" if module.startswith("rsciio") else module
         raise InputError(
             f"reading {path!r} needs the package {package} ({error}): "
             'pip install "napari-udvd[formats]"'
@@ -129,17 +136,32 @@ def _left_open() -> Iterator[None]:
 
 def _found(signal: Mapping[str, Any], path: str) -> Found:
     axes = sorted(signal["axes"], key=lambda axis: axis.get("index_in_array", 0))
+    no_picture = [_described(axis) for axis in axes[-2:] if not _spatial(axis)]
+    if no_picture:
+        raise InputError(
+            f"the rows or columns of {path!r} are {no_picture[0]!r}: it holds spectra "
+            "or traces and no images; export images, with Y and X as the last axes"
+        )
     letters = [_letter(axis) for axis in axes[:-2]] + ["Y", "X"]
     scale: dict[str, float] = {}
     units: dict[str, str] = {}
     for letter, axis in zip(letters, axes, strict=True):
         step = calibrated(axis.get("scale"), _unit(axis))
-        if letter != UNNAMED and step is not None:
+        if letter not in (UNNAMED, OTHER) and step is not None:
             scale[letter] = step[0]
             if step[1]:
                 units[letter] = step[1]
     return Found(
-        data=signal["data"], axes="".join(letters), path=path, scale=scale, units=units
+        data=signal["data"],
+        axes="".join(letters),
+        path=path,
+        scale=scale,
+        units=units,
+        others=tuple(
+            _described(axis)
+            for axis, letter in zip(axes, letters, strict=True)
+            if letter == OTHER
+        ),
     )
 
 
@@ -151,7 +173,18 @@ def _letter(axis: Mapping[str, Any]) -> str:
         return "C"
     if name in ("z", "depth") and unit in LENGTHS:
         return "Z"
-    return UNNAMED
+    return UNNAMED if _NO_NAME.fullmatch(name) and not unit else OTHER
+
+
+def _spatial(axis: Mapping[str, Any]) -> bool:
+    """Whether an axis may be one of a picture."""
+    return _letter(axis) not in ("T", "C") and _unit(axis).lower() not in _SPECTRAL
+
+
+def _described(axis: Mapping[str, Any]) -> str:
+    """Name and unit of an axis, as the file has them: ``"Energy loss (eV)"``."""
+    name, unit = str(axis.get("name") or "").strip(), _unit(axis)
+    return f"{name} ({unit})" if name and unit else name or unit
 
 
 def _unit(axis: Mapping[str, Any]) -> str:

@@ -19,9 +19,31 @@ if TYPE_CHECKING:
 
     from napari_udvd.formats._lazy import Index
 
-__all__ = ["DecodedPlanes", "Page", "PlaneArray", "StoredPlanes", "tifffile_messages"]
+__all__ = [
+    "DecodedPlanes",
+    "Page",
+    "PlaneArray",
+    "SignedPlanes",
+    "StoredPlanes",
+    "in_order",
+    "keyframe_of",
+    "tifffile_messages",
+]
 
 Page: TypeAlias = tifffile.TiffPage | tifffile.TiffFrame
+
+
+def keyframe_of(page: Page) -> tifffile.TiffPage:
+    """Return the page that says how this one is stored."""
+    keyframe = page.keyframe
+    if keyframe is None:
+        raise OSError(f"page {page.index} does not say how it is stored")
+    return keyframe
+
+
+def in_order(shape: tuple[int, ...]) -> npt.NDArray[np.int64]:
+    """Return the numbers of the planes of an array that are stored in its order."""
+    return np.arange(math.prod(shape[:-2]), dtype=np.int64).reshape(shape[:-2])
 
 
 class PlaneArray(ABC):
@@ -35,14 +57,21 @@ class PlaneArray(ABC):
         As stored.
     files
         The files it is stored in.
+    order
+        Number of each plane as it is stored, in the shape of the leading axes.
     """
 
     def __init__(
-        self, shape: tuple[int, ...], dtype: np.dtype[Any], files: tuple[str, ...]
+        self,
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        files: tuple[str, ...],
+        order: npt.NDArray[np.int64],
     ) -> None:
         self.shape = shape
         self.dtype = dtype
         self.files = files
+        self._order = order
 
     @abstractmethod
     def _planes(
@@ -63,8 +92,7 @@ class PlaneArray(ABC):
             self.dtype.newbyteorder("="),
         )
         if block.size:
-            numbers = np.arange(math.prod(self.shape[:-2])).reshape(self.shape[:-2])
-            wanted = numbers[np.ix_(*leading)].ravel().tolist()
+            wanted = self._order[np.ix_(*leading)].ravel().tolist()
             top, bottom = min(rows), max(rows) + 1
             rows_read = np.array(rows) - top if rows.step != 1 else slice(None)
             for out, plane in zip(
@@ -92,10 +120,11 @@ class StoredPlanes(PlaneArray):
         shape: tuple[int, ...],
         dtype: np.dtype[Any],
         files: tuple[str, ...],
+        order: npt.NDArray[np.int64],
         file_numbers: npt.NDArray[np.int64],
         offsets: npt.NDArray[np.int64],
     ) -> None:
-        super().__init__(shape, dtype, files)
+        super().__init__(shape, dtype, files, order)
         self._file_numbers = file_numbers
         self._offsets = offsets
 
@@ -123,29 +152,52 @@ class DecodedPlanes(PlaneArray):
         shape: tuple[int, ...],
         dtype: np.dtype[Any],
         files: tuple[str, ...],
-        pages: Sequence[Page],
+        order: npt.NDArray[np.int64],
+        runs: Sequence[tuple[Page, int]],
     ) -> None:
-        super().__init__(shape, dtype, files)
-        self._pages = pages
-        self._per_page = math.prod(shape[:-2]) // len(pages)
+        super().__init__(shape, dtype, files, order)
+        self._runs = runs
+        self._ends = np.cumsum([n for _, n in runs])
         self._lock = threading.Lock()
 
     def _planes(
         self, numbers: Sequence[int], top: int, bottom: int
     ) -> Iterator[npt.NDArray[Any]]:
-        for page_number, group in groupby(numbers, key=lambda n: n // self._per_page):
-            page = self._pages[page_number]
+        for run, group in groupby(numbers, key=self._run_of):
+            page, n_planes = self._runs[run]
+            first = int(self._ends[run]) - n_planes
             handle = page.parent.filehandle
             with self._lock, tifffile_messages() as messages:
                 handle.open()
                 try:
-                    planes = page.asarray().reshape(-1, *self.shape[-2:])
+                    planes = page.asarray().reshape(n_planes, *self.shape[-2:])
                 finally:
                     handle.close()
             if messages:  # tifffile goes on with zeros
                 raise OSError("; ".join(messages))
+            if planes.dtype.newbyteorder("=") != self.dtype.newbyteorder("="):
+                raise OSError(
+                    f"page {page.index} has pixels of type {planes.dtype} and not "
+                    f"{self.dtype}, as the first one"
+                )
             for number in group:
-                yield planes[number % self._per_page, top:bottom]
+                yield planes[number - first, top:bottom]
+
+    def _run_of(self, number: int) -> int:
+        return int(np.searchsorted(self._ends, number, side="right"))
+
+
+class SignedPlanes:
+    """Planes of signed numbers that ImageJ stores as unsigned ones, 32768 higher."""
+
+    def __init__(self, stored: PlaneArray) -> None:
+        self.shape, self.files = stored.shape, stored.files
+        self.dtype = np.dtype(np.int16)
+        self._stored = stored
+
+    def __getitem__(self, key: tuple[Index, ...]) -> npt.NDArray[Any]:
+        # Flipping the highest bit takes 32768 off.
+        return (self._stored[key] ^ np.uint16(0x8000)).view(np.int16)
 
 
 def _read_fully(file: Any, n_bytes: int) -> npt.NDArray[np.uint8]:

@@ -1,101 +1,132 @@
-"""TIFF, ImageJ hyperstacks and OME-TIFF, also in several files.
+"""TIFF of every dialect: all images of a file are known, and one is read.
 
-tifffile says where the planes are; uncompressed ones are then read straight from
-the file, compressed ones are decoded by tifffile, one page at a time.
+tifffile or the file's own description says where the planes are; uncompressed ones are
+then read straight from the file, compressed ones are decoded by tifffile, one page at a
+time.
 """
 
 from __future__ import annotations
 
-import math
 import os
-from typing import Any, Final
-from xml.etree import ElementTree
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import tifffile
 
 from napari_udvd.errors import InputError
 from napari_udvd.formats._axes import UNNAMED, Found
+from napari_udvd.formats._images import Image, choose, how_chosen
 from napari_udvd.formats._lazy import readable
-from napari_udvd.formats._ome import OmeImage, parse_ome
+from napari_udvd.formats._ome import parse_ome
 from napari_udvd.formats._planes import (
     DecodedPlanes,
     Page,
     PlaneArray,
+    SignedPlanes,
     StoredPlanes,
+    keyframe_of,
     tifffile_messages,
 )
+from napari_udvd.formats._tiff_axes import all_series
 from napari_udvd.formats._tiff_checks import (
+    all_alike,
+    check_alike,
     check_codec,
     check_colour,
     check_directories,
     check_extent,
     check_followed,
+    check_readable_tags,
     check_segments,
 )
-from napari_udvd.formats._units import calibrated
+from napari_udvd.formats._tiff_facts import (
+    fluoview_facts,
+    imagej_facts,
+    lsm_facts,
+    sis_facts,
+    stk_facts,
+    wavelengths,
+)
+from napari_udvd.formats._tiff_image import (
+    Pages,
+    TiffImage,
+    Unfollowed,
+    one_per_place,
+    series_image,
+    whole_order,
+)
+from napari_udvd.formats._tiff_micromanager import mmstack_images, ndtiff_images
+from napari_udvd.formats._tiff_ome import ome_header, ome_images
+from napari_udvd.formats._tiff_scanimage import scanimage_images
+from napari_udvd.formats._tiff_series import is_plain, page_images, series_images
 
-__all__ = ["find_tiff", "ome_annotation"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-_LISTED: Final = 10
+__all__ = ["find_tiff", "images_in_tiff", "ome_annotation"]
+
+_USUAL: Final = ("correcting LSM bitspersample tag",)
+"""What tifffile says of files that are as they should be."""
+
+_SIGNED: Final = (-32768.0, 1.0)
+"""Coefficients of ImageJ's calibration that make unsigned pixels signed ones."""
 
 
-def find_tiff(path: str, *, trust_axes: bool = True) -> Found:
-    """Find the movie in a TIFF file.
+def find_tiff(
+    path: str, choice: str | None = None, *, trust_axes: bool = True
+) -> Found:
+    """Find a movie in a TIFF file.
 
     Parameters
     ----------
     path
         Any file of the set, if there are several.
+    choice
+        Which of several images, by number or name. Without it the only image with
+        planes in this very file is meant, or the only movie.
     trust_axes
-        False where the user names the axes: then unusable metadata is no error.
+        False where the user names the axes: then metadata that do not fit the pages
+        are no error, and the pages are taken as they are.
 
     Raises
     ------
     InputError
         If the file is no TIFF, truncated, a colour picture, compressed in a way
-        that cannot be decoded here, or if files or planes of it are missing.
+        that cannot be decoded here, if files or planes of it are missing, or if it is
+        not clear which image is meant.
     """
-    with (
-        readable(path),
-        tifffile_messages() as messages,
-        tifffile.TiffFile(path) as tif,
-    ):
+    with readable(path), tifffile_messages() as messages, _opened(path) as tif:
         check_directories(tif, path)
-        ome = _ome_header(tif, path)
-        series = tif.series[0]
-        if trust_axes:
-            check_followed(tif, series, path, messages)
-        check_colour(series, path)
-        axes, shape = _named_axes(series)
-        data = _plane_array(tif, series, shape, path)
-        notes = [f"tifffile says of {path!r}: {text}" for text in messages]
-        if len(tif.series) > 1:
-            notes.append(
-                f"{path!r} holds {len(tif.series)} images; the first, {axes} "
-                f"{shape}, is read"
-            )
-        found = _imagej_calibration(tif) if series.kind == "imagej" else OmeImage()
-        droppable = "CZ" + UNNAMED
-        if series.kind == "imagej":
-            droppable += "T"
-        if series.kind == "ome" and ome is not None:
-            lengths = dict(zip(axes, shape, strict=True))
-            if all(ome.sizes.get(axis) == n for axis, n in lengths.items()):
-                found = ome
-            named = found.annotation.get("axes", "")
-            droppable = "".join(a for a in "TCZ" if a not in named) + UNNAMED
-        return Found(
-            data=data,
-            axes=axes,
-            path=path,
-            scale={a: step for a, step in found.scale.items() if a in axes},
-            units={a: unit for a, unit in found.units.items() if a in axes},
-            channel_names=found.channel_names,
-            droppable=droppable,
-            files=data.files,
-            notes=tuple(notes),
-        )
+        try:
+            images = _images(tif, path, messages, trust_axes)
+            return _found(tif, images, choice, path, messages, trust_axes)
+        except Unfollowed as error:
+            if trust_axes:
+                raise
+            images = page_images(tif, f"{error}. Its pages are read in their order")
+            return _found(tif, images, choice, path, (), trust_axes)
+
+
+def images_in_tiff(path: str) -> tuple[Image, ...]:
+    """List the images in a TIFF file and the other files of its set.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read.
+    """
+    with readable(path), tifffile_messages() as messages, _opened(path) as tif:
+        check_directories(tif, path)
+        return tuple(image.listed for image in _images(tif, path, messages, False))
+
+
+def _opened(path: str) -> tifffile.TiffFile:
+    """Open a file whose pages are those of its directories.
+
+    For ScanImage, tifffile guesses where pages are, and may lose the last one.
+    """
+    return tifffile.TiffFile(path, is_scanimage=False)
 
 
 def ome_annotation(path: str) -> dict[str, str]:
@@ -112,172 +143,232 @@ def ome_annotation(path: str) -> dict[str, str]:
         return dict(parse_ome(tif.ome_metadata, os.path.basename(path)).annotation)
 
 
-def _plane_array(
-    tif: tifffile.TiffFile,
-    series: tifffile.TiffPageSeries,
-    shape: tuple[int, ...],
-    path: str,
-) -> PlaneArray:
-    """Find the planes of a series and check that all of them are in the files."""
-    plane_bytes = shape[-2] * shape[-1] * series.dtype.itemsize
-    n_planes = math.prod(shape[:-2])
-    if not n_planes * plane_bytes:
-        raise InputError(f"{path!r} with shape {shape} is empty")
-    stored = series.dtype.newbyteorder(tif.byteorder)
-    if series.dataoffset is not None and not series.is_multifile:
-        check_extent(path, series.dataoffset + n_planes * plane_bytes)
-        offsets = series.dataoffset + plane_bytes * np.arange(n_planes, dtype=np.int64)
-        zeros = np.zeros(n_planes, np.int64)
-        return StoredPlanes(shape, stored, (path,), zeros, offsets)
+def _images(
+    tif: tifffile.TiffFile, path: str, messages: Sequence[str], trust_axes: bool
+) -> list[TiffImage]:
+    """List the images of a file, by the dialect that says most of its pages."""
+    if not len(tif.pages):
+        raise InputError(f"{path!r} holds no pages: it is empty or damaged")
+    if trust_axes:
+        check_readable_tags(messages, path)
+    if tif.is_mmstack:
+        return mmstack_images(tif, path)
+    if tif.is_ndtiff:
+        return ndtiff_images(tif, path)
+    if tif.is_lsm:
+        # Every second page is a thumbnail.
+        return one_per_place([series_image(all_series(tif)[0], lambda: lsm_facts(tif))])
+    if tif.is_ome:
+        header = ome_header(tif, path)
+        if header is not None:
+            return ome_images(tif, path, header)
+    if (
+        tif.pages.first.is_scanimage
+        and (found := scanimage_images(tif, path)) is not None
+    ):
+        return found
+    if is_plain(tif) and not all_alike(tif):
+        return page_images(tif)
+    series = all_series(tif)[0]
+    if trust_axes:
+        check_followed(tif, series, path, messages)
+    if series.kind == "imagej":
+        droppable = "TCZ" + UNNAMED
+        return [series_image(series, lambda: imagej_facts(tif), droppable)]
+    if series.kind == "stk":
+        return [_stk_image(tif, path, trust_axes)]
+    if series.kind == "fluoview":
+        return one_per_place([series_image(series, lambda: fluoview_facts(tif))])
+    if series.kind == "sis":
+        return one_per_place([series_image(series, lambda: sis_facts(tif))])
+    return series_images(tif, path)
 
-    pages = _present_pages(series, n_planes, shape, path)
-    names = [str(page.parent.filehandle.path) for page in pages]
+
+def _stk_image(tif: tifffile.TiffFile, path: str, trust_axes: bool) -> TiffImage:
+    """Take a MetaMorph stack, whose planes may be those of several wavelengths."""
+    image = series_image(all_series(tif)[0], lambda: stk_facts(tif))
+    n, _ = wavelengths(tif.stk_metadata or {})
+    if not n and trust_axes:
+        raise InputError(
+            f"{path!r} holds planes of several wavelengths in no regular order: save "
+            "each wavelength as a stack of its own, or name the axes to read them all, "
+            'for example axes="TYX"'
+        )
+    if n > 1:
+        length, *frame = image.shape
+        shape = (length // n, n, *frame)
+        image = replace(
+            image,
+            axes=f"{image.axes[0]}C{image.axes[1:]}",
+            shape=shape,
+            find=lambda: Pages([(tif.pages.first, length)], whole_order(shape)),
+        )
+    return replace(image, name="")
+
+
+def _found(
+    tif: tifffile.TiffFile,
+    images: Sequence[TiffImage],
+    choice: str | None,
+    path: str,
+    messages: Sequence[str],
+    trust_axes: bool,
+) -> Found:
+    listed = [image.listed for image in images]
+    here = [i for i, image in enumerate(images) if image.here]
+    number = choose(listed, choice, path, among=here)
+    notes = how_chosen(listed, number, choice, path)
+    if choice is None and len(here) == 1 < len(images):
+        notes = (
+            f"{path!r} holds one of the {len(images)} images of its set, "
+            f"{number + 1}: {listed[number]}, which is read",
+        )
+    image = images[number]
+    if choice is None and image.scattered:
+        raise InputError(
+            f"{path!r} holds pages of {len(images)} kinds that lie between one another "
+            f"without a rule, so that frames may be missing in {listed[number]}. Name "
+            f"it if you want it all the same: {path + f'#{number + 1}'!r}"
+        )
+    pages = image.find()
+    check_colour(_first(pages, path), image.axes, path, named=not trust_axes)
+    data = _plane_array(image, pages, path)
+    facts = image.tell()
+    axes = image.axes
+    is_timed = "T" in facts.scale or facts.times is not None
+    if is_timed and axes.count(UNNAMED) == 1 and "T" not in axes:
+        if image.shape[axes.index(UNNAMED)] > 1:
+            axes = axes.replace(UNNAMED, "T")  # it says how far frames are apart
+    times = facts.times
+    if times is not None and (
+        "T" not in axes or len(times) != image.shape[axes.index("T")]
+    ):
+        times = None
+        notes = (
+            *notes,
+            f"{path!r} has {len(facts.times or ())} times, which are not those of its "
+            f"{listed[number]}: they are left out",
+        )
+    messages = [
+        f"tifffile says of {path!r}: {text}"
+        for text in messages
+        if not any(usual in text for usual in _USUAL)
+    ]
+    more, signed = _meaning(tif, path)
+    return Found(
+        data=SignedPlanes(data) if signed and data.dtype.str[1:] == "u2" else data,
+        axes=axes,
+        path=path,
+        scale={a: step for a, step in facts.scale.items() if a in axes},
+        units={a: unit for a, unit in facts.units.items() if a in axes},
+        channel_names=facts.channel_names,
+        droppable=image.droppable,
+        files=data.files,
+        notes=(*messages, *notes, *facts.notes, *more),
+        times=times,
+    )
+
+
+def _meaning(tif: tifffile.TiffFile, path: str) -> tuple[tuple[str, ...], bool]:
+    """Say where pixels mean other grey levels, and whether they are signed ones."""
+    notes: tuple[str, ...] = ()
+    signed = False
+    metadata = (tif.imagej_metadata if tif.is_imagej else None) or {}
+    if metadata.get("cf") == 0:
+        factors = float(metadata.get("c0", 0)), float(metadata.get("c1", 1))
+        signed = factors == _SIGNED
+        if not signed and factors != (0.0, 1.0):
+            notes = (
+                f"ImageJ shows the pixels of {path!r} as {factors[0]:g} + "
+                f"{factors[1]:g} x their value; their values are read",
+            )
+    if tif.pages.first.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
+        notes += (
+            f"0 is white in {path!r}, says its header; the values are read as they are",
+        )
+    return notes, signed
+
+
+def _first(pages: Pages, path: str) -> tifffile.TiffPage:
+    page = next((page for page, _ in pages.runs if page is not None), None)
+    if page is None:
+        raise InputError(f"{path!r} holds no pages of the image: it is incomplete")
+    return keyframe_of(page)
+
+
+def _plane_array(image: TiffImage, pages: Pages, path: str) -> PlaneArray:
+    """Find the planes of an image and check that all of them are in the files."""
+    shape = image.shape
+    if 0 in shape:
+        raise InputError(f"{path!r} with shape {shape} is empty")
+    runs = _present(pages, path)
+    keyframe = _first(pages, path)
+    dtype = np.dtype(keyframe.dtype)
+    plane_bytes = shape[-2] * shape[-1] * dtype.itemsize
+    check_alike(runs, path)
+    kinds = {id(page.keyframe): keyframe_of(page) for page, _ in runs}.values()
+    for kind in kinds:
+        if (kind.dtype, kind.shape[-2:]) != (keyframe.dtype, keyframe.shape[-2:]):
+            raise Unfollowed(
+                f"the pages of {path!r} that should be planes of one image are of "
+                f"{keyframe.dtype} {keyframe.shape}, and of {kind.dtype} {kind.shape} "
+                f"in {str(kind.parent.filehandle.path)!r}: save the part you want as a "
+                "movie of its own"
+            )
+    is_plain = all(page.is_final for page, _ in runs)
+    names = [str(page.parent.filehandle.path) for page, _ in runs]
     ends: dict[str, int] = {}
-    for page, name in zip(pages, names, strict=True):
-        ends[name] = max(_end(page), ends.get(name, 0))
+    for (page, n), name in zip(runs, names, strict=True):
+        end = page.dataoffsets[0] + n * plane_bytes if is_plain else _end(page)
+        ends[name] = max(end, ends.get(name, 0))
     for name, end in ends.items():
         check_extent(name, end)
     files = tuple(ends)
-    per_page = n_planes // len(pages)
-    plain = all(page.is_final for page in pages)
-    if plain and len({page.parent.byteorder for page in pages}) == 1:
-        starts = np.array([page.dataoffsets[0] for page in pages], np.int64)
-        offsets = starts[:, np.newaxis] + plane_bytes * np.arange(per_page)
+    if is_plain and len({page.parent.byteorder for page, _ in runs}) == 1:
+        counts = np.array([n for _, n in runs], np.int64)
+        starts = np.array([page.dataoffsets[0] for page, _ in runs], np.int64)
+        within = np.arange(counts.sum()) - np.repeat(counts.cumsum() - counts, counts)
         number_of = {name: number for number, name in enumerate(files)}
         numbers = np.array([number_of[name] for name in names], np.int64)
         return StoredPlanes(
             shape,
-            series.dtype.newbyteorder(pages[0].parent.byteorder),
+            dtype.newbyteorder(runs[0][0].parent.byteorder),
             files,
-            np.repeat(numbers, per_page),
-            offsets.ravel(),
+            pages.order,
+            np.repeat(numbers, counts),
+            np.repeat(starts, counts) + plane_bytes * within,
         )
-    check_codec(series.keyframe, path)
-    check_segments(pages, series.keyframe, path)
-    return DecodedPlanes(shape, series.dtype.newbyteorder("="), files, pages)
-
-
-def _present_pages(
-    series: tifffile.TiffPageSeries, n_planes: int, shape: tuple[int, ...], path: str
-) -> list[Page]:
-    pages = [page for page in series if page is not None]
-    per_page = math.prod(series.keyframe.shape) // (shape[-2] * shape[-1])
-    if len(pages) * per_page != n_planes:
+    if any(np.prod(page.shape) != n * shape[-2] * shape[-1] for page, n in runs):
         raise InputError(
-            f"{path!r} promises {n_planes} planes but holds "
-            f"{len(pages) * per_page}: the recording was stopped, or the file is "
-            "incomplete. Export what there is as a new file"
+            f"the pages of {path!r} are of different sizes: save the part you want as "
+            "a movie of its own"
         )
-    return pages
+    for kind in kinds:
+        check_codec(kind, path)
+    check_segments([page for page, _ in runs], path)
+    return DecodedPlanes(
+        shape,
+        dtype.newbyteorder("="),
+        files,
+        pages.order,
+        runs,
+    )
+
+
+def _present(pages: Pages, path: str) -> list[tuple[Page, int]]:
+    there = [(page, n) for page, n in pages.runs if page is not None]
+    promised = int(pages.order.size)
+    if len(there) < len(pages.runs) or pages.order.max() >= sum(n for _, n in there):
+        held = sum(n for _, n in there)
+        raise Unfollowed(
+            f"{path!r} promises {promised} planes but holds {held}: the recording was "
+            "stopped, or the file is incomplete. Export what there is as a new file, "
+            'or name the axes to read its pages as they are, for example axes="TYX"'
+        )
+    return there
 
 
 def _end(page: Page) -> int:
     """Offset of the first byte after the data of a page."""
-    if page.is_final:
-        return int(page.dataoffsets[0] + page.nbytes)
-    return max(
-        (
-            offset + count
-            for offset, count in zip(
-                page.dataoffsets, page.databytecounts, strict=False
-            )
-        ),
-        default=0,
-    )
-
-
-def _ome_header(tif: tifffile.TiffFile, path: str) -> OmeImage | None:
-    """Parse the OME-XML and check that the files it names are there."""
-    if tif.ome_metadata is None:
-        return None
-    try:
-        ome = parse_ome(tif.ome_metadata, os.path.basename(path))
-    except (ElementTree.ParseError, KeyError, ValueError):
-        return None  # tifffile says so too, and check_followed reports it
-    folder = os.path.dirname(path)
-    if ome.master is not None:
-        raise InputError(
-            f"{path!r} is one part of a set of files that {ome.master!r} describes: "
-            "open that one if it is a TIFF, or convert the set to one OME-TIFF "
-            "(for example with bfconvert)"
-        )
-    missing = [
-        name for name in ome.siblings if not os.path.isfile(os.path.join(folder, name))
-    ]
-    if missing:
-        listed = ", ".join(missing[:_LISTED])
-        if len(missing) > _LISTED:
-            listed += f" and {len(missing) - _LISTED} more"
-        raise InputError(
-            f"{path!r} is one of {len(ome.siblings) + 1} files that make up one movie, "
-            f"and {len(missing)} of them are not in the folder "
-            f"{folder or os.curdir!r}: {listed}. Put all of them into one folder, or "
-            "save the part you want as a movie of its own"
-        )
-    return ome
-
-
-def _named_axes(
-    series: tifffile.TiffPageSeries,
-) -> tuple[str, tuple[int, ...]]:
-    """Letters and lengths of all axes, also of length one, without samples."""
-    pairs = [
-        (UNNAMED if axis in "QI" else axis, int(n))
-        for axis, n in zip(
-            series.get_axes(squeeze=False), series.get_shape(squeeze=False), strict=True
-        )
-        if axis != "S"
-    ]
-    return "".join(axis for axis, _ in pairs), tuple(n for _, n in pairs)
-
-
-def _imagej_calibration(tif: tifffile.TiffFile) -> OmeImage:
-    """Pixel size and frame interval as ImageJ writes them."""
-    metadata = tif.imagej_metadata or {}
-    tags = tif.pages.first.tags
-    unit = str(metadata.get("unit", ""))
-    steps = {
-        "X": (_pixel_size(tags.valueof("XResolution")), unit),
-        "Y": (
-            _pixel_size(tags.valueof("YResolution")),
-            str(metadata.get("yunit", unit)),
-        ),
-        "Z": (metadata.get("spacing"), str(metadata.get("zunit", unit))),
-        "T": _frame_interval(metadata),
-    }
-    found = {
-        axis: step
-        for axis, (value, its_unit) in steps.items()
-        if (step := calibrated(value, its_unit)) is not None and step[1]
-    }
-    return OmeImage(
-        scale={axis: step for axis, (step, _) in found.items()},
-        units={axis: unit for axis, (_, unit) in found.items()},
-        channel_names=_imagej_labels(metadata),
-    )
-
-
-def _pixel_size(resolution: Any) -> float | None:
-    """Size of a pixel from pixels per unit, a fraction."""
-    if not isinstance(resolution, tuple) or 0 in resolution:
-        return None
-    return float(resolution[1] / resolution[0])
-
-
-def _frame_interval(metadata: dict[str, Any]) -> tuple[float | None, str]:
-    interval, rate = metadata.get("finterval"), metadata.get("fps")
-    if isinstance(interval, int | float) and interval > 0:
-        return float(interval), str(metadata.get("tunit", "s"))
-    if isinstance(rate, int | float) and rate > 0:
-        return 1 / rate, "s"
-    return None, ""
-
-
-def _imagej_labels(metadata: dict[str, Any]) -> tuple[str, ...]:
-    """Names of the channels, where every plane is labelled with one of them."""
-    labels, n = metadata.get("Labels"), int(metadata.get("channels", 1))
-    if n < 2 or not isinstance(labels, list) or len(labels) != metadata.get("images"):
-        return ()
-    names = tuple(str(label) for label in labels[:n])
-    repeats = all(label == names[i % n] for i, label in enumerate(labels))
-    return names if repeats and len(set(names)) == n and all(names) else ()
+    parts: Any = zip(page.dataoffsets, page.databytecounts, strict=False)
+    return max((int(offset + count) for offset, count in parts), default=0)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import struct
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias
 
 import tifffile
 
 from napari_udvd.errors import InputError
+from napari_udvd.formats._planes import keyframe_of
+from napari_udvd.formats._tiff_directory import entries
+from napari_udvd.formats._tiff_image import Unfollowed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,27 +21,40 @@ if TYPE_CHECKING:
     from napari_udvd.formats._planes import Page
 
 __all__ = [
+    "all_alike",
+    "check_alike",
     "check_codec",
     "check_colour",
     "check_directories",
     "check_extent",
     "check_followed",
+    "check_readable_tags",
     "check_segments",
 ]
 
 _COPY_AGAIN: Final = "Copy it again from where it was recorded"
 
+_LOST_TAG: Final = re.compile(r"TiffTag (\d+)\b.*invalid (?:value offset|data type)")
+
+_TELLING: Final = frozenset(
+    {270, 305, *range(33628, 33632), 34361, 34362, 34412, 50838, 50839, 51123}
+)
+"""Tags of descriptions and of the dialects of microscopes."""
+
 _MOST_COMPRESSED: Final = 100_000
 """No codec shrinks pixels by more than this, not even constant ones."""
 
-_COLOUR: Final = frozenset(
+
+_MIXED: Final = frozenset(
     {
-        tifffile.PHOTOMETRIC.RGB,
         tifffile.PHOTOMETRIC.SEPARATED,
         tifffile.PHOTOMETRIC.YCBCR,
         tifffile.PHOTOMETRIC.CIELAB,
     }
 )
+"""Colours of which no value is an intensity of its own."""
+
+_COLOUR: Final = _MIXED | {tifffile.PHOTOMETRIC.RGB}
 
 
 def check_extent(path: str, end: int) -> None:
@@ -74,10 +91,94 @@ def check_directories(tif: tifffile.TiffFile, path: str) -> None:
             )
 
 
+def check_alike(runs: Sequence[tuple[Page, int]], path: str) -> None:
+    """Refuse pages that are stored in another way than the page that stands for them.
+
+    tifffile reads one page of a kind in full and takes the others to be like it.
+
+    Raises
+    ------
+    Unfollowed
+        With the number of the first such page.
+    """
+    by_file: dict[str, list[Page]] = {}
+    for page, _ in runs:
+        if page.offset > 0 and keyframe_of(page) is not page:
+            by_file.setdefault(str(page.parent.filehandle.path), []).append(page)
+    for name, pages in by_file.items():
+        with open(name, "rb") as file:
+            kinds: dict[int, _Storage] = {}
+            for page in pages:
+                keyframe = keyframe_of(page)
+                if keyframe.parent.filehandle.path != page.parent.filehandle.path:
+                    continue
+                if keyframe.offset not in kinds:
+                    kinds[keyframe.offset] = _storage(
+                        file, page.parent, keyframe.offset
+                    )
+                if _storage(file, page.parent, page.offset) != kinds[keyframe.offset]:
+                    raise Unfollowed(
+                        f"page {page.index} of {name!r} has another size, type or "
+                        f"compression than page {keyframe.index}, though the file says "
+                        f"that they are planes of one image: {path!r} was put together "
+                        "of different pictures. Save the part you want as a movie of "
+                        "its own"
+                    )
+
+
+def all_alike(tif: tifffile.TiffFile) -> bool:
+    """Whether all pages of a file are stored in the same way."""
+    n_pages = len(tif.pages)
+    with open(tif.filehandle.path, "rb") as file:
+        offsets = tif.pages._offsets[:n_pages]
+        return len({_storage(file, tif, offset) for offset in offsets}) < 2
+
+
+_Storage: TypeAlias = tuple[int | None, ...]
+
+_STORAGE: Final = {
+    256: None,  # columns
+    257: None,  # rows
+    258: 1,  # bits
+    259: 1,  # compression
+    277: 1,  # values per pixel
+    284: 1,  # values apart
+    317: 1,  # predictor
+    322: None,  # tiles
+    323: None,
+    339: 1,  # kind of number
+}
+"""Tags that say how the pixels of a page are stored, and what they are if missing."""
+
+
+def _storage(file: BinaryIO, tif: tifffile.TiffFile, offset: int) -> _Storage:
+    """Read how a page is stored, in the order of :data:`_STORAGE`."""
+    found = dict(_STORAGE)
+    for entry in entries(file, tif, offset, _STORAGE):
+        # Several numbers may stand elsewhere: how many is enough.
+        found[entry.code] = entry.value if entry.length == 1 else -entry.length
+    return tuple(found.values())
+
+
 def _unpack(layout: str, data: bytes) -> int | None:
     if len(data) < struct.calcsize(layout):
         return None
     return int(struct.unpack(layout, data)[0])
+
+
+def check_readable_tags(messages: Sequence[str], path: str) -> None:
+    """Refuse a file of which a tag that says how its pages belong together is lost.
+
+    tifffile goes on without it, and takes the file for one of another dialect.
+    """
+    for message in messages:
+        found = _LOST_TAG.search(message)
+        if found is not None and int(found[1]) in _TELLING:
+            raise InputError(
+                f"{path!r} is damaged or truncated: tag {found[1]}, which says how its "
+                f"pages belong together, cannot be read ({message}). {_COPY_AGAIN}, or "
+                'name the axes to read the pages as they are, for example axes="TYX"'
+            )
 
 
 def check_followed(
@@ -88,14 +189,16 @@ def check_followed(
 ) -> None:
     """Refuse a file whose description of its axes could not be followed."""
     described = None
-    if series.kind in {"uniform", "generic"}:
+    if any("does not match page shape" in message for message in messages):
+        described = "description"
+    elif series.kind in {"uniform", "generic"}:
         if tif.is_ome:
             described = "OME-XML"
         elif tif.is_imagej:
             described = "ImageJ description"
     elif series.kind == "shaped" and tif.shaped_metadata:
         promised = tif.shaped_metadata[0].get("shape", ())
-        if math.prod(promised) != math.prod(series.get_shape(squeeze=False)):
+        if math.prod(promised) != math.prod(series.shape):
             described = f"description (shape {tuple(promised)})"
     if described is not None:
         reason = f" ({'; '.join(messages)})" if messages else ""
@@ -106,15 +209,28 @@ def check_followed(
         )
 
 
-def check_colour(series: tifffile.TiffPageSeries, path: str) -> None:
-    page = series.keyframe
-    if page.samplesperpixel > 1 or page.photometric in _COLOUR:
-        kind = getattr(page.photometric, "name", str(page.photometric))
-        raise InputError(
-            f"{path!r} is a colour picture ({page.samplesperpixel} values per pixel, "
-            f"{kind}), not a movie of intensities: convert it to grey or split its "
-            "channels (in Fiji: Image > Color > Split Channels)"
-        )
+def check_colour(page: tifffile.TiffPage, axes: str, path: str, *, named: bool) -> None:
+    """Refuse colour pictures.
+
+    tifffile stores three or four grey channels or frames like the planes of a colour
+    picture: those are no colours where the file or the user (`named`) says so.
+    """
+    samples = page.samplesperpixel
+    is_planar = page.planarconfig == tifffile.PLANARCONFIG.SEPARATE
+    if samples == 1 and page.photometric not in _COLOUR:
+        return
+    if is_planar and page.photometric not in _MIXED and ("S" not in axes or named):
+        return
+    kind = getattr(page.photometric, "name", str(page.photometric))
+    remedy = ""
+    if is_planar and page.photometric not in _MIXED:
+        example = axes.replace("S", "C").replace("?", "T")
+        remedy = f'. If its planes are channels, say so, for example axes="{example}"'
+    raise InputError(
+        f"{path!r} is a colour picture ({samples} values per pixel, {kind}), not a "
+        "movie of intensities: convert it to grey or split its channels (in Fiji: "
+        f"Image > Color > Split Channels){remedy}"
+    )
 
 
 def check_codec(page: tifffile.TiffPage, path: str) -> None:
@@ -132,12 +248,11 @@ def check_codec(page: tifffile.TiffPage, path: str) -> None:
         ) from error
 
 
-def check_segments(
-    pages: Sequence[Page], keyframe: tifffile.TiffPage, path: str
-) -> None:
+def check_segments(pages: Sequence[Page], path: str) -> None:
     """Refuse a damaged header before memory for what it promises is asked for."""
-    promised = math.prod(keyframe.chunked)
     for number, page in enumerate(pages):
+        keyframe = keyframe_of(page)
+        promised = math.prod(keyframe.chunked)
         stored = sum(page.databytecounts)
         if len(page.dataoffsets) != promised or (
             stored and keyframe.nbytes > _MOST_COMPRESSED * stored

@@ -10,6 +10,7 @@ from typing import Final
 
 __all__ = [
     "LENGTHS",
+    "SECONDS",
     "TIMES",
     "calibrated",
     "ngff_unit",
@@ -37,7 +38,18 @@ _NGFF_NAMES: Final = {
 LENGTHS: Final = frozenset({"m", "cm", "mm", "µm", "nm", "pm", "Å", "in"})
 """Units of length in this package's spelling, which is that of OME-XML."""
 
-TIMES: Final = frozenset({"d", "h", "min", "s", "ms", "µs", "ns"})
+SECONDS: Final = {
+    "d": 86400.0,
+    "h": 3600.0,
+    "min": 60.0,
+    "s": 1.0,
+    "ms": 1e-3,
+    "µs": 1e-6,
+    "ns": 1e-9,
+}
+"""How many seconds a unit of time is."""
+
+TIMES: Final = frozenset(SECONDS)
 """Units of time in this package's spelling, which is that of OME-XML."""
 
 _SPELLINGS: Final = {

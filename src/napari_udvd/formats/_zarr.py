@@ -1,30 +1,45 @@
-"""OME-Zarr (NGFF 0.1-0.5, on zarr 2 and 3) and bare zarr arrays.
+"""OME-Zarr (NGFF 0.1-0.6, on zarr 2 and 3), also zipped, and bare zarr arrays.
 
 The metadata is that of https://ngff.openmicroscopy.org/.
 """
 
 from __future__ import annotations
 
+import math
 import os
+import re
+import zipfile
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
 from napari_udvd.errors import InputError
-from napari_udvd.formats._axes import UNNAMED, Found
+from napari_udvd.formats._axes import OTHER, UNNAMED, Found
+from napari_udvd.formats._contents import Contents, one
+from napari_udvd.formats._images import Image
 from napari_udvd.formats._lazy import readable
 from napari_udvd.formats._units import calibrated, ngff_unit, normalise_unit
+from napari_udvd.formats._zarr_axes import described
+from napari_udvd.stack import AXES
 
 if TYPE_CHECKING:
     import zarr
 
     from napari_udvd.stack import Stack
 
-__all__ = ["ATTRIBUTE", "find_zarr", "is_zarr", "ngff_attributes", "zarr_attributes"]
+__all__ = [
+    "ATTRIBUTE",
+    "is_zarr",
+    "ngff_attributes",
+    "open_zarr",
+    "open_zipped_zarr",
+    "zarr_attributes",
+]
 
 ATTRIBUTE: Final = "napari_udvd"
 """Key of our own attributes: how the file was made, and what NGFF cannot say."""
+
+_COUNTED: Final = 100_000
+"""Blocks up to which the missing ones are counted; it takes a look at all of them."""
 
 _AXIS_NAMES: Final = {
     "t": "T",
@@ -45,27 +60,116 @@ def is_zarr(path: str) -> bool:
     )
 
 
-def find_zarr(path: str) -> Found:
-    """Find the movie in a zarr folder: an array, or the first image of a group.
+def open_zarr(path: str) -> Contents:
+    """List the images in a zarr folder.
+
+    An array is one image. A group holds those of its multiscales, those that
+    bioformats2raw wrote into it, or the fields of a plate or well; labels are none.
 
     Raises
     ------
     InputError
-        If the folder is no zarr, or it is not clear which array is meant.
+        If it holds no image, or it is not clear which array is meant.
     """
-    if not is_zarr(path):
-        raise InputError(
-            f"{path!r} is a folder but no zarr (it holds no zarr.json, .zgroup or "
-            ".zarray). Name the file of the movie itself, or save a series of single "
-            "pictures as one TIFF (in Fiji: File > Import > Image Sequence)"
-        )
     import zarr
 
     with readable(path):
-        node = zarr.open(path, mode="r")
-        if isinstance(node, zarr.Array):
-            return _bare(node, path)
-        return _image(node, path)
+        return _open(zarr.open(path, mode="r"), path)
+
+
+def open_zipped_zarr(path: str) -> Contents:
+    """List the images in a zarr that is zipped into one file.
+
+    Raises
+    ------
+    InputError
+        If the file is no such, or as for :func:`open_zarr`.
+    """
+    import zarr
+
+    with readable(path):
+        with zipfile.ZipFile(path) as file:
+            tops = {name.split("/")[0] for name in file.namelist()}
+        store = zarr.storage.ZipStore(path, mode="r")
+        # The folder itself may have been zipped, and not only what is in it.
+        inside = "" if tops & {"zarr.json", ".zgroup", ".zarray"} else min(tops)
+        if len(tops) != 1 and inside:
+            raise InputError(
+                f"{path!r} is no zipped zarr: it holds {len(tops)} files and folders "
+                "and no zarr.json, .zgroup or .zarray"
+            )
+        return _open(zarr.open(store, mode="r", path=inside), path)
+
+
+def _open(node: zarr.Array[Any] | zarr.Group, path: str) -> Contents:
+    import zarr
+
+    if isinstance(node, zarr.Array):
+        return one(_bare(node, path))
+    attributes = dict(node.attrs)
+    ome = _ome(attributes)
+    if "multiscales" in ome:
+        return _multiscales(node, ome, path)
+    if "plate" in ome or "well" in ome or "bioformats2raw.layout" in ome:
+        return _images(node, _paths(node, ome), path)
+    # Arrays of one axis are what xarray keeps beside pictures: their coordinates.
+    arrays = sorted((name for name, a in node.arrays() if a.ndim > 1), key=_by)
+    if not arrays:
+        raise InputError(f"{path!r} is a zarr group without an image or array in it")
+    found = [_bare(node[name], path) for name in arrays]  # type: ignore[arg-type]
+    images = tuple(
+        Image(name, array.axes, tuple(map(int, array.data.shape)))
+        for name, array in zip(arrays, found, strict=True)
+    )
+    return Contents(images, found.__getitem__)
+
+
+def _paths(group: zarr.Group, ome: Mapping[str, Any]) -> list[str]:
+    """Where the images of a collection are, without looking for them."""
+    if "plate" in ome:
+        wells = [str(well["path"]) for well in ome["plate"].get("wells", ())]
+        return [
+            f"{well}/{field}"
+            for well in wells
+            for field in _paths(group[well], _ome(dict(group[well].attrs)))  # type: ignore[arg-type]
+        ]
+    if "well" in ome:
+        return [str(image["path"]) for image in ome["well"].get("images", ())]
+    series = dict(group["OME"].attrs) if "OME" in group else {}
+    listed = _ome(series).get("series")
+    if isinstance(listed, list):
+        return [str(name) for name in listed]
+    return sorted((name for name, _ in group.groups() if name != "OME"), key=_by)
+
+
+def _images(group: zarr.Group, names: list[str], path: str) -> Contents:
+    """Images of a collection, each a group with multiscales."""
+    import zarr
+
+    images: list[Image] = []
+    finders: list[tuple[Contents, int]] = []
+    for name in names:
+        node = group[name]
+        if not isinstance(node, zarr.Group):
+            raise InputError(f"{name!r} in {path!r} is no image")
+        inside = _multiscales(node, _ome(dict(node.attrs)), path)
+        for number, image in enumerate(inside.images):
+            more = f"/{number + 1}" if len(inside.images) > 1 else ""
+            images.append(image._replace(name=name + more))
+            finders.append((inside, number))
+    if not images:
+        raise InputError(f"{path!r} is a collection without images")
+
+    def find(number: int) -> Found:
+        contents, inner = finders[number]
+        return contents.find(inner)
+
+    return Contents(tuple(images), find)
+
+
+def _ome(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
+    nested = attributes.get("ome")
+    return nested if isinstance(nested, Mapping) else attributes
 
 
 def zarr_attributes(path: str) -> dict[str, Any]:
@@ -142,6 +246,8 @@ def ngff_attributes(
     own: dict[str, Any] = {"record": record, "axes": like.canonical_axes}
     if any(unmapped.values()):
         own["unmapped"] = unmapped
+    if like.times is not None:
+        own["times"] = list(like.times)
     return {"ome": ome, ATTRIBUTE: own}
 
 
@@ -154,89 +260,78 @@ def _own(attributes: Mapping[str, Any]) -> dict[str, Any]:
     return dict(own) if isinstance(own, Mapping) else {}
 
 
-def _bare(array: zarr.Array[Any], path: str, notes: tuple[str, ...] = ()) -> Found:
+def _bare(array: zarr.Array[Any], path: str) -> Found:
     """Use an array without NGFF metadata; its dimensions may still be named."""
     names = getattr(array.metadata, "dimension_names", None) or array.attrs.get(
         "_ARRAY_DIMENSIONS"
     )
     axes = UNNAMED * array.ndim
+    others: tuple[str, ...] = ()
     if isinstance(names, Sequence) and len(names) == array.ndim:
-        letters = [_AXIS_NAMES.get(str(name).lower(), UNNAMED) for name in names]
-        if len(set(letters) - {UNNAMED}) + letters.count(UNNAMED) == len(letters):
+        letters = [_letter({"name": name}) for name in names]
+        known = [letter for letter in letters if letter in AXES]
+        if len(set(known)) == len(known):
             axes = "".join(letters)
-    return Found(data=_checked(array), axes=axes, path=path, droppable="", notes=notes)
-
-
-def _image(group: zarr.Group, path: str) -> Found:
-    attributes = dict(group.attrs)
-    nested = attributes.get("ome")
-    ome: Mapping[str, Any] = nested if isinstance(nested, Mapping) else attributes
-    if "multiscales" in ome:
-        return _multiscale(group, ome, _own(attributes), path)
-    if "plate" in ome or "well" in ome:
-        raise InputError(
-            f"{path!r} is a plate or well with many images: name the folder of one "
-            f"image inside it, for example {os.path.join(path, _first_child(group))!r}"
-        )
-    if "bioformats2raw.layout" in ome:
-        images = sorted((name for name, _ in group.groups() if name != "OME"), key=_by)
-        if len(images) == 1:
-            return find_zarr(os.path.join(path, images[0]))
-        raise InputError(_several(path, images))
-    arrays = sorted((name for name, _ in group.arrays()), key=_by)
-    if len(arrays) == 1:
-        import zarr
-
-        array = group[arrays[0]]
-        assert isinstance(array, zarr.Array)
-        return _bare(array, path)
-    raise InputError(
-        _several(path, arrays)
-        if arrays
-        else f"{path!r} is a zarr group without an image or array in it"
+            others = tuple(
+                str(name)
+                for name, letter in zip(names, letters, strict=True)
+                if letter == OTHER
+            )
+    return Found(
+        data=_checked(array),
+        axes=axes,
+        path=path,
+        droppable="",
+        notes=_missing(array, path),
+        others=others,
     )
 
 
+def _multiscales(group: zarr.Group, ome: Mapping[str, Any], path: str) -> Contents:
+    """Images at full resolution, one for each multiscale of a group."""
+    listed = ome.get("multiscales")
+    if not listed:
+        raise InputError(
+            f"{group.path!r} in {path!r} is no image: it has no multiscales"
+        )
+    found = [_multiscale(group, image, ome, path) for image in listed]
+    images = tuple(
+        Image(
+            str(image.get("name") or "") if len(listed) > 1 else "",
+            each.axes,
+            tuple(map(int, each.data.shape)),
+        )
+        for image, each in zip(listed, found, strict=True)
+    )
+    return Contents(images, found.__getitem__)
+
+
 def _multiscale(
-    group: zarr.Group, ome: Mapping[str, Any], own: Mapping[str, Any], path: str
+    group: zarr.Group, image: Mapping[str, Any], ome: Mapping[str, Any], path: str
 ) -> Found:
-    """Use the full-resolution level of the first image."""
+    """Use the full-resolution level."""
     import zarr
 
-    first = ome["multiscales"][0]
-    level = first["datasets"][0]
+    own = _own(dict(group.attrs))
+    level = image["datasets"][0]
     array = group[level["path"]]
     if not isinstance(array, zarr.Array):
         raise InputError(f"{level['path']!r} in {path!r} is no array")
-    described = first.get("axes") or list("tczyx")[-array.ndim :]
-    entries = [{"name": e} if isinstance(e, str) else dict(e) for e in described]
-    if len(entries) != array.ndim:
-        raise InputError(
-            f"{path!r} names {len(entries)} axes but its array has {array.ndim}: "
-            f"shape {array.shape}"
-        )
-    axes = "".join(_letter(entry) for entry in entries)
-    steps = np.ones(array.ndim)
-    for holder in (first, level):
-        for transformation in holder.get("coordinateTransformations", ()):
-            if transformation.get("type") == "scale":
-                steps = steps * np.asarray(transformation["scale"], float)
+    entries, steps, notes = described(image, level, array.ndim, path)
+    letters = [_letter(entry) for entry in entries]
+    axes = "".join(letters)
     scale: dict[str, float] = {}
     units: dict[str, str] = {}
     for axis, entry, step in zip(axes, entries, steps, strict=True):
         found = calibrated(step, normalise_unit(entry.get("unit")))
-        if found is not None:
+        if found is not None and axis in AXES:
             scale[axis] = found[0]
             if found[1]:
                 units[axis] = found[1]
     unmapped = own.get("unmapped", {})
     channels = ome.get("omero", {}).get("channels", ())
     names = tuple(str(channel.get("label", "")) for channel in channels)
-    notes = (
-        (f"{path!r} holds {len(ome['multiscales'])} images; the first is read",)
-        if len(ome["multiscales"]) > 1
-        else ()
-    )
+    times = own.get("times")
     return Found(
         data=_checked(array),
         axes=axes,
@@ -245,15 +340,31 @@ def _multiscale(
         units={**units, **unmapped.get("units", {})},
         channel_names=names if all(names) else (),
         droppable="".join(a for a in "CZ" if a not in own.get("axes", "")) + UNNAMED,
-        notes=notes,
+        notes=notes if own else (*notes, *_missing(array, path)),
+        times=None if times is None else tuple(times),
+        others=tuple(
+            _described(entry)
+            for entry, letter in zip(entries, letters, strict=True)
+            if letter == OTHER
+        ),
     )
 
 
 def _letter(entry: Mapping[str, Any]) -> str:
-    name = str(entry.get("name", ""))
-    if entry.get("type") in ("time", "channel"):
-        return "T" if entry["type"] == "time" else "C"
-    return _AXIS_NAMES.get(name.lower(), UNNAMED)
+    name, kind = str(entry.get("name") or "").lower(), entry.get("type")
+    if kind in ("time", "channel"):
+        return "T" if kind == "time" else "C"
+    return _AXIS_NAMES.get(name, OTHER if _named(name) else UNNAMED)
+
+
+def _named(name: str) -> bool:
+    """Whether a name says anything; libraries number the axes they know nothing of."""
+    return re.fullmatch(r"|(dim|axis|phony_dim)[ _-]*\d+|\d+", name) is None
+
+
+def _described(entry: Mapping[str, Any]) -> str:
+    name, unit = str(entry.get("name") or ""), normalise_unit(entry.get("unit"))
+    return f"{name} ({unit})" if unit else name
 
 
 def _checked(array: zarr.Array[Any]) -> Any:
@@ -262,18 +373,27 @@ def _checked(array: zarr.Array[Any]) -> Any:
     return array
 
 
-def _several(path: str, names: Sequence[str]) -> str:
-    listed = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
-    return (
-        f"{path!r} holds {len(names)} images ({listed}): name the one you mean, for "
-        f"example {os.path.join(path, names[0]) if names else path!r}"
+def _missing(array: zarr.Array[Any], path: str) -> tuple[str, ...]:
+    """Say which share of the pixels is not stored, and so read as the fill value.
+
+    Writers leave out blocks that hold nothing else, but so does a copy that was cut.
+    """
+    chunks = math.prod(
+        -(-n // c) for n, c in zip(array.shape, _stored(array), strict=True)
     )
+    missing = chunks - array.nchunks_initialized if chunks <= _COUNTED else 0
+    if missing <= 0:
+        return ()
+    return (
+        f"{missing} of the {chunks} blocks of {path!r} are not stored and read as "
+        f"{array.fill_value}: they were empty, or the copy is incomplete",
+    )
+
+
+def _stored(array: zarr.Array[Any]) -> tuple[int, ...]:
+    return array.shards or array.chunks
 
 
 def _by(name: str) -> tuple[int, str]:
     """Sort "2" before "10"."""
     return (int(name) if name.isdecimal() else -1, name)
-
-
-def _first_child(group: zarr.Group) -> str:
-    return next(iter(sorted(name for name, _ in group.groups())), "A/1/0")

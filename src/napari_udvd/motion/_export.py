@@ -197,6 +197,7 @@ def _flow_of(stack: Stack) -> Stack:
         {axis: unit for axis, unit in stack.units.items() if axis in "TYX"},
         ("dy", "dx"),
         stack.source,
+        times=stack.times,
     )
 
 
@@ -228,6 +229,7 @@ def _npz(stack: Stack, motions: list[Motion], record: Mapping[str, Any]) -> byte
         frames=np.array([motion.t for motion in motions]),
         scale=np.array([stack.scale.get(axis, np.nan) for axis in "TYX"]),
         units=np.array([stack.units.get(axis, "") for axis in "TYX"]),
+        times=np.array(stack.times or ()),
         method=motions[0].method,
         record=json.dumps(to_plain(dict(record))),
     )
@@ -236,7 +238,8 @@ def _npz(stack: Stack, motions: list[Motion], record: Mapping[str, Any]) -> byte
 
 def _csv(stack: Stack, motions: list[Motion], least_confidence: float) -> bytes:
     names = {"T": "t", "Y": "y", "X": "x"}
-    known = {axis: stack.scale[axis] for axis in names if axis in stack.scale}
+    steps = {axis: stack.scale[axis] for axis in names if axis in stack.scale}
+    known = ["T"] * (stack.times is not None) + list(steps)
     columns = [
         f"{names[axis]}_{stack.units.get(axis, '').translate(ASCII) or 'scaled'}"
         for axis in known
@@ -248,7 +251,9 @@ def _csv(stack: Stack, motions: list[Motion], least_confidence: float) -> bytes:
         for motion, (y, x) in zip(motions, track, strict=True):
             if np.isfinite(y):
                 place = {"T": motion.t, "Y": y, "X": x}
-                scaled = [place[axis] * step for axis, step in known.items()]
+                scaled = [place[axis] * step for axis, step in steps.items()]
+                if stack.times is not None:
+                    scaled.insert(0, stack.times[motion.t])
                 cells = [f"{value:.6g}" for value in (y, x, *scaled)]
                 rows.writerow((number, motion.t, *cells))
     return text.getvalue().encode()
