@@ -29,8 +29,8 @@ def _plane_notes(stack: Stack, plane: Plane, found: PlaneValidity) -> Iterator[s
     where = f"at {', '.join(named)}, " if named else ""
     if found.is_empty:
         yield (
-            f"{where}every pixel is {found.value:g}: nothing was measured there, and "
-            "it stays as it is"
+            f"{where}every pixel is {_number(found.value)}: nothing was measured "
+            "there, and it stays as it is"
         )
         return
     if found.empty:
@@ -45,7 +45,7 @@ def _plane_notes(stack: Stack, plane: Plane, found: PlaneValidity) -> Iterator[s
     if found.constant.any():
         yield (
             f"{where}{found.constant.mean():.1%} of the pixels never change (a border "
-            f"or mask, {found.value:g}): they are left out, and stay as they are"
+            f"or mask, {_number(found.value)}): they are left out, and stay as they are"
         )
     if found.filled:
         yield (
@@ -62,6 +62,10 @@ def _plane_notes(stack: Stack, plane: Plane, found: PlaneValidity) -> Iterator[s
             f"{'; '.join(spots)}{more}) stand out in every frame as no specimen can: "
             "they are predicted from their surroundings"
         )
+
+
+def _number(value: float) -> str:
+    return "NaN" if np.isnan(value) else f"{value:g}"
 
 
 def _listed(numbers: list[int]) -> str:
