@@ -25,6 +25,7 @@ from napari_udvd.models import Network, posterior, sweep_views
 from napari_udvd.parallel import run_parts, threads_on
 from napari_udvd.series import (
     Series,
+    measured_box,
     missing_frames,
     read_measured,
     series_of,
@@ -336,9 +337,12 @@ class BlockDenoiser:
         grey, measured = self._buffer.read(series, needed)
         calibrations = [self._calibrations[c] for c in series.channels]
         scaler = Scaler(calibrations, self._device)
-        height, width = self._stack.frame_shape
-        mean = np.empty((stop - start, grey.shape[1], height, width), np.float32)
-        std = np.empty_like(mean) if self._with_std else None
+        shape = (stop - start, grey.shape[1], *self._stack.frame_shape)
+        whole_mean = np.empty(shape, np.float32)
+        whole_std = np.empty_like(whole_mean) if self._with_std else None
+        box = (..., *measured_box(self._stack, series))
+        mean, std = whole_mean[box], None if whole_std is None else whole_std[box]
+        height, width = grey.shape[2:]
         for rows, columns in tiles(height, width, edge):
             seen_rows = with_halo(rows, height, self._net)
             seen_columns = with_halo(columns, width, self._net)
@@ -373,8 +377,8 @@ class BlockDenoiser:
                         std[part.start + step, :, rows, columns] = tile_std[
                             inner
                         ].numpy()
-        self._keep(series, start, mean, std)
-        yield mean, std
+        self._keep(series, start, whole_mean, whole_std)
+        yield whole_mean, whole_std
 
     def _keep(self, series: Series, start: int, mean: Block, std: Block | None) -> None:
         """Put back, in place, what was not measured and is not predicted."""
@@ -444,12 +448,14 @@ class _FrameBuffer:
     ) -> tuple[Block, npt.NDArray[np.bool_] | None]:
         """Return frames ``(T, C, Y, X)``, given in rising order; forget all others.
 
-        With them which pixels were measured; None where all were.
+        Without borders in which nothing is ever measured; with them which pixels were
+        measured, None where all were.
         """
         known = self._frames if series == self._series else {}
         known = {t: known[t] for t in frames if t in known}
         for run in _runs([t for t in frames if t not in known]):
-            clip, measured = read_measured(self._stack, series, run)
+            box = measured_box(self._stack, series)
+            clip, measured = read_measured(self._stack, series, run, *box)
             for k, t in enumerate(run):
                 known[t] = clip[k], None if measured is None else measured[k]
         self._series, self._frames = series, known

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Series",
+    "measured_box",
     "measured_series",
     "middle_plane",
     "missing_frames",
@@ -92,6 +93,23 @@ def read_measured(
         planes.append(np.where(measured, block, background)[order].astype(np.float32))
         masks.append(measured[order])
     return np.stack(planes, axis=1), np.stack(masks, axis=1)
+
+
+def measured_box(stack: Stack, series: Series) -> tuple[slice, slice]:
+    """Rows and columns without the borders in which nothing is ever measured.
+
+    A network that sees no more than these meets the edge of what was recorded as the
+    edge of a frame.
+    """
+    height, width = stack.frame_shape
+    if stack.validity is None:
+        return slice(0, height), slice(0, width)
+    boxes = [stack.validity.box(plane) for plane in series.planes()]
+    rows, columns = (
+        slice(min(b[k].start for b in boxes), max(b[k].stop for b in boxes))
+        for k in (0, 1)
+    )
+    return rows, columns
 
 
 def missing_frames(stack: Stack, series: Series) -> frozenset[int]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from microscope_files import LifImage, write_lif
 
+from microscope_files import LifImage, write_lif
 from napari_udvd.errors import InputError
 from napari_udvd.formats import list_images, open_stack
 from napari_udvd.stack import Plane

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import tifffile
-from microscope_files import oif_files, write_oib, write_oif
 
+from microscope_files import oif_files, write_oib, write_oif
 from napari_udvd.errors import InputError
 from napari_udvd.formats import open_stack
 from napari_udvd.stack import Plane

@@ -14,6 +14,7 @@ from napari_udvd.denoising import with_halo
 from napari_udvd.errors import InputError
 from napari_udvd.series import (
     Series,
+    measured_box,
     missing_frames,
     read_clip,
     series_of,
@@ -141,8 +142,15 @@ def read_window(
 ) -> Window:
     """Read everything that a part of an output frame depends on."""
     net, stack = denoiser.net, inspect(stack)
-    height, width = stack.frame_shape
-    rows, columns = with_halo(rows, height, net), with_halo(columns, width, net)
+    rows, columns = (
+        _with_halo_inside(part, box, length, net)
+        for part, box, length in zip(
+            (rows, columns),
+            measured_box(stack, series),
+            stack.frame_shape,
+            strict=True,
+        )
+    )
     seen = window(t, net.context, stack.n_frames, missing_frames(stack, series))
     frames = sorted(set(seen))
     reflected = len(seen) - len(frames)
@@ -160,6 +168,15 @@ def read_window(
         columns=columns,
         scaler=Scaler([calibrations[c] for c in series.channels], device_of(net)),
     )
+
+
+def _with_halo_inside(part: slice, box: slice, length: int, net: Network) -> slice:
+    """Widen to what the network sees: nothing of a border that was not measured."""
+    if not box.start <= part.start < part.stop <= box.stop:
+        return with_halo(part, length, net)
+    shifted = slice(part.start - box.start, part.stop - box.start)
+    seen = with_halo(shifted, box.stop - box.start, net)
+    return slice(seen.start + box.start, seen.stop + box.start)
 
 
 def device_of(net: Network) -> torch.device:

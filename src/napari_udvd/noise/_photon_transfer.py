@@ -50,7 +50,7 @@ FINE_DOF = 17.0
 neighbours, whose squared correlations sum to 3.8."""
 LEAST_FINE_SHARE = 0.1
 """Below, the noise is so smooth that its finest detail says little about it."""
-MOVED = 3.0
+MOVED = 2.0
 """Standard errors by which the total exceeds the fine variance where things moved."""
 
 

@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from napari_udvd.series import Series, missing_frames, read_measured, window
+from napari_udvd.series import (
+    Series,
+    measured_box,
+    missing_frames,
+    read_measured,
+    window,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -231,6 +237,7 @@ def _around(targets: range, context: int, n_frames: int, block: _Block) -> list[
 
 def _read_block(movie: Movie, first: int, size: int) -> _Block:
     span = range(first, first + size)
-    frames, measured = read_measured(movie.stack, movie.series, span)
+    box = measured_box(movie.stack, movie.series)
+    frames, measured = read_measured(movie.stack, movie.series, span, *box)
     missing = missing_frames(movie.stack, movie.series)
     return _Block(movie, first, frames, measured, missing)

@@ -18,7 +18,7 @@ import torch
 from napari_udvd.calibration import Calibration, Scaler
 from napari_udvd.denoising import blocks
 from napari_udvd.models import Network, Prediction, posterior
-from napari_udvd.series import missing_frames, read_measured, window
+from napari_udvd.series import measured_box, missing_frames, read_measured, window
 from napari_udvd.training.loss import pixel_loss
 
 if TYPE_CHECKING:
@@ -317,7 +317,8 @@ class Validation:
     ) -> _Window:
         missing = missing_frames(movie.stack, movie.series)
         frames = window(frame, self._around, movie.stack.n_frames, missing)
-        clip, measured = read_measured(movie.stack, movie.series, frames)
+        box = measured_box(movie.stack, movie.series)
+        clip, measured = read_measured(movie.stack, movie.series, frames, *box)
         rows, columns = _most_structure(clip[self._around, 0])
         scaler = Scaler([calibrations[c] for c in movie.series.channels], self._device)
         part = np.ascontiguousarray(clip[:, :, rows, columns])

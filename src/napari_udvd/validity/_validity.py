@@ -141,6 +141,15 @@ class Validity:
         """Whether nothing was measured in a plane at all."""
         return self.planes[plane].is_empty
 
+    def box(self, plane: Plane) -> tuple[slice, slice]:
+        """Return the smallest rows and columns that hold all that was measured."""
+        seen = ~self.planes[plane].constant[self.rows, self.columns]
+        spans = [np.flatnonzero(seen.any(axis=1 - axis)) for axis in (0, 1)]
+        if not all(len(span) for span in spans):
+            return slice(0, seen.shape[0]), slice(0, seen.shape[1])
+        rows, columns = (slice(int(s[0]), int(s[-1]) + 1) for s in spans)
+        return rows, columns
+
     def crop(self, first: int, rows: slice, columns: slice) -> Validity:
         """Return that of a part of the movie."""
         return replace(
