@@ -28,9 +28,8 @@ from napari_udvd.formats._planes import (
     keyframe_of,
     tifffile_messages,
 )
+from napari_udvd.formats._tiff_alike import all_alike, check_alike
 from napari_udvd.formats._tiff_checks import (
-    all_alike,
-    check_alike,
     check_codec,
     check_colour,
     check_directories,
