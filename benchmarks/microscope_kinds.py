@@ -14,6 +14,7 @@ import numpy.typing as npt
 import tifffile
 
 import microscope_files as scopes
+import olympus_files as olympus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -86,8 +87,8 @@ def _lif(folder: Path, choice: int, stamps: Sequence[float] = ()) -> str:
 
 def _olympus(folder: Path, suffix: str) -> str:
     path = folder / f"a.{suffix}"
-    files = scopes.oif_files(pixels(4, 2, 3, 20, 24), "TCZYX", span=(3000.0, "ms"))
-    (scopes.write_oif if suffix == "oif" else scopes.write_oib)(path, files)
+    files = olympus.oif_files(pixels(4, 2, 3, 20, 24), "TCZYX", span=(3000.0, "ms"))
+    (olympus.write_oif if suffix == "oif" else olympus.write_oib)(path, files)
     return str(path)
 
 

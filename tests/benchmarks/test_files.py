@@ -22,6 +22,34 @@ def test_a_file_beside_another_reader(
     assert cells[0] == kind and "tifffile" in cells[-1]
 
 
+@pytest.mark.parametrize(
+    ("kind", "reader", "package"),
+    [
+        ("mrc", "mrcfile", "mrcfile"),
+        ("mrc-signed", "mrcfile", "mrcfile"),
+        ("mrc-half", "mrcfile", "mrcfile"),
+        ("mrc-big-endian", "mrcfile", "mrcfile"),
+        ("oib", "oiffile", "oiffile"),
+        ("oif", "oiffile", "oiffile"),
+        ("czi-mosaic", "libczi", "pylibCZIrw"),
+        ("folder", "pictures", "tifffile"),
+        ("npy", "numpy", "numpy"),
+    ],
+)
+def test_a_file_of_a_microscope_beside_another_reader(
+    benchmark_script: Callable[[str], Any],
+    tmp_path: Path,
+    kind: str,
+    reader: str,
+    package: str,
+) -> None:
+    pytest.importorskip(package)
+    files = benchmark_script("files")
+    cells, faults = files.compare(kind, files.KINDS[kind](tmp_path))
+    assert faults == []
+    assert cells[-1] == f"{reader}: same"
+
+
 def test_planes_in_another_order_are_a_difference(
     benchmark_script: Callable[[str], Any],
 ) -> None:

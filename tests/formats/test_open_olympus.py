@@ -14,6 +14,7 @@ from microscope_files import oif_files, write_oib, write_oif
 from napari_udvd.errors import InputError
 from napari_udvd.formats import open_stack
 from napari_udvd.stack import Plane
+from olympus_files import oif_files, write_oib, write_oif
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -28,10 +28,9 @@ from napari_udvd.formats._planes import (
     keyframe_of,
     tifffile_messages,
 )
+from napari_udvd.formats._tiff_alike import all_alike, check_alike
 from napari_udvd.formats._tiff_axes import all_series
 from napari_udvd.formats._tiff_checks import (
-    all_alike,
-    check_alike,
     check_codec,
     check_colour,
     check_directories,

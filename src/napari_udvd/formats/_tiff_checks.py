@@ -6,14 +6,12 @@ import math
 import os
 import re
 import struct
-from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 import tifffile
 
 from napari_udvd.errors import InputError
 from napari_udvd.formats._planes import keyframe_of
-from napari_udvd.formats._tiff_directory import entries
-from napari_udvd.formats._tiff_image import Unfollowed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,8 +19,6 @@ if TYPE_CHECKING:
     from napari_udvd.formats._planes import Page
 
 __all__ = [
-    "all_alike",
-    "check_alike",
     "check_codec",
     "check_colour",
     "check_directories",
@@ -89,75 +85,6 @@ def check_directories(tif: tifffile.TiffFile, path: str) -> None:
                 f"{path!r} is truncated: the directory of page {len(seen)} should be "
                 f"at byte {max(seen)} but the file ends at byte {size}. {_COPY_AGAIN}"
             )
-
-
-def check_alike(runs: Sequence[tuple[Page, int]], path: str) -> None:
-    """Refuse pages that are stored in another way than the page that stands for them.
-
-    tifffile reads one page of a kind in full and takes the others to be like it.
-
-    Raises
-    ------
-    Unfollowed
-        With the number of the first such page.
-    """
-    by_file: dict[str, list[Page]] = {}
-    for page, _ in runs:
-        if page.offset > 0 and keyframe_of(page) is not page:
-            by_file.setdefault(str(page.parent.filehandle.path), []).append(page)
-    for name, pages in by_file.items():
-        with open(name, "rb") as file:
-            kinds: dict[int, _Storage] = {}
-            for page in pages:
-                keyframe = keyframe_of(page)
-                if keyframe.parent.filehandle.path != page.parent.filehandle.path:
-                    continue
-                if keyframe.offset not in kinds:
-                    kinds[keyframe.offset] = _storage(
-                        file, page.parent, keyframe.offset
-                    )
-                if _storage(file, page.parent, page.offset) != kinds[keyframe.offset]:
-                    raise Unfollowed(
-                        f"page {page.index} of {name!r} has another size, type or "
-                        f"compression than page {keyframe.index}, though the file says "
-                        f"that they are planes of one image: {path!r} was put together "
-                        "of different pictures. Save the part you want as a movie of "
-                        "its own"
-                    )
-
-
-def all_alike(tif: tifffile.TiffFile) -> bool:
-    """Whether all pages of a file are stored in the same way."""
-    n_pages = len(tif.pages)
-    with open(tif.filehandle.path, "rb") as file:
-        offsets = tif.pages._offsets[:n_pages]
-        return len({_storage(file, tif, offset) for offset in offsets}) < 2
-
-
-_Storage: TypeAlias = tuple[int | None, ...]
-
-_STORAGE: Final = {
-    256: None,  # columns
-    257: None,  # rows
-    258: 1,  # bits
-    259: 1,  # compression
-    277: 1,  # values per pixel
-    284: 1,  # values apart
-    317: 1,  # predictor
-    322: None,  # tiles
-    323: None,
-    339: 1,  # kind of number
-}
-"""Tags that say how the pixels of a page are stored, and what they are if missing."""
-
-
-def _storage(file: BinaryIO, tif: tifffile.TiffFile, offset: int) -> _Storage:
-    """Read how a page is stored, in the order of :data:`_STORAGE`."""
-    found = dict(_STORAGE)
-    for entry in entries(file, tif, offset, _STORAGE):
-        # Several numbers may stand elsewhere: how many is enough.
-        found[entry.code] = entry.value if entry.length == 1 else -entry.length
-    return tuple(found.values())
 
 
 def _unpack(layout: str, data: bytes) -> int | None:
