@@ -102,15 +102,13 @@ class CompareSection(QWidget):
         self.link_check.toggled.connect(self.linked)
         self.split_check.toggled.connect(self.side_by_side)
         self.curtain_check.toggled.connect(self._on_curtain)
-        self.slider.valueChanged.connect(lambda value: self.curtain_at.emit(value / 1000))
+        self.slider.valueChanged.connect(self._on_slider)
         self.channel_button.clicked.connect(self.channels)
         self.trace_button.clicked.connect(self.traces)
         self.offer((), -1, has_channels=False)
         self.slider.setVisible(False)
 
-    def offer(
-        self, names: Sequence[str], chosen: int, *, has_channels: bool
-    ) -> None:
+    def offer(self, names: Sequence[str], chosen: int, *, has_channels: bool) -> None:
         """List the results; nothing is told.
 
         Parameters
@@ -144,3 +142,6 @@ class CompareSection(QWidget):
     def _on_curtain(self, on: bool) -> None:
         self.slider.setVisible(on)
         self.curtain.emit(on)
+
+    def _on_slider(self, value: int) -> None:
+        self.curtain_at.emit(value / self.slider.maximum())

@@ -111,10 +111,15 @@ class Comparing(QObject):
         self._show_curtain(section.curtain_check.isChecked())
 
     def _drop(self) -> None:
+        """Hide what belongs to another result.
+
+        Layers are not removed: where graphics are drawn by the processor, the viewer
+        may crash when it draws after a layer was removed that it has just drawn.
+        """
         self._link(False)
         for layer in (self._residual, self._curtain):
             if layer is not None and layer in self._viewer.layers:
-                self._viewer.layers.remove(layer)
+                layer.visible = False
         self._residual = self._curtain = self._view = None
 
     def _add(self, data: Any, what: str, **how: Any) -> Image:

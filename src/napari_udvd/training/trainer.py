@@ -374,6 +374,7 @@ class _Run:
             self._best_loss,
             warnings,
             self._flow.remarks,
+            self._validation.noise_removed,
             tuple(self._history),
         )
 

@@ -100,6 +100,11 @@ class Validation:
     edge, most
         Rows and columns of a window, and how many there are, at most; see
         :func:`affordable`.
+
+    Attributes
+    ----------
+    noise_removed
+        Share of the noise's mean square that the network judged last is free of.
     """
 
     def __init__(
@@ -114,6 +119,7 @@ class Validation:
         most: int = MOST_WINDOWS,
     ) -> None:
         self._edge = edge
+        self.noise_removed: float | None = None
         self._context, self._device, self._precision = context, device, precision
         # one neighbour at least, to compare with the average of both
         self._around = max(context, 1)
@@ -184,6 +190,7 @@ class Validation:
         distances = np.concatenate([self._distances(w, net) for w in self._windows], 1)
         noise = 1.0  # in its own units
         ours, average, _ = distances.mean(axis=1) - noise
+        self.noise_removed = float(np.clip(1 - ours / noise, 0.0, 1.0))
         if not ours < noise:
             return (
                 "the result is no better than the noisy movie: on frames held out its "
