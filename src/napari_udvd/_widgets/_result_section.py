@@ -70,7 +70,7 @@ class ResultSection(QWidget):
             "What to export; the uncertainty has to be asked for under Advanced before "
             "denoising"
         )
-        self.part_check = QCheckBox("only the part chosen above")
+        self.part_check = QCheckBox("only the part above")
         self.part_check.setToolTip(
             "Export the frames and the rectangle of 'Learn from a part of the movie'"
         )
