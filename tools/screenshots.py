@@ -129,7 +129,7 @@ def tour(folder: Path, work: Path, minutes: float, movie: Path | None) -> None:
 
     dock.settings.minutes_spin.setValue(minutes)
     dock.training.train_button.click()
-    half = dock.training.bar.maximum() / 2
+    half = 500
     at.until(lambda: dock.training.bar.value() >= half, 300 + 60 * minutes)
     at.until(lambda: dock.trainer.preview.layer is not None, 60)
     at.shoot("2-training", below=dock.training.plot)
@@ -137,10 +137,10 @@ def tour(folder: Path, work: Path, minutes: float, movie: Path | None) -> None:
     at.until(lambda: not dock.trainer.is_running, 300 + 60 * minutes)
     at.until(lambda: dock.delivery.results[0].is_complete, 600)
     at.until(lambda: not dock.delivery.is_filling, 60)
-    dock.result.split_check.setChecked(True)
+    dock.compare.split_check.setChecked(True)
     viewer.reset_view()
     viewer.scene.camera.zoom *= ZOOM
-    at.shoot("3-result", below=dock.result.split_check)
+    at.shoot("3-result", below=dock.compare.split_check)
 
     messages.gui_notification_level = "info"
     dock.export_to(Path("nuclei.denoised.ome.tif"))
@@ -149,14 +149,14 @@ def tour(folder: Path, work: Path, minutes: float, movie: Path | None) -> None:
     messages.gui_notification_level = "warning"
     if movie is None:
         at.until(lambda: not dock.delivery.is_exporting, 60)
-        dock.result.split_check.setChecked(False)
+        dock.compare.split_check.setChecked(False)
         layer = viewer.layers[0]
     else:
         viewer.layers.clear()
         (layer,) = viewer.open(str(movie), plugin="napari-udvd")
         at.until(lambda: dock.movie.layer == layer, 60)
         at.until(lambda: dock.settings.estimate.text(), 300)
-        dock.result.split_check.setChecked(False)
+        dock.compare.split_check.setChecked(False)
         dock.training.train_button.click()
         at.until(lambda: dock.trainer.is_running, 60)
         at.until(lambda: not dock.trainer.is_running, 300 + 60 * minutes)

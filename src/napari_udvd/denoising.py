@@ -267,6 +267,19 @@ class BlockDenoiser:
             self._buffer = _FrameBuffer(self._stack)
             self._is_inspected = True
 
+    @property
+    def pixels_seen(self) -> int:
+        """Pixels of a frame that are computed, overlaps of tiles counted again."""
+        height, width = self._stack.frame_shape
+        total = 0
+        for rows, columns in tiles(height, width, self._edge):
+            seen_rows = with_halo(rows, height, self._net)
+            seen_columns = with_halo(columns, width, self._net)
+            total += (seen_rows.stop - seen_rows.start) * (
+                seen_columns.stop - seen_columns.start
+            )
+        return total
+
     def block(self, series: Series, start: int, stop: int) -> Denoised:
         """Denoise frames ``start .. stop - 1``.
 

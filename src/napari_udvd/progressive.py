@@ -28,6 +28,7 @@ from napari_udvd.formats import check_output, create
 from napari_udvd.noise import check_finite
 from napari_udvd.series import series_of
 from napari_udvd.stack import Plane, Stack, as_slice, full_index
+from napari_udvd.views import Residual
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -94,6 +95,8 @@ class DenoisedMovie:
         The result and its standard deviation (None unless asked for) for a viewer:
         float32 in grey levels, shape and axes of the stack. Frames that are not there
         yet read as NaN.
+    residual
+        The noisy movie minus the result, in the same way.
 
     Raises
     ------
@@ -132,6 +135,8 @@ class DenoisedMovie:
         _check_space(folder, stack, 2 if with_std else 1)
         self.mean = FrameArray(stack, folder)
         self.std = FrameArray(stack, folder) if with_std else None
+
+        self.residual = Residual(stack, self.mean)
 
         self._lock = threading.Lock()
         self._wanted_frame: int | None = None
@@ -251,7 +256,8 @@ class DenoisedMovie:
         path: str | Path,
         dtype: npt.DTypeLike | Literal["input"] = "input",
         *,
-        quantity: Literal["mean", "std"] = "mean",
+        quantity: Literal["mean", "std", "residual"] = "mean",
+        part: tuple[slice, slice, slice] | None = None,
         overwrite: bool = False,
         cancel: threading.Event | None = None,
     ) -> Iterator[Progress]:
@@ -264,7 +270,11 @@ class DenoisedMovie:
         dtype
             Of the pixels; ``"input"`` is that of the stack (integers are rounded).
         quantity
-            What to write: the denoised movie or its standard deviation.
+            What to write: the denoised movie, its standard deviation, or the residual
+            (noisy minus denoised; never in the type of the movie, which may have no
+            negative numbers).
+        part
+            Frames, rows and columns to write; all if None.
         overwrite
             Whether an earlier result may be replaced.
         cancel
@@ -286,15 +296,24 @@ class DenoisedMovie:
             If the movie is closed.
         """
         self._check_open()
-        source = self.mean if quantity == "mean" else self.std
+        sources = {"mean": self.mean, "std": self.std, "residual": self.residual}
+        source = sources[quantity]
         if source is None:
             raise InputError(
                 "this movie was denoised without its standard deviation; denoise it "
                 "again and ask for it (with_std)"
             )
-        dtype = np.dtype(self.stack.dtype if dtype == "input" else dtype)
-        check_output(path, like=self.stack, dtype=dtype, overwrite=overwrite)
-        return self._export(source, path, dtype, quantity, overwrite, cancel)
+        if dtype == "input":
+            dtype = np.float32 if quantity == "residual" else self.stack.dtype
+        dtype = np.dtype(dtype)
+        every = slice(0, self.stack.n_frames)
+        frames, rows, columns = part or (every, *map(slice, self.stack.frame_shape))
+        like = self.stack.crop(frames, rows, columns)
+        check_output(path, like=like, dtype=dtype, overwrite=overwrite)
+        chosen = (range(*frames.indices(self.stack.n_frames)), rows, columns)
+        return self._export(
+            source, path, dtype, quantity, overwrite, cancel, like, chosen
+        )
 
     def close(self) -> None:
         """Give the space on the disk back; all frames read as NaN from now on.
@@ -407,15 +426,18 @@ class DenoisedMovie:
 
     def _export(
         self,
-        source: FrameArray,
+        source: FrameArray | Residual,
         path: str | Path,
         dtype: np.dtype[Any],
         quantity: str,
         overwrite: bool,
         cancel: threading.Event | None,
+        like: Stack,
+        chosen: tuple[range, slice, slice],
     ) -> Iterator[Progress]:
         before, n_frames = self.progress.done, self.progress.total
-        total = n_frames - before + n_frames
+        times, rows, columns = chosen
+        total = n_frames - before + len(times) * like.n_channels * like.n_planes
         if not self.complete:
             for filled in self.fill(cancel):
                 yield Progress(filled.progress.done - before, total)
@@ -423,17 +445,20 @@ class DenoisedMovie:
             return
         self._check_open()
         record = self._denoiser.provenance(self.stack, posterior=self._use_posterior)
-        if quantity == "std":
-            record["quantity"] = "standard deviation"
+        if quantity != "mean":
+            named = {"std": "standard deviation", "residual": "noisy minus denoised"}
+            record["quantity"] = named[quantity]
         written = 0
         with create(
-            path, like=self.stack, dtype=dtype, record=record, overwrite=overwrite
+            path, like=like, dtype=dtype, record=record, overwrite=overwrite
         ) as sink:
-            for plane, (start, stop) in product(self.stack.planes(), self._blocks):
+            for plane, (start, stop) in product(like.planes(), blocks(like)):
                 if cancel is not None and cancel.is_set():
                     sink.discard()
                     return
-                frames = [source.frame(t, plane) for t in range(start, stop)]
+                frames = [
+                    source.frame(t, plane)[rows, columns] for t in times[start:stop]
+                ]
                 sink.write(np.stack(frames), start, plane)
                 written += stop - start
                 yield Progress(n_frames - before + written, total)

@@ -436,9 +436,9 @@ def test_compare(dock: Callable[..., Any], qtbot: QtBot, movie: Image) -> None:
     for visible in (False, True):
         widget._on_compare()
         assert layer.visible is visible
-    widget.result.split_check.setChecked(True)
+    widget.compare.split_check.setChecked(True)
     assert viewer.canvas.grid.enabled
-    widget.result.split_check.setChecked(False)
+    widget.compare.split_check.setChecked(False)
     assert not viewer.canvas.grid.enabled
 
 

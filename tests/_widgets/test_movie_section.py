@@ -146,10 +146,17 @@ def test_the_first_movie_that_is_opened_is_taken(
     viewer.add_layer(movie("hidden", visible=False))
     assert section.layer is None
     viewer.add_layer(movie("first"))
-    viewer.add_layer(movie("second"))
     assert section.layer == viewer.layers["first"]
     assert section.layer_box.currentText() == "first"
     assert says(section.layer_message) == ""
+    # a new layer is selected, and the movie follows what is selected
+    viewer.add_layer(movie("second"))
+    assert section.layer == viewer.layers["second"]
+    viewer.layers.selection.active = viewer.layers["first"]
+    assert section.layer == viewer.layers["first"]
+    section.follows = False
+    viewer.layers.selection.active = viewer.layers["second"]
+    assert section.layer == viewer.layers["first"]
 
 
 def test_layers_of_the_same_name_are_told_apart(

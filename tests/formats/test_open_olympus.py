@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import tifffile
 
-from microscope_files import oif_files, write_oib, write_oif
 from napari_udvd.errors import InputError
 from napari_udvd.formats import open_stack
 from napari_udvd.stack import Plane

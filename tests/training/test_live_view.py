@@ -103,3 +103,21 @@ def test_training_shows_what_is_looked_at() -> None:
     noisy = stack.read(5)[0, 4:20]
     assert abs(previews[-1].denoised.mean() - noisy.mean()) < noisy.std()
     assert isinstance(told[-1], Finished)
+
+
+@pytest.mark.parametrize("most", [4500, 20_000, 60_000])
+def test_a_slow_network_shows_a_smaller_part(most: int) -> None:
+    data = np.random.default_rng(0).poisson(20, (5, 300, 400)).astype("u2")
+    live = LiveView(Stack.from_array(data, "TYX"))
+    live.look_at(View(0, 0, slice(0, 300), slice(0, 400)))
+    net, calibration = tiny_center_blind(), tiny_calibration()
+    view, denoised = live.denoise(
+        net, [calibration], False, CPU, torch.float32, most=most
+    )
+    height, width = denoised.shape[1:]
+    assert height * width <= most
+    assert (view.rows.stop - view.rows.start, view.columns.stop) == (
+        height,
+        view.columns.start + width,
+    )
+    assert abs(view.rows.start + view.rows.stop - 300) <= 2  # the middle

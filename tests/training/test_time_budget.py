@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from napari_udvd.training import Finished, Started, Step, learner, train_events, trainer
-from napari_udvd.training.validation import Validation
+from napari_udvd.training.estimate import Pace
+from napari_udvd.training.validation import Validation, affordable
 from napari_udvd.workflows import make_settings
 from tiny import tiny_movie
 
@@ -30,13 +31,13 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         now.time += VALIDATION
         return float(next(losses))
 
-    def seconds_per_pixel(*_: Any) -> float:
-        return now.denoising / (8 * 24 * 28)
+    def pace(*_: Any, **__: Any) -> Pace:
+        return Pace(*2 * (now.denoising / (8 * 24 * 28),))
 
     monkeypatch.setattr(trainer, "time", SimpleNamespace(monotonic=lambda: now.time))
     monkeypatch.setattr(learner.Learner, "learn", slow_learn)
     monkeypatch.setattr(Validation, "loss", slow_loss)
-    monkeypatch.setattr(Validation, "seconds_per_pixel", seconds_per_pixel)
+    monkeypatch.setattr(trainer, "measure_pace", pace)
     return now
 
 
@@ -60,7 +61,7 @@ def test_all_of_the_budget_is_for_training_where_nothing_follows(clock: Any) -> 
     assert isinstance(started, Started)
     assert started.denoising_seconds is None
     assert started.training_seconds == pytest.approx(10, abs=0.2)
-    assert 10 - 3 * STEP < took(clock) <= 10
+    assert 10 - 6 * STEP < took(clock) <= 10
     steps = [event for event in told if isinstance(event, Step)]
     assert len(steps) > 50
     # the last weights are measured as well
@@ -75,7 +76,7 @@ def test_training_leaves_the_time_that_denoising_takes(
     started, *_ = run(clock, 10, denoising_follows=True, self_ensemble=False)
     assert started.denoising_seconds == pytest.approx(denoising)
     assert started.training_seconds == pytest.approx(10 - denoising, abs=0.2)
-    assert 10 - denoising - 3 * STEP < took(clock) <= 10 - denoising
+    assert 10 - denoising - 6 * STEP < took(clock) <= 10 - denoising
 
 
 def test_a_long_denoising_leaves_some_time_to_train(clock: Any) -> None:
@@ -102,3 +103,47 @@ def test_the_shipped_weights_count_on_the_clock_too(clock: Any) -> None:
     started, *_ = run(clock, 3, denoising_follows=True, self_ensemble=False, **fast)
     assert started.training_seconds <= 1
     assert took(clock) <= 1
+
+
+@pytest.mark.parametrize("slowness", [3, 20, 60])
+def test_measuring_and_judging_stay_within_the_budget_of_a_slow_network(
+    clock: Any, slowness: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = 5.0
+    cost = slowness / 100
+    losses = iter(range(10**6, 0, -1))
+    judged = []
+
+    def slow_loss(*_: Any) -> float:
+        clock.time += cost
+        return float(next(losses))
+
+    def slow_advantage(*_: Any) -> tuple[float, float]:
+        clock.time += 2 * cost
+        judged.append(clock.time)
+        return 1.0, 0.0
+
+    def slow_verdict(*_: Any) -> tuple[str, ...]:
+        clock.time += cost
+        return ()
+
+    monkeypatch.setattr(Validation, "loss", slow_loss)
+    monkeypatch.setattr(Validation, "advantage", slow_advantage)
+    monkeypatch.setattr(Validation, "verdict", slow_verdict)
+    monkeypatch.setattr(Validation, "movement", lambda *_: 1.0)
+    *_, end = run(clock, seconds, model="stbn", width=8, batch=1)
+    assert took(clock) <= seconds
+    # judged where there is time for it, and else said that it was not
+    assert bool(judged) is (slowness < 60)
+    assert any("no time" in remark for remark in end.remarks) is not bool(judged)
+
+
+def test_fewer_and_smaller_windows_where_time_is_short() -> None:
+    whole = affordable(1e-6, 10.0)
+    assert whole == (160, 6)
+    before = 160**2 * 6
+    for seconds in (0.1, 0.05, 0.02, 0.01, 0.001):
+        edge, most = affordable(1e-6, seconds)
+        assert edge**2 * most <= before
+        assert edge**2 * most * 1e-6 <= seconds or (edge, most) == (64, 1)
+        before = edge**2 * most

@@ -8,6 +8,8 @@ from typing import Any
 from qtpy.QtCore import QEvent, QObject, QTimer
 from qtpy.QtWidgets import QMainWindow, QWidget
 
+from napari_udvd._widgets._tabs import tab_with_others
+
 __all__ = ["ClosingDock", "main_window"]
 
 
@@ -51,6 +53,7 @@ class ClosingDock(QWidget):
             before.removeEventFilter(self)
         if window is not None:
             window.installEventFilter(self)
+            tab_with_others(self)
         else:
             self._end()
 

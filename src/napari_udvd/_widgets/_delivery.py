@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from qtpy.QtCore import QObject, Signal
 
 from napari_udvd._widgets._activity import Activity
+from napari_udvd._widgets._diagnosis_section import as_sentence
 from napari_udvd._widgets._jobs import make_cache
 from napari_udvd._widgets._messages import said
 from napari_udvd._widgets._result import Result
@@ -15,7 +16,8 @@ from napari_udvd._widgets._worker import Worker
 from napari_udvd.errors import InputError, OutputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import threading
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     import napari.viewer
@@ -56,6 +58,7 @@ class Delivery(QObject):
         super().__init__()
         self._viewer, self._section, self._folder = viewer, section, folder
         self.results: list[Result] = []
+        self._numbers: dict[tuple[int, str], int] = {}
         self._exporting: Worker | None = None
         self._exported: Result | None = None
         self._written = 0.0
@@ -74,7 +77,13 @@ class Delivery(QObject):
         return any(result.is_filling for result in self.results)
 
     def add(
-        self, layer: Image, stack: Stack, denoiser: Denoiser, **how: Any
+        self,
+        layer: Image,
+        stack: Stack,
+        denoiser: Denoiser,
+        *,
+        is_foreign: bool = False,
+        **how: Any,
     ) -> Result | None:
         """Add a result layer for a movie; a message says why if that fails.
 
@@ -84,6 +93,8 @@ class Delivery(QObject):
             The movie.
         denoiser
             The network.
+        is_foreign
+            It has learned from another movie.
         **how
             Device, posterior and uncertainty, see
             :class:`~napari_udvd.progressive.DenoisedMovie`.
@@ -96,9 +107,11 @@ class Delivery(QObject):
         except (InputError, OutputError, OSError) as error:
             self._section.message.fail(said(error))
             return None
-        if (old := self.of(layer)) is not None:  # of an older network
-            self._viewer.layers.remove(old.layer)
-        result = Result(self._viewer, layer, movie, denoiser)
+        key = id(stack.data), layer.name
+        number = self._numbers[key] = self._numbers.get(key, 0) + 1
+        if not any(each.source == layer for each in self.results):
+            number = self._numbers[key] = 1
+        result = Result(self._viewer, layer, movie, denoiser, number, is_foreign)
         result.progressed.connect(partial(self._on_progress, result))
         result.filled.connect(partial(self._on_filled, result))
         result.closed.connect(partial(self._on_closed, result))
@@ -127,11 +140,20 @@ class Delivery(QObject):
         for result in self.results:
             result.cancel()
 
-    def export(self, result: Result, path: Path, dtype: str, overwrite: bool) -> None:
-        """Write a result to a file, denoising first what is missing."""
+    def export(
+        self,
+        result: Result,
+        path: Path,
+        dtype: str,
+        overwrite: bool,
+        quantity: Literal["mean", "std", "residual"] = "mean",
+        part: tuple[slice, slice, slice] | None = None,
+    ) -> None:
+        """Write a result, or a part of it, denoising first what is missing."""
         if self.is_exporting:
             return
-        begin = partial(self._export, result, path, dtype, overwrite)
+        work = partial(result.export, path, dtype, overwrite, quantity, part)
+        begin = partial(self._export, result, path, work)
         if not self.is_filling:
             begin()
             return
@@ -163,7 +185,7 @@ class Delivery(QObject):
     def _on_progress(self, result: Result, share: float) -> None:
         if self._is_shut_down or self._exporting or result not in self.results:
             return
-        text = f"denoising {result.source.name}: {share:.0%}"
+        text = f"denoising: {share:.0%}"
         self._section.show_progress(share, text)
         if self._activity is not None:  # last: the viewer handles events in it
             self._activity.update(share)
@@ -179,9 +201,19 @@ class Delivery(QObject):
         elif then is not None:
             then()
         elif result.is_complete:
-            self._section.message.done(f"{result.source.name} is denoised.")
+            self._say_complete(result)
             self.fill()
         self.changed.emit()
+
+    def _say_complete(self, result: Result) -> None:
+        name = result.source.name
+        if result.warnings:
+            reasons = " ".join(map(as_sentence, result.warnings))
+            self._section.message.warn(
+                f"Do not trust the result for {name}. {reasons}", notify=True
+            )
+        else:
+            self._section.message.done(f"{name} is denoised.")
 
     def _on_closed(self, result: Result) -> None:
         self.results.remove(result)
@@ -199,13 +231,18 @@ class Delivery(QObject):
             self._exporting.cancel()
         self.changed.emit()
 
-    def _export(self, result: Result, path: Path, dtype: str, overwrite: bool) -> None:
-        worker = Worker(partial(result.export, path, dtype, overwrite))
+    def _export(
+        self,
+        result: Result,
+        path: Path,
+        work: Callable[[threading.Event], Iterator[Progress]],
+    ) -> None:
+        worker = Worker(work)
         worker.told.connect(partial(self._on_written, path))
         worker.ended.connect(partial(self._on_export_ended, path))
         self._exporting, self._exported, self._written = worker, result, 0.0
         self._activity = Activity("UDVD: export")
-        self._section.show_progress(0.0, f"writing {path.name}")
+        self._section.show_progress(0.0, "writing …")
         worker.start()
         self.changed.emit()
 
@@ -213,7 +250,7 @@ class Delivery(QObject):
         if self._is_shut_down:
             return
         self._written = progress.done / progress.total
-        text = f"writing {path.name}: {self._written:.0%}"
+        text = f"writing: {self._written:.0%}"
         self._section.show_progress(self._written, text)
         if self._activity is not None:
             self._activity.update(self._written)

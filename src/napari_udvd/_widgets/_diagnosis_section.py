@@ -7,7 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QProgressBar, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
 from napari_udvd._widgets._messages import Message
@@ -26,6 +26,10 @@ class DiagnosisSection(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.sentence = Message()
+        self.bar = QProgressBar()
+        self.bar.setRange(0, 0)  # only moves
+        self.bar.setTextVisible(False)
+        self.bar.setFixedHeight(6)
         self.numbers = QLabel()
         self.numbers.setWordWrap(True)
         self.numbers.setTextFormat(Qt.TextFormat.RichText)
@@ -38,11 +42,13 @@ class DiagnosisSection(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.sentence)
+        layout.addWidget(self.bar)
         layout.addWidget(self.details)
         self.clear()
 
     def clear(self) -> None:
         """Forget the last movie."""
+        self.bar.setVisible(False)
         self.sentence.clear()
         self.numbers.clear()
         self.details.setVisible(False)
@@ -51,6 +57,7 @@ class DiagnosisSection(QWidget):
         """Say that the noise is being measured."""
         self.clear()
         self.sentence.inform("Measuring the noise …")
+        self.bar.setVisible(True)
 
     def fail(self, text: str) -> None:
         """Say why the movie cannot be denoised."""

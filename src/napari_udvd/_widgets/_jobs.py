@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from napari_udvd.denoiser import Denoiser
     from napari_udvd.noise import Diagnosis
     from napari_udvd.stack import Stack
-    from napari_udvd.training import TrainingEvent
+    from napari_udvd.training import Finished, TrainingEvent
     from napari_udvd.training.live_view import LiveView
 
 __all__ = [
@@ -31,7 +31,12 @@ __all__ = [
     "make_cache",
     "save_model",
     "train_movie",
+    "untrained",
+    "warnings_for",
 ]
+
+NO_TIME = 1e-3
+"""Minutes in which nothing is learned."""
 
 KEPT_DAYS = 30
 """Age at which checkpoints in the cache are removed."""
@@ -137,6 +142,36 @@ def train_movie(
         cancel=cancel,
         live=live,
     )
+
+
+def untrained(stack: Stack, device: str, cancel: threading.Event) -> Iterator[Finished]:
+    """Take the shipped weights as they are, and judge them on the movie.
+
+    Raises
+    ------
+    InputError
+        If there are none for this movie.
+    """
+    from napari_udvd.training import Failed, Finished, train_events
+    from napari_udvd.workflows import make_settings
+
+    settings = make_settings(model="centerblind", minutes=NO_TIME, device=device)
+    for event in train_events([stack], settings, cancel=cancel):
+        if isinstance(event, Failed):
+            raise event.error
+        if isinstance(event, Finished):
+            if event.best_step > 0:
+                raise InputError(
+                    "there are no weights that suit this movie without training; "
+                    "press Train"
+                )
+            yield event
+
+
+def warnings_for(denoiser: Denoiser, stack: Stack) -> tuple[str, ...]:
+    """Say why a network does not suit a movie that it has not learned from."""
+    check = getattr(denoiser, "check_movie", None)
+    return () if check is None else tuple(check(stack))
 
 
 def _resumed(values: Mapping[str, Any], header: Mapping[str, Any]) -> dict[str, Any]:

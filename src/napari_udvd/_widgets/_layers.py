@@ -18,14 +18,20 @@ if TYPE_CHECKING:
     from napari_udvd.stack import Stack
 
 __all__ = [
+    "RESULT",
     "Place",
     "axes_of",
     "box_of",
     "drawn_like",
     "pixel_at",
     "place_seen",
+    "polygons_of",
     "stack_of",
 ]
+
+
+RESULT = "napari-udvd-result"
+"""Key of a layer's metadata that says that it shows a result, not a movie."""
 
 
 class Place(NamedTuple):
@@ -200,17 +206,8 @@ def box_of(shapes: Shapes, layer: Image, stack: Stack) -> tuple[slice, slice]:
             "network shall learn from"
         )
     chosen = max(shapes.selected_data, default=len(shapes.data) - 1)
-    corners = np.atleast_2d(shapes.data[chosen])
-    world = np.stack([shapes.data_to_world(corner) for corner in corners])
+    inside = _in_pixels(shapes, np.atleast_2d(shapes.data[chosen]), layer)
     y, x = stack.axes.index("Y"), stack.axes.index("X")
-    points = np.zeros((len(world), layer.ndim))
-    shared = min(layer.ndim, shapes.ndim)
-    points[:, -shared:] = world[:, -shared:]
-    for k in range(1, shared + 1):
-        theirs, ours = 1.0 * shapes.units[-k], layer.units[-k]
-        if theirs.is_compatible_with(ours):  # else the viewer ignores both
-            points[:, -k] *= theirs.to(ours).magnitude
-    inside = np.stack([layer.world_to_data(point) for point in points])
     height, width = stack.frame_shape
     rows = _bounds(inside[:, y], height)
     columns = _bounds(inside[:, x], width)
@@ -226,3 +223,34 @@ def _bounds(values: npt.NDArray[np.float64], length: int) -> slice:
     start = int(np.clip(np.rint(values.min()), 0, length))
     stop = int(np.clip(np.rint(values.max()) + 1, 0, length))
     return slice(start, stop)
+
+
+def polygons_of(
+    shapes: Shapes, layer: Image, stack: Stack
+) -> list[npt.NDArray[np.float64]]:
+    """Corners ``(n, 2)`` of all shapes, in rows and columns of a movie."""
+    y, x = stack.axes.index("Y"), stack.axes.index("X")
+    polygons = []
+    for corners, kind in zip(shapes.data, shapes.shape_type, strict=True):
+        at = _in_pixels(shapes, np.atleast_2d(corners), layer)[:, [y, x]]
+        if kind == "ellipse":  # drawn by the corners of its box
+            angles = np.linspace(0, 2 * np.pi, 64, endpoint=False)[:, None]
+            one, other = (at[1] - at[0]) / 2, (at[3] - at[0]) / 2
+            at = at.mean(axis=0) + np.cos(angles) * one + np.sin(angles) * other
+        polygons.append(at)
+    return polygons
+
+
+def _in_pixels(
+    shapes: Shapes, corners: npt.NDArray[np.float64], layer: Image
+) -> npt.NDArray[np.float64]:
+    """Convert points of a Shapes layer to pixels of a movie, ``(n, ndim)``."""
+    world = np.stack([shapes.data_to_world(corner) for corner in corners])
+    points = np.zeros((len(world), layer.ndim))
+    shared = min(layer.ndim, shapes.ndim)
+    points[:, -shared:] = world[:, -shared:]
+    for k in range(1, shared + 1):
+        theirs, ours = 1.0 * shapes.units[-k], layer.units[-k]
+        if theirs.is_compatible_with(ours):  # else the viewer ignores both
+            points[:, -k] *= theirs.to(ours).magnitude
+    return np.stack([layer.world_to_data(point) for point in points])

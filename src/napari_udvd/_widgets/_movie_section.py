@@ -18,17 +18,23 @@ from qtpy.QtWidgets import (
 )
 from superqt import QCollapsible
 
-from napari_udvd._widgets._layers import axes_of, box_of, check_movie, stack_of
+from napari_udvd._widgets._layers import RESULT, axes_of, box_of, check_movie, stack_of
 from napari_udvd._widgets._messages import Message
+from napari_udvd._widgets._overlays import OWN
 from napari_udvd.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import napari.viewer
     from napari.utils.events import Event
 
     from napari_udvd.stack import Stack
 
 __all__ = ["MovieSection"]
+
+NAME_LENGTH = 24
+"""Letters of a layer's name that are always seen; the list shows all of them."""
 
 NO_MOVIE = (
     "There is no movie yet: drop a file on the window, or take File > Open Sample > "
@@ -45,6 +51,10 @@ class MovieSection(QWidget):
         The chosen one, or None.
     stack
         Its movie, or None where it cannot be read as one; the message says why.
+    follows
+        Whether the layer that is selected becomes the movie.
+    may_change
+        Asked before a user's choice takes the place of the movie.
     """
 
     changed = Signal()
@@ -59,8 +69,14 @@ class MovieSection(QWidget):
         self.layer: Image | None = None
         self.stack: Stack | None = None
         self._watched: set[Layer] = set()
+        self.follows = True
+        self.may_change: Callable[[], bool] = lambda: True
 
         self.layer_box = QComboBox()
+        self.layer_box.setSizeAdjustPolicy(
+            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        )
+        self.layer_box.setMinimumContentsLength(NAME_LENGTH)
         self.layer_box.setToolTip("The noisy movie")
         self.layer_message = Message()
         self.summary = QLabel()
@@ -110,11 +126,13 @@ class MovieSection(QWidget):
         events = viewer.layers.events
         for event in (events.inserted, events.removed, events.reordered):
             event.connect(self._on_layers_changed)
+        viewer.layers.selection.events.active.connect(self._on_selected)
         self._fill_boxes()
         self._choose_at_start()
 
     def shut_down(self) -> None:
         """Let go of the viewer."""
+        self._viewer.layers.selection.events.active.disconnect(self._on_selected)
         events = self._viewer.layers.events
         for event in (events.inserted, events.removed, events.reordered):
             event.disconnect(self._on_layers_changed)
@@ -147,7 +165,19 @@ class MovieSection(QWidget):
             self.part_message.fail(str(error), notify=False)
             raise
 
-    def _cropped(self, stack: Stack, layer: Image) -> Stack:
+    def part_chosen(self) -> tuple[slice, slice, slice] | None:
+        """Frames, rows and columns that are chosen; None without a movie.
+
+        Raises
+        ------
+        InputError
+            If the part is empty.
+        """
+        if self.stack is None or self.layer is None:
+            return None
+        return self._part_of(self.stack, self.layer)
+
+    def _part_of(self, stack: Stack, layer: Image) -> tuple[slice, slice, slice]:
         first, last = self.first_frame.value(), self.last_frame.value()
         if first > last:
             raise InputError(
@@ -158,8 +188,12 @@ class MovieSection(QWidget):
         shapes = self.region_box.currentData()
         if shapes is not None:
             rows, columns = box_of(shapes, layer, stack)
-        frames = slice(first, last + 1)
-        if (frames.stop - first, rows, columns) == (
+        return slice(first, last + 1), rows, columns
+
+    def _cropped(self, stack: Stack, layer: Image) -> Stack:
+        frames, rows, columns = self._part_of(stack, layer)
+        height, width = stack.frame_shape
+        if (frames.stop - frames.start, rows, columns) == (
             stack.n_frames,
             slice(0, height),
             slice(0, width),
@@ -225,7 +259,7 @@ class MovieSection(QWidget):
         self.region_box.addItem("the whole frame", None)
         for layer in reversed(self._viewer.layers):
             self._watch(layer)
-            if isinstance(layer, Image):
+            if _is_movie(layer):
                 self.layer_box.addItem(layer.name, layer)
             elif isinstance(layer, Shapes):
                 self.region_box.addItem(layer.name, layer)
@@ -251,14 +285,28 @@ class MovieSection(QWidget):
 
     def _on_chosen(self, index: int) -> None:
         layer = self.layer_box.itemData(index)
-        if layer != self.layer:  # the box also tells of the same one chosen again
+        if layer == self.layer:  # the box also tells of the same one chosen again
+            return
+        if self.may_change():
             self._take(layer)
+        else:
+            self.layer_box.setCurrentIndex(_index(self.layer_box, self.layer))
+
+    def _on_selected(self, event: Event) -> None:
+        """Follow the selected layer, unless that would end what is running."""
+        layer = event.value
+        is_other = layer is not None and layer != self.layer and layer.visible
+        if is_other and self.follows and _is_movie(layer) and not layer.rgb:
+            self.choose(layer)
 
     def _on_axes_edited(self) -> None:
         text = self.axes_edit.text().strip().upper()
         if self.layer is None or (self.stack is not None and text == self.stack.axes):
             return
-        self._read(self.layer, text or None)
+        if self.may_change():
+            self._read(self.layer, text or None)
+        elif self.stack is not None:
+            self.axes_edit.setText(self.stack.axes)
 
     def _on_layers_changed(self, event: Event) -> None:
         gone = {layer for layer in self._watched if layer not in self._viewer.layers}
@@ -271,7 +319,7 @@ class MovieSection(QWidget):
             self.removed.emit(name)
             self._take(None)
         elif self.layer is None and event.type == "inserted":
-            if isinstance(event.value, Image) and event.value.visible:
+            if _is_movie(event.value) and event.value.visible:
                 self.choose(event.value)
 
     def _on_renamed(self, event: Event) -> None:
@@ -296,6 +344,15 @@ class MovieSection(QWidget):
                 self._read(self.layer, self.stack.axes)  # which says what is wrong
             else:
                 self.summary.setText(self.stack.describe())
+
+
+def _is_movie(layer: Layer) -> bool:
+    """Whether it is an image that no dock of ours made."""
+    return (
+        isinstance(layer, Image)
+        and OWN not in layer.metadata
+        and RESULT not in layer.metadata
+    )
 
 
 def _index(box: QComboBox, layer: Any) -> int:

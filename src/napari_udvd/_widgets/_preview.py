@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_udvd._widgets._layers import drawn_like
+from napari_udvd._widgets._layers import RESULT, drawn_like
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -62,6 +62,7 @@ class PreviewLayer:
             colormap=movie.colormap,
             contrast_limits=contrast_limits(data),
             rgb=False,
+            metadata={RESULT: True},
             **place,
         )
         self._movie, self._rests = movie, False

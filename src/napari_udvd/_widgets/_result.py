@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_udvd._layer_data import KEPT
-from napari_udvd._widgets._layers import drawn_like, place_seen
+from napari_udvd._widgets._jobs import warnings_for
+from napari_udvd._widgets._layers import RESULT, drawn_like, place_seen
 from napari_udvd._widgets._preview import contrast_limits
 from napari_udvd._widgets._worker import Worker
 from napari_udvd.stack import Plane
@@ -43,6 +44,15 @@ class Result(QObject):
         Its denoised frames; closed with the layer.
     denoiser
         The network that they come from.
+    number
+        How many results of this movie there were, with this one: tells layers apart.
+    is_foreign
+        The network has learned from another movie: see whether it suits this one.
+
+    Attributes
+    ----------
+    warnings
+        Why the result must not be trusted, one sentence each.
     """
 
     progressed = Signal(float)
@@ -60,6 +70,8 @@ class Result(QObject):
         source: Image,
         movie: DenoisedMovie,
         denoiser: Denoiser,
+        number: int = 1,
+        is_foreign: bool = False,
     ) -> None:
         super().__init__()
         self._viewer, self.source, self.denoiser = viewer, source, denoiser
@@ -67,6 +79,9 @@ class Result(QObject):
         self._worker: Worker | None = None
         self._is_exported = self._is_closed = False
         self._has_limits = False
+        self._is_foreign = is_foreign
+        self.warnings: tuple[str, ...] = ()
+        self._number = "" if number == 1 else f" {number}"
         selected = set(viewer.layers.selection)
         self.layer = self._add(self._movie.mean, "denoised", source.colormap)
         self.std_layer: Image | None = None
@@ -97,10 +112,15 @@ class Result(QObject):
         if self._worker is not None or self._movie.complete:
             return
         self._on_dims()
-        self._worker = Worker(self._movie.fill)
+        self._worker = Worker(self._fill)
         self._worker.told.connect(self._on_filled)
         self._worker.ended.connect(self._on_ended)
         self._worker.start()
+
+    def _fill(self, cancel: threading.Event) -> Iterator[Filled]:
+        if self._is_foreign:
+            self.warnings = warnings_for(self.denoiser, self.stack)
+        yield from self._movie.fill(cancel)
 
     def cancel(self) -> None:
         """Stop filling; what is done is kept."""
@@ -108,13 +128,24 @@ class Result(QObject):
             self._worker.cancel()
 
     def export(
-        self, path: Path, dtype: str, overwrite: bool, cancel: threading.Event
+        self,
+        path: Path,
+        dtype: str,
+        overwrite: bool,
+        quantity: Literal["mean", "std", "residual"],
+        part: tuple[slice, slice, slice] | None,
+        cancel: threading.Event,
     ) -> Iterator[Progress]:
         """Write the movie, denoising first what is missing; for a worker."""
         self._is_exported = True
         try:
             yield from self._movie.export(
-                path, dtype, overwrite=overwrite, cancel=cancel
+                path,
+                dtype,
+                quantity=quantity,
+                part=part,
+                overwrite=overwrite,
+                cancel=cancel,
             )
         finally:
             self._is_exported = False
@@ -136,12 +167,12 @@ class Result(QObject):
         # until a frame is there, the range of the noisy movie is the best guess
         return self._viewer.add_image(
             frames,
-            name=f"{self.source.name.removesuffix(' (noisy)')} ({what})",
+            name=f"{self.source.name.removesuffix(' (noisy)')} ({what}{self._number})",
             colormap=colormap,
             contrast_limits=self.source.contrast_limits,
             rgb=False,
             multiscale=False,
-            metadata={KEPT: self.source.metadata.get(KEPT, {})},
+            metadata={KEPT: self.source.metadata.get(KEPT, {}), RESULT: True},
             **drawn_like(self.source),
         )
 

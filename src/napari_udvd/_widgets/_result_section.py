@@ -28,7 +28,7 @@ class ResultSection(QWidget):
     apply = Signal()
     export = Signal()
     cancel = Signal()
-    side_by_side = Signal(bool)
+    denoise_now = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,6 +41,7 @@ class ResultSection(QWidget):
         self.apply_button = QPushButton("Apply to selected layers")
         self.apply_button.setToolTip("Denoise every selected movie with this network")
         self.save_button = QPushButton("Save model …")
+        self.save_button.setToolTip("Keep the network in a file (.safetensors)")
         self.load_button = QPushButton("Load model …")
         self.load_button.setToolTip(
             "A model saved before (.safetensors), or a published checkpoint (.pt)"
@@ -53,10 +54,26 @@ class ResultSection(QWidget):
         self.dtype_box.addItem("type as input", "input")
         self.dtype_box.addItem("float32", "float32")
         self.dtype_box.setToolTip("Data type of the exported pixels")
-        self.split_check = QCheckBox("Side by side")
-        self.split_check.setToolTip("Movie and result beside each other, moving as one")
-        self.compare_label = Message()
-        self.compare_label.inform("Press D to switch between movie and result.")
+        self.now_button = QPushButton("Denoise now")
+        self.now_button.setToolTip(
+            "Denoise with the weights that come with the plugin, without training: "
+            "good where the movie is like those that they learned from"
+        )
+        self.what_box = QComboBox()
+        for title, quantity in (
+            ("denoised movie", "mean"),
+            ("uncertainty", "std"),
+            ("residual", "residual"),
+        ):
+            self.what_box.addItem(title, quantity)
+        self.what_box.setToolTip(
+            "What to export; the uncertainty has to be asked for under Advanced before "
+            "denoising"
+        )
+        self.part_check = QCheckBox("only the part above")
+        self.part_check.setToolTip(
+            "Export the frames and the rectangle of 'Learn from a part of the movie'"
+        )
         self.bar = QProgressBar()
         self.bar.setRange(0, 1000)
         self.cancel_button = QPushButton("Cancel")
@@ -70,7 +87,9 @@ class ResultSection(QWidget):
         grid.addWidget(self.load_button, 1, 1)
         grid.addWidget(self.export_button, 2, 0)
         grid.addWidget(self.dtype_box, 2, 1)
-        grid.addWidget(self.split_check, 3, 0)
+        grid.addWidget(self.what_box, 3, 0)
+        grid.addWidget(self.part_check, 3, 1)
+        grid.addWidget(self.now_button, 4, 0, 1, 2)
         progress = QHBoxLayout()
         progress.addWidget(self.bar, 1)
         progress.addWidget(self.cancel_button)
@@ -78,7 +97,6 @@ class ResultSection(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.model_message)
         layout.addLayout(grid)
-        layout.addWidget(self.compare_label)
         layout.addLayout(progress)
         layout.addWidget(self.message)
 
@@ -88,14 +106,22 @@ class ResultSection(QWidget):
         self.load_button.clicked.connect(self.load_model)
         self.export_button.clicked.connect(self.export)
         self.cancel_button.clicked.connect(self.cancel)
-        self.split_check.toggled.connect(self.side_by_side)
+        self.now_button.clicked.connect(self.denoise_now)
         self.end_progress()
 
     def allow(
-        self, *, denoise: bool, apply: bool, save: bool, load: bool, export: bool
+        self,
+        *,
+        denoise: bool,
+        now: bool,
+        apply: bool,
+        save: bool,
+        load: bool,
+        export: bool,
     ) -> None:
         """Enable what makes sense."""
         self.denoise_button.setEnabled(denoise)
+        self.now_button.setEnabled(now)
         self.apply_button.setEnabled(apply)
         self.save_button.setEnabled(save)
         self.load_button.setEnabled(load)

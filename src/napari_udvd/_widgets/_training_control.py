@@ -48,6 +48,8 @@ class TrainingControl(QObject):
     ----------
     can_resume
         Whether there is a checkpoint of the chosen movie to go on with.
+    warnings
+        What was said against the movie when the training began.
     preview
         Layer with what is on view, denoised.
     """
@@ -75,6 +77,7 @@ class TrainingControl(QObject):
         self._live: LiveView | None = None
         self._is_shut_down = False
         self.can_resume = False
+        self.warnings: tuple[str, ...] = ()
         self.preview = PreviewLayer(viewer)
         viewer.dims.events.current_step.connect(self.look)
         viewer.scene.camera.events.connect(self._on_camera)
@@ -215,6 +218,7 @@ class TrainingControl(QObject):
             self._say_started(event)
 
     def _say_started(self, event: Started) -> None:
+        self.warnings = event.warnings
         if event.warnings:
             self._section.message.warn(" ".join(map(as_sentence, event.warnings)))
         else:

@@ -78,7 +78,7 @@ class TrainingSection(QWidget):
         """Clear what the last training showed."""
         self.plot.clear()
         self.message.clear()
-        self.bar.setValue(0)
+        self.bar.setRange(0, 0)  # moves until there is something to say
         self.bar.setFormat("looking at the movie …")
         self.bar.setVisible(True)
         self.plot.setVisible(True)
@@ -86,8 +86,15 @@ class TrainingSection(QWidget):
     def show_step(self, step: Step) -> None:
         """Show how far it is, and how long it will take."""
         self.plot.add(step.elapsed, step.loss, step.validation)
+        self.bar.setRange(0, 1000)
         self.bar.setValue(round(1000 * step.progress))
         self.bar.setFormat(remaining(step.progress, step.elapsed))
+
+    def forget(self) -> None:
+        """Clear what belongs to another movie."""
+        self.plot.clear()
+        self.plot.setVisible(False)
+        self.message.clear()
 
     def _on_pause(self) -> None:
         (self.resume if self._state == "interrupted" else self.pause).emit()

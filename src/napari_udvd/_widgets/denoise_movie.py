@@ -18,7 +18,10 @@ from qtpy.QtWidgets import (
 )
 
 from napari_udvd._widgets import _jobs
+from napari_udvd._widgets._calm import Calm
 from napari_udvd._widgets._closing import main_window
+from napari_udvd._widgets._compare_section import CompareSection
+from napari_udvd._widgets._comparing import Comparing
 from napari_udvd._widgets._delivery import Delivery
 from napari_udvd._widgets._diagnosis_section import DiagnosisSection, as_sentence
 from napari_udvd._widgets._layers import axes_of, stack_of
@@ -29,6 +32,8 @@ from napari_udvd._widgets._preferences import read_preferences
 from napari_udvd._widgets._result_section import ResultSection
 from napari_udvd._widgets._session import session_of
 from napari_udvd._widgets._settings_section import SettingsSection
+from napari_udvd._widgets._tabs import skip_folded, tab_order, tab_with_others
+from napari_udvd._widgets._trace_files import TraceFiles
 from napari_udvd._widgets._training_control import TrainingControl
 from napari_udvd._widgets._training_section import TrainingSection
 from napari_udvd._widgets._worker import Worker
@@ -41,7 +46,9 @@ if TYPE_CHECKING:
     import napari.viewer
     from napari.layers import Image
 
+    from napari_udvd._widgets._result import Result
     from napari_udvd.denoiser import Denoiser
+    from napari_udvd.stack import Stack
     from napari_udvd.training import Finished
 
 __all__ = ["DenoiseMovie"]
@@ -89,8 +96,12 @@ class DenoiseMovie(QWidget):
         self.settings = SettingsSection(preferences)
         self.training = TrainingSection()
         self.result = ResultSection()
+        self.compare = CompareSection()
         self.trainer = TrainingControl(viewer, self.training, self._cache)
         self.delivery = Delivery(viewer, self.result, self._cache / "frames")
+        self.comparing = Comparing(viewer, self.compare, self.delivery)
+        self.traces = TraceFiles(viewer, self.compare, self.comparing)
+        self._own_stack: Stack | None = None
         self._lay_out()
         self._connect()
 
@@ -109,10 +120,26 @@ class DenoiseMovie(QWidget):
             line.setFrameShape(QFrame.Shape.HLine)
             layout.addWidget(line)
         layout.addWidget(self.result)
+        layout.addWidget(self.compare)
         layout.addStretch()
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(_Column(inside))
+        Calm(inside)
+        for part in (self.movie.part, self.settings.advanced, self.diagnosis.details):
+            skip_folded(part)
+        settings, training = self.settings, self.training
+        tab_order(
+            self.movie.layer_box,
+            self.movie.axes_edit,
+            settings.model_box,
+            settings.preset_box,
+            settings.device_box,
+            settings.minutes_spin,
+            training.train_button,
+            training.pause_button,
+            training.stop_button,
+        )
 
     def _connect(self) -> None:
         self.movie.changed.connect(self._on_movie_changed)
@@ -133,7 +160,9 @@ class DenoiseMovie(QWidget):
         self.result.load_model.connect(self._on_load_model)
         self.result.export.connect(self._on_export)
         self.result.cancel.connect(self.delivery.cancel)
-        self.result.side_by_side.connect(self._show_split)
+        self.result.denoise_now.connect(self.denoise_now)
+        self.comparing.chosen.connect(self._on_result_chosen)
+        self.movie.may_change = self._may_change
         self._viewer.bind_key(COMPARE_KEY, self._on_compare, overwrite=True)
 
     # the window
@@ -154,6 +183,8 @@ class DenoiseMovie(QWidget):
             if other is not None:
                 other.cancel()
         self._diagnosing = None
+        self.traces.shut_down()
+        self.comparing.shut_down()
         self.delivery.shut_down()
         self.movie.shut_down()
         self._session.changed.disconnect(self._on_session)
@@ -175,6 +206,7 @@ class DenoiseMovie(QWidget):
         """Find the window that this is in, to be told when it closes."""
         super().showEvent(event)
         if not self._is_shut_down:
+            tab_with_others(self)
             self._watch_window(main_window(self))
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
@@ -206,6 +238,19 @@ class DenoiseMovie(QWidget):
         self._window = window
         if window is not None:
             window.installEventFilter(self)
+
+    def _may_change(self) -> bool:
+        """Ask before the choice of another movie ends a training."""
+        if not self.trainer.is_running or self.trainer.is_ending:
+            return True
+        answer = QMessageBox.question(
+            self,
+            "Training is running",
+            "A network is being trained on this movie. Stop it and choose another? "
+            "What it has learned is saved, and Resume goes on with it.",
+            QMessageBox.StandardButton.Yes | QMessageBox.StandardButton.No,
+        )
+        return bool(answer == QMessageBox.StandardButton.Yes)
 
     def _may_close(self) -> bool:
         answer = QMessageBox.question(
@@ -256,6 +301,9 @@ class DenoiseMovie(QWidget):
                     notify=True,
                 )
             self.trainer.end("leave")
+        else:
+            self.training.forget()
+        self.result.message.clear()
         self.trainer.can_resume = False
         self._diagnose()
         self._enable()
@@ -336,6 +384,7 @@ class DenoiseMovie(QWidget):
         )
 
     def _on_trained(self, outcome: Finished, is_paused: bool) -> None:
+        self._own_stack = self.movie.stack
         self._take(outcome.denoiser, f"trained on {self.movie.summary.text()}")
         message = self.training.message
         if is_paused:
@@ -344,16 +393,29 @@ class DenoiseMovie(QWidget):
                 "learned so far."
             )
             return
-        if outcome.warnings:
-            message.warn(" ".join(map(as_sentence, outcome.warnings)), notify=True)
-        else:
-            trained = (
-                f"Trained; the weights of step {outcome.best_step} are used. Resume "
-                "trains longer."
-            )
-            message.done(" ".join((trained, *map(as_sentence, outcome.remarks))))
+        self._say_trained(outcome)
         if self.settings.follow_check.isChecked():
             self.denoise()
+
+    def _say_trained(self, outcome: Finished) -> None:
+        """Say first what speaks against the result."""
+        against = (*self.trainer.warnings, *outcome.warnings)
+        if outcome.best_step:
+            used = f"Trained; the weights of step {outcome.best_step} are used"
+        else:
+            used = "The shipped weights are used: training did not make them better"
+        said_last = [used, *outcome.remarks]
+        if outcome.noise_removed is not None and outcome.noise_removed > 0:
+            said_last.insert(
+                0,
+                f"On frames held out {outcome.noise_removed:.0%} of the noise (mean "
+                "squared) is removed",
+            )
+        text = " ".join(map(as_sentence, (*dict.fromkeys(against), *said_last)))
+        if against:
+            self.training.message.warn(text, notify=True)
+        else:
+            self.training.message.done(f"{text} Resume trains longer.")
 
     # comparing
 
@@ -369,8 +431,9 @@ class DenoiseMovie(QWidget):
         result = self.delivery.of(self.movie.layer)
         return None if result is None else result.layer
 
-    def _show_split(self, _on: bool = False) -> None:
-        self._viewer.canvas.grid.enabled = self.result.split_check.isChecked()
+    def _on_result_chosen(self, result: Result) -> None:
+        self._own_stack = None  # it is asked again whether the model suits a movie
+        self._take(result.denoiser, f"of the result {result.layer.name!r}")
 
     # results
 
@@ -384,6 +447,27 @@ class DenoiseMovie(QWidget):
             return
         if self._add_result(self.movie.layer, self.movie.stack):
             self.delivery.fill()
+
+    def denoise_now(self) -> None:
+        """Denoise with the shipped weights, without training."""
+        stack = self.movie.stack
+        if stack is None or self._model_job is not None or self.trainer.is_running:
+            return
+        self.result.message.inform("Looking at the movie …")
+        self._run_model_job(
+            partial(_jobs.untrained, stack, self.settings.device),
+            partial(self._on_untrained, stack),
+        )
+
+    def _on_untrained(self, stack: Stack, outcome: Finished) -> None:
+        self.result.message.clear()
+        if stack is not self.movie.stack:
+            return  # another movie was chosen meanwhile
+        self._own_stack = stack
+        self._take(outcome.denoiser, "shipped weights, not trained on this movie")
+        if outcome.warnings:
+            self.training.message.warn(" ".join(map(as_sentence, outcome.warnings)))
+        self.denoise()
 
     def apply_to_selected(self) -> None:
         """Denoise every selected image layer, one after the other."""
@@ -416,12 +500,11 @@ class DenoiseMovie(QWidget):
             layer,
             stack,
             self.denoiser,
+            is_foreign=stack is not self._own_stack,
             device=self.settings.device,
             use_posterior=self.settings.posterior_check.isChecked() and likelihood,
             with_std=self.settings.std_check.isChecked() and likelihood,
         )
-        if self.result.split_check.isChecked():
-            self._show_split()
         return result is not None
 
     def _on_export(self) -> None:
@@ -447,7 +530,17 @@ class DenoiseMovie(QWidget):
             result = self.delivery.of(self.movie.layer)
         if result is not None:
             dtype = str(self.result.dtype_box.currentData())
-            self.delivery.export(result, path, dtype, overwrite)
+            try:
+                part = self.movie.part_chosen() if self._is_part_of(result) else None
+            except InputError as error:
+                self.result.message.fail(str(error))
+                return
+            quantity = self.result.what_box.currentData()
+            self.delivery.export(result, path, dtype, overwrite, quantity, part)
+
+    def _is_part_of(self, result: Result) -> bool:
+        is_asked = self.result.part_check.isChecked()
+        return bool(is_asked and result.source == self.movie.layer)
 
     def _suggested(self, suffix: str) -> str:
         """Name a file beside the movie, or in the folder of the user."""
@@ -514,6 +607,7 @@ class DenoiseMovie(QWidget):
         if self._is_shut_down:
             return
         if error is not None:
+            self.result.message.clear()
             self.result.model_message.fail(said(error))
         self._enable()
 
@@ -550,12 +644,14 @@ class DenoiseMovie(QWidget):
         is_idle = self._model_job is None
         self.result.allow(
             denoise=has_model and has_movie and not is_busy,
+            now=self._is_loaded and has_movie and is_idle and not is_busy,
             apply=has_model and not is_busy,
             save=has_model and is_idle,
             load=self._is_loaded and is_idle and not is_training,
             export=has_model and has_movie and not is_busy,
         )
         self.settings.setEnabled(not is_training)
+        self.movie.follows = not is_training
 
 
 class _Column(QScrollArea):
@@ -567,6 +663,13 @@ class _Column(QScrollArea):
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        inside.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Grow with what is inside."""
+        if event.type() == QEvent.Type.LayoutRequest:
+            self.updateGeometry()
+        return bool(super().eventFilter(watched, event))
 
     def minimumSizeHint(self) -> QSize:
         """Leave room for the scroll bar."""

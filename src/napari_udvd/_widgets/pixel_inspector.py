@@ -11,6 +11,7 @@ from qtpy.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
     QLabel,
+    QProgressBar,
     QPushButton,
     QScrollArea,
     QVBoxLayout,
@@ -81,6 +82,11 @@ class PixelInspector(ClosingDock):
         )
         self.message = Message()
         self.model = ModelRow(self._session, self.message)
+        self.bar = QProgressBar()
+        self.bar.setRange(0, 0)  # only moves: a filter takes as long as it takes
+        self.bar.setTextVisible(False)
+        self.bar.setFixedHeight(6)
+        self.bar.setVisible(False)
         self.how = QLabel(HOW)
         self.how.setWordWrap(True)
         self.strip = Picture()
@@ -110,6 +116,7 @@ class PixelInspector(ClosingDock):
         self._picker.picked.connect(self._on_picked)
         self._latest.answered.connect(self._on_answered)
         self._latest.failed.connect(self._on_failed)
+        self._latest.busy.connect(self.bar.setVisible)
         self._session.changed.connect(self._on_session)
         viewer.layers.events.removed.connect(self._on_removed)
         self._enable()
@@ -124,6 +131,7 @@ class PixelInspector(ClosingDock):
         checks.addWidget(self.posterior_check)
         layout.addLayout(checks)
         layout.addWidget(self.message)
+        layout.addWidget(self.bar)
         layout.addWidget(self.how)
         layout.addWidget(self.strip)
         layout.addWidget(self.words)

@@ -2,31 +2,120 @@
 
 from __future__ import annotations
 
-import math
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from napari_udvd.calibration import calibrate
-from napari_udvd.denoising import BlockDenoiser
+from napari_udvd.denoising import BlockDenoiser, blocks
 from napari_udvd.device import choose_device, choose_precision
 from napari_udvd.models import build_network
 from napari_udvd.models.registry import NETWORKS
-from napari_udvd.series import series_of
+from napari_udvd.parallel import threads_on
 from napari_udvd.training.plan import UDVD_FRAMES, default_network
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    import torch
+
+    from napari_udvd.calibration import Calibration
+    from napari_udvd.models import Network
     from napari_udvd.noise import Diagnosis
     from napari_udvd.stack import Stack
 
-__all__ = ["denoising_seconds"]
+__all__ = ["Pace", "denoising_seconds", "measure_pace", "movie_seconds"]
 
-EDGE = 160
-"""Rows and columns of the corner that is timed."""
+EDGES = (64, 128, 256, 512)
+"""Rows and columns of the corners that are timed: borders and the starting of threads
+and kernels weigh less in a larger one."""
 
-FRAMES = 4
-"""Frames that are timed."""
+FRAMES = 5
+"""Frames of the block that is timed: from it and a single frame follows what a block
+of any length takes."""
+
+MOST_SECONDS = 4.0
+"""After this, no larger corner is timed."""
+
+
+class Pace(NamedTuple):
+    """Seconds per pixel of a block of frames.
+
+    Attributes
+    ----------
+    first
+        Of the first frame, with all that has to be computed for its neighbours.
+    further
+        Of every further one: networks whose frames share work need less for it.
+    """
+
+    first: float
+    further: float
+
+
+def measure_pace(
+    net: Network,
+    calibrations: Sequence[Calibration],
+    stack: Stack,
+    *,
+    joint: bool,
+    device: torch.device,
+    precision: torch.dtype,
+    most_seconds: float = MOST_SECONDS,
+) -> Pace:
+    """Denoise corners of the first frames, larger ones while there is time.
+
+    Parameters
+    ----------
+    net
+        The network; its weights do not matter.
+    calibrations, stack, joint, device, precision
+        As for :class:`~napari_udvd.denoising.BlockDenoiser`.
+    most_seconds
+        Once this is used up, or a larger corner would take more, it ends.
+    """
+    height, width = stack.frame_shape
+    # without shared work every core takes frames of its own
+    alone = 1 if net.shares_frames else min(threads_on(device), stack.n_frames)
+    several = min(FRAMES, stack.n_frames) if net.shares_frames else alone
+    began = time.perf_counter()
+    pace = Pace(0.0, 0.0)
+    for edge in EDGES:
+        rows, columns = min(height, edge), min(width, edge)
+        part = stack.crop(slice(0, stack.n_frames), slice(0, rows), slice(0, columns))
+        denoiser = BlockDenoiser(
+            net, calibrations, part, joint=joint, device=device, precision=precision
+        )
+        series = denoiser.series[0]
+        pixels = rows * columns * len(series.channels)
+        start = time.perf_counter()
+        denoiser.block(series, 0, alone)
+        if edge == EDGES[0] or device.type != "cpu":  # the first call also prepares
+            start = time.perf_counter()
+            denoiser.block(series, 0, alone)
+        first = (time.perf_counter() - start) / (alone * pixels)
+        further = first
+        if several > alone:
+            start = time.perf_counter()
+            denoiser.block(series, 0, several)
+            seconds = (time.perf_counter() - start) / pixels
+            further = min(max((seconds - first) / (several - 1), 0.0), first)
+        pace = Pace(first, further)
+        used = time.perf_counter() - began
+        takes = 4 * pixels * (alone * first + (several - alone) * further)
+        is_whole = rows == height and columns == width
+        if is_whole or used + takes > most_seconds:
+            break
+    return pace
+
+
+def movie_seconds(
+    pace: Pace, net: Network, stack: Stack, device: torch.device
+) -> float:
+    """Seconds to denoise every frame of a movie, block by block and tile by tile."""
+    runs = [stop - start for start, stop in blocks(stack)]
+    per_pixel = sum(pace.first + (frames - 1) * pace.further for frames in runs)
+    pixels = BlockDenoiser(net, (), stack, device=device).pixels_seen
+    return per_pixel * pixels * stack.n_channels * stack.n_planes
 
 
 def denoising_seconds(
@@ -34,8 +123,8 @@ def denoising_seconds(
 ) -> Iterator[tuple[str, float]]:
     """Estimate how long it takes to denoise a movie with each network.
 
-    A few frames of a corner are denoised with a network that has learned nothing, of
-    the size that training takes by default.
+    A corner is denoised with a network that has learned nothing, of the size that
+    training takes by default.
 
     Parameters
     ----------
@@ -56,8 +145,8 @@ def denoising_seconds(
     height, width = stack.frame_shape
     part = stack.crop(
         slice(0, stack.n_frames),
-        slice(0, min(height, EDGE)),
-        slice(0, min(width, EDGE)),
+        slice(0, min(height, EDGES[-1])),
+        slice(0, min(width, EDGES[-1])),
     )
     calibrations = [
         calibrate([part], channel, diagnosis.noise)
@@ -67,18 +156,12 @@ def denoising_seconds(
         net = build_network(name, default_network(name, hole, where.type == "cpu"))
         if stack.n_frames < UDVD_FRAMES.get(name, net.least_frames):
             continue
-        blocks = BlockDenoiser(
+        pace = measure_pace(
             net.eval(),
             calibrations,
-            part,
+            stack,
+            joint=False,
             device=where,
             precision=choose_precision(where),
         )
-        series = series_of(part)[0]
-        frames = min(FRAMES, stack.n_frames)
-        blocks.block(series, 0, 1)  # the first call also prepares
-        began = time.perf_counter()
-        blocks.block(series, 0, frames)
-        seconds = time.perf_counter() - began
-        share = frames * math.prod(part.frame_shape) / math.prod(stack.shape)
-        yield name, seconds / share
+        yield name, movie_seconds(pace, net, stack, where)

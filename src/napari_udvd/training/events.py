@@ -136,6 +136,9 @@ class Finished:
         it is better than the noisy movie and than a plain average.
     remarks
         What is good to know of how it went, one sentence each.
+    noise_removed
+        Share of the noise's mean square that the prediction is free of, on frames held
+        out: 1 is a perfect result, 0 the noisy movie; None if it was not measured.
     history
         ``(step, validation loss)`` of every measurement.
     """
@@ -146,6 +149,7 @@ class Finished:
     best_validation: float
     warnings: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    noise_removed: float | None = None
     history: tuple[tuple[int, float], ...] = field(default=(), repr=False)
 
 

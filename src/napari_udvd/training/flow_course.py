@@ -146,6 +146,14 @@ class FlowCourse:
         )
         return False
 
+    def give_up(self) -> None:
+        """Do without the flow: there is no time to find out whether it helps."""
+        self._judged, self._flow = True, None
+        self.remarks = (
+            "optical flow was switched off: there was no time to see whether it helps; "
+            "train longer to have it tried",
+        )
+
     def state(self) -> dict[str, Any]:
         """Return the numbers that :meth:`restore` needs, for a checkpoint."""
         return {

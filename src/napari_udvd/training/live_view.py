@@ -25,13 +25,19 @@ if TYPE_CHECKING:
     from napari_udvd.models import Network
     from napari_udvd.stack import Stack
 
-__all__ = ["LiveView", "View"]
+__all__ = ["FEWEST_PIXELS", "LiveView", "View"]
 
 EDGE = 512
 """Most rows and columns that are denoised: the middle of what is on view."""
 
+SMALLEST = 48
+"""Rows and columns that are worth looking at."""
+
 INTERVAL = 1.0
 """Seconds after which the same place is worth another look."""
+
+FEWEST_PIXELS = 64 * 64
+"""With less to compute there is nothing to see."""
 
 SHARE = 0.15
 """Share of the time that looking again and again at the same place may take."""
@@ -85,8 +91,16 @@ class LiveView:
         joint: bool,
         device: torch.device,
         precision: torch.dtype,
+        most: int | None = None,
     ) -> tuple[View, npt.NDArray[np.float32]]:
         """Denoise the place on view with these weights.
+
+        Parameters
+        ----------
+        net, calibrations, joint, device, precision
+            As for :class:`~napari_udvd.denoising.BlockDenoiser`.
+        most
+            Pixels to compute; a smaller part is shown where all would be more.
 
         Returns
         -------
@@ -99,10 +113,19 @@ class LiveView:
         with self._lock:
             assert self._view is not None
             view, self._is_new = self._view, False
-        view = View(view.t, view.z, _middle(view.rows), _middle(view.columns))
         height, width = self._stack.frame_shape
-        rows, inner_rows = _with_halo(view.rows, height, net)
-        columns, inner_columns = _with_halo(view.columns, width, net)
+        edge, halo = EDGE, net.radius
+        while True:
+            rows, columns = _middle(view.rows, edge), _middle(view.columns, edge)
+            seen = View(view.t, view.z, rows, columns)
+            rows, inner_rows = _with_halo(seen.rows, height, net, halo)
+            columns, inner_columns = _with_halo(seen.columns, width, net, halo)
+            computed = (rows.stop - rows.start) * (columns.stop - columns.start)
+            if most is None or computed <= most or edge <= SMALLEST:
+                break
+            # what is far away matters little, and not at all for a first look
+            edge, halo = edge * 3 // 4, min(halo, edge // 4)
+        view = seen
         part = self._stack.crop(slice(0, self._stack.n_frames), rows, columns)
         blocks = BlockDenoiser(
             net,
@@ -125,17 +148,19 @@ class LiveView:
         return view, denoised
 
 
-def _middle(part: slice) -> slice:
+def _middle(part: slice, edge: int) -> slice:
     length = part.stop - part.start
-    if length <= EDGE:
+    if length <= edge:
         return part
-    start = part.start + (length - EDGE) // 2
-    return slice(start, start + EDGE)
+    start = part.start + (length - edge) // 2
+    return slice(start, start + edge)
 
 
-def _with_halo(part: slice, length: int, net: Network) -> tuple[slice, slice]:
+def _with_halo(
+    part: slice, length: int, net: Network, halo: int
+) -> tuple[slice, slice]:
     """Widen to what the network sees; return that, and where `part` is in it."""
-    start = max(part.start - net.radius, 0)
+    start = max(part.start - halo, 0)
     start -= start % net.alignment
-    stop = min(part.stop + net.radius, length)
+    stop = min(part.stop + halo, length)
     return slice(start, stop), slice(part.start - start, part.stop - start)

@@ -20,6 +20,12 @@ from napari_udvd.errors import InputError, OutputError
 from napari_udvd.models import build_network, count_views
 from napari_udvd.series import measured_series, missing_frames
 from napari_udvd.training.checkpoint import signature, write_checkpoint
+from napari_udvd.training.estimate import (
+    MOST_SECONDS,
+    Pace,
+    measure_pace,
+    movie_seconds,
+)
 from napari_udvd.training.events import (
     Checkpoint,
     Failed,
@@ -32,11 +38,17 @@ from napari_udvd.training.events import (
 )
 from napari_udvd.training.flow_course import FlowCourse
 from napari_udvd.training.learner import Learner
+from napari_udvd.training.live_view import FEWEST_PIXELS
 from napari_udvd.training.noise_check import confirm_noise
 from napari_udvd.training.plan import COURSES, Plan, make_plan
 from napari_udvd.training.resume import SavedRun, read_saved_run
 from napari_udvd.training.sampling import ClipSampler, Movie
-from napari_udvd.training.validation import Validation, hold_out
+from napari_udvd.training.validation import (
+    WINDOWS,
+    Validation,
+    affordable,
+    hold_out,
+)
 from napari_udvd.training.warm_start import (
     load_flow,
     outside_of_training,
@@ -66,6 +78,19 @@ SMOOTHING = 0.95
 
 VALIDATION_SHARE = 0.08
 """Share of the time that measuring the validation loss may take."""
+
+VALIDATION_COST = 0.04
+"""Share of the budget that one measurement may take; fewer and smaller windows are
+measured where all of them would take longer."""
+
+PACE_SHARE = 0.02
+"""Share of the budget for measuring how long denoising takes."""
+
+LOOK_SHARE = 0.05
+"""Share of the budget that one look of a user's may take."""
+
+JUDGING = 4
+"""Measurements of the validation loss that judging the flow takes as long as."""
 
 VALIDATIONS = 40
 """How often the validation loss is measured at most."""
@@ -208,12 +233,21 @@ class _Run:
             transpose=plan.hole[0] == plan.hole[1],
             rng=self._rng,
         )
+        is_timed = settings.steps is None
+        self._pace = self._measured() if is_timed or denoising_follows else None
+        most, edge = WINDOWS[0]
+        if is_timed and self._pace is not None:
+            looks = 2 if net.is_recurrent else 1  # fairly, with and without its noise
+            share = VALIDATION_COST * 60 * settings.minutes
+            edge, most = affordable(looks * self._pace.first, share)
         self._validation = Validation(
             movies,
             plan.calibrations,
             context=net.context,
             device=device,
             precision=self._precision,
+            edge=edge,
+            most=most,
         )
         self._began = began
         self._resumed_at = 0.0
@@ -295,7 +329,10 @@ class _Run:
                 self._loss,
                 self._history[-1][1] if self._history else None,
             )
-            if self._validation_is_due(next_validation):
+            if self._flow.is_due(self._progress()) and not self._has_time(JUDGING):
+                self._flow.give_up()
+                self._drop_flow()
+            if self._validation_is_due(next_validation) and self._has_time(1):
                 before = self._elapsed()
                 self._validate()
                 average = self._learner.average
@@ -346,6 +383,7 @@ class _Run:
             self._best_loss,
             warnings,
             self._flow.remarks,
+            self._validation.noise_removed,
             tuple(self._history),
         )
 
@@ -365,12 +403,16 @@ class _Run:
 
     def _look(self, live: LiveView | None) -> Iterator[LivePreview]:
         if live is not None and live.is_due():
+            pixels = self._pixels_to_look_at()
+            if pixels is not None and pixels < FEWEST_PIXELS:
+                return
             view, denoised = live.denoise(
                 self._learner.average,
                 self._plan.calibrations,
                 self._plan.joint,
                 self._device,
                 self._precision,
+                most=pixels,
             )
             yield LivePreview(self._step, view, denoised)
 
@@ -447,13 +489,15 @@ class _Run:
         if self._flow.is_due(self._progress()) and not self._flow.helps(
             self._validation
         ):
-            for net in (self._learner.net, self._learner.average, self._best):
-                net.drop_flow()
-            network = {**self._plan.network, "flow": "none"}
-            self._plan = replace(self._plan, network=network)
-            self._best_loss = math.inf  # it was measured with the flow
-            self._validate()
-            self._estimate_denoising()
+            self._drop_flow()
+
+    def _drop_flow(self) -> None:
+        for net in (self._learner.net, self._learner.average, self._best):
+            net.drop_flow()
+        network = {**self._plan.network, "flow": "none"}
+        self._plan = replace(self._plan, network=network)
+        self._best_loss = math.inf  # it was measured with the flow
+        self._validate()
 
     def _validation_is_due(self, at: float) -> bool:
         if self._flow.is_due(self._progress()):
@@ -472,10 +516,25 @@ class _Run:
     def _is_over(self) -> bool:
         if self._settings.steps is not None:
             return self._step >= self._settings.steps
-        # one more step and the last validation must still fit
-        needed = self._step_seconds + self._validation_seconds
+        # one more step must still fit
         trained = self._step > 0 or self._is_warm
-        return trained and self._elapsed() + needed > self._budget
+        return trained and not self._has_time(0, self._step_seconds)
+
+    def _has_time(self, validations: float, seconds: float = 0.0) -> bool:
+        """Whether there is time for some work, and for what ends a training."""
+        if self._settings.steps is not None:
+            return True
+        # the last weights are measured, and then what speaks against the best ones
+        needed = seconds + (validations + 2) * self._validation_seconds
+        return self._elapsed() + needed <= self._budget
+
+    def _pixels_to_look_at(self) -> int | None:
+        """Pixels that may be denoised for a user who looks on; None: any number."""
+        if self._pace is None:
+            return None
+        left = self._budget - self._elapsed() - 2 * self._validation_seconds
+        seconds = min(LOOK_SHARE * 60 * self._settings.minutes, left)
+        return int(max(seconds, 0.0) / self._pace.first)
 
     def _progress(self) -> float:
         steps = self._settings.steps
@@ -494,15 +553,31 @@ class _Run:
             return whole
         return whole - min(self._denoising_seconds, LARGEST_RESERVE * whole)
 
+    def _measured(self) -> Pace:
+        most = PACE_SHARE * 60 * self._settings.minutes
+        return measure_pace(
+            self._learner.average,
+            self._plan.calibrations,
+            self._stacks[0],
+            joint=self._plan.joint,
+            device=self._device,
+            precision=self._precision,
+            most_seconds=min(most, MOST_SECONDS),
+        )
+
     def _estimate_denoising(self) -> None:
+        if not self._denoising_follows or self._pace is None:
+            self._self_ensemble = bool(self._settings.self_ensemble)
+            return
         net = self._learner.average
-        per_pixel = self._validation.seconds_per_pixel(net)
-        seconds = per_pixel * sum(math.prod(stack.shape) for stack in self._stacks)
+        seconds = sum(
+            movie_seconds(self._pace, net, stack, self._device)
+            for stack in self._stacks
+        )
         whole, views = 60 * self._settings.minutes, count_views(self._plan.hole)
         asked = self._settings.self_ensemble
         if asked is None:
-            in_time = views * seconds < ENSEMBLE_SHARE * whole
-            asked = self._denoising_follows and in_time
+            asked = views * seconds < ENSEMBLE_SHARE * whole
         self._self_ensemble = asked
         self._denoising_seconds = seconds * (views if asked else 1)
 

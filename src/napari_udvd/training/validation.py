@@ -8,7 +8,6 @@ follows the noise would flatter the loss, so here it is given the prediction ins
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
@@ -16,7 +15,6 @@ import numpy as np
 import torch
 
 from napari_udvd.calibration import Calibration, Scaler
-from napari_udvd.denoising import blocks
 from napari_udvd.models import Network, Prediction, posterior
 from napari_udvd.series import measured_box, missing_frames, read_measured, window
 from napari_udvd.training.loss import pixel_loss
@@ -29,7 +27,7 @@ if TYPE_CHECKING:
     from napari_udvd.models import STBN
     from napari_udvd.training.sampling import Clip, Movie
 
-__all__ = ["Residual", "Validation", "hold_out"]
+__all__ = ["Residual", "Validation", "affordable", "hold_out"]
 
 Doubles: TypeAlias = "npt.NDArray[np.float64]"
 
@@ -38,6 +36,17 @@ EDGE = 160
 
 MOST_WINDOWS = 6
 """Windows measured each time."""
+
+WINDOWS = (
+    (MOST_WINDOWS, EDGE),
+    (4, EDGE),
+    (3, 128),
+    (2, 128),
+    (2, 96),
+    (1, 96),
+    (1, 64),
+)
+"""Number and size of windows, from the best to what the slowest machine can do."""
 
 SURE = 2.0
 """Standard errors that a result must be better than an empty frame by."""
@@ -77,6 +86,28 @@ class Residual(NamedTuple):
     measured: npt.NDArray[np.bool_]
 
 
+def affordable(seconds_per_pixel: float, seconds: float) -> tuple[int, int]:
+    """Choose windows that are measured in so many seconds.
+
+    Parameters
+    ----------
+    seconds_per_pixel
+        What a pixel of a window takes.
+    seconds
+        What one measurement of all windows may take.
+
+    Returns
+    -------
+    edge, most
+        Size and number of windows; the fewest and smallest where even those take
+        longer.
+    """
+    for most, edge in WINDOWS:
+        if most * edge**2 * seconds_per_pixel <= seconds:
+            break
+    return edge, most
+
+
 @dataclass(frozen=True)
 class _Window:
     clip: Clip  # (T, C, h, w), grey levels; the output frame is in the middle
@@ -89,6 +120,19 @@ class Validation:
 
     Each window is the place of its frame with the most structure (the highest
     standard deviation), since empty background is denoised by anything.
+
+    Parameters
+    ----------
+    movies, calibrations, context, device, precision
+        Of the training.
+    edge, most
+        Rows and columns of a window, and how many there are, at most; see
+        :func:`affordable`.
+
+    Attributes
+    ----------
+    noise_removed
+        Share of the noise's mean square that the network judged last is free of.
     """
 
     def __init__(
@@ -99,16 +143,18 @@ class Validation:
         context: int,
         device: torch.device,
         precision: torch.dtype,
+        edge: int = EDGE,
+        most: int = MOST_WINDOWS,
     ) -> None:
+        self._edge = edge
+        self.noise_removed: float | None = None
         self._context, self._device, self._precision = context, device, precision
-        start, stop = blocks(movies[0].stack)[0]
-        self._block_frames = stop - start
         # one neighbour at least, to compare with the average of both
         self._around = max(context, 1)
         # movies of two frames have none to spare; their first is measured instead
         pairs = [(m, t) for m in movies for t in sorted(m.held_out or {_first(m)})]
-        step = max(len(pairs) / MOST_WINDOWS, 1)
-        chosen = [pairs[int(k * step)] for k in range(min(len(pairs), MOST_WINDOWS))]
+        step = max(len(pairs) / most, 1)
+        chosen = [pairs[int(k * step)] for k in range(min(len(pairs), most))]
         self._windows = [self._read(m, t, calibrations) for m, t in chosen]
 
     def loss(self, net: Network) -> float:
@@ -169,6 +215,7 @@ class Validation:
         distances = np.concatenate([self._distances(w, net) for w in self._windows], 1)
         noise = 1.0  # in its own units
         ours, average, _ = distances.mean(axis=1) - noise
+        self.noise_removed = float(np.clip(1 - ours / noise, 0.0, 1.0))
         if not ours < noise:
             return (
                 "the result is no better than the noisy movie: on frames held out its "
@@ -190,26 +237,6 @@ class Validation:
                 "train longer, if there is anything to see",
             )
         return ()
-
-    def seconds_per_pixel(self, net: Network) -> float:
-        """Time to denoise one pixel of one frame with full context."""
-        window = self._windows[0]
-        best = np.inf
-        for _ in range(2):  # the first call also prepares
-            began = time.perf_counter()
-            with torch.inference_mode():
-                if net.is_recurrent:
-                    mean = self._swept(window, net)
-                else:
-                    mean = self._predicted(window, net)[1].mean
-                mean.cpu()  # a GPU answers before it has done its work
-            best = min(best, time.perf_counter() - began)
-        pixels = float(np.prod(window.clip.shape[1:]))
-        if not net.is_recurrent:
-            return best / pixels
-        # each way, features also travel over frames that two blocks have in common
-        extra = net.context / self._block_frames
-        return (1 + extra) * best / (len(window.clip) * pixels)
 
     def preview(self, net: Network) -> tuple[Clip, Clip]:
         """First window, noisy and denoised, ``(C, h, w)`` in grey levels."""
@@ -276,19 +303,6 @@ class Validation:
             ]
         return np.stack([np.asarray(d)[:, window.measured].ravel() for d in found])
 
-    def _swept(self, window: _Window, net: Network) -> torch.Tensor:
-        """Denoise all frames of a window, as a recurrent network does with a movie.
-
-        Returns
-        -------
-        Tensor
-            Mean of the last one.
-        """
-        clip = self._normalised(window)[0]
-        frames = [[t] for t in range(len(clip))]
-        *_, last = net.sweep(clip, frames, window.scaler.noise, self._precision)
-        return last.mean
-
     def _judged(self, window: _Window, net: Network) -> tuple[torch.Tensor, Prediction]:
         """Clip of a window, and its middle frame as nobody who saw it predicts it."""
         clip = self._normalised(window)
@@ -319,7 +333,7 @@ class Validation:
         frames = window(frame, self._around, movie.stack.n_frames, missing)
         box = measured_box(movie.stack, movie.series)
         clip, measured = read_measured(movie.stack, movie.series, frames, *box)
-        rows, columns = _most_structure(clip[self._around, 0])
+        rows, columns = _most_structure(clip[self._around, 0], self._edge)
         scaler = Scaler([calibrations[c] for c in movie.series.channels], self._device)
         part = np.ascontiguousarray(clip[:, :, rows, columns])
         if measured is None:
@@ -334,12 +348,12 @@ def _first(movie: Movie) -> int:
     return min(t for t in range(movie.stack.n_frames) if t not in missing)
 
 
-def _most_structure(frame: Clip) -> tuple[slice, slice]:
+def _most_structure(frame: Clip, edge: int) -> tuple[slice, slice]:
     def starts(length: int) -> range:
-        return range(0, max(length - EDGE, 0) + 1, EDGE // 4)
+        return range(0, max(length - edge, 0) + 1, edge // 4)
 
     y, x = max(
         ((y, x) for y in starts(frame.shape[0]) for x in starts(frame.shape[1])),
-        key=lambda at: float(frame[at[0] : at[0] + EDGE, at[1] : at[1] + EDGE].std()),
+        key=lambda at: float(frame[at[0] : at[0] + edge, at[1] : at[1] + edge].std()),
     )
-    return slice(y, y + EDGE), slice(x, x + EDGE)
+    return slice(y, y + edge), slice(x, x + edge)
