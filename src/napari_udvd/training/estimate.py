@@ -33,6 +33,9 @@ FRAMES = 5
 """Frames of the block that is timed: from it and a single frame follows what a block
 of any length takes."""
 
+SOON = 1.0
+"""The same where a user waits for the times of all networks."""
+
 MOST_SECONDS = 4.0
 """After this, no larger corner is timed."""
 
@@ -163,5 +166,6 @@ def denoising_seconds(
             joint=False,
             device=where,
             precision=choose_precision(where),
+            most_seconds=SOON,
         )
         yield name, movie_seconds(pace, net, stack, where)
