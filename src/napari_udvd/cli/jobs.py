@@ -26,12 +26,13 @@ from napari_udvd.noise import (
     diagnose,
 )
 from napari_udvd.series import middle_planes
-from napari_udvd.stack import Stack
 from napari_udvd.training import TrainingSettings, train_events
 from napari_udvd.validity import inspect
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from napari_udvd.stack import Stack
 
 __all__ = [
     "ApplyJob",

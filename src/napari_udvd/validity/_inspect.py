@@ -134,9 +134,8 @@ def _inspected(stack: Stack, plane: Plane) -> PlaneValidity:
             np.divide(total, count, out=np.zeros_like(total), where=count > 0),
             count > 0,
         )
-        background = picture.astype(np.float32)
         return PlaneValidity(
-            nothing, nothing, frozenset(empty), {}, background, has_nan
+            nothing, nothing, frozenset(empty), {}, picture.astype(np.float32), has_nan
         )
     constant, dead = _constant(stack, plane, low, (high == low) & (count > 0), empty)
     constant |= count == 0
