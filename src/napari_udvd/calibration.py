@@ -90,6 +90,8 @@ def calibrate(
                 known = slice(None) if measured is None else measured[..., ::2, ::2]
                 samples.append(part[known].ravel())
     values = np.concatenate(samples)
+    if not values.size:  # nothing was measured in this channel
+        return Calibration(0.0, 1.0, noise)
     low, middle, high = np.percentile(values, (1, 50, 99.9))
     scale = high - low
     if from_zero:

@@ -27,8 +27,10 @@ from napari_udvd.models import (
     from_published,
     read_published,
 )
-from napari_udvd.noise import check_finite, diagnose
-from napari_udvd.stack import ArrayLike, Plane, Stack
+from napari_udvd.noise import check_finite, check_varies, diagnose
+from napari_udvd.series import middle_planes
+from napari_udvd.stack import ArrayLike, Stack
+from napari_udvd.validity import inspect
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -132,11 +134,14 @@ class Denoiser:
         """Return the model's calibrations, or measure them on the movie."""
         if self.calibrations:
             return self.calibrations
-        planes = [Plane(c, stack.n_planes // 2) for c in range(stack.n_channels)]
-        noises = [diagnose(stack, plane).noise for plane in planes]
+        stack = inspect(stack)
+        noises = {p.c: diagnose(stack, p).noise for p in middle_planes(stack)}
+        if not noises:
+            check_varies(stack)
+        any_noise = next(iter(noises.values()))  # for channels that are empty
         return tuple(
-            calibrate([stack], c, noise, from_zero=True)
-            for c, noise in enumerate(noises)
+            calibrate([stack], c, noises.get(c, any_noise), from_zero=True)
+            for c in range(stack.n_channels)
         )
 
     def provenance(self, stack: Stack, **more: Any) -> dict[str, Any]:

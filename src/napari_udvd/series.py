@@ -21,6 +21,7 @@ __all__ = [
     "measured_box",
     "measured_series",
     "middle_plane",
+    "middle_planes",
     "missing_frames",
     "read_clip",
     "read_measured",
@@ -90,6 +91,10 @@ def read_measured(
     for plane, block in zip(series.planes(), blocks, strict=True):
         measured = validity.measured(block, plane, first, rows, columns)
         background = validity.background(plane, rows, columns)
+        if validity.is_empty(plane) and len(series.channels) > 1:
+            # says nothing against the pixels of the channels beside it
+            measured = np.ones_like(measured)
+            block = np.broadcast_to(background, block.shape)
         planes.append(np.where(measured, block, background)[order].astype(np.float32))
         masks.append(measured[order])
     return np.stack(planes, axis=1), np.stack(masks, axis=1)
@@ -137,6 +142,12 @@ def middle_plane(stack: Stack, channel: int) -> Plane | None:
         if stack.validity is None or not stack.validity.is_empty(plane):
             return plane
     return None
+
+
+def middle_planes(stack: Stack) -> list[Plane]:
+    """One plane for every channel in which something was measured."""
+    planes = (middle_plane(stack, channel) for channel in range(stack.n_channels))
+    return [plane for plane in planes if plane is not None]
 
 
 def window(

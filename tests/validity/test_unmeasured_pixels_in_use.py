@@ -10,8 +10,14 @@ from drifting_spots import GAIN, OFFSET, READ_NOISE, light, recorded
 from napari_udvd.calibration import Calibration, calibrate
 from napari_udvd.denoising import BlockDenoiser
 from napari_udvd.errors import InputError
-from napari_udvd.noise import NoiseModel, check_pixels
-from napari_udvd.series import Series, read_clip, window
+from napari_udvd.noise import NoiseModel, check_pixels, diagnose
+from napari_udvd.series import (
+    Series,
+    middle_planes,
+    read_clip,
+    read_measured,
+    window,
+)
 from napari_udvd.stack import Plane, Stack
 from napari_udvd.training.sampling import ClipSampler, Movie
 from napari_udvd.training.validation import hold_out
@@ -162,3 +168,27 @@ def test_the_networks_input_is_finite_where_a_plane_is_empty():
         mean, _ = blocks.block(Series((0,), 1), 0, 20)
     assert (mean == 0).all()
     assert inspect(stack).validity.is_empty(Plane(0, 1))
+
+
+def test_a_movie_with_one_frame_that_was_recorded_is_refused():
+    movie = recorded(light(8, 48, 64)).astype("uint16")
+    movie[1:] = 0
+    with pytest.raises(InputError, match="measured in 1 of the frames"):
+        diagnose(Stack.from_array(movie, "TYX"))
+
+
+def test_a_picture_that_is_shown_again_and_again_is_no_border():
+    picture = recorded(light(1, 48, 64)).astype("uint16")
+    stack = Stack.from_array(np.repeat(picture, 8, axis=0), "TYX")
+    assert inspect(stack) is stack
+
+
+def test_an_empty_channel_says_nothing_against_the_others():
+    movie = np.stack([recorded(light(20, 48, 64)), np.zeros((20, 48, 64))], axis=1)
+    stack = inspect(Stack.from_array(movie, "TCYX"))
+    _, measured = read_measured(stack, Series((0, 1), 0), range(3))
+    assert measured.all()
+    _, alone = read_measured(stack, Series((1,), 0), range(3))
+    assert not alone.any()
+    assert middle_planes(stack) == [Plane(0, 0)]
+    assert calibrate([stack], 1, NOISE).scale == 1.0

@@ -82,15 +82,17 @@ def diagnose_movie(
 ) -> Iterator[Diagnosed | Interrupted | dict[str, float]]:
     """Measure the noise; look for a training to resume; estimate the time."""
     from napari_udvd.noise import check_pixels, check_time, diagnose
-    from napari_udvd.stack import Plane
+    from napari_udvd.series import middle_planes
     from napari_udvd.training.checkpoint import read_header
     from napari_udvd.training.estimate import denoising_seconds
+    from napari_udvd.validity import inspect
 
     check_time(stack)
     check_pixels(stack)
+    stack = inspect(stack)
     diagnoses = []
-    for channel in range(stack.n_channels):
-        diagnoses.append(diagnose(stack, Plane(channel, stack.n_planes // 2)))
+    for plane in middle_planes(stack):
+        diagnoses.append(diagnose(stack, plane))
         if cancel.is_set():
             return
     yield Diagnosed(diagnoses)

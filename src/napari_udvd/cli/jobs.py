@@ -18,12 +18,21 @@ from napari_udvd.denoising import denoise_stack
 from napari_udvd.device import choose_device, choose_precision, keep_freed_memory
 from napari_udvd.errors import InputError, OutputError
 from napari_udvd.formats import check_output, create, movie_name, open_stack
-from napari_udvd.noise import Diagnosis, check_finite, check_pixels, diagnose
-from napari_udvd.stack import Plane, Stack
+from napari_udvd.noise import (
+    Diagnosis,
+    check_finite,
+    check_pixels,
+    check_varies,
+    diagnose,
+)
+from napari_udvd.series import middle_planes
 from napari_udvd.training import TrainingSettings, train_events
+from napari_udvd.validity import inspect
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from napari_udvd.stack import Stack
 
 __all__ = [
     "ApplyJob",
@@ -339,8 +348,9 @@ def diagnoses_of(file: Path, axes: str | None) -> list[Diagnosis]:
 
 
 def _diagnose(stack: Stack) -> list[Diagnosis]:
-    middle = stack.n_planes // 2
-    return [diagnose(stack, Plane(c, middle)) for c in range(stack.n_channels)]
+    check_varies(stack)
+    stack = inspect(stack)
+    return [diagnose(stack, plane) for plane in middle_planes(stack)]
 
 
 def import_checkpoint(

@@ -107,6 +107,12 @@ def sample_windows(stack: Stack, plane: Plane) -> Sample:
     repeats: dict[int, bool] = {}
     series = Series((plane.c,), plane.z)
     there = _recorded(stack, series)
+    if len(there) < 2:
+        raise InputError(
+            f"something was measured in {len(there)} of the frames of "
+            f"{stack.describe()}, the others are empty; at least 2 are needed: noise "
+            "is told from signal by comparing frames"
+        )
     starts = max(1, len(there) - WINDOW + 1)
     for i, start in enumerate(np.linspace(0, starts - 1, n).astype(int)):
         # Multiples of the golden ratio and its square spread over the unit square.

@@ -118,7 +118,7 @@ def _inspected(stack: Stack, plane: Plane) -> PlaneValidity:
             values *= values
             squares += values
     nothing = np.zeros((height, width), bool)
-    if len(empty) == stack.n_frames or not (high > low).any():
+    if len(empty) == stack.n_frames:
         value = float(stack.read(0, plane).flat[0])
         return PlaneValidity(
             ~nothing,
@@ -128,6 +128,14 @@ def _inspected(stack: Stack, plane: Plane) -> PlaneValidity:
             np.full((height, width), value if np.isfinite(value) else 0.0, np.float32),
             is_empty=True,
             value=value,
+        )
+    if not (high > low).any():  # a picture: nothing tells its pixels apart
+        picture = _spread_out(
+            np.divide(total, count, out=np.zeros_like(total), where=count > 0),
+            count > 0,
+        )
+        return PlaneValidity(
+            nothing, nothing, frozenset(empty), {}, picture.astype(np.float32), has_nan
         )
     constant, dead = _constant(stack, plane, low, (high == low) & (count > 0), empty)
     constant |= count == 0
@@ -141,13 +149,14 @@ def _inspected(stack: Stack, plane: Plane) -> PlaneValidity:
             total -= values
             squares -= values**2
             count -= area
-    measured = (count > 0) & ~constant
+    constant |= count == 0  # filled in every frame
+    measured = ~constant
     mean = np.divide(total, count, out=np.zeros_like(total), where=measured)
     variance = np.divide(squares, count, out=np.zeros_like(total), where=measured)
     variance = np.maximum(variance - mean**2, 0.0)
     hot = _hot(_spread_out(mean, measured), np.sqrt(variance), measured) | dead
     background = _spread_out(mean, measured & ~hot)
-    levels = low[constant & (count > 0)]
+    levels = low[constant & np.isfinite(low)]
     value = float(np.median(levels)) if levels.size else np.nan
     return PlaneValidity(
         constant,
