@@ -358,8 +358,15 @@ def test_frames_must_be_larger_than_the_hole(shape: tuple[int, int]) -> None:
     assert "m.tif" in message
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_pixels_must_be_finite(bad: float) -> None:
+def test_pixels_that_are_nan_stay_nan() -> None:
+    movie = np.asarray(tiny_movie().data).astype("f4")
+    movie[5, 3, 7] = np.nan
+    clean = trained().denoise(movie, "TYX")
+    assert np.argwhere(np.isnan(clean)).tolist() == [[5, 3, 7]]
+
+
+@pytest.mark.parametrize("bad", [np.inf, -np.inf])
+def test_pixels_must_not_be_infinite(bad: float) -> None:
     movie = np.asarray(tiny_movie().data).astype("f4")
     movie[5, 3, 7] = bad
     with pytest.raises(InputError, match=r"T = 5, Y = 3, X = 7"):

@@ -543,9 +543,9 @@ def test_what_is_asked_is_checked_at_once(tmp_path: Path) -> None:
         DenoisedMovie(denoiser, stack, folder=tmp_path / "none")
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_pixels_that_are_not_finite(bad: float) -> None:
-    denoiser, stack, mean, _ = case("TYX")
+@pytest.mark.parametrize("bad", [np.inf, -np.inf])
+def test_pixels_that_are_infinite(bad: float) -> None:
+    denoiser, stack, *_ = case("TYX")
     pixels = stack.read().astype("f4")
     pixels[5, 3, 7] = pixels[6, 0, 0] = bad
     broken = Stack.from_array(pixels, "TYX", source="b.tif")
@@ -554,8 +554,7 @@ def test_pixels_that_are_not_finite(bad: float) -> None:
     with pytest.raises(InputError, match=r"b\.tif.* 2 .*T = 5, Y = 3, X = 7"):
         for step in movie.fill():
             done.append((step.start, step.stop))
-    assert done == [(0, 3)]
-    np.testing.assert_array_equal(movie.mean[:3], mean[:3])
+    assert done == []  # the movie is looked at before anything is denoised
     movie.close()
 
 
@@ -576,9 +575,13 @@ def test_nothing_is_read_before_it_is_needed() -> None:
     assert read == []
     steps = movie.fill()
     next(steps)
-    assert read == [(4, 7)]
+    # all of it once, to see what was measured; then what is wanted
+    whole = [span for span in read if span != (4, 7)]
+    assert read[-1] == (4, 7)
+    assert {t for first, stop in whole for t in range(first, stop)} >= set(range(5))
+    read.clear()
     next(steps)
-    assert read == [(4, 7), (2, 4)]
+    assert read == [(2, 4)]
     list(steps)
     movie.close()
 

@@ -639,11 +639,11 @@ class FrameArray:
 
 
 class _FiniteStack(Stack):
-    """A stack that looks for NaN as it is read, instead of being read for it before."""
+    """A stack that looks for infinity as it is read, instead of before."""
 
     def read(self, *args: Any, **kwargs: Any) -> npt.NDArray[Any]:
         block = super().read(*args, **kwargs)
-        if block.dtype.kind == "f" and not np.isfinite(block).all():
+        if block.dtype.kind == "f" and np.isinf(block).any():
             check_finite(Stack(**vars(self)))  # counts them, and says where
         return block
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["inspect"]
 
+BLOCK_FRAMES = 16
 BLOCK_BYTES = 64 * 2**20
 """Frames that are looked at together, as float32."""
 UNLIKELY = 30.0
@@ -58,7 +59,9 @@ MOST_HOT = 0.01
 """Share of pixels above which they are the specimen."""
 
 
-_KNOWN: weakref.WeakKeyDictionary[Stack, Validity | None] = weakref.WeakKeyDictionary()
+_KNOWN: weakref.WeakKeyDictionary[Any, dict[str, Validity | None]]
+_KNOWN = weakref.WeakKeyDictionary()
+"""What was found, by stack and by file: a movie in memory may be changed in place."""
 
 
 def inspect(stack: Stack) -> Stack:
@@ -72,12 +75,18 @@ def inspect(stack: Stack) -> Stack:
     """
     if stack.validity is not None or stack.n_frames < 2:
         return stack
-    if stack not in _KNOWN:
+    keys = [stack, *([stack.data] if hasattr(stack.data, "files") else [])]
+    for key in keys:
+        if stack.axes in _KNOWN.get(key, {}):
+            validity = _KNOWN[key][stack.axes]
+            break
+    else:
         planes = {plane: _inspected(stack, plane) for plane in stack.planes()}
         is_plain = all(found.is_plain for found in planes.values())
         sentences = tuple(notes(stack, planes))
-        _KNOWN[stack] = None if is_plain else Validity(planes, sentences)
-    validity = _KNOWN[stack]
+        validity = None if is_plain else Validity(planes, sentences)
+        for key in keys:
+            _KNOWN.setdefault(key, {})[stack.axes] = validity
     return stack if validity is None else replace(stack, validity=validity)
 
 
@@ -171,7 +180,7 @@ def _inspected(stack: Stack, plane: Plane) -> PlaneValidity:
 
 def _frames(stack: Stack, plane: Plane) -> Iterator[tuple[int, npt.NDArray[Any]]]:
     height, width = stack.frame_shape
-    step = max(1, BLOCK_BYTES // (4 * height * width))
+    step = max(1, min(BLOCK_FRAMES, BLOCK_BYTES // (4 * height * width)))
     for start in range(0, stack.n_frames, step):
         yield start, stack.read(slice(start, start + step), plane)
 
