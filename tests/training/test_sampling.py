@@ -295,7 +295,7 @@ def test_clips_are_of_any_length_between_two(n_frames: int) -> None:
     drawn = sampler_of(movie, context=0, targets=10, fewest=4, patch=8)
     lengths = set()
     for _ in range(100):
-        clips, is_target, _ = drawn.draw(2)
+        clips, is_target = drawn.draw(2)[:2]
         lengths.add(clips.shape[1])
         assert is_target.shape == clips.shape[:2]
         steps = np.diff(clips[:, :, 0, 0, 0], axis=1)
