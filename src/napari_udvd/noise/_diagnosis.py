@@ -38,6 +38,9 @@ Verdict = Literal["ok", "warn", "unsuitable"]
 MAX_HOLE = 25
 """Pixels of the largest useful hole: 5 x 5 hides all that a point lights up under
 Nyquist sampling. From what is left the hidden pixel cannot be predicted."""
+LOOKED_AT = 2**30
+"""Pixels of a movie that is looked at as a whole; of a larger one only windows are,
+until it is trained on."""
 WHITE = 0.2
 """Departure of the whiteness from 1 that matters: with a correlation of 0.2 the frames
 before and after give back 8 % of the noise. That is also the mean correlation where
@@ -144,7 +147,8 @@ def diagnose(stack: Stack, plane: Plane = Plane()) -> Diagnosis:
         that are infinite, or nothing that varies.
     """
     check_finite(stack)
-    stack = inspect(stack)
+    if np.prod(stack.shape, dtype=float) <= LOOKED_AT:
+        stack = inspect(stack)
     sample = sample_windows(stack, plane)
     blocks = measure_blocks(sample)
     correlation = measure_correlation(blocks)
