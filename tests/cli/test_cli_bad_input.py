@@ -131,7 +131,7 @@ MOVIES = [
     (depth, ["axes ZYX", "TYX"]),
     (array("one_frame", lambda: noise((1, 24, 28))), ["1 frame", "2"]),
     (array("picture", lambda: noise((24, 28))), ["picture.npy", "time"]),
-    (array("nan", lambda: with_values(np.nan)), ["1 NaN", "T = 3, Y = 5, X = 7"]),
+    (array("inf", lambda: with_values(np.inf)), ["1 infinite", "T = 3, Y = 5, X = 7"]),
     (
         array("infinite", lambda: with_values(np.inf, -np.inf)),
         ["2 infinite", "T = 3, Y = 5, X = 7"],

@@ -32,7 +32,14 @@ if TYPE_CHECKING:
 QUICK = ("--minutes", "0.01", "--width", "4")
 JSON_KEYS = [
     *("axes", "shape", "gain", "offset", "read_noise", "correlation_x"),
-    *("correlation_y", "whiteness_t", "hole", "blind_neighbours", "verdict"),
+    *(
+        "correlation_y",
+        "whiteness_t",
+        "fine_share",
+        "hole",
+        "blind_neighbours",
+        "verdict",
+    ),
     *("reasons", "broken"),
 ]
 

@@ -29,7 +29,7 @@ from napari_udvd.noise._reasons import (
 from napari_udvd.noise._repeats import find_repeats
 from napari_udvd.noise._windows import sample_windows
 from napari_udvd.stack import Plane, Stack
-from napari_udvd.validity import inspect
+from napari_udvd.validity import inspect, plane_notes
 
 __all__ = ["Diagnosis", "diagnose"]
 
@@ -189,7 +189,9 @@ def diagnose(stack: Stack, plane: Plane = Plane()) -> Diagnosis:
         *about_offsets(fixed_pattern(stack, plane, correlation.fine_share), noise),
         *about_light(stack, plane, sample, noise),
     ]
-    notes = () if stack.validity is None else stack.validity.notes
+    notes: tuple[str, ...] = ()
+    if stack.validity is not None:
+        notes = tuple(plane_notes(stack, plane, stack.validity.planes[plane]))
     verdict: Verdict = "unsuitable" if unsuitable else "warn" if reasons else "ok"
     return Diagnosis(
         axes=stack.axes,

@@ -107,7 +107,11 @@ def confirm_noise(
         if sentence:
             which = f"channel {c}: " if len(plan.calibrations) > 1 else ""
             sentences.append(which + sentence)
-    return replace(plan, calibrations=tuple(calibrations), corrections=tuple(sentences))
+    return replace(
+        plan,
+        calibrations=tuple(calibrations),
+        corrections=(*plan.corrections, *sentences),
+    )
 
 
 class _Judge:

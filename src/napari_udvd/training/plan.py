@@ -105,7 +105,8 @@ class Plan:
     warnings
         What breaks the assumptions of the method, one sentence each.
     corrections
-        What frames held out say of the noise model, one sentence each.
+        What was not measured, and what frames held out say of the noise model, one
+        sentence each.
     """
 
     name: str
@@ -244,6 +245,7 @@ def make_plan(
         ),
         reason,
         tuple(dict.fromkeys(broken)),
+        tuple(s for stack in stacks if stack.validity for s in stack.validity.notes),
     )
 
 

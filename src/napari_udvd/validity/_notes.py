@@ -14,16 +14,17 @@ if TYPE_CHECKING:
     from napari_udvd.stack import Plane, Stack
     from napari_udvd.validity._validity import PlaneValidity
 
-__all__ = ["notes"]
+__all__ = ["notes", "plane_notes"]
 
 
 def notes(stack: Stack, planes: Mapping[Plane, PlaneValidity]) -> Iterator[str]:
     """Say what was found in each plane, one sentence each."""
     for plane, found in planes.items():
-        yield from _plane_notes(stack, plane, found)
+        yield from plane_notes(stack, plane, found)
 
 
-def _plane_notes(stack: Stack, plane: Plane, found: PlaneValidity) -> Iterator[str]:
+def plane_notes(stack: Stack, plane: Plane, found: PlaneValidity) -> Iterator[str]:
+    """Say what was found in one plane."""
     at = {"C": plane.c, "Z": plane.z}
     named = [f"{axis} = {i}" for axis, i in at.items() if stack.size(axis) > 1]
     where = f"at {', '.join(named)}, " if named else ""
