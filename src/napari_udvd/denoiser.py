@@ -28,7 +28,7 @@ from napari_udvd.models import (
     read_published,
 )
 from napari_udvd.noise import check_finite, check_varies, diagnose
-from napari_udvd.series import middle_planes
+from napari_udvd.series import middle_plane, middle_planes
 from napari_udvd.stack import ArrayLike, Stack
 from napari_udvd.validity import inspect
 
@@ -46,6 +46,15 @@ __all__ = [
 ]
 
 _KEY = "napari_udvd"
+
+FARTHEST = 8.0
+"""Ratio of ranges from which on a movie is not of the kind that a model knows."""
+
+ROUNDING = 1 / 12
+"""Variance of the error of rounding, in squared grey levels."""
+
+LEFT = 0.05
+"""Share of the noise that is left in a good result."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,6 +138,52 @@ class Denoiser:
             ):
                 pass
         return sink.array
+
+    def check_movie(self, stack: Stack) -> tuple[str, ...]:
+        """Say where the grey levels of a movie are not those that the model knows.
+
+        Returns
+        -------
+        tuple of str
+            One sentence for each channel whose brightness lies elsewhere, or spans much
+            more or less; the result cannot be trusted there.
+        """
+        stack = inspect(stack)
+        sentences = []
+        for c, own in enumerate(self.calibrations):
+            if middle_plane(stack, c) is None:
+                continue
+            found = calibrate([stack], c, own.noise)
+            ratio = found.scale / own.scale
+            shift = abs(found.offset - own.offset) / own.scale
+            if 1 / FARTHEST < ratio < FARTHEST and shift < FARTHEST / 2:
+                continue
+            which = f"channel {c} of " if len(self.calibrations) > 1 else ""
+            sentences.append(
+                f"{which}the movie has a mean of {found.offset:.4g} and a range of "
+                f"{found.scale:.4g} grey levels, and the model was trained on a mean "
+                f"of {own.offset:.4g} and a range of {own.scale:.4g}: give it the "
+                "movie in the same grey levels, or train a model on this movie"
+            )
+        return tuple(sentences)
+
+    def rounding_costs(self) -> tuple[str, ...]:
+        """Say where whole grey levels are too coarse for a result of this model.
+
+        Rounding adds an error of variance 1/12. A result keeps a few percent of the
+        noise; where rounding adds as much, it should be written as floating point.
+        """
+        sentences = []
+        for own in self.calibrations:
+            noise = float(own.noise.variance(own.offset))
+            if ROUNDING > LEFT * noise:
+                sentences.append(
+                    "rounding to whole grey levels adds an error of "
+                    f"{ROUNDING**0.5:.2f}, and the noise that it was recorded with is "
+                    f"{noise**0.5:.2f}: what denoising gains is lost again; write "
+                    "float32"
+                )
+        return tuple(dict.fromkeys(sentences))
 
     def calibrations_for(self, stack: Stack) -> tuple[Calibration, ...]:
         """Return the model's calibrations, or measure them on the movie."""

@@ -116,6 +116,11 @@ class Job(ABC):
                 "leave --std out, or train without --mean-only"
             )
         denoiser = self.denoiser_for(stack, output, report)
+        warnings = denoiser.check_movie(stack)
+        if dtype.kind in "ui":
+            warnings += denoiser.rounding_costs()
+        for warning in warnings:
+            report.warn(warning)
         self._write(denoiser, stack, dtype, output, report)
         self.finish(output)
         print(output)

@@ -223,10 +223,16 @@ class Validation:
                 "use it; train longer, or look at the diagnosis of the noise",
             )
         if not ours < average:
+            # where the noise is estimated too large, both errors may come out negative
+            compared = (
+                f": on frames held out its squared error is {ours / average:.2f} times "
+                "as large"
+                if average > 0
+                else ", judged by frames held out"
+            )
             return (
                 "the result is no better than a plain average of the frame before and "
-                f"the frame after: on frames held out its squared error is "
-                f"{ours / average:.2f} times as large; train longer, or average",
+                f"the frame after{compared}; train longer, or average",
             )
         # here the noise, which may be a few percent off, cancels
         gains = distances[2] - distances[0]

@@ -147,7 +147,10 @@ def outside_of_training(calibrations: Sequence[Calibration]) -> str:
             torch.tensor(calibration.noise.read_noise**2),
         )
         bright = torch.tensor(calibration.offset + calibration.scale)
-        dim = torch.tensor(calibration.offset - calibration.scale)
+        # nothing is darker than without light
+        dim = torch.tensor(
+            max(calibration.offset - calibration.scale, calibration.noise.offset)
+        )
         span = float(stabilise(bright, noise) - stabilise(dim, noise))
         if span > BRIGHTEST:
             return (
