@@ -103,7 +103,7 @@ def diagnose_movie(
         except (InputError, KeyError):
             pass  # damaged, or of another version: there is nothing to resume
     times = {}
-    for name, seconds in denoising_seconds(stack, diagnoses, device):
+    for name, seconds in denoising_seconds(stack, diagnoses, device, cancel):
         times[name] = seconds
         yield dict(times)
         if cancel.is_set():

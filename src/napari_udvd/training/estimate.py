@@ -14,6 +14,7 @@ from napari_udvd.parallel import threads_on
 from napari_udvd.training.plan import UDVD_FRAMES, default_network
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Iterator, Sequence
 
     import torch
@@ -64,6 +65,7 @@ def measure_pace(
     device: torch.device,
     precision: torch.dtype,
     most_seconds: float = MOST_SECONDS,
+    cancel: threading.Event | None = None,
 ) -> Pace:
     """Denoise corners of the first frames, larger ones while there is time.
 
@@ -75,6 +77,8 @@ def measure_pace(
         As for :class:`~napari_udvd.denoising.BlockDenoiser`.
     most_seconds
         Once this is used up, or a larger corner would take more, it ends.
+    cancel
+        Set it to end soon, with numbers that mean nothing.
     """
     height, width = stack.frame_shape
     # without shared work every core takes frames of its own
@@ -91,24 +95,34 @@ def measure_pace(
         series = denoiser.series[0]
         pixels = rows * columns * len(series.channels)
         start = time.perf_counter()
-        denoiser.block(series, 0, alone)
+        _denoise(denoiser, alone, cancel)
         if edge == EDGES[0] or device.type != "cpu":  # the first call also prepares
             start = time.perf_counter()
-            denoiser.block(series, 0, alone)
+            _denoise(denoiser, alone, cancel)
         first = (time.perf_counter() - start) / (alone * pixels)
         further = first
         if several > alone:
             start = time.perf_counter()
-            denoiser.block(series, 0, several)
+            _denoise(denoiser, several, cancel)
             seconds = (time.perf_counter() - start) / pixels
             further = min(max((seconds - first) / (several - 1), 0.0), first)
         pace = Pace(first, further)
         used = time.perf_counter() - began
         takes = 4 * pixels * (alone * first + (several - alone) * further)
         is_whole = rows == height and columns == width
+        if cancel is not None and cancel.is_set():
+            break
         if is_whole or used + takes > most_seconds:
             break
     return pace
+
+
+def _denoise(
+    denoiser: BlockDenoiser, frames: int, cancel: threading.Event | None
+) -> None:
+    for _ in denoiser.steps(denoiser.series[0], 0, frames):
+        if cancel is not None and cancel.is_set():
+            return
 
 
 def movie_seconds(
@@ -122,7 +136,10 @@ def movie_seconds(
 
 
 def denoising_seconds(
-    stack: Stack, diagnoses: Sequence[Diagnosis], device: str = "auto"
+    stack: Stack,
+    diagnoses: Sequence[Diagnosis],
+    device: str = "auto",
+    cancel: threading.Event | None = None,
 ) -> Iterator[tuple[str, float]]:
     """Estimate how long it takes to denoise a movie with each network.
 
@@ -137,6 +154,8 @@ def denoising_seconds(
         One per channel.
     device
         Name of a device, see :func:`napari_udvd.device.choose_device`.
+    cancel
+        Set it to end soon.
 
     Yields
     ------
@@ -167,5 +186,8 @@ def denoising_seconds(
             device=where,
             precision=choose_precision(where),
             most_seconds=SOON,
+            cancel=cancel,
         )
+        if cancel is not None and cancel.is_set():
+            return
         yield name, movie_seconds(pace, net, stack, where)
