@@ -126,7 +126,7 @@ def test_a_scale_of_zero_is_kept_out_by_the_viewer() -> None:
 
 def not_finite(noisy: np.ndarray) -> Image:
     pixels = noisy.astype(np.float32)
-    pixels[3, 5, 7] = np.nan
+    pixels[3, 5, 7] = np.inf
     return Image(pixels, name="holed")
 
 
