@@ -26,7 +26,7 @@ from napari_udvd.denoiser import Denoiser, check_fits, load, load_published
 from napari_udvd.errors import InputError, OutputError
 from napari_udvd.stack import Stack
 from parity import published_weights
-from tiny import tiny_calibration, tiny_movie, tiny_net
+from tiny import learned_from, tiny_calibration, tiny_movie, tiny_net
 
 torch.set_num_threads(1)
 
@@ -40,9 +40,10 @@ RECORD = {
 
 def trained(n_channels: int = 1, **configuration: Any) -> Denoiser:
     joint = configuration.pop("joint", False)
+    record = configuration.pop("record", RECORD)
     net = tiny_net(**{"frames": 3, "likelihood": True, **configuration})
     calibrations = [tiny_calibration(130 + c, 80 + c) for c in range(n_channels)]
-    return Denoiser(net, tuple(calibrations), joint, record=RECORD)
+    return Denoiser(net, tuple(calibrations), joint, record=record)
 
 
 @pytest.fixture(autouse=True)
@@ -439,7 +440,7 @@ def test_an_imported_network_is_calibrated_on_the_movie() -> None:
 
 
 def test_a_trained_network_keeps_its_calibration() -> None:
-    model = trained()
+    model = trained(record=learned_from(tiny_movie()))
     assert model.calibrations_for(tiny_movie()) is model.calibrations
 
 
@@ -479,8 +480,8 @@ def test_published_checkpoints_that_cannot_be_read(published: Path) -> None:
 
 
 def test_a_result_says_how_it_was_made() -> None:
-    model = trained(2)
     stack = Stack.from_array(np.ones((4, 2, 9, 9)), "TCYX", source="two.tif")
+    model = trained(2, record=RECORD | learned_from(stack))
     record = json.loads(json.dumps(model.provenance(stack, posterior=True)))
     assert record["program"] == "napari-udvd"
     assert record["version"] == napari_udvd.__version__
@@ -488,7 +489,7 @@ def test_a_result_says_how_it_was_made() -> None:
     assert record["network"]["name"] == "udvd"
     assert record["network"]["frames"] == 3
     assert [c["offset"] for c in record["calibrations"]] == [130, 131]
-    assert record["training"] == RECORD
+    assert record["training"] == model.record
     assert record["posterior"] is True
 
 

@@ -32,7 +32,7 @@ from napari_udvd.formats import ArraySink, open_stack, read_record, to_dtype
 from napari_udvd.models import UDVD
 from napari_udvd.progressive import DenoisedMovie, Filled, FrameArray
 from napari_udvd.stack import Plane, Stack
-from tiny import tiny_calibration, tiny_center_blind, tiny_movie, tiny_net
+from tiny import learned_from, tiny_calibration, tiny_center_blind, tiny_movie, tiny_net
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,7 +70,9 @@ def trained(stack: Stack, *, joint: bool = False, fast: bool = False) -> Denoise
     else:
         net = tiny_net(frames=3, channels=channels, likelihood=True)
     calibrations = tuple(tiny_calibration(130 + c) for c in range(stack.n_channels))
-    return Denoiser(net, calibrations, joint, record={"seconds": 3.0})
+    return Denoiser(
+        net, calibrations, joint, record={"seconds": 3.0} | learned_from(stack)
+    )
 
 
 @cache
@@ -628,7 +630,7 @@ from napari_udvd import denoising
 from napari_udvd.denoiser import Denoiser
 from napari_udvd.errors import OutputError
 from napari_udvd.progressive import DenoisedMovie
-from tiny import tiny_calibration, tiny_movie, tiny_net
+from tiny import learned_from, tiny_calibration, tiny_movie, tiny_net
 
 denoising.BLOCK_FRAMES = 3
 stack = tiny_movie(7, (16, 20))

@@ -21,6 +21,7 @@ __all__ = [
     "ANY_NOISE",
     "CAMERA",
     "fill",
+    "learned_from",
     "tiny_calibration",
     "tiny_center_blind",
     "tiny_movie",
@@ -72,3 +73,8 @@ def tiny_movie(frames: int = 8, shape: tuple[int, int] = (24, 28), **how: Any) -
 
 def tiny_calibration(offset: float = 130.0, scale: float = 80.0) -> Calibration:
     return Calibration(offset, scale, CAMERA)
+
+
+def learned_from(*stacks: Stack) -> dict[str, Any]:
+    """Record of a training on these movies: a model takes them as it knows them."""
+    return {"movies": [{"fingerprint": stack.fingerprint()} for stack in stacks]}

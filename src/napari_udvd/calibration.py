@@ -27,6 +27,9 @@ FRAMES_READ = 32
 PLANES_READ = 8
 """Depth planes that it is measured on."""
 
+LEVELS = (1, 10, 50, 90, 99.9)
+"""Percentiles of the grey levels that are remembered."""
+
 MOST_NOISES = 100.0
 """Grey levels of one network unit, in standard deviations of the noise, at most."""
 
@@ -41,11 +44,23 @@ class Calibration:
         A network sees ``(grey level - offset) / scale``.
     noise
         Noise model in grey levels.
+    levels
+        Grey levels that occur, noise included: percentiles 1, 10, 50, 90 and 99.9.
+        Taken from offset and scale where nothing else is known.
     """
 
     offset: float
     scale: float
     noise: NoiseModel
+    levels: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.levels:
+            guessed = (-1.0, -0.5, 0.0, 0.5, 1.0)
+            # nothing is darker than without light
+            least = min(self.noise.offset, self.offset)
+            levels = [max(self.offset + k * self.scale, least) for k in guessed]
+            object.__setattr__(self, "levels", tuple(levels))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -53,13 +68,15 @@ class Calibration:
             "offset": self.offset,
             "scale": self.scale,
             "noise": self.noise.to_dict(),
+            "levels": list(self.levels),
         }
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Calibration:
         """Rebuild from what :meth:`to_dict` returned."""
         noise = NoiseModel.from_dict(values["noise"])
-        return cls(float(values["offset"]), float(values["scale"]), noise)
+        levels = tuple(float(level) for level in values.get("levels", ()))
+        return cls(float(values["offset"]), float(values["scale"]), noise, levels)
 
 
 def calibrate(
@@ -92,15 +109,16 @@ def calibrate(
     values = np.concatenate(samples)
     if not values.size:  # nothing was measured in this channel
         return Calibration(0.0, 1.0, noise)
-    low, middle, high = np.percentile(values, (1, 50, 99.9))
+    levels = tuple(float(level) for level in np.percentile(values, LEVELS))
+    low, middle, high = levels[0], levels[2], levels[-1]
     scale = high - low
     if from_zero:
-        return Calibration(float(low), float(scale if scale > 0 else 1.0), noise)
+        return Calibration(low, scale if scale > 0 else 1.0, noise, levels)
     variance = float(noise.variance(middle)) or noise.gain**2
     most = MOST_NOISES * float(np.sqrt(variance))
     # counts can be so rare that both percentiles are zero
     scale = min(scale, most) if scale > 0 else most
-    return Calibration(float(values.mean()), float(scale), noise)
+    return Calibration(float(values.mean()), float(scale), noise, levels)
 
 
 def _spread(n: int, count: int) -> list[int]:

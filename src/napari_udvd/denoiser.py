@@ -6,31 +6,34 @@ import contextlib
 import json
 import math
 import os
+import warnings
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from napari_udvd._version import __version__
-from napari_udvd.calibration import Calibration, calibrate
+from napari_udvd.calibration import Calibration
 from napari_udvd.denoising import denoise_stack
 from napari_udvd.device import choose_device, choose_precision
 from napari_udvd.errors import InputError, OutputError
 from napari_udvd.formats import ArraySink, remove_stale_partials, temporary_name
+from napari_udvd.matching import Match, match
 from napari_udvd.models import (
     Network,
     build_network,
     from_published,
     read_published,
 )
-from napari_udvd.noise import check_finite, check_varies, diagnose
-from napari_udvd.series import middle_plane, middle_planes
+from napari_udvd.noise import check_finite
+from napari_udvd.rounding import Loss, rounding_loss
 from napari_udvd.stack import ArrayLike, Stack
-from napari_udvd.validity import inspect
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -46,15 +49,6 @@ __all__ = [
 ]
 
 _KEY = "napari_udvd"
-
-FARTHEST = 8.0
-"""Ratio of ranges from which on a movie is not of the kind that a model knows."""
-
-ROUNDING = 1 / 12
-"""Variance of the error of rounding, in squared grey levels."""
-
-LEFT = 0.05
-"""Share of the noise that is left in a good result."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +75,9 @@ class Denoiser:
     joint: bool = False
     self_ensemble: bool = False
     record: Mapping[str, Any] = field(default_factory=dict)
+    _matches: weakref.WeakKeyDictionary[Stack, Match] = field(
+        default_factory=weakref.WeakKeyDictionary, init=False, repr=False
+    )
 
     def denoise(
         self,
@@ -103,7 +100,8 @@ class Denoiser:
         device
             ``"auto"``, ``"cpu"``, ``"cuda"``, ``"mps"``.
         dtype
-            Of the result; the movie's own by default (integers are rounded).
+            Of the result; the movie's own by default, or float32 where rounding to
+            whole grey levels would cost more than the noise that is left.
         use_posterior
             Put the noisy pixel back in, weighted by what is known of its noise.
         tile
@@ -118,15 +116,23 @@ class Denoiser:
         ------
         InputError
             If the movie does not fit the network, see :func:`check_fits`.
+
+        Warns
+        -----
+        UserWarning
+            If the result cannot be trusted, see :meth:`match`.
         """
         stack = movie if isinstance(movie, Stack) else Stack.from_array(movie, axes)
         check_finite(stack)
         check_fits(self, stack)
         where = choose_device(device)
-        with ArraySink(stack, dtype or stack.dtype) as sink:
+        matched = self.match(stack)
+        for warning in matched.warnings:
+            warnings.warn(warning, UserWarning, stacklevel=2)
+        with ArraySink(stack, dtype or self.dtype_for(stack)) as sink:
             for _ in denoise_stack(
                 self.net,
-                self.calibrations_for(stack),
+                matched.calibrations,
                 stack,
                 sink,
                 joint=self.joint,
@@ -139,65 +145,44 @@ class Denoiser:
                 pass
         return sink.array
 
-    def check_movie(self, stack: Stack) -> tuple[str, ...]:
-        """Say where the grey levels of a movie are not those that the model knows.
+    def match(self, stack: Stack) -> Match:
+        """Compare what the model knows of grey levels and noise with a movie.
 
-        Returns
-        -------
-        tuple of str
-            One sentence for each channel whose brightness lies elsewhere, or spans much
-            more or less; the result cannot be trusted there.
+        Measured once for each movie. The movies that it was trained on are known, and
+        nothing is said of them.
+
+        Raises
+        ------
+        InputError
+            If nothing varies in the movie.
         """
-        stack = inspect(stack)
-        sentences = []
-        for c, own in enumerate(self.calibrations):
-            if middle_plane(stack, c) is None:
-                continue
-            found = calibrate([stack], c, own.noise)
-            ratio = found.scale / own.scale
-            shift = abs(found.offset - own.offset) / own.scale
-            if 1 / FARTHEST < ratio < FARTHEST and shift < FARTHEST / 2:
-                continue
-            which = f"channel {c} of " if len(self.calibrations) > 1 else ""
-            sentences.append(
-                f"{which}the movie has a mean of {found.offset:.4g} and a range of "
-                f"{found.scale:.4g} grey levels, and the model was trained on a mean "
-                f"of {own.offset:.4g} and a range of {own.scale:.4g}: give it the "
-                "movie in the same grey levels, or train a model on this movie"
-            )
-        return tuple(sentences)
-
-    def rounding_costs(self) -> tuple[str, ...]:
-        """Say where whole grey levels are too coarse for a result of this model.
-
-        Rounding adds an error of variance 1/12. A result keeps a few percent of the
-        noise; where rounding adds as much, it should be written as floating point.
-        """
-        sentences = []
-        for own in self.calibrations:
-            noise = float(own.noise.variance(own.offset))
-            if ROUNDING > LEFT * noise:
-                sentences.append(
-                    "rounding to whole grey levels adds an error of "
-                    f"{ROUNDING**0.5:.2f}, and the noise that it was recorded with is "
-                    f"{noise**0.5:.2f}: what denoising gains is lost again; write "
-                    "float32"
+        if stack not in self._matches:
+            known = {m.get("fingerprint") for m in self.record.get("movies", ())}
+            if self.calibrations and stack.fingerprint() in known:
+                self._matches[stack] = Match(self.calibrations)
+            else:
+                self._matches[stack] = match(
+                    self.net, self.calibrations, self.record, stack
                 )
-        return tuple(dict.fromkeys(sentences))
+        return self._matches[stack]
 
     def calibrations_for(self, stack: Stack) -> tuple[Calibration, ...]:
-        """Return the model's calibrations, or measure them on the movie."""
-        if self.calibrations:
-            return self.calibrations
-        stack = inspect(stack)
-        noises = {p.c: diagnose(stack, p).noise for p in middle_planes(stack)}
-        if not noises:
-            check_varies(stack)
-        any_noise = next(iter(noises.values()))  # for channels that are empty
-        return tuple(
-            calibrate([stack], c, noises.get(c, any_noise), from_zero=True)
-            for c in range(stack.n_channels)
-        )
+        """Return the model's calibrations, or the movie's own; see :meth:`match`."""
+        return self.match(stack).calibrations
+
+    def rounding_loss(self, stack: Stack) -> Loss | None:
+        """Tell whether a result for this movie is too fine for whole grey levels."""
+        return rounding_loss(self.calibrations_for(stack), self.record)
+
+    def dtype_for(self, stack: Stack) -> np.dtype[Any]:
+        """Return the data type that a result needs.
+
+        The movie's own; float32 where that has whole grey levels and rounding to them
+        would cost more than the noise that is left.
+        """
+        if stack.dtype.kind in "ui" and self.rounding_loss(stack):
+            return np.dtype(np.float32)
+        return stack.dtype
 
     def provenance(self, stack: Stack, **more: Any) -> dict[str, Any]:
         """Return what a result records of how it was made.
@@ -214,7 +199,7 @@ class Denoiser:
             "version": __version__,
             "source": stack.source,
             "network": {"name": self.net.name, **self.net.configuration()},
-            "calibrations": [c.to_dict() for c in self.calibrations],
+            "calibrations": [c.to_dict() for c in self.calibrations_for(stack)],
             "training": dict(self.record),
             **more,
         }

@@ -12,7 +12,7 @@ import tempfile
 import threading
 import weakref
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -122,6 +122,7 @@ class DenoisedMovie:
         check_fits(denoiser, stack)
         check_request(denoiser.net, with_std=with_std, tile=tile)
         self.stack = stack
+        self._finite = _FiniteStack(**vars(stack))
         self._denoiser = denoiser
         self._device = choose_device(device)
         self._use_posterior = use_posterior
@@ -254,7 +255,7 @@ class DenoisedMovie:
     def export(
         self,
         path: str | Path,
-        dtype: npt.DTypeLike | Literal["input"] = "input",
+        dtype: npt.DTypeLike | Literal["auto", "input"] = "auto",
         *,
         quantity: Literal["mean", "std", "residual"] = "mean",
         part: tuple[slice, slice, slice] | None = None,
@@ -268,11 +269,12 @@ class DenoisedMovie:
         path
             OME-TIFF or OME-Zarr, see :func:`~napari_udvd.formats.create`.
         dtype
-            Of the pixels; ``"input"`` is that of the stack (integers are rounded).
+            Of the pixels; ``"input"`` is that of the stack (integers are rounded), and
+            ``"auto"`` is that, or float32 where rounding would cost more than the noise
+            that is left.
         quantity
             What to write: the denoised movie, its standard deviation, or the residual
-            (noisy minus denoised; never in the type of the movie, which may have no
-            negative numbers).
+            (noisy minus denoised). The last two are float32 unless a type is named.
         part
             Frames, rows and columns to write; all if None.
         overwrite
@@ -303,8 +305,12 @@ class DenoisedMovie:
                 "this movie was denoised without its standard deviation; denoise it "
                 "again and ask for it (with_std)"
             )
-        if dtype == "input":
-            dtype = np.float32 if quantity == "residual" else self.stack.dtype
+        if dtype in ("auto", "input") and quantity != "mean":
+            dtype = np.float32
+        elif dtype == "auto":
+            dtype = self._denoiser.dtype_for(self._finite)
+        elif dtype == "input":
+            dtype = self.stack.dtype
         dtype = np.dtype(dtype)
         every = slice(0, self.stack.n_frames)
         frames, rows, columns = part or (every, *map(slice, self.stack.frame_shape))
@@ -350,13 +356,10 @@ class DenoisedMovie:
 
     def _worker(self) -> BlockDenoiser:
         """Build it anew for every call, so that its frames are not kept in between."""
-        stack = _FiniteStack(**vars(self.stack))
-        calibrations = self._denoiser.calibrations_for(stack)
-        self._denoiser = replace(self._denoiser, calibrations=calibrations)
         return BlockDenoiser(
             self._denoiser.net,
-            calibrations,
-            stack,
+            self._denoiser.calibrations_for(self._finite),
+            self._finite,
             joint=self._denoiser.joint,
             device=self._device,
             precision=choose_precision(self._device),
@@ -444,7 +447,7 @@ class DenoisedMovie:
         if cancel is not None and cancel.is_set():
             return
         self._check_open()
-        record = self._denoiser.provenance(self.stack, posterior=self._use_posterior)
+        record = self._denoiser.provenance(self._finite, posterior=self._use_posterior)
         if quantity != "mean":
             named = {"std": "standard deviation", "residual": "noisy minus denoised"}
             record["quantity"] = named[quantity]

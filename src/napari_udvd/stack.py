@@ -8,6 +8,7 @@ movies through :meth:`Stack.read`, which touches only the frames it is asked for
 from __future__ import annotations
 
 import operator
+import zlib
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -249,6 +250,17 @@ class Stack:
         order = [kept.index(axis) for axis in "TYX" if axis in kept]
         block = block.transpose(order)
         return block if "T" in kept else block[np.newaxis]
+
+    def fingerprint(self) -> str:
+        """Tell movies apart, wherever their files are moved to.
+
+        Returns
+        -------
+        str
+            Axes, shape, type, and a checksum of the frame in the middle.
+        """
+        middle = self.read(self.n_frames // 2).tobytes()
+        return f"{self.axes} {self.shape} {self.dtype} {zlib.crc32(middle):08x}"
 
     def crop(
         self,

@@ -78,7 +78,8 @@ def denoise(
     Returns
     -------
     ndarray
-        Shape, axes, grey levels and dtype of the movie.
+        Shape, axes and grey levels of the movie, and its dtype, or float32 where
+        rounding to whole grey levels would cost more than the noise that is left.
 
     Raises
     ------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,11 +16,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from napari_udvd._widgets._session import Shown
-    from napari_udvd.denoiser import Denoiser
     from napari_udvd.filters import AdaptiveFilter
-    from napari_udvd.stack import Stack
 
-__all__ = ["Inspected", "PixelQuestion", "calibrated", "inspect_pixel"]
+__all__ = ["Inspected", "PixelQuestion", "inspect_pixel"]
 
 TRACE_FRAMES = 400
 """Frames of a trace, around the one looked at."""
@@ -59,21 +57,6 @@ class Inspected:
     trace: Trace
 
 
-_measured: list[tuple[Any, Any, Any]] = []
-
-
-def calibrated(denoiser: Denoiser, stack: Stack) -> Denoiser:
-    """Return the model with a calibration: an imported one is measured only once."""
-    if denoiser.calibrations:
-        return denoiser
-    for known, movie, found in _measured:
-        if known is denoiser and movie is stack.data:
-            return found  # type: ignore[no-any-return]
-    found = replace(denoiser, calibrations=denoiser.calibrations_for(stack))
-    _measured[:] = [(denoiser, stack.data, found)]
-    return found
-
-
 def inspect_pixel(question: PixelQuestion, cancel: threading.Event) -> Inspected:
     """Find the filter of a pixel and its values over time.
 
@@ -87,7 +70,7 @@ def inspect_pixel(question: PixelQuestion, cancel: threading.Event) -> Inspected
     shown, q = question.shown, question
     assert shown.denoiser is not None
     found = adaptive_filter(
-        calibrated(shown.denoiser, shown.stack),
+        shown.denoiser,
         shown.stack,
         q.t,
         q.y,

@@ -112,10 +112,8 @@ def diagnose_movie(
 
 def checkpoint_of(stack: Stack, cache: Path) -> Path:
     """File for the state of a training of this movie, wherever the movie is kept."""
-    from napari_udvd.training.checkpoint import signature
-
-    (text,) = signature([stack])
-    return cache / f"{zlib.crc32(text.encode()):08x}.checkpoint"
+    name = zlib.crc32(stack.fingerprint().encode())
+    return cache / f"{name:08x}.checkpoint"
 
 
 def train_movie(
@@ -172,8 +170,7 @@ def untrained(stack: Stack, device: str, cancel: threading.Event) -> Iterator[Fi
 
 def warnings_for(denoiser: Denoiser, stack: Stack) -> tuple[str, ...]:
     """Say why a network does not suit a movie that it has not learned from."""
-    check = getattr(denoiser, "check_movie", None)
-    return () if check is None else tuple(check(stack))
+    return denoiser.match(stack).warnings
 
 
 def _resumed(values: Mapping[str, Any], header: Mapping[str, Any]) -> dict[str, Any]:

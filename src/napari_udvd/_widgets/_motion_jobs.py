@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_udvd._widgets._inspection import calibrated
 from napari_udvd.errors import InputError
 
 if TYPE_CHECKING:
@@ -130,7 +129,7 @@ def _motion(question: MotionQuestion, cancel: threading.Event) -> Motion:
     q, shown = question, question.shown
     if q.method in MODEL_NEEDED:
         assert shown.denoiser is not None
-        denoiser = calibrated(shown.denoiser, shown.stack)
+        denoiser = shown.denoiser
         if q.method == "learned":
             return learned_motion(denoiser, shown.stack, q.t, q.spacing, c=q.c, z=q.z)
         return implied_motion(

@@ -51,9 +51,13 @@ class ResultSection(QWidget):
             "Write the denoised movie as OME-TIFF or OME-Zarr"
         )
         self.dtype_box = QComboBox()
+        self.dtype_box.addItem("type as needed", "auto")
         self.dtype_box.addItem("type as input", "input")
         self.dtype_box.addItem("float32", "float32")
-        self.dtype_box.setToolTip("Data type of the exported pixels")
+        self.dtype_box.setToolTip(
+            "Data type of the exported pixels; as needed is that of the movie, or "
+            "float32 where rounding would cost more than the noise that is left"
+        )
         self.now_button = QPushButton("Denoise now")
         self.now_button.setToolTip(
             "Denoise with the weights that come with the plugin, without training: "

@@ -103,7 +103,11 @@ Noise = Annotated[
     ),
 ]
 Dtype = Annotated[
-    Literal["input", "float32"], typer.Option(help="data type of the result")
+    Literal["auto", "input", "float32"],
+    typer.Option(
+        help="data type of the result; auto is the movie's, or float32 where rounding "
+        "would cost more than the noise that is left"
+    ),
 ]
 Overwrite = Annotated[bool, typer.Option(help="replace results that exist")]
 Strict = Annotated[
@@ -163,7 +167,7 @@ def denoise(
     save: Annotated[
         Path | None, typer.Option(help="also save the trained model here")
     ] = None,
-    dtype: Dtype = "input",
+    dtype: Dtype = "auto",
     tile: Tile = None,
     overwrite: Overwrite = False,
     resume: Resume = False,
@@ -269,7 +273,7 @@ def apply(
     std: Annotated[
         Path | None, typer.Option(help="also write the standard deviation here")
     ] = None,
-    dtype: Dtype = "input",
+    dtype: Dtype = "auto",
     tile: Tile = None,
     overwrite: Overwrite = False,
     strict: Strict = False,

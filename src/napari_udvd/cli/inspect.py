@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from napari_udvd._version import __version__
@@ -149,8 +149,7 @@ class MotionJob:
             flow_network(denoiser)  # says so if there is none
         check_finite(stack)
         denoiser.net.to(choose_device(self.device))
-        # an imported model has none of its own: measured once, not for every frame
-        return replace(denoiser, calibrations=denoiser.calibrations_for(stack))
+        return denoiser
 
     def _seen_by_model(self, denoiser: Denoiser, stack: Stack) -> Iterator[Motion]:
         find = learned_motion if self.method == "learned" else implied_motion

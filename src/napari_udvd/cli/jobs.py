@@ -54,7 +54,7 @@ class Job(ABC):
     axes: str | None
     std: Path | None
     use_posterior: bool
-    dtype: Literal["input", "float32"]
+    dtype: Literal["auto", "input", "float32"]
     tile: int | None
     overwrite: bool
     strict: bool
@@ -100,7 +100,8 @@ class Job(ABC):
         for note in stack.notes:
             report.say(f"note: {note}")
         report.say(f"{file}: {stack.describe()}")
-        dtype = stack.dtype if self.dtype == "input" else np.dtype(np.float32)
+        float32 = np.dtype(np.float32)
+        dtype = float32 if self.dtype == "float32" else stack.dtype
         check_output(output, like=stack, dtype=dtype, overwrite=self.overwrite)
         if self.std is not None:
             if self.std.resolve() == output.resolve():
@@ -116,11 +117,17 @@ class Job(ABC):
                 "leave --std out, or train without --mean-only"
             )
         denoiser = self.denoiser_for(stack, output, report)
-        warnings = denoiser.check_movie(stack)
-        if dtype.kind in "ui":
-            warnings += denoiser.rounding_costs()
-        for warning in warnings:
+        matched = denoiser.match(stack)
+        for note in matched.notes:
+            report.say(f"note: {note}")
+        for warning in matched.warnings:
             report.warn(warning)
+        loss = denoiser.rounding_loss(stack) if dtype.kind in "ui" else None
+        if loss and self.dtype == "auto":
+            dtype = float32
+            report.say(f"note: the result is float32: {loss.sentence}")
+        elif loss:
+            report.warn(f"{loss.sentence}; leave --dtype out, or ask for float32")
         self._write(denoiser, stack, dtype, output, report)
         self.finish(output)
         print(output)
@@ -135,7 +142,6 @@ class Job(ABC):
         report: Report,
     ) -> None:
         calibrations = denoiser.calibrations_for(stack)
-        denoiser = replace(denoiser, calibrations=calibrations)
         record = denoiser.provenance(stack, posterior=self.use_posterior)
         device = choose_device(self.device_name)
         with ExitStack() as open_sinks:
@@ -246,10 +252,6 @@ class ApplyJob(Job):
         """Check that the model fits the movie."""
         check_pixels(stack)
         check_fits(self.denoiser, stack)
-        if self.strict:
-            found = [d.broken_under(self.denoiser.net.hole) for d in _diagnose(stack)]
-            for warning in dict.fromkeys(sentence for d in found for sentence in d):
-                report.warn(warning)
         return self.denoiser
 
     def finish(self, output: Path) -> None:

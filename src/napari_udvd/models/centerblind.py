@@ -189,6 +189,11 @@ class CenterBlind(Network):
         """Every window is computed by itself."""
         return False
 
+    @property
+    def noise_tolerance(self) -> float:
+        """Any: frames enter in units of their noise."""
+        return math.inf
+
     def configuration(self) -> dict[str, object]:
         """Return the arguments that build this network again."""
         return {

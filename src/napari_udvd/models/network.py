@@ -59,6 +59,14 @@ class Network(nn.Module):
         return self.context
 
     @property
+    def noise_tolerance(self) -> float:
+        """Factor by which noise may differ from that of the training, in input units.
+
+        A network that is told the noise stands more than one that has learned it.
+        """
+        return 1.5
+
+    @property
     @abstractmethod
     def least_frames(self) -> int:
         """Frames of the shortest movie that it is of use for."""

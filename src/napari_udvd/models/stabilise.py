@@ -70,4 +70,6 @@ def destabilise(value: Tensor, noise: CameraNoise) -> Tensor:
     about, so the bias of an inverted average does not arise.
     """
     root = noise._floor.sqrt()
-    return value * root + noise.gain * value.clamp_min(0).square() / 4 + noise.dark
+    bright = value.clamp_min(0)
+    # not the square first: without any noise it would overflow
+    return value * root + noise.gain * bright * bright / 4 + noise.dark

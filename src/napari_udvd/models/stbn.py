@@ -215,6 +215,11 @@ class STBN(Network):
         """The recurrence runs over all frames once."""
         return True
 
+    @property
+    def noise_tolerance(self) -> float:
+        """More where it sees the standard deviation of the noise beside each pixel."""
+        return 2.0 if self.noise_input else super().noise_tolerance
+
     def configuration(self) -> dict[str, object]:
         """Return the arguments that build this network again."""
         return {

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import zlib
 from typing import TYPE_CHECKING, Any
 
 from napari_udvd.denoiser import read_model_file, write_model_file
 from napari_udvd.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from torch import Tensor
 
-    from napari_udvd.stack import Stack
 
-__all__ = ["read_checkpoint", "read_header", "signature", "write_checkpoint"]
+__all__ = ["read_checkpoint", "read_header", "write_checkpoint"]
 
 
 def write_checkpoint(
@@ -66,18 +63,6 @@ def read_header(path: Path) -> dict[str, Any]:
     """
     header, _ = read_model_file(path)
     return _of_training(header, path)
-
-
-def signature(stacks: Sequence[Stack]) -> list[str]:
-    """Tell movies apart, wherever their files are moved to.
-
-    Axes, shape, type, and a checksum of the frame in the middle.
-    """
-    return [
-        f"{stack.axes} {stack.shape} {stack.dtype} "
-        f"{zlib.crc32(stack.read(stack.n_frames // 2).tobytes()):08x}"
-        for stack in stacks
-    ]
 
 
 def _of_training(header: dict[str, Any], path: Path) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from napari_udvd.errors import InputError
-from napari_udvd.training.checkpoint import read_checkpoint, signature
+from napari_udvd.training.checkpoint import read_checkpoint
 from napari_udvd.training.plan import UDVD_FRAMES, Plan
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def read_saved_run(checkpoint: Path | None, stacks: Sequence[Stack]) -> SavedRun
             "to start anew"
         )
     header, tensors = read_checkpoint(checkpoint)
-    before, now = header.get("movies"), signature(stacks)
+    before, now = header.get("movies"), [stack.fingerprint() for stack in stacks]
     if before != now:
         raise InputError(
             f"the checkpoint {str(checkpoint)!r} is of another training: its movies "

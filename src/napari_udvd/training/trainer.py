@@ -17,9 +17,10 @@ from napari_udvd.denoiser import Denoiser
 from napari_udvd.denoising import is_out_of_memory
 from napari_udvd.device import choose_device, choose_precision
 from napari_udvd.errors import InputError, OutputError
+from napari_udvd.matching import pixel_sizes
 from napari_udvd.models import build_network, count_views
 from napari_udvd.series import measured_series, missing_frames
-from napari_udvd.training.checkpoint import signature, write_checkpoint
+from napari_udvd.training.checkpoint import write_checkpoint
 from napari_udvd.training.estimate import (
     MOST_SECONDS,
     Pace,
@@ -421,7 +422,7 @@ class _Run:
             "adam_steps": self._learner.steps,
             "flow": self._flow.state(),
             "rate": self._rate,
-            "movies": signature(self._stacks),
+            "movies": [stack.fingerprint() for stack in self._stacks],
             "settings": self._settings.model_dump(),
             "plan": self._plan.to_dict(),
             "step": self._step,
@@ -595,7 +596,13 @@ class _Run:
         record = {
             "settings": self._settings.model_dump(mode="json"),
             "movies": [
-                {"source": stack.source, "axes": stack.axes, "shape": list(stack.shape)}
+                {
+                    "source": stack.source,
+                    "axes": stack.axes,
+                    "shape": list(stack.shape),
+                    "pixel": pixel_sizes(stack),
+                    "fingerprint": stack.fingerprint(),
+                }
                 for stack in self._stacks
             ],
             "diagnoses": self._plan.to_dict()["diagnoses"],
@@ -604,6 +611,7 @@ class _Run:
             "ended": reason,
             "best_step": self._best_step,
             "best_validation": self._best_loss,
+            "noise_removed": self._validation.noise_removed,
         }
         net = copy.deepcopy(self._best).cpu().eval()
         return Denoiser(

@@ -146,11 +146,7 @@ def outside_of_training(calibrations: Sequence[Calibration]) -> str:
             torch.tensor(calibration.noise.offset),
             torch.tensor(calibration.noise.read_noise**2),
         )
-        bright = torch.tensor(calibration.offset + calibration.scale)
-        # nothing is darker than without light
-        dim = torch.tensor(
-            max(calibration.offset - calibration.scale, calibration.noise.offset)
-        )
+        dim, *_, bright = map(torch.tensor, calibration.levels)
         span = float(stabilise(bright, noise) - stabilise(dim, noise))
         if span > BRIGHTEST:
             return (
