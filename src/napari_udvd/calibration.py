@@ -28,7 +28,7 @@ PLANES_READ = 8
 """Depth planes that it is measured on."""
 
 LEVELS = (1, 10, 50, 90, 99.9)
-"""Percentiles of the grey levels that are remembered."""
+"""Percentiles of the average of frames that are remembered."""
 
 MOST_NOISES = 100.0
 """Grey levels of one network unit, in standard deviations of the noise, at most."""
@@ -45,8 +45,8 @@ class Calibration:
     noise
         Noise model in grey levels.
     levels
-        Grey levels that occur, noise included: percentiles 1, 10, 50, 90 and 99.9.
-        Taken from offset and scale where nothing else is known.
+        Grey levels that occur: percentiles 1, 10, 50, 90 and 99.9 of the average of
+        frames, which has little noise. Guessed from offset and scale if left out.
     """
 
     offset: float
@@ -95,25 +95,34 @@ def calibrate(
     1st percentile and the scale the range, and they see numbers from zero to one, as
     published networks have learned.
     """
-    samples = []
+    samples, averages = [], []
     for stack in stacks:
         planes = _spread(stack.n_planes, PLANES_READ)
         frames = _spread(stack.n_frames, max(FRAMES_READ // len(planes), 2))
         for z in planes:
             series = Series((channel,), z)
+            total = np.zeros([-(-n // 2) for n in stack.frame_shape])
+            count = np.zeros(total.shape, np.intp)
             for t in frames:
                 clip, measured = read_measured(stack, series, [t])
-                part = clip[..., ::2, ::2]
-                known = slice(None) if measured is None else measured[..., ::2, ::2]
-                samples.append(part[known].ravel())
+                part = clip[0, 0, ::2, ::2]
+                known = np.ones(part.shape, bool)
+                if measured is not None:
+                    known &= measured[0, 0, ::2, ::2]
+                samples.append(part[known])
+                total[known] += part[known]
+                count += known
+            averages.append(total[count > 0] / count[count > 0])
     values = np.concatenate(samples)
     if not values.size:  # nothing was measured in this channel
         return Calibration(0.0, 1.0, noise)
-    levels = tuple(float(level) for level in np.percentile(values, LEVELS))
-    low, middle, high = levels[0], levels[2], levels[-1]
+    found = np.percentile(np.concatenate(averages), LEVELS)
+    levels = tuple(float(level) for level in found)
+    low, middle, high = np.percentile(values, (1, 50, 99.9))
     scale = high - low
     if from_zero:
-        return Calibration(low, scale if scale > 0 else 1.0, noise, levels)
+        one = float(scale) if scale > 0 else 1.0
+        return Calibration(float(low), one, noise, levels)
     variance = float(noise.variance(middle)) or noise.gain**2
     most = MOST_NOISES * float(np.sqrt(variance))
     # counts can be so rare that both percentiles are zero
