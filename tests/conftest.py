@@ -22,6 +22,30 @@ SHARED = Path(__file__).parents[2] / "shared"
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let what measures time run without the others."""
+    parser.addoption(
+        "--alone",
+        choices=("later", "now"),
+        help="leave out the tests marked alone, or run only those",
+    )
+
+
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> None:
+    """Choose by the option; all where it is not given."""
+    if (when := config.getoption("alone")) is None:
+        return
+    chosen: list[pytest.Item] = []
+    others: list[pytest.Item] = []
+    for item in items:
+        is_alone = item.get_closest_marker("alone") is not None
+        (chosen if is_alone == (when == "now") else others).append(item)
+    config.hook.pytest_deselected(items=others)
+    items[:] = chosen
+
+
 def pytest_configure() -> None:
     """Hear Ctrl-C also where a shell started the tests in the background."""
     signal.signal(signal.SIGINT, signal.default_int_handler)

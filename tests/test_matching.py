@@ -103,7 +103,7 @@ def test_a_trained_model_on_the_export_between_zero_and_one() -> None:
 
 
 def test_other_gain_same_range() -> None:
-    """A tenth of the light at ten times the gain: grey levels are alike, the noise is not."""
+    """Less light at a higher gain: grey levels are alike, the noise is not."""
     clean = np.asarray(simulate("nuclei", frames=24, shape=(64, 64)).truth.data, float)
     rng = np.random.default_rng(3)
     noisy = (

@@ -16,7 +16,14 @@ from napari_udvd.models import from_published
 from napari_udvd.noise import NoiseModel
 from napari_udvd.stack import Stack
 from parity import published_weights
-from tiny import CAMERA, tiny_center_blind, tiny_movie, tiny_net, tiny_stbn
+from tiny import (
+    CAMERA,
+    learned_from,
+    tiny_center_blind,
+    tiny_movie,
+    tiny_net,
+    tiny_stbn,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,7 +45,7 @@ NETWORKS = {
 
 def denoiser_of(net: Network, channels: int = 1, **more: Any) -> Denoiser:
     calibrations = (Calibration(OFFSET, SCALE, CAMERA),) * channels
-    return Denoiser(net, calibrations, **more)
+    return Denoiser(net, calibrations, record=learned_from(tiny_movie()), **more)
 
 
 @pytest.fixture(params=NETWORKS.values(), ids=NETWORKS.keys())
@@ -80,8 +87,9 @@ def test_published_gradient(shared_parity: Path) -> None:
     with np.load(shared_parity / "udvd_gray_jacobian.npz") as case:
         net = from_published(published_weights(case))
         clip, gradient, pixel = case["input"][0], case["gradient"][0], case["pixel"]
-    denoiser = Denoiser(net, (Calibration(0.0, 1.0, NoiseModel(0.0, 0.0, 0.1)),))
     stack = Stack.from_array(clip.astype(np.float32), "TYX")
+    identity = Calibration(0.0, 1.0, NoiseModel(0.0, 0.0, 0.1))
+    denoiser = Denoiser(net, (identity,), record=learned_from(stack))
     found = adaptive_filter(denoiser, stack, 2, *map(int, pixel))
     assert found.origin == (0, 0, 0)
     # a rectifier at its kink: see the parity of the whole network's gradient
@@ -117,7 +125,9 @@ def test_a_weight_is_what_the_prediction_changes_by(denoiser: Denoiser) -> None:
         step = 0.5
         moved = movie.copy()
         moved[tuple(np.add(at, found.origin))] += step
-        changed = adaptive_filter(denoiser, replace(stack, data=moved), 4, 12, 13)
+        other = replace(stack, data=moved)
+        same = replace(denoiser, record=learned_from(other))
+        changed = adaptive_filter(same, other, 4, 12, 13)
         slope = (changed.prediction - found.prediction) / step
         assert slope == pytest.approx(found.weights[at], rel=0.1)
 
@@ -151,7 +161,7 @@ def test_joint_channels_have_filters_over_all_of_them() -> None:
         Calibration(190.0, 30.0, CAMERA),
     )
     net = tiny_net(channels=2, likelihood=True)
-    denoiser = Denoiser(net, calibrations, joint=True)
+    denoiser = Denoiser(net, calibrations, joint=True, record=learned_from(stack))
     for posterior in (False, True):
         found = adaptive_filter(denoiser, stack, 3, 9, 10, c=1, posterior=posterior)
         assert found.channels == (0, 1)
@@ -170,9 +180,9 @@ def test_joint_channels_have_filters_over_all_of_them() -> None:
         at = np.unravel_index(np.abs(found.by_channel[0]).argmax(), part.shape[1:])
         index = tuple(np.add(at, found.origin))
         moved[index[0], 0, index[1], index[2]] += 0.5
-        changed = adaptive_filter(
-            denoiser, replace(stack, data=moved), 3, 9, 10, c=1, posterior=posterior
-        )
+        other = replace(stack, data=moved)
+        same = replace(denoiser, record=learned_from(other))
+        changed = adaptive_filter(same, other, 3, 9, 10, c=1, posterior=posterior)
         slope = (changed.prediction - found.prediction) / 0.5
         assert slope == pytest.approx(found.by_channel[0][at], rel=0.15)
 

@@ -97,16 +97,25 @@ def test_the_course_of_a_run(model: str) -> None:
 
 def test_the_record_says_how_it_was_made() -> None:
     movie = np.asarray(tiny_movie().data)
-    stack = Stack.from_array(movie, "TYX", source="m.tif")
+    stack = Stack.from_array(
+        movie, "TYX", source="m.tif", scale={"X": 0.2}, units={"X": "µm"}
+    )
     record = outcome(stack, steps=3, seed=7).denoiser.record
     assert record["settings"]["seed"] == 7
     assert record["settings"]["width"] == 4
     assert record["movies"] == [
-        {"source": "m.tif", "axes": "TYX", "shape": [8, 24, 28]}
+        {
+            "source": "m.tif",
+            "axes": "TYX",
+            "shape": [8, 24, 28],
+            "pixel": {"X": (0.2, "µm")},
+            "fingerprint": stack.fingerprint(),
+        }
     ]
     assert record["diagnoses"][0]["hole"] == [1, 1]
     assert record["ended"] == "budget"
     assert record["best_step"] in (1, 2, 3)
+    assert 0 <= record["noise_removed"] <= 1
     assert record["seconds"] >= 0
 
 
