@@ -19,7 +19,7 @@ from napari_udvd.errors import InputError, OutputError
 __all__ = ["main"]
 
 app = typer.Typer(
-    add_completion=False,
+    rich_markup_mode=None,  # a table would cut long option names on 80 columns
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Remove noise from microscopy movies with a network trained on the movie "
@@ -306,7 +306,7 @@ def diagnose(
     ] = False,
     strict: Strict = False,
 ) -> None:
-    """Tell what the noise of a movie is like and whether it can be removed."""
+    """Say what the noise is like and if it can be removed."""
     from napari_udvd.cli.jobs import diagnoses_of, exit_code
     from napari_udvd.cli.tables import diagnosis_table
 
@@ -340,7 +340,7 @@ def show_filter(
     ] = False,
     overwrite: Overwrite = False,
 ) -> None:
-    """Show which noisy pixels a denoised pixel is the average of."""
+    """Show the noisy pixels that a denoised one is made of."""
     from napari_udvd.cli.inspect import FilterJob, parse_place
 
     FilterJob(
@@ -388,7 +388,7 @@ def motion(
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
-    """Find the motion of every frame, as the network's filters follow it."""
+    """Find the motion that the network's filters follow."""
     from napari_udvd.cli.inspect import MotionJob
 
     MotionJob(
@@ -409,14 +409,14 @@ def motion(
 
 @app.command("import-published")
 def import_published(
-    checkpoint: Annotated[Path, typer.Argument(help="published PyTorch checkpoint")],
+    checkpoint: Annotated[Path, typer.Argument(help="PyTorch file of UDVD or STBN")],
     output: Annotated[Path, typer.Option("--output", "-o", help="model file to write")],
     hole: Annotated[
         str, typer.Option(help="ROWSxCOLUMNS that the network was made not to see")
     ] = "1x1",
     overwrite: Overwrite = False,
 ) -> None:
-    """Turn a published checkpoint (UDVD, STBN) into a model file of this program."""
+    """Turn a published checkpoint into a model file."""
     from napari_udvd.cli.jobs import import_checkpoint
 
     import_checkpoint(checkpoint, output, _parse_hole(hole), overwrite)
@@ -431,7 +431,7 @@ def demo(
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
-    """Simulate a noisy movie, denoise it, and compare with the truth."""
+    """Simulate a noisy movie, denoise it, compare with truth."""
     from napari_udvd.cli.demo import run_demo
 
     run_demo(folder, minutes, seed, device, overwrite, quiet)
@@ -470,7 +470,8 @@ def main() -> None:
     # read when torch is loaded, and a user's own choice wins.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
-        app()
+        # by the name that completion is for, also under python -m
+        app(prog_name="napari-udvd")
     except (InputError, OutputError) as error:
         complain(str(error))
         sys.exit(2)
