@@ -19,6 +19,7 @@ from PIL import Image
 import napari_udvd
 from napari_udvd.cli import demo, jobs
 from napari_udvd.denoiser import load
+from napari_udvd.errors import TrainingFailed
 from napari_udvd.formats import open_stack, read_record
 from napari_udvd.simulation import simulate
 from napari_udvd.training import Failed
@@ -256,7 +257,7 @@ def test_a_training_that_fails_does_not_stop_the_others(
     def first_fails(*arguments: Any, **options: Any) -> Any:
         calls.append(arguments)
         if len(calls) == 1:
-            return iter([Failed(RuntimeError("the loss is not finite"))])
+            return iter([Failed(TrainingFailed("the loss is not finite"))])
         return original(*arguments, **options)
 
     monkeypatch.setattr(jobs, "train_events", first_fails)

@@ -12,13 +12,15 @@ from typing import Annotated, Any, Literal
 import typer
 
 from napari_udvd._version import __version__
-from napari_udvd.cli.messages import complain
+from napari_udvd.cli.messages import complain, out_of_memory
 from napari_udvd.cli.stopped import Stopped
-from napari_udvd.errors import InputError, OutputError
+from napari_udvd.cli.usage import Commands
+from napari_udvd.errors import InputError, OutputError, TrainingFailed
 
 __all__ = ["main"]
 
 app = typer.Typer(
+    cls=Commands,
     rich_markup_mode=None,  # a table would cut long option names on 80 columns
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -130,9 +132,24 @@ Posterior = Annotated[
 ]
 Channel = Annotated[int, typer.Option(help="channel, counted from 0")]
 DepthPlane = Annotated[int, typer.Option("--plane", help="depth plane, counted from 0")]
+
+
+def _check_tile(tile: int | None) -> int | None:
+    if tile is not None and tile < 16:
+        raise InputError(
+            f"--tile is {tile}; expected a whole number of pixels from 16 on, such as "
+            "256; leave it out to have it chosen"
+        )
+    return tile
+
+
 Tile = Annotated[
     int | None,
-    typer.Option(min=16, help="rows and columns at a time", show_default="auto"),
+    typer.Option(
+        callback=_check_tile,
+        help="rows and columns at a time, 16 or more",
+        show_default="auto",
+    ),
 ]
 
 
@@ -476,7 +493,10 @@ def main() -> None:
         complain(str(error))
         sys.exit(2)
     except MemoryError as error:
-        complain(f"out of memory: {error}")
+        complain(out_of_memory(error))
+        sys.exit(1)
+    except TrainingFailed as error:
+        complain(str(error))
         sys.exit(1)
     except Stopped as error:
         complain(str(error))

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from napari_udvd.cli.console import Report, interruptible
-from napari_udvd.cli.messages import complain
+from napari_udvd.cli.messages import complain, out_of_memory
 from napari_udvd.cli.stopped import Stopped
 from napari_udvd.denoiser import Denoiser, check_fits, load_published
 from napari_udvd.denoising import denoise_stack
 from napari_udvd.device import choose_device, choose_precision, keep_freed_memory
-from napari_udvd.errors import InputError, OutputError
+from napari_udvd.errors import InputError, OutputError, TrainingFailed
 from napari_udvd.formats import check_output, create, movie_name, open_stack
 from napari_udvd.noise import (
     Diagnosis,
@@ -295,9 +295,18 @@ def run_batch(files: Sequence[Path], output: Path, job: Job) -> int:
         try:
             if (resumed := job.resumed(result)) is not None:
                 warned |= resumed.run(file, result)
-        except (InputError, OutputError, MemoryError, RuntimeError) as error:
+        except (InputError, OutputError, TrainingFailed) as error:
             failed = True
             complain(f"{file}: {error}")
+        except MemoryError as error:
+            failed = True
+            complain(f"{file}: {out_of_memory(error)}")
+        except RuntimeError:
+            failed = True
+            complain(
+                f"{file}: an error that this program does not know; run the command "
+                "with this movie alone to see it whole, and report it"
+            )
     if is_new and not any(output.iterdir()):
         output.rmdir()
     return 1 if failed else exit_code(job.strict and warned)

@@ -248,11 +248,13 @@ def _found(
             f"{path!r} has {len(facts.times or ())} times, which are not those of its "
             f"{listed[number]}: they are left out",
         )
-    messages = [
-        f"tifffile says of {path!r}: {text}"
-        for text in messages
-        if not any(usual in text for usual in _USUAL)
-    ]
+    unusual = [text for text in messages if not any(u in text for u in _USUAL)]
+    if unusual:
+        notes = (
+            f"{path!r} says some things that are damaged or not known here, and they "
+            "were passed over: check axes, pixel size and number of frames",
+            *notes,
+        )
     more, signed = _meaning(tif, path)
     return Found(
         data=SignedPlanes(data) if signed and data.dtype.str[1:] == "u2" else data,
@@ -263,7 +265,7 @@ def _found(
         channel_names=facts.channel_names,
         droppable=image.droppable,
         files=data.files,
-        notes=(*messages, *notes, *facts.notes, *more),
+        notes=(*notes, *facts.notes, *more),
         times=times,
     )
 
