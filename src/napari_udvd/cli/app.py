@@ -114,7 +114,12 @@ Strict = Annotated[
         "--strict", help="exit code 3 where a warning says not to trust the result"
     ),
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="print results only")]
+Quiet = Annotated[
+    bool,
+    typer.Option(
+        "--quiet", "-q", help="print results only; with --strict also the warnings"
+    ),
+]
 Resume = Annotated[bool, typer.Option(help="continue an interrupted training")]
 Joint = Annotated[
     bool,
@@ -270,7 +275,7 @@ def train(
         joint_channels=joint_channels,
         likelihood=False if mean_only else None,
     )
-    warned = train_model(files, save, axes, settings, overwrite, resume, quiet)
+    warned = train_model(files, save, axes, settings, overwrite, resume, quiet, strict)
     raise typer.Exit(exit_code(strict and warned))
 
 

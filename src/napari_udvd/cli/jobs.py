@@ -95,7 +95,7 @@ class Job(ABC):
         InputError, OutputError
             Before anything is written.
         """
-        report = Report(self.quiet)
+        report = Report(self.quiet, self.strict, about=str(file))
         stack = open_stack(file, self.axes)
         for note in stack.notes:
             report.say(f"note: {note}")
@@ -325,6 +325,7 @@ def train_model(
     overwrite: bool,
     resume: bool,
     quiet: bool,
+    strict: bool,
 ) -> bool:
     """Train one model on several files.
 
@@ -333,7 +334,7 @@ def train_model(
     bool
         Whether a warning was said that the model cannot be trusted.
     """
-    report = Report(quiet)
+    report = Report(quiet, strict)
     _check_new(save, overwrite, files)
     stacks = [open_stack(file, axes) for file in files]
     for stack in stacks:
