@@ -340,7 +340,7 @@ def test_diagnose_as_json(run: Run, movie: Path) -> None:
     assert (code, err) == (0, "")
     assert out.count("\n") == 1
     found = json.loads(out)
-    assert list(found) == JSON_KEYS
+    assert list(found) == [*JSON_KEYS, "notes"]
     assert found["axes"] == "TYX"
     assert found["shape"] == [8, 24, 28]
     assert found["verdict"] in {"ok", "warn", "unsuitable"}
@@ -353,7 +353,7 @@ def test_diagnose_many_channels_as_json(run: Run, tmp_path: Path) -> None:
     stack = calibrated(np.stack([one, 3 * one], 1), "TCYX")
     movie = write(tmp_path / "movie.ome.tif", stack)
     found = json.loads(run("diagnose", movie, "--json").out)
-    assert list(found) == [*JSON_KEYS, "channels"]
+    assert list(found) == [*JSON_KEYS, "notes", "channels"]
     first, second = found["channels"]
     assert list(first) == list(second) == JSON_KEYS
     assert second["gain"] == pytest.approx(3 * first["gain"], rel=0.01)

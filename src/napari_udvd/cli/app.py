@@ -332,17 +332,30 @@ def diagnose(
     from napari_udvd.cli.jobs import diagnoses_of, exit_code
     from napari_udvd.cli.tables import diagnosis_table
 
-    found = diagnoses_of(file, axes)
+    found, notes = diagnoses_of(file, axes)
     if as_json:
         order = ["ok", "warn", "unsuitable"]
         worst = max(found, key=lambda d: (order.index(d.verdict), len(d.broken)))
-        answer = worst.to_dict()
+        answer = {**worst.to_dict(), "notes": list(notes)}
         if len(found) > 1:
             answer["channels"] = [diagnosis.to_dict() for diagnosis in found]
         print(json.dumps(answer))
     else:
-        diagnosis_table(str(file), found)
+        diagnosis_table(str(file), found, notes)
     raise typer.Exit(exit_code(strict and any(d.broken for d in found)))
+
+
+@app.command()
+def images(
+    file: Annotated[Path, typer.Argument(help="movie, or file of several images")],
+    as_json: Annotated[
+        bool, typer.Option("--json", help="print one JSON object")
+    ] = False,
+) -> None:
+    """List the images in a file, to choose one of them."""
+    from napari_udvd.cli.images import show_images
+
+    show_images(file, as_json)
 
 
 @app.command("filter")

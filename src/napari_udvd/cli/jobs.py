@@ -338,6 +338,8 @@ def train_model(
     _check_new(save, overwrite, files)
     stacks = [open_stack(file, axes) for file in files]
     for stack in stacks:
+        for note in stack.notes:
+            report.say(f"note: {note}")
         report.say(f"{stack.source}: {stack.describe()}")
     checkpoint = _checkpoint_of(save)
     denoiser = _train(
@@ -355,11 +357,24 @@ def train_model(
     return report.warned
 
 
-def diagnoses_of(file: Path, axes: str | None) -> list[Diagnosis]:
-    """Diagnose every channel of a file, in its middle plane."""
+def diagnoses_of(
+    file: Path, axes: str | None
+) -> tuple[list[Diagnosis], tuple[str, ...]]:
+    """Diagnose every channel of a file, in its middle plane.
+
+    Returns
+    -------
+    tuple
+        The diagnoses, and what else there is to know: how the file was read, and what
+        was not measured in other planes than those.
+    """
     stack = open_stack(file, axes)
     check_finite(stack)
-    return _diagnose(stack)
+    found = _diagnose(stack)
+    told = {reason for diagnosis in found for reason in diagnosis.reasons}
+    validity = inspect(stack).validity
+    missing = validity.notes if validity is not None else ()
+    return found, (*stack.notes, *(note for note in missing if note not in told))
 
 
 def _diagnose(stack: Stack) -> list[Diagnosis]:

@@ -16,7 +16,7 @@ import tifffile
 
 from napari_udvd.errors import InputError
 from napari_udvd.formats._axes import UNNAMED, Found
-from napari_udvd.formats._images import Image, choose, how_chosen
+from napari_udvd.formats._images import Listing, choose, default_image, how_chosen
 from napari_udvd.formats._lazy import readable
 from napari_udvd.formats._ome import parse_ome
 from napari_udvd.formats._planes import (
@@ -107,7 +107,7 @@ def find_tiff(
             return _found(tif, images, choice, path, (), trust_axes)
 
 
-def images_in_tiff(path: str) -> tuple[Image, ...]:
+def images_in_tiff(path: str) -> Listing:
     """List the images in a TIFF file and the other files of its set.
 
     Raises
@@ -117,7 +117,12 @@ def images_in_tiff(path: str) -> tuple[Image, ...]:
     """
     with readable(path), tifffile_messages() as messages, _opened(path) as tif:
         check_directories(tif, path)
-        return tuple(image.listed for image in _images(tif, path, messages, False))
+        images = _images(tif, path, messages, False)
+    listed = tuple(image.listed for image in images)
+    default = default_image(listed, [i for i, image in enumerate(images) if image.here])
+    if default is not None and images[default].scattered:
+        default = None
+    return Listing(listed, default)
 
 
 def _opened(path: str) -> tifffile.TiffFile:
