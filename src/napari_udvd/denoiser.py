@@ -22,7 +22,7 @@ from napari_udvd._version import __version__
 from napari_udvd.calibration import Calibration
 from napari_udvd.denoising import denoise_stack
 from napari_udvd.device import choose_device, choose_precision
-from napari_udvd.errors import InputError, OutputError
+from napari_udvd.errors import InputError, OutputError, system_reason
 from napari_udvd.formats import ArraySink, remove_stale_partials, temporary_name
 from napari_udvd.matching import Match, match
 from napari_udvd.models import (
@@ -261,7 +261,8 @@ def load(path: str | os.PathLike[str]) -> Denoiser:
         raise InputError(
             f"model file {label!r} does not hold a network that this version "
             f"({__version__}) knows; it was written by version "
-            f"{header.get('version', 'unknown')} ({error})"
+            f"{header.get('version', 'unknown')}. Use that version, or train the model "
+            "anew"
         ) from error
     return Denoiser(net.eval(), calibrations, joint, self_ensemble, record)
 
@@ -357,8 +358,9 @@ def write_model_file(
             os.fsync(file.fileno())
         partial.replace(path)
     except (OSError, SafetensorError) as error:
+        reason = system_reason(error) or "its content cannot be stored"
         raise OutputError(
-            f"cannot write {str(path)!r} ({error}); nothing was left behind. Choose a "
+            f"cannot write {str(path)!r} ({reason}); nothing was left behind. Choose a "
             "folder that exists, can be written and has space"
         ) from error
     finally:
@@ -385,8 +387,10 @@ def read_model_file(
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}
     except (SafetensorError, OSError, ValueError) as error:
+        reason = system_reason(error)
         raise InputError(
-            f"{label!r} is not a model file, or it is damaged ({error}). Models are "
+            f"{label!r} is not a model file, or it is damaged"
+            f"{f' ({reason})' if reason else ''}. Models are "
             ".safetensors files written by this program; published checkpoints are "
             "read by import-published"
         ) from error

@@ -7,7 +7,9 @@ that escapes is a bug and keeps its traceback.
 
 from __future__ import annotations
 
-__all__ = ["InputError", "OutputError"]
+import os
+
+__all__ = ["InputError", "OutputError", "TrainingFailed", "system_reason"]
 
 
 class InputError(ValueError):
@@ -16,3 +18,22 @@ class InputError(ValueError):
 
 class OutputError(OSError):
     """The result cannot be written where it was asked to go."""
+
+
+class TrainingFailed(RuntimeError):
+    """A training cannot go on; the message says why and what to do."""
+
+
+def system_reason(error: BaseException) -> str:
+    """Return what the operating system says, such as ``No space left on device``.
+
+    Returns
+    -------
+    str
+        Empty where the error is not one of the system: what a library says of its own
+        insides is not for users.
+    """
+    # by the number, since libraries put words of their own beside it
+    if isinstance(error, OSError) and error.errno is not None:
+        return os.strerror(error.errno)
+    return ""

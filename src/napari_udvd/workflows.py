@@ -16,6 +16,7 @@ from napari_udvd.training import (
     TrainingSettings,
     train_events,
 )
+from napari_udvd.training.settings import EXPECTED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -123,10 +124,17 @@ def make_settings(**values: Any) -> TrainingSettings:
     try:
         return TrainingSettings(**given)
     except pydantic.ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(map(str, problem['loc']))} is {problem['input']!r}: "
-            f"{problem['msg']}"
-            for problem in error.errors()
+        wrong = dict.fromkeys(str(problem["loc"][0]) for problem in error.errors())
+        raise InputError("; ".join(_wrong(name, given[name]) for name in wrong)) from (
+            error
         )
-        known = ", ".join(TrainingSettings.model_fields)
-        raise InputError(f"{problems}. Settings are {known}") from error
+
+
+def _wrong(name: str, value: Any) -> str:
+    """Say what is wrong with a setting; not in pydantic's words."""
+    if name not in EXPECTED:
+        return (
+            f"there is no setting {name!r} (it was given {value!r}); settings are "
+            f"{', '.join(EXPECTED)}"
+        )
+    return f"{name} is {value!r}; expected {EXPECTED[name]}"

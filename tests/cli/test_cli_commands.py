@@ -19,6 +19,7 @@ from PIL import Image
 import napari_udvd
 from napari_udvd.cli import demo, jobs
 from napari_udvd.denoiser import load
+from napari_udvd.errors import TrainingFailed
 from napari_udvd.formats import open_stack, read_record
 from napari_udvd.simulation import simulate
 from napari_udvd.training import Failed
@@ -256,7 +257,7 @@ def test_a_training_that_fails_does_not_stop_the_others(
     def first_fails(*arguments: Any, **options: Any) -> Any:
         calls.append(arguments)
         if len(calls) == 1:
-            return iter([Failed(RuntimeError("the loss is not finite"))])
+            return iter([Failed(TrainingFailed("the loss is not finite"))])
         return original(*arguments, **options)
 
     monkeypatch.setattr(jobs, "train_events", first_fails)
@@ -339,7 +340,7 @@ def test_diagnose_as_json(run: Run, movie: Path) -> None:
     assert (code, err) == (0, "")
     assert out.count("\n") == 1
     found = json.loads(out)
-    assert list(found) == JSON_KEYS
+    assert list(found) == [*JSON_KEYS, "notes"]
     assert found["axes"] == "TYX"
     assert found["shape"] == [8, 24, 28]
     assert found["verdict"] in {"ok", "warn", "unsuitable"}
@@ -352,7 +353,7 @@ def test_diagnose_many_channels_as_json(run: Run, tmp_path: Path) -> None:
     stack = calibrated(np.stack([one, 3 * one], 1), "TCYX")
     movie = write(tmp_path / "movie.ome.tif", stack)
     found = json.loads(run("diagnose", movie, "--json").out)
-    assert list(found) == [*JSON_KEYS, "channels"]
+    assert list(found) == [*JSON_KEYS, "notes", "channels"]
     first, second = found["channels"]
     assert list(first) == list(second) == JSON_KEYS
     assert second["gain"] == pytest.approx(3 * first["gain"], rel=0.01)

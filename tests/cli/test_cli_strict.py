@@ -92,13 +92,43 @@ def test_warnings_of_the_training(
         assert outcome.err.count("warning:") == len(noise + verdict)
 
 
-def test_quiet_keeps_the_exit_code(
-    run: Run, movie: Path, tmp_path: Path, trained: Train
+@pytest.mark.parametrize("command", ["denoise", "train"])
+def test_strict_and_quiet_say_why(
+    run: Run, movie: Path, tmp_path: Path, trained: Train, command: str
 ) -> None:
-    trained(((BROKEN,), ()))
+    """Of all that is said, warnings alone are left: they explain the exit code."""
+    option, name = (
+        ("-o", "clean.ome.tif") if command == "denoise" else ("--save", "m.safetensors")
+    )
+    trained(((BROKEN,), (NO_BETTER,)))
+    result = tmp_path / name
+    outcome = run(command, movie, option, result, "--strict", "--quiet")
+    about = f"{movie}: " if command == "denoise" else ""
+    warnings = f"warning: {about}{BROKEN}\nwarning: {about}{NO_BETTER}\n"
+    assert outcome == (3, f"{result}\n", warnings)
+
+
+@pytest.mark.parametrize(
+    ("told", "options"), [(((BROKEN,), ()), ()), (((), ()), ("--strict",))]
+)
+def test_quiet_is_silent_where_the_exit_code_is_0(
+    run: Run, movie: Path, tmp_path: Path, trained: Train, told: Any, options: Any
+) -> None:
+    trained(told)
     result = tmp_path / "clean.ome.tif"
-    outcome = run("denoise", movie, "-o", result, "--strict", "--quiet")
-    assert outcome == (3, f"{result}\n", "")
+    outcome = run("denoise", movie, "-o", result, "--quiet", *options)
+    assert outcome == (0, f"{result}\n", "")
+
+
+def test_apply_strict_and_quiet_says_why(
+    run: Run, repeating: Path, model: Path, tmp_path: Path
+) -> None:
+    result = tmp_path / "clean.ome.tif"
+    outcome = run("apply", model, repeating, "-o", result, "--strict", "-q")
+    assert (outcome.code, outcome.out) == (3, f"{result}\n")
+    assert f"warning: {repeating}: 6 of 11 frames repeat" in outcome.err
+    lines = outcome.err.splitlines()
+    assert all(line.startswith(f"warning: {repeating}: ") for line in lines)
 
 
 def test_one_warning_in_a_batch(
@@ -111,7 +141,8 @@ def test_one_warning_in_a_batch(
     folder = tmp_path / "results"
     trained(((), (NO_BETTER,)), ((), ()))
     command = ("denoise", movie, other, "-o", folder, "-q")
-    assert run(*command, "--strict").code == 3
+    outcome = run(*command, "--strict")
+    assert (outcome.code, outcome.err) == (3, f"warning: {movie}: {NO_BETTER}\n")
     assert names(folder) == ["movie.denoised.ome.tif", "other.denoised.ome.tif"]
     trained(((), (NO_BETTER,)), ((), ()))
     assert run(*command, "--overwrite").code == 0

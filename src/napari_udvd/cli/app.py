@@ -12,14 +12,16 @@ from typing import Annotated, Any, Literal
 import typer
 
 from napari_udvd._version import __version__
-from napari_udvd.cli.messages import complain
+from napari_udvd.cli.messages import complain, out_of_memory
 from napari_udvd.cli.stopped import Stopped
-from napari_udvd.errors import InputError, OutputError
+from napari_udvd.cli.usage import Commands
+from napari_udvd.errors import InputError, OutputError, TrainingFailed
 
 __all__ = ["main"]
 
 app = typer.Typer(
-    add_completion=False,
+    cls=Commands,
+    rich_markup_mode=None,  # a table would cut long option names on 80 columns
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Remove noise from microscopy movies with a network trained on the movie "
@@ -116,7 +118,12 @@ Strict = Annotated[
         "--strict", help="exit code 3 where a warning says not to trust the result"
     ),
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="print results only")]
+Quiet = Annotated[
+    bool,
+    typer.Option(
+        "--quiet", "-q", help="print results only; with --strict also the warnings"
+    ),
+]
 Resume = Annotated[bool, typer.Option(help="continue an interrupted training")]
 Joint = Annotated[
     bool,
@@ -134,9 +141,24 @@ Posterior = Annotated[
 ]
 Channel = Annotated[int, typer.Option(help="channel, counted from 0")]
 DepthPlane = Annotated[int, typer.Option("--plane", help="depth plane, counted from 0")]
+
+
+def _check_tile(tile: int | None) -> int | None:
+    if tile is not None and tile < 16:
+        raise InputError(
+            f"--tile is {tile}; expected a whole number of pixels from 16 on, such as "
+            "256; leave it out to have it chosen"
+        )
+    return tile
+
+
 Tile = Annotated[
     int | None,
-    typer.Option(min=16, help="rows and columns at a time", show_default="auto"),
+    typer.Option(
+        callback=_check_tile,
+        help="rows and columns at a time, 16 or more",
+        show_default="auto",
+    ),
 ]
 
 
@@ -257,7 +279,7 @@ def train(
         joint_channels=joint_channels,
         likelihood=False if mean_only else None,
     )
-    warned = train_model(files, save, axes, settings, overwrite, resume, quiet)
+    warned = train_model(files, save, axes, settings, overwrite, resume, quiet, strict)
     raise typer.Exit(exit_code(strict and warned))
 
 
@@ -310,21 +332,34 @@ def diagnose(
     ] = False,
     strict: Strict = False,
 ) -> None:
-    """Tell what the noise of a movie is like and whether it can be removed."""
+    """Say what the noise is like and if it can be removed."""
     from napari_udvd.cli.jobs import diagnoses_of, exit_code
     from napari_udvd.cli.tables import diagnosis_table
 
-    found = diagnoses_of(file, axes)
+    found, notes = diagnoses_of(file, axes)
     if as_json:
         order = ["ok", "warn", "unsuitable"]
         worst = max(found, key=lambda d: (order.index(d.verdict), len(d.broken)))
-        answer = worst.to_dict()
+        answer = {**worst.to_dict(), "notes": list(notes)}
         if len(found) > 1:
             answer["channels"] = [diagnosis.to_dict() for diagnosis in found]
         print(json.dumps(answer))
     else:
-        diagnosis_table(str(file), found)
+        diagnosis_table(str(file), found, notes)
     raise typer.Exit(exit_code(strict and any(d.broken for d in found)))
+
+
+@app.command()
+def images(
+    file: Annotated[Path, typer.Argument(help="movie, or file of several images")],
+    as_json: Annotated[
+        bool, typer.Option("--json", help="print one JSON object")
+    ] = False,
+) -> None:
+    """List the images in a file, to choose one of them."""
+    from napari_udvd.cli.images import show_images
+
+    show_images(file, as_json)
 
 
 @app.command("filter")
@@ -344,7 +379,7 @@ def show_filter(
     ] = False,
     overwrite: Overwrite = False,
 ) -> None:
-    """Show which noisy pixels a denoised pixel is the average of."""
+    """Show the noisy pixels that a denoised one is made of."""
     from napari_udvd.cli.inspect import FilterJob, parse_place
 
     FilterJob(
@@ -392,7 +427,7 @@ def motion(
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
-    """Find the motion of every frame, as the network's filters follow it."""
+    """Find the motion that the network's filters follow."""
     from napari_udvd.cli.inspect import MotionJob
 
     MotionJob(
@@ -413,14 +448,14 @@ def motion(
 
 @app.command("import-published")
 def import_published(
-    checkpoint: Annotated[Path, typer.Argument(help="published PyTorch checkpoint")],
+    checkpoint: Annotated[Path, typer.Argument(help="PyTorch file of UDVD or STBN")],
     output: Annotated[Path, typer.Option("--output", "-o", help="model file to write")],
     hole: Annotated[
         str, typer.Option(help="ROWSxCOLUMNS that the network was made not to see")
     ] = "1x1",
     overwrite: Overwrite = False,
 ) -> None:
-    """Turn a published checkpoint (UDVD, STBN) into a model file of this program."""
+    """Turn a published checkpoint into a model file."""
     from napari_udvd.cli.jobs import import_checkpoint
 
     import_checkpoint(checkpoint, output, _parse_hole(hole), overwrite)
@@ -435,7 +470,7 @@ def demo(
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
-    """Simulate a noisy movie, denoise it, and compare with the truth."""
+    """Simulate a noisy movie, denoise it, compare with truth."""
     from napari_udvd.cli.demo import run_demo
 
     run_demo(folder, minutes, seed, device, overwrite, quiet)
@@ -474,12 +509,16 @@ def main() -> None:
     # read when torch is loaded, and a user's own choice wins.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
-        app()
+        # by the name that completion is for, also under python -m
+        app(prog_name="napari-udvd")
     except (InputError, OutputError) as error:
         complain(str(error))
         sys.exit(2)
     except MemoryError as error:
-        complain(f"out of memory: {error}")
+        complain(out_of_memory(error))
+        sys.exit(1)
+    except TrainingFailed as error:
+        complain(str(error))
         sys.exit(1)
     except Stopped as error:
         complain(str(error))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -36,7 +37,16 @@ __all__ = ["Report", "interruptible"]
 
 
 class Report:
-    """Progress bars and remarks on stderr; silent if asked to be.
+    """Progress bars and remarks on stderr.
+
+    Parameters
+    ----------
+    quiet
+        Say nothing, but for warnings if `strict`: they explain the exit code.
+    strict
+        Whether the exit code tells of warnings.
+    about
+        The movie, for warnings that stand alone.
 
     Attributes
     ----------
@@ -44,8 +54,10 @@ class Report:
         Whether it was told that a result cannot be trusted.
     """
 
-    def __init__(self, quiet: bool) -> None:
+    def __init__(self, quiet: bool, strict: bool = False, about: str = "") -> None:
         self._console = Console(stderr=True, quiet=quiet, highlight=False)
+        self._alone = quiet and strict
+        self._about = f"{about}: " if about else ""
         self.warned = False
 
     def say(self, text: str) -> None:
@@ -56,6 +68,8 @@ class Report:
         """Print why a result cannot be trusted, and remember that it was said."""
         self.warned = True
         self.say(f"warning: {text}")
+        if self._alone:
+            print(f"warning: {self._about}{as_options(text)}", file=sys.stderr)
 
     def training(self, events: Iterator[TrainingEvent]) -> Finished:
         """Show a training run and return its outcome.

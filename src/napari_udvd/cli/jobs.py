@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from napari_udvd.cli.console import Report, interruptible
-from napari_udvd.cli.messages import complain
+from napari_udvd.cli.messages import complain, out_of_memory
 from napari_udvd.cli.stopped import Stopped
 from napari_udvd.denoiser import Denoiser, check_fits, load_published
 from napari_udvd.denoising import denoise_stack
 from napari_udvd.device import choose_device, choose_precision, keep_freed_memory
-from napari_udvd.errors import InputError, OutputError
+from napari_udvd.errors import InputError, OutputError, TrainingFailed
 from napari_udvd.formats import check_output, create, movie_name, open_stack
 from napari_udvd.noise import (
     Diagnosis,
@@ -95,7 +95,7 @@ class Job(ABC):
         InputError, OutputError
             Before anything is written.
         """
-        report = Report(self.quiet)
+        report = Report(self.quiet, self.strict, about=str(file))
         stack = open_stack(file, self.axes)
         for note in stack.notes:
             report.say(f"note: {note}")
@@ -297,9 +297,18 @@ def run_batch(files: Sequence[Path], output: Path, job: Job) -> int:
         try:
             if (resumed := job.resumed(result)) is not None:
                 warned |= resumed.run(file, result)
-        except (InputError, OutputError, MemoryError, RuntimeError) as error:
+        except (InputError, OutputError, TrainingFailed) as error:
             failed = True
             complain(f"{file}: {error}")
+        except MemoryError as error:
+            failed = True
+            complain(f"{file}: {out_of_memory(error)}")
+        except RuntimeError:
+            failed = True
+            complain(
+                f"{file}: an error that this program does not know; run the command "
+                "with this movie alone to see it whole, and report it"
+            )
     if is_new and not any(output.iterdir()):
         output.rmdir()
     return 1 if failed else exit_code(job.strict and warned)
@@ -318,6 +327,7 @@ def train_model(
     overwrite: bool,
     resume: bool,
     quiet: bool,
+    strict: bool,
 ) -> bool:
     """Train one model on several files.
 
@@ -326,10 +336,12 @@ def train_model(
     bool
         Whether a warning was said that the model cannot be trusted.
     """
-    report = Report(quiet)
+    report = Report(quiet, strict)
     _check_new(save, overwrite, files)
     stacks = [open_stack(file, axes) for file in files]
     for stack in stacks:
+        for note in stack.notes:
+            report.say(f"note: {note}")
         report.say(f"{stack.source}: {stack.describe()}")
     checkpoint = _checkpoint_of(save)
     denoiser = _train(
@@ -347,11 +359,24 @@ def train_model(
     return report.warned
 
 
-def diagnoses_of(file: Path, axes: str | None) -> list[Diagnosis]:
-    """Diagnose every channel of a file, in its middle plane."""
+def diagnoses_of(
+    file: Path, axes: str | None
+) -> tuple[list[Diagnosis], tuple[str, ...]]:
+    """Diagnose every channel of a file, in its middle plane.
+
+    Returns
+    -------
+    tuple
+        The diagnoses, and what else there is to know: how the file was read, and what
+        was not measured in other planes than those.
+    """
     stack = open_stack(file, axes)
     check_finite(stack)
-    return _diagnose(stack)
+    found = _diagnose(stack)
+    told = {reason for diagnosis in found for reason in diagnosis.reasons}
+    validity = inspect(stack).validity
+    missing = validity.notes if validity is not None else ()
+    return found, (*stack.notes, *(note for note in missing if note not in told))
 
 
 def _diagnose(stack: Stack) -> list[Diagnosis]:

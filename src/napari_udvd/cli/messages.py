@@ -5,12 +5,26 @@ from __future__ import annotations
 import re
 import sys
 
-__all__ = ["as_options", "complain"]
+__all__ = ["as_options", "complain", "out_of_memory"]
 
 
 def as_options(text: str) -> str:
     """Name the options where the library names the arguments of its functions."""
-    return re.sub(r'\baxes="([A-Za-z]+)"', r"--axes \1", text)
+    text = re.sub(r'\baxes="([A-Za-z]+)"', r"--axes \1", text)
+    # learning_rate is -1.0; expected ...
+    return re.sub(
+        r"(?:^|(?<=; ))[a-z_]+(?= is [^;]+; expected )",
+        lambda name: f"--{name[0].replace('_', '-')}",
+        text,
+    )
+
+
+def out_of_memory(error: MemoryError) -> str:
+    """Say what did not fit into memory, and what to do."""
+    # a kind of its own is a library's, which tells of its arrays
+    own = str(error) if type(error) is MemoryError else ""
+    advice = "close other programs, or take a smaller --tile or network"
+    return f"out of memory: {own or advice}"
 
 
 def complain(text: str) -> None:

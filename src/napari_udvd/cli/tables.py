@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from napari_udvd.cli.messages import as_options
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -22,8 +24,20 @@ VERDICTS = {
 }
 
 
-def diagnosis_table(title: str, diagnoses: Sequence[Diagnosis]) -> None:
-    """Print the diagnosis of each channel, and below it what it means."""
+def diagnosis_table(
+    title: str, diagnoses: Sequence[Diagnosis], notes: Sequence[str] = ()
+) -> None:
+    """Print the diagnosis of each channel, and around it what it means.
+
+    Parameters
+    ----------
+    title
+        The movie.
+    diagnoses
+        One per channel.
+    notes
+        What else there is to know of the file.
+    """
     console = Console(highlight=False)
     table = Table(title=Text(title), title_justify="left")
     table.add_column("")
@@ -33,6 +47,8 @@ def diagnosis_table(title: str, diagnoses: Sequence[Diagnosis]) -> None:
         )
     first = diagnoses[0]
     console.print(f"axes {first.axes}, shape {first.shape}", markup=False)
+    for note in notes:
+        console.print(f"  note: {as_options(note)}", markup=False, soft_wrap=True)
     rows: dict[str, list[str]] = {
         "gain": [f"{d.noise.gain:.4g}" for d in diagnoses],
         "offset": [f"{d.noise.offset:.4g}" for d in diagnoses],

@@ -20,7 +20,13 @@ import numpy.typing as npt
 from napari_udvd.errors import InputError
 from napari_udvd.formats._axes import SAMPLES, Found, to_stack
 from napari_udvd.formats._contents import chosen
-from napari_udvd.formats._images import Image, movie_name, split_choice
+from napari_udvd.formats._images import (
+    Image,
+    Listing,
+    default_image,
+    movie_name,
+    split_choice,
+)
 from napari_udvd.formats._open import OTHERS, open_contents, suffix_of
 from napari_udvd.formats._output import (
     check_output,
@@ -40,16 +46,19 @@ __all__ = [
     "TIFF",
     "ArraySink",
     "Image",
+    "Listing",
     "Sink",
     "check_output",
     "check_small_output",
     "create",
     "list_images",
+    "listing",
     "movie_name",
     "open_series",
     "open_stack",
     "read_record",
     "remove_stale_partials",
+    "split_choice",
     "suffix_of",
     "temporary_name",
     "to_dtype",
@@ -151,13 +160,25 @@ def list_images(path: str | os.PathLike[str]) -> tuple[Image, ...]:
     InputError
         As :func:`open_stack`.
     """
+    return listing(path).images
+
+
+def listing(path: str | os.PathLike[str]) -> Listing:
+    """List the images in a file, and say which is read without a choice.
+
+    Raises
+    ------
+    InputError
+        As :func:`list_images`.
+    """
     file, _ = split_choice(os.fspath(path))
     _check_there(file)
     if _is_tiff(file):
         from napari_udvd.formats._tiff import images_in_tiff
 
         return images_in_tiff(file)
-    return tuple(open_contents(file, readable=READABLE).images)
+    images = tuple(open_contents(file, readable=READABLE).images)
+    return Listing(images, default_image(images))
 
 
 def create(

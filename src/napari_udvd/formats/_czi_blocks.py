@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_udvd.errors import InputError
+from napari_udvd.formats._lazy import Damaged
 from napari_udvd.formats._microscope import import_extra
 
 if TYPE_CHECKING:
@@ -174,9 +175,7 @@ def _zstandard(codecs: Any, raw: bytes, dtype: np.dtype[Any]) -> npt.NDArray[Any
     """
     length = raw[0]
     if length not in (1, 3) or (length == 3 and raw[1] != 1):
-        raise ValueError(
-            f"the header {raw[:4].hex()} of compressed pixels is not known"
-        )
+        raise Damaged(f"the header {raw[:4].hex()} of compressed pixels is not known")
     content = codecs.zstd_decode(raw[length:])
     if length == 3 and raw[2] & 1:
         halves = np.frombuffer(content, np.uint8).reshape(dtype.itemsize, -1)

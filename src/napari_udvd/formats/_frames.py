@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_udvd.formats._lazy import Damaged
 from napari_udvd.formats._planes import PlaneArray, in_order
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class Frames(PlaneArray):
             with self._lock:
                 plane = self._read(tuple(int(i) for i in position))
             if plane.shape != self.shape[-2:]:
-                raise ValueError(
+                raise Damaged(
                     f"a plane has the shape {plane.shape} where the others have "
                     f"{self.shape[-2:]}"
                 )

@@ -15,7 +15,15 @@ from napari_udvd.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Image", "choose", "how_chosen", "movie_name", "split_choice"]
+__all__ = [
+    "Image",
+    "Listing",
+    "choose",
+    "default_image",
+    "how_chosen",
+    "movie_name",
+    "split_choice",
+]
 
 _LISTED: Final = 10
 
@@ -50,6 +58,44 @@ class Image(NamedTuple):
         """Name, axes and shape: ``'Series 2' TYX (10, 64, 64)``."""
         named = f"{self.name!r} " if self.name else ""
         return f"{named}{self.axes} {self.shape}"
+
+
+class Listing(NamedTuple):
+    """The images in a file.
+
+    Attributes
+    ----------
+    images
+        All of them, in the order of their numbers.
+    default
+        Position of the one that is read without a choice; None where one has to be
+        chosen.
+    """
+
+    images: tuple[Image, ...]
+    default: int | None
+
+
+def default_image(
+    images: Sequence[Image], among: Sequence[int] | None = None
+) -> int | None:
+    """Return the position of the image that is meant without a choice.
+
+    Parameters
+    ----------
+    images, among
+        As for :func:`choose`.
+
+    Returns
+    -------
+    int or None
+        That of the only image, or of the only movie; None where there is no such.
+    """
+    meant = range(len(images)) if among is None else among
+    if len(meant) == 1:
+        return meant[0]
+    movies = [i for i in meant if images[i].is_movie]
+    return movies[0] if len(movies) == 1 else None
 
 
 def split_choice(path: str) -> tuple[str, str | None]:
@@ -101,12 +147,11 @@ def choose(
     """
     if choice is not None:
         return _the_chosen(images, choice, path)
+    default = default_image(images, among)
+    if default is not None:
+        return default
     meant = range(len(images)) if among is None else among
-    if len(meant) == 1:
-        return meant[0]
     movies = [i for i in meant if images[i].is_movie]
-    if len(movies) == 1:
-        return movies[0]
     example = movies[0] if movies else (meant[0] if meant else 0)
     raise InputError(
         f"{path!r} holds {len(images)} images: {_listed(images)}. Name the one you "
@@ -170,4 +215,6 @@ def _spelled(path: str, number: int) -> str:
 def _listed(images: Sequence[Image]) -> str:
     listed = "; ".join(f"{i}: {image}" for i, image in enumerate(images[:_LISTED], 1))
     more = len(images) - _LISTED
-    return f"{listed}; and {more} more" if more > 0 else listed
+    if more <= 0:
+        return listed
+    return f"{listed}; and {more} more (napari-udvd images lists all)"

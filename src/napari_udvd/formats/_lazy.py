@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import operator
+import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_udvd.errors import InputError
+from napari_udvd.errors import InputError, system_reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,9 +18,13 @@ if TYPE_CHECKING:
 
     from napari_udvd.stack import ArrayLike
 
-__all__ = ["FileArray", "Index", "readable"]
+__all__ = ["Damaged", "FileArray", "Index", "readable"]
 
 Index: TypeAlias = int | slice
+
+
+class Damaged(ValueError):
+    """What this program found wrong with a file, in words for a user."""
 
 
 @contextmanager
@@ -29,18 +34,34 @@ def readable(path: str) -> Iterator[None]:
     Raises
     ------
     InputError
-        Quotes `path` and what the library said, which stays as the cause.
+        Quotes `path`, and what was found wrong by this program or by the operating
+        system. What the library said of its own insides stays as the cause.
     """
     try:
         yield
     except (InputError, MemoryError):
         raise
-    except Exception as error:
-        reason = str(error) or type(error).__name__
+    except ImportError as error:
         raise InputError(
-            f"{path!r} cannot be read: {reason} - it may be damaged or not be what "
-            "its name says; copy it again from its source or export it anew"
+            f"{path!r} cannot be read without the package {error.name}: pip install "
+            '"napari-udvd[formats]", or export it without compression'
         ) from error
+    except Exception as error:
+        own = str(error) if isinstance(error, Damaged) else system_reason(error)
+        kind = _kind(path)
+        raise InputError(
+            f"{path!r} cannot be read{f': {own}' if own else ''}. It may be damaged, "
+            f"stored in a way that is not known here, or {kind}; copy it again from "
+            "its source or export it anew"
+        ) from error
+
+
+def _kind(path: str) -> str:
+    """Say that a file may be of another kind than its suffix says."""
+    suffix = os.path.splitext(path.rstrip("/\\"))[1][1:].upper()
+    if suffix in ("", "ZIP"):
+        return "not be what its name says"
+    return f"not a {'TIFF' if suffix == 'TIF' else suffix} file, as its name says"
 
 
 class FileArray:

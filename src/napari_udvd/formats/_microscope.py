@@ -98,7 +98,8 @@ def import_extra(module: str, path: str) -> ModuleType:
     except ImportError as error:
         package = "rosettasciio" if module.startswith("rsciio") else module
         raise InputError(
-            f"reading {path!r} needs the package {package} ({error}): "
+            f"reading {path!r} needs the package {package} (not installed, or "
+            "not all of it): "
             'pip install "napari-udvd[formats]"'
         ) from error
 

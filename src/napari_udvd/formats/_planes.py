@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import tifffile
 
+from napari_udvd.formats._lazy import Damaged
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -37,7 +39,7 @@ def keyframe_of(page: Page) -> tifffile.TiffPage:
     """Return the page that says how this one is stored."""
     keyframe = page.keyframe
     if keyframe is None:
-        raise OSError(f"page {page.index} does not say how it is stored")
+        raise Damaged(f"page {page.index} does not say how it is stored")
     return keyframe
 
 
@@ -174,9 +176,9 @@ class DecodedPlanes(PlaneArray):
                 finally:
                     handle.close()
             if messages:  # tifffile goes on with zeros
-                raise OSError("; ".join(messages))
+                raise Damaged(f"the pixels of page {page.index} cannot be decoded")
             if planes.dtype.newbyteorder("=") != self.dtype.newbyteorder("="):
-                raise OSError(
+                raise Damaged(
                     f"page {page.index} has pixels of type {planes.dtype} and not "
                     f"{self.dtype}, as the first one"
                 )
@@ -206,7 +208,7 @@ def _read_fully(file: Any, n_bytes: int) -> npt.NDArray[np.uint8]:
     while rest:
         n = file.readinto(rest)
         if not n:
-            raise OSError(f"the file ends {len(rest)} bytes too early")
+            raise Damaged(f"the file ends {len(rest)} bytes too early")
         rest = rest[n:]
     return data
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from napari_udvd.errors import OutputError
+from napari_udvd.errors import OutputError, system_reason
 from napari_udvd.formats._output import (
     readable_size,
     remove,
@@ -362,7 +362,7 @@ class FileSink(_BlockSink):
             f"{readable_size(self._bytes_total)} ({self._bytes_written} of "
             f"{self._bytes_total} bytes) were written to {self._name}"
         )
-        reason = error.strerror or str(error)
+        reason = system_reason(error) or "writing failed"
         remedy = (
             f"make room for {readable_size(self._bytes_total)} or write to another "
             "disk, and run it again"

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_udvd.errors import OutputError
+from napari_udvd.errors import OutputError, system_reason
 from napari_udvd.formats._output import (
     check_folder,
     remove_stale_partials,
@@ -89,8 +89,9 @@ def write_small(path: Path, content: bytes, *, overwrite: bool = False) -> None:
     except OutputError:
         raise
     except OSError as error:
+        reason = system_reason(error) or "the disk failed"
         raise OutputError(
-            f"{error.strerror or error}: cannot write {str(path)!r}; nothing is left "
+            f"{reason}: cannot write {str(path)!r}; nothing is left "
             "behind. Choose a folder that exists, can be written and has space"
         ) from error
     finally:

@@ -16,7 +16,7 @@ import tifffile
 
 from napari_udvd.errors import InputError
 from napari_udvd.formats._axes import UNNAMED, Found
-from napari_udvd.formats._images import Image, choose, how_chosen
+from napari_udvd.formats._images import Listing, choose, default_image, how_chosen
 from napari_udvd.formats._lazy import readable
 from napari_udvd.formats._ome import parse_ome
 from napari_udvd.formats._planes import (
@@ -107,7 +107,7 @@ def find_tiff(
             return _found(tif, images, choice, path, (), trust_axes)
 
 
-def images_in_tiff(path: str) -> tuple[Image, ...]:
+def images_in_tiff(path: str) -> Listing:
     """List the images in a TIFF file and the other files of its set.
 
     Raises
@@ -117,7 +117,12 @@ def images_in_tiff(path: str) -> tuple[Image, ...]:
     """
     with readable(path), tifffile_messages() as messages, _opened(path) as tif:
         check_directories(tif, path)
-        return tuple(image.listed for image in _images(tif, path, messages, False))
+        images = _images(tif, path, messages, False)
+    listed = tuple(image.listed for image in images)
+    default = default_image(listed, [i for i, image in enumerate(images) if image.here])
+    if default is not None and images[default].scattered:
+        default = None
+    return Listing(listed, default)
 
 
 def _opened(path: str) -> tifffile.TiffFile:
@@ -248,11 +253,13 @@ def _found(
             f"{path!r} has {len(facts.times or ())} times, which are not those of its "
             f"{listed[number]}: they are left out",
         )
-    messages = [
-        f"tifffile says of {path!r}: {text}"
-        for text in messages
-        if not any(usual in text for usual in _USUAL)
-    ]
+    unusual = [text for text in messages if not any(u in text for u in _USUAL)]
+    if unusual:
+        notes = (
+            f"{path!r} says some things that are damaged or not known here, and they "
+            "were passed over: check axes, pixel size and number of frames",
+            *notes,
+        )
     more, signed = _meaning(tif, path)
     return Found(
         data=SignedPlanes(data) if signed and data.dtype.str[1:] == "u2" else data,
@@ -263,7 +270,7 @@ def _found(
         channel_names=facts.channel_names,
         droppable=image.droppable,
         files=data.files,
-        notes=(*messages, *notes, *facts.notes, *more),
+        notes=(*notes, *facts.notes, *more),
         times=times,
     )
 

@@ -103,7 +103,7 @@ def check_readable_tags(messages: Sequence[str], path: str) -> None:
         if found is not None and int(found[1]) in _TELLING:
             raise InputError(
                 f"{path!r} is damaged or truncated: tag {found[1]}, which says how its "
-                f"pages belong together, cannot be read ({message}). {_COPY_AGAIN}, or "
+                f"pages belong together, cannot be read. {_COPY_AGAIN}, or "
                 'name the axes to read the pages as they are, for example axes="TYX"'
             )
 
@@ -128,10 +128,9 @@ def check_followed(
         if math.prod(promised) != math.prod(series.shape):
             described = f"description (shape {tuple(promised)})"
     if described is not None:
-        reason = f" ({'; '.join(messages)})" if messages else ""
         raise InputError(
-            f"the {described} in {path!r} does not fit what the file holds"
-            f"{reason}: the file is incomplete or was changed. {_COPY_AGAIN}, or name "
+            f"the {described} in {path!r} does not fit what the file holds: the file "
+            f"is incomplete or was changed. {_COPY_AGAIN}, or name "
             'the axes to read the pages as they are, for example axes="TYX"'
         )
 

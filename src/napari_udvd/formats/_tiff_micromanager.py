@@ -184,8 +184,11 @@ class _Position:
         told: list[dict[str, Any]] = []
         try:
             told = self._told()
-        except ValueError as error:
-            lost = f"the times of the frames of {self._path!r} cannot be read: {error}"
+        except ValueError:
+            lost = (
+                f"the times of the frames of {self._path!r} cannot be read: what it "
+                "says of them is damaged"
+            )
             notes = (*notes, lost)
         times = [each.get("ElapsedTime-ms", each.get("ElapsedTimeMs")) for each in told]
         known = [float(time) for time in times if time is not None]

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from napari_udvd.errors import system_reason
 from napari_udvd.models.prediction import factor_entries
 from napari_udvd.models.published_stbn import (
     is_pwc,
@@ -197,8 +198,10 @@ def read_published(path: str | Path) -> Mapping[str, Any]:
             "executed. Save the bare state dict with torch.save and import that"
         ) from error
     except Exception as error:  # damaged bytes end in every kind of error
+        reason = system_reason(error)
         raise ValueError(
-            f"{label!r} is not a PyTorch checkpoint, or it is damaged ({error})"
+            f"{label!r} is not a PyTorch checkpoint, or it is damaged"
+            f"{f' ({reason})' if reason else ''}; copy it again from its source"
         ) from error
     return _state_dict(content, label)
 

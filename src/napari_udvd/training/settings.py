@@ -2,11 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-__all__ = ["TrainingSettings"]
+from napari_udvd.noise import NoiseModel
+
+__all__ = ["EXPECTED", "TrainingSettings"]
+
+EXPECTED: Final = {
+    "model": "auto, centerblind, udvd, udvd-3, udvd-1 or stbn",
+    "preset": "small, medium or large",
+    "from_scratch": "True or False",
+    "minutes": "a number of minutes above 0, such as 2",
+    "steps": "a whole number of steps from 1 on",
+    "width": "a whole number of channels from 4 to 256, such as 16",
+    "flow": "True or False",
+    "flow_weights": "the name of a published PWC-Net checkpoint",
+    "noise": "three finite numbers, gain, offset and read noise, such as 2.17, 100 and "
+    "3.48; gain and read noise must not be negative, and not both 0",
+    "noise_input": "True or False",
+    "hole": "two odd numbers, rows and columns, such as 3 and 1",
+    "likelihood": "True or False",
+    "self_ensemble": "True or False",
+    "joint_channels": "True or False",
+    "device": "auto, cpu, cuda, cuda:1 or mps",
+    "seed": "a whole number from 0 to 2**63 - 1",
+    "patch": "a whole number of pixels from 16 on",
+    "batch": "a whole number of clips from 1 on",
+    "targets": "a whole number of frames from 1 on",
+    "learning_rate": "a number above 0, such as 0.001",
+    "checkpoint_seconds": "a number of seconds above 0, such as 20",
+}
+"""What each setting may be, for messages."""
 
 
 class TrainingSettings(BaseModel):
@@ -15,7 +43,8 @@ class TrainingSettings(BaseModel):
     Raises
     ------
     pydantic.ValidationError
-        If a value is out of range; the message quotes it.
+        If a value is out of range; :func:`napari_udvd.workflows.make_settings` says so
+        in words for users.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -88,10 +117,16 @@ class TrainingSettings(BaseModel):
         None, ge=1, description="output frames per clip; what suits if None"
     )
     learning_rate: float | None = Field(
-        None, gt=0, description="of Adam, at its peak; what suits if None"
+        None,
+        gt=0,
+        allow_inf_nan=False,
+        description="of Adam, at its peak; what suits if None",
     )
     checkpoint_seconds: float = Field(
-        20.0, gt=0, description="what a killed run loses at most, s"
+        20.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="what a killed run loses at most, s",
     )
 
     @field_validator("hole")
@@ -100,3 +135,12 @@ class TrainingSettings(BaseModel):
         if hole is not None and any(n < 1 or n % 2 == 0 for n in hole):
             raise ValueError(f"hole is {hole}; rows and columns must be odd numbers")
         return hole
+
+    @field_validator("noise")
+    @classmethod
+    def _noise(
+        cls, noise: tuple[float, float, float] | None
+    ) -> tuple[float, float, float] | None:
+        if noise is not None:
+            NoiseModel(*noise)
+        return noise

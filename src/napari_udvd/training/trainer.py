@@ -16,7 +16,7 @@ from napari_udvd.calibration import Scaler
 from napari_udvd.denoiser import Denoiser
 from napari_udvd.denoising import is_out_of_memory
 from napari_udvd.device import choose_device, choose_precision
-from napari_udvd.errors import InputError, OutputError
+from napari_udvd.errors import InputError, OutputError, TrainingFailed
 from napari_udvd.matching import pixel_sizes
 from napari_udvd.models import build_network, count_views
 from napari_udvd.series import measured_series, missing_frames
@@ -178,8 +178,8 @@ def train_events(
             run.restore(saved)
         except (KeyError, TypeError, RuntimeError, StopIteration) as error:
             raise InputError(
-                f"the checkpoint {str(checkpoint)!r} is damaged or of another version "
-                f"({error}); start anew"
+                f"the checkpoint {str(checkpoint)!r} is damaged or of another "
+                "version; start anew"
             ) from error
     try:
         yield from run.events(checkpoint, cancel or threading.Event(), live)
@@ -319,7 +319,7 @@ class _Run:
             # without a target there is no loss: held-out frames only
             not_finite = 0 if loss is None or math.isfinite(loss) else not_finite + 1
             if not_finite >= NOT_FINITE_IN_A_ROW:
-                raise RuntimeError(
+                raise TrainingFailed(
                     f"the loss is not finite since step {self._step - not_finite}; "
                     "try a lower learning rate"
                 )
@@ -365,7 +365,7 @@ class _Run:
         if measured < (0 if reason == "cancelled" else self._step):
             self._validate()
         if not math.isfinite(self._best_loss):
-            raise RuntimeError(
+            raise TrainingFailed(
                 "the validation loss is not finite; try a lower learning rate"
             )
         self._ended = reason

@@ -87,11 +87,12 @@ def warm_start(net: Network) -> WarmStart:
             tensors = _fitted(_read(path), net)
         # what does not fit must not leave a network that is half overwritten
         copy.deepcopy(net).load_state_dict(tensors)
-    except (InputError, RuntimeError, KeyError, ValueError) as error:
+    except (InputError, RuntimeError, KeyError, ValueError):
         return WarmStart(
             False,
-            f"the shipped weights cannot be used ({error}); training starts from "
-            "scratch and takes longer; installing the package again brings them back",
+            f"the shipped weights cannot be used: {resource.name} is damaged; training "
+            "starts from scratch and takes longer; installing the package again brings "
+            "them back",
         )
     net.load_state_dict(tensors)
     return WarmStart(True, "")
@@ -123,10 +124,12 @@ def _warm_flow(net: LightFlow) -> str:
         first = next(name for name in tensors if name.endswith("shrink.0.weight"))
         tensors[first] = tensors[first].repeat(1, net.channels, 1, 1) / net.channels
         copy.deepcopy(net).load_state_dict(tensors)
-    except (InputError, RuntimeError, KeyError, ValueError) as error:
+    except (InputError, RuntimeError, KeyError, ValueError):
+        state = "damaged" if resource.is_file() else "missing"
         return (
-            f"the shipped weights of the flow cannot be used ({error}); it begins with "
-            "guesses and takes longer to learn"
+            f"the shipped weights of the flow cannot be used: {resource.name} is "
+            f"{state}; it begins with guesses and takes longer to learn; installing "
+            "the package again brings them back"
         )
     net.load_state_dict(tensors)
     return ""
