@@ -70,6 +70,13 @@ Axes = Annotated[
     str | None,
     typer.Option(help="names of the axes, such as TYX, where the file has none"),
 ]
+Dark = Annotated[
+    Path | None,
+    typer.Option(
+        help="frame or frames without light, whose pattern is subtracted first: "
+        "offsets of single pixels, rows and columns of the camera"
+    ),
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps")]
 Seed = Annotated[int, typer.Option(help="seed of the random numbers")]
 Hole = Annotated[
@@ -143,6 +150,7 @@ def denoise(
     model: Model = "auto",
     minutes: Minutes = 2.0,
     axes: Axes = None,
+    dark: Dark = None,
     device: Device = "auto",
     seed: Seed = 0,
     hole: Hole = "auto",
@@ -193,6 +201,7 @@ def denoise(
     )
     job = DenoiseJob(
         axes=axes,
+        dark=dark,
         settings=settings,
         std=std,
         save=save,
@@ -216,6 +225,7 @@ def train(
         float, typer.Option(help="time budget, of diagnosis and training together")
     ] = 2.0,
     axes: Axes = None,
+    dark: Dark = None,
     device: Device = "auto",
     seed: Seed = 0,
     hole: Hole = "auto",
@@ -253,7 +263,7 @@ def train(
         joint_channels=joint_channels,
         likelihood=False if mean_only else None,
     )
-    warned = train_model(files, save, axes, settings, overwrite, resume, quiet)
+    warned = train_model(files, save, axes, dark, settings, overwrite, resume, quiet)
     raise typer.Exit(exit_code(strict and warned))
 
 
@@ -263,6 +273,7 @@ def apply(
     files: Files,
     output: Output,
     axes: Axes = None,
+    dark: Dark = None,
     device: Device = "auto",
     self_ensemble: SelfEnsemble = None,
     posterior: Posterior = True,
@@ -284,6 +295,7 @@ def apply(
         denoiser = replace(denoiser, self_ensemble=self_ensemble)
     job = ApplyJob(
         axes=axes,
+        dark=dark,
         denoiser=denoiser,
         device=device,
         std=std,
@@ -301,6 +313,7 @@ def apply(
 def diagnose(
     file: Annotated[Path, typer.Argument(help="movie")],
     axes: Axes = None,
+    dark: Dark = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="print one JSON object")
     ] = False,
@@ -310,7 +323,7 @@ def diagnose(
     from napari_udvd.cli.jobs import diagnoses_of, exit_code
     from napari_udvd.cli.tables import diagnosis_table
 
-    found = diagnoses_of(file, axes)
+    found = diagnoses_of(file, axes, dark)
     if as_json:
         order = ["ok", "warn", "unsuitable"]
         worst = max(found, key=lambda d: (order.index(d.verdict), len(d.broken)))

@@ -52,6 +52,7 @@ class Job(ABC):
     """Denoise one file; subclasses say where the denoiser comes from."""
 
     axes: str | None
+    dark: Path | None
     std: Path | None
     use_posterior: bool
     dtype: Literal["input", "float32"]
@@ -96,7 +97,7 @@ class Job(ABC):
             Before anything is written.
         """
         report = Report(self.quiet)
-        stack = open_stack(file, self.axes)
+        stack = open_stack(file, self.axes, dark=self.dark)
         for note in stack.notes:
             report.say(f"note: {note}")
         report.say(f"{file}: {stack.describe()}")
@@ -137,6 +138,8 @@ class Job(ABC):
         calibrations = denoiser.calibrations_for(stack)
         denoiser = replace(denoiser, calibrations=calibrations)
         record = denoiser.provenance(stack, posterior=self.use_posterior)
+        if self.dark is not None:
+            record["dark"] = str(self.dark)
         device = choose_device(self.device_name)
         with ExitStack() as open_sinks:
             sink = open_sinks.enter_context(
@@ -312,6 +315,7 @@ def train_model(
     files: Sequence[Path],
     save: Path,
     axes: str | None,
+    dark: Path | None,
     settings: TrainingSettings,
     overwrite: bool,
     resume: bool,
@@ -325,9 +329,12 @@ def train_model(
         Whether a warning was said that the model cannot be trusted.
     """
     report = Report(quiet)
-    _check_new(save, overwrite, files)
-    stacks = [open_stack(file, axes) for file in files]
+    _check_new(save, overwrite, [*files, dark])
+    stacks = [open_stack(file, axes, dark=dark) for file in files]
     for stack in stacks:
+        if dark is not None:
+            for note in stack.notes:
+                report.say(f"note: {note}")
         report.say(f"{stack.source}: {stack.describe()}")
     checkpoint = _checkpoint_of(save)
     denoiser = _train(
@@ -345,9 +352,14 @@ def train_model(
     return report.warned
 
 
-def diagnoses_of(file: Path, axes: str | None) -> list[Diagnosis]:
+def diagnoses_of(
+    file: Path, axes: str | None, dark: Path | None = None
+) -> list[Diagnosis]:
     """Diagnose every channel of a file, in its middle plane."""
-    stack = open_stack(file, axes)
+    stack = open_stack(file, axes, dark=dark)
+    if dark is not None:
+        for note in stack.notes:
+            Report(quiet=False).say(f"note: {note}")
     check_finite(stack)
     return _diagnose(stack)
 

@@ -251,7 +251,8 @@ def about_offsets(pattern: float, noise: NoiseModel) -> list[Reason]:
     sentence = (
         f"pixels of the camera have offsets of their own, {pattern:.2g} grey levels or "
         f"{ratio:.1f} times the noise in the dark: they are the same in every frame, "
-        "and stay in the result; subtract a dark frame first"
+        "and stay in the result; record frames without light and have them subtracted "
+        "(--dark FILE, or open(path, dark=FILE))"
     )
     return [Reason(sentence)]
 
