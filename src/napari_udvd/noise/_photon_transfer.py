@@ -129,13 +129,15 @@ class Line(NamedTuple):
     slope, constant
         The line.
     error
-        Standard error of the slope, also of one that is 0 because it is no more than
-        twice as large.
+        Standard error of the slope.
+    found
+        The slope before it was called 0, as it is less than two standard errors.
     """
 
     slope: float
     constant: float
     error: float
+    found: float
 
 
 class Fit(NamedTuple):
@@ -204,7 +206,7 @@ def fit_noise_model(
     bins = [_with_little_texture(blocks, part) for part in bins_by_level(blocks)]
     dark = blocks.darkest
     gain = dark_variance = growth = 0.0
-    line = Line(0.0, 0.0, 0.0)
+    line = Line(0.0, 0.0, 0.0, 0.0)
     for attempt in range(ATTEMPTS):
         rare = None
         if attempt:
@@ -225,10 +227,10 @@ def fit_noise_model(
             gain * dark + constant, LEAST_DARK * float(variance[0]), least**2
         )
         growth = float(np.ptp(level)) / dark_variance
-    most = gain + UNSURE * line.error
+    most = line.found + UNSURE * line.error
     return Fit(
         NoiseModel(gain=gain, offset=dark, read_noise=float(np.sqrt(dark_variance))),
-        least_gain=max(gain - UNSURE * line.error, 0.0),
+        least_gain=max(line.found - UNSURE * line.error, 0.0),
         most_gain=most,
         growth=most * growth,
     )
@@ -354,28 +356,28 @@ def fit_line(x: Doubles, y: Doubles, error: Doubles) -> Line:
     so residuals count relative to the line; those far above it (motion) count little.
     """
     if not y.any():
-        return Line(0.0, 0.0, 0.0)
+        return Line(0.0, 0.0, 0.0, 0.0)
     least = 0.1 * float(y[y > 0].min())
     centre, spread = float(x.mean()), float(np.ptp(x))
     z = (x - centre) / spread if spread > 0 else np.zeros_like(x)
     model, trust = np.maximum(y, least), np.ones_like(y)
-    slope = constant = scatter = 0.0
+    slope = constant = scatter = found = 0.0
     for _ in range(20):
         weight = trust / (error * model) ** 2
         mean_z, mean_y = np.average(z, weights=weight), np.average(y, weights=weight)
         scatter = float((weight * (z - mean_z) ** 2).sum())
         if scatter > 0:
-            slope = max(0.0, float((weight * (z - mean_z) * y).sum() / scatter))
-            if slope * scatter**0.5 < SLOPE:
-                slope = 0.0
+            found = max(0.0, float((weight * (z - mean_z) * y).sum() / scatter))
+            slope = found if found * scatter**0.5 >= SLOPE else 0.0
         constant = float(mean_y - slope * mean_z)
         model = np.maximum(slope * z + constant, least)
         excess = y / model - 1.0
         trust = 1.0 / (1.0 + (np.maximum(excess, 0.0) / (0.1 + 3.0 * error)) ** 4)
     if scatter == 0.0:  # one level only
-        return Line(0.0, constant, 0.0)
+        return Line(0.0, constant, 0.0, 0.0)
     # points that scatter more than their errors say are not known as well as these
     residual = weight * (y - slope * z - constant) ** 2
     more = float(residual.sum()) / max(len(y) - 2, 1)
     own = (max(more, 1.0) / scatter) ** 0.5
-    return Line(slope / spread, constant - slope * centre / spread, own / spread)
+    constant -= slope * centre / spread
+    return Line(slope / spread, constant, own / spread, found / spread)

@@ -55,7 +55,7 @@ PATTERN, STRIPES = 0.3, 0.15
 warning: the eye sees a line sooner than a pixel."""
 FACTOR = 1.5
 """Factor by which a gain may be wrong without a word."""
-GROWTH = 0.05
+GROWTH = 0.03
 """Growth of the noise variance over the levels of a movie that may have been missed."""
 CUT_OFF = 0.02
 """Share of pixels that were cut off, worth a warning."""
@@ -257,9 +257,8 @@ def about_gain(fit: Fit) -> list[str]:
         if fit.growth <= GROWTH:
             return []
         return [
-            "the noise was not seen to grow with the light, but the movie is too dim, "
-            f"even or short to tell: the gain may be up to {fit.most_gain:.2g}; if you "
-            "know the camera, give its noise"
+            "the noise was not seen to grow with the light: the gain is at most "
+            f"{fit.most_gain:.2g}; if you know the camera, give its noise"
         ]
     if fit.least_gain >= gain / FACTOR and fit.most_gain <= gain * FACTOR:
         return []
