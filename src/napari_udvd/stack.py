@@ -191,6 +191,16 @@ class Stack:
         """Data type of the pixels."""
         return _numpy_dtype(self.data.dtype, self._label)
 
+    @property
+    def recorded(self) -> Stack:
+        """The movie before a dark frame was subtracted from it; else the movie itself.
+
+        Grey levels that mean something, such as zeros of frames that were dropped, can
+        be recognised there only.
+        """
+        data = getattr(self.data, "recorded", None)
+        return self if data is None else replace(self, data=data)
+
     def size(self, axis: str) -> int:
         """Length of `axis`; 1 where the stack does not have it."""
         return self.shape[self.axes.index(axis)] if axis in self.axes else 1
@@ -409,6 +419,9 @@ class _Part:
         self.ndim = len(self.shape)
         self.files: tuple[str, ...] = getattr(data, "files", ())
         """Files that the array is stored in, which no output may replace."""
+        recorded = getattr(data, "recorded", None)
+        self.recorded = None if recorded is None else _Part(recorded, spans)
+        """The same part before something was subtracted."""
 
     @property
     def dtype(self) -> Any:

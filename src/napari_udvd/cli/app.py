@@ -72,6 +72,13 @@ Axes = Annotated[
     str | None,
     typer.Option(help="names of the axes, such as TYX, where the file has none"),
 ]
+Dark = Annotated[
+    Path | None,
+    typer.Option(
+        help="frame or frames without light, whose pattern is subtracted first: "
+        "offsets of single pixels, rows and columns of the camera"
+    ),
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps")]
 Seed = Annotated[int, typer.Option(help="seed of the random numbers")]
 Hole = Annotated[
@@ -169,6 +176,7 @@ def denoise(
     model: Model = "auto",
     minutes: Minutes = 2.0,
     axes: Axes = None,
+    dark: Dark = None,
     device: Device = "auto",
     seed: Seed = 0,
     hole: Hole = "auto",
@@ -219,6 +227,7 @@ def denoise(
     )
     job = DenoiseJob(
         axes=axes,
+        dark=dark,
         settings=settings,
         std=std,
         save=save,
@@ -242,6 +251,7 @@ def train(
         float, typer.Option(help="time budget, of diagnosis and training together")
     ] = 2.0,
     axes: Axes = None,
+    dark: Dark = None,
     device: Device = "auto",
     seed: Seed = 0,
     hole: Hole = "auto",
@@ -279,7 +289,9 @@ def train(
         joint_channels=joint_channels,
         likelihood=False if mean_only else None,
     )
-    warned = train_model(files, save, axes, settings, overwrite, resume, quiet, strict)
+    warned = train_model(
+        files, save, axes, dark, settings, overwrite, resume, quiet, strict
+    )
     raise typer.Exit(exit_code(strict and warned))
 
 
@@ -289,6 +301,7 @@ def apply(
     files: Files,
     output: Output,
     axes: Axes = None,
+    dark: Dark = None,
     device: Device = "auto",
     self_ensemble: SelfEnsemble = None,
     posterior: Posterior = True,
@@ -310,6 +323,7 @@ def apply(
         denoiser = replace(denoiser, self_ensemble=self_ensemble)
     job = ApplyJob(
         axes=axes,
+        dark=dark,
         denoiser=denoiser,
         device=device,
         std=std,
@@ -327,6 +341,7 @@ def apply(
 def diagnose(
     file: Annotated[Path, typer.Argument(help="movie")],
     axes: Axes = None,
+    dark: Dark = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="print one JSON object")
     ] = False,
@@ -336,7 +351,7 @@ def diagnose(
     from napari_udvd.cli.jobs import diagnoses_of, exit_code
     from napari_udvd.cli.tables import diagnosis_table
 
-    found, notes = diagnoses_of(file, axes)
+    found, notes = diagnoses_of(file, axes, dark)
     if as_json:
         order = ["ok", "warn", "unsuitable"]
         worst = max(found, key=lambda d: (order.index(d.verdict), len(d.broken)))

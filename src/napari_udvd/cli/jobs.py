@@ -52,6 +52,7 @@ class Job(ABC):
     """Denoise one file; subclasses say where the denoiser comes from."""
 
     axes: str | None
+    dark: Path | None
     std: Path | None
     use_posterior: bool
     dtype: Literal["auto", "input", "float32"]
@@ -96,7 +97,7 @@ class Job(ABC):
             Before anything is written.
         """
         report = Report(self.quiet, self.strict, about=str(file))
-        stack = open_stack(file, self.axes)
+        stack = open_stack(file, self.axes, dark=self.dark)
         for note in stack.notes:
             report.say(f"note: {note}")
         report.say(f"{file}: {stack.describe()}")
@@ -143,6 +144,8 @@ class Job(ABC):
     ) -> None:
         calibrations = denoiser.calibrations_for(stack)
         record = denoiser.provenance(stack, posterior=self.use_posterior)
+        if self.dark is not None:
+            record["dark"] = str(self.dark)
         device = choose_device(self.device_name)
         with ExitStack() as open_sinks:
             sink = open_sinks.enter_context(
@@ -323,6 +326,7 @@ def train_model(
     files: Sequence[Path],
     save: Path,
     axes: str | None,
+    dark: Path | None,
     settings: TrainingSettings,
     overwrite: bool,
     resume: bool,
@@ -337,8 +341,8 @@ def train_model(
         Whether a warning was said that the model cannot be trusted.
     """
     report = Report(quiet, strict)
-    _check_new(save, overwrite, files)
-    stacks = [open_stack(file, axes) for file in files]
+    _check_new(save, overwrite, [*files, dark])
+    stacks = [open_stack(file, axes, dark=dark) for file in files]
     for stack in stacks:
         for note in stack.notes:
             report.say(f"note: {note}")
@@ -360,7 +364,7 @@ def train_model(
 
 
 def diagnoses_of(
-    file: Path, axes: str | None
+    file: Path, axes: str | None, dark: Path | None = None
 ) -> tuple[list[Diagnosis], tuple[str, ...]]:
     """Diagnose every channel of a file, in its middle plane.
 
@@ -370,7 +374,7 @@ def diagnoses_of(
         The diagnoses, and what else there is to know: how the file was read, and what
         was not measured in other planes than those.
     """
-    stack = open_stack(file, axes)
+    stack = open_stack(file, axes, dark=dark)
     check_finite(stack)
     found = _diagnose(stack)
     told = {reason for diagnosis in found for reason in diagnosis.reasons}

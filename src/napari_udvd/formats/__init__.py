@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from napari_udvd.dark import subtract_dark
 from napari_udvd.errors import InputError
 from napari_udvd.formats._axes import SAMPLES, Found, to_stack
 from napari_udvd.formats._contents import chosen
@@ -73,7 +74,12 @@ READABLE: Final = (*TIFF, *OTHERS)
 """Suffixes of files that can be opened."""
 
 
-def open_stack(path: str | os.PathLike[str], axes: str | None = None) -> Stack:
+def open_stack(
+    path: str | os.PathLike[str],
+    axes: str | None = None,
+    *,
+    dark: str | os.PathLike[str] | None = None,
+) -> Stack:
     """Open a movie; pixels are read only when they are asked for.
 
     Parameters
@@ -87,6 +93,9 @@ def open_stack(path: str | os.PathLike[str], axes: str | None = None) -> Stack:
         One letter of ``TCZYX`` per dimension, where the file does not name them or
         the user knows better. Dimensions of length one may be left out. Calibration
         is kept for every axis that the file calls the same.
+    dark
+        File with one frame or several that were recorded without light; their pattern
+        is subtracted as the movie is read, see :func:`napari_udvd.dark.subtract_dark`.
 
     Returns
     -------
@@ -102,11 +111,13 @@ def open_stack(path: str | os.PathLike[str], axes: str | None = None) -> Stack:
     InputError
         If the file is missing, not readable, damaged, incomplete, a colour picture
         or of an unknown kind, if its axes are ambiguous, if it is not clear which of
-        several images is meant, or if a package to read it is not installed.
+        several images is meant, if a package to read it is not installed, or if the
+        dark frame does not fit.
     """
     name = os.fspath(path)
     file, choice = split_choice(name)
-    return to_stack(_find(file, choice, trust_axes=axes is None), axes, source=name)
+    stack = to_stack(_find(file, choice, trust_axes=axes is None), axes, source=name)
+    return stack if dark is None else subtract_dark(stack, open_stack(dark))
 
 
 def open_series(

@@ -20,12 +20,13 @@ from napari_udvd.noise._checks import (
     check_varies,
 )
 from napari_udvd.noise._diagnosis import Diagnosis, diagnose
-from napari_udvd.noise._photon_transfer import NoiseModel, fit_line
+from napari_udvd.noise._photon_transfer import Line, NoiseModel, fit_line
 from napari_udvd.noise._reasons import NOT_INDEPENDENT
 
 __all__ = [
     "NOT_INDEPENDENT",
     "Diagnosis",
+    "Line",
     "NoiseModel",
     "check_finite",
     "check_pixels",

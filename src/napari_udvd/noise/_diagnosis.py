@@ -17,6 +17,7 @@ from napari_udvd.noise._photon_transfer import NoiseModel, fit_noise_model
 from napari_udvd.noise._reasons import (
     about_fields,
     about_frames,
+    about_gain,
     about_levels,
     about_light,
     about_offsets,
@@ -75,7 +76,7 @@ class Diagnosis:
         blind-spot network cannot work.
     reasons
         Plain sentences with the number and the remedy. For ``"ok"``, at most what was
-        left out because nothing was measured there.
+        left out because nothing was measured there, and that the gain is uncertain.
     broken
         Those of them that say that an assumption of the method is broken: the noise
         is correlated beyond any useful hole or in time, the movie was compressed or
@@ -152,13 +153,14 @@ def diagnose(stack: Stack, plane: Plane = Plane()) -> Diagnosis:
     sample = sample_windows(stack, plane)
     blocks = measure_blocks(sample)
     correlation = measure_correlation(blocks)
-    noise = fit_noise_model(
+    fit = fit_noise_model(
         blocks,
         correlation.fine_share,
         max(sample.step, sample.coarseness),
         sample.floor if sample.clipped and np.isfinite(sample.floor) else None,
         correlation.excess,
     )
+    noise = fit.noise
     rows, columns = correlation.reach
     hole = 2 * rows + 1, 2 * columns + 1
     # Between two frames only, motion looks like noise that is correlated far.
@@ -204,7 +206,7 @@ def diagnose(stack: Stack, plane: Plane = Plane()) -> Diagnosis:
         hole=hole,
         blind_neighbours=not white or again > WHITE,
         verdict=verdict,
-        reasons=(*notes, *(reason.sentence for reason in reasons)),
+        reasons=(*notes, *(reason.sentence for reason in reasons), *about_gain(fit)),
         broken=tuple(reason.sentence for reason in reasons if reason.broken),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ from napari_udvd.noise._blocks import BLOCK, CUT, Blocks, bins_by_level
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["NoiseModel", "fit_line", "fit_noise_model"]
+__all__ = ["Fit", "Line", "NoiseModel", "fit_line", "fit_noise_model"]
 
 Doubles = npt.NDArray[np.float64]
 
@@ -52,6 +52,8 @@ LEAST_FINE_SHARE = 0.1
 """Below, the noise is so smooth that its finest detail says little about it."""
 MOVED = 2.0
 """Standard errors by which the total exceeds the fine variance where things moved."""
+UNSURE = 2.0
+"""Standard errors on each side of a gain, between which it is."""
 
 
 @dataclass(frozen=True)
@@ -119,13 +121,52 @@ class NoiseModel:
             ) from error
 
 
+class Line(NamedTuple):
+    """A straight line ``y = slope * x + constant``.
+
+    Attributes
+    ----------
+    slope, constant
+        The line.
+    error
+        Standard error of the slope.
+    found
+        The slope before it was called 0, as it is less than two standard errors.
+    """
+
+    slope: float
+    constant: float
+    error: float
+    found: float
+
+
+class Fit(NamedTuple):
+    """A noise model, and how well the movie fixes it.
+
+    Attributes
+    ----------
+    noise
+        The model.
+    least_gain, most_gain
+        Two standard errors around its gain.
+    growth
+        By how much the variance may grow from the darkest to the brightest level at
+        `most_gain`, relative to the darkest.
+    """
+
+    noise: NoiseModel
+    least_gain: float
+    most_gain: float
+    growth: float
+
+
 def fit_noise_model(
     blocks: Blocks,
     fine_share: float,
     step: float,
     floor: float | None = None,
     tails: float = 0.0,
-) -> NoiseModel:
+) -> Fit:
     """Fit the noise model to blocks of temporal differences (photon transfer).
 
     Blocks are sorted into bins by their grey level in *other* frames. Sorted by their
@@ -164,7 +205,8 @@ def fit_noise_model(
     """
     bins = [_with_little_texture(blocks, part) for part in bins_by_level(blocks)]
     dark = blocks.darkest
-    gain = dark_variance = 0.0
+    gain = dark_variance = growth = 0.0
+    line = Line(0.0, 0.0, 0.0, 0.0)
     for attempt in range(ATTEMPTS):
         rare = None
         if attempt:
@@ -177,13 +219,21 @@ def fit_noise_model(
                 level, variance, error, shares, floor, step
             )
             dark = min(floor, float(level.min()))
-        gain, constant = fit_line(level, variance, error)
+        line = fit_line(level, variance, error)
+        gain, constant = line.slope, line.constant
         rounding = step / 12.0**0.5
         least = LEAST_READ_NOISE * gain if gain > step / 2 else rounding
         dark_variance = max(
             gain * dark + constant, LEAST_DARK * float(variance[0]), least**2
         )
-    return NoiseModel(gain=gain, offset=dark, read_noise=float(np.sqrt(dark_variance)))
+        growth = float(np.ptp(level)) / dark_variance
+    most = line.found + UNSURE * line.error
+    return Fit(
+        NoiseModel(gain=gain, offset=dark, read_noise=float(np.sqrt(dark_variance))),
+        least_gain=max(line.found - UNSURE * line.error, 0.0),
+        most_gain=most,
+        growth=most * growth,
+    )
 
 
 def _with_little_texture(
@@ -299,31 +349,35 @@ def _typical_variance(
     return typical, float(1.2533 * relative / np.sqrt(count))
 
 
-def fit_line(x: Doubles, y: Doubles, error: Doubles) -> tuple[float, float]:
+def fit_line(x: Doubles, y: Doubles, error: Doubles) -> Line:
     """Robust ``y = slope * x + constant`` with a slope of 0 or significantly more.
 
     The relative error of `y` is given. The error of a variance is proportional to it,
     so residuals count relative to the line; those far above it (motion) count little.
     """
     if not y.any():
-        return 0.0, 0.0
+        return Line(0.0, 0.0, 0.0, 0.0)
     least = 0.1 * float(y[y > 0].min())
     centre, spread = float(x.mean()), float(np.ptp(x))
     z = (x - centre) / spread if spread > 0 else np.zeros_like(x)
     model, trust = np.maximum(y, least), np.ones_like(y)
-    slope = constant = 0.0
+    slope = constant = scatter = found = 0.0
     for _ in range(20):
         weight = trust / (error * model) ** 2
         mean_z, mean_y = np.average(z, weights=weight), np.average(y, weights=weight)
-        scatter = (weight * (z - mean_z) ** 2).sum()
+        scatter = float((weight * (z - mean_z) ** 2).sum())
         if scatter > 0:
-            slope = max(0.0, float((weight * (z - mean_z) * y).sum() / scatter))
-            if slope * float(scatter) ** 0.5 < SLOPE:
-                slope = 0.0
+            found = max(0.0, float((weight * (z - mean_z) * y).sum() / scatter))
+            slope = found if found * scatter**0.5 >= SLOPE else 0.0
         constant = float(mean_y - slope * mean_z)
         model = np.maximum(slope * z + constant, least)
         excess = y / model - 1.0
         trust = 1.0 / (1.0 + (np.maximum(excess, 0.0) / (0.1 + 3.0 * error)) ** 4)
-    if slope == 0.0:
-        return 0.0, constant
-    return slope / spread, constant - slope * centre / spread
+    if scatter == 0.0:  # one level only
+        return Line(0.0, constant, 0.0, 0.0)
+    # points that scatter more than their errors say are not known as well as these
+    residual = weight * (y - slope * z - constant) ** 2
+    more = float(residual.sum()) / max(len(y) - 2, 1)
+    own = (max(more, 1.0) / scatter) ** 0.5
+    constant -= slope * centre / spread
+    return Line(slope / spread, constant, own / spread, found / spread)

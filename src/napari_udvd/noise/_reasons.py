@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_udvd.noise._correlation import Correlation
+    from napari_udvd.noise._fixed_pattern import Offsets
     from napari_udvd.noise._pattern import Pattern
-    from napari_udvd.noise._photon_transfer import NoiseModel
+    from napari_udvd.noise._photon_transfer import Fit, NoiseModel
     from napari_udvd.noise._repeats import Repeats
     from napari_udvd.noise._windows import Sample
     from napari_udvd.stack import Plane, Stack
@@ -26,6 +27,7 @@ __all__ = [
     "Reason",
     "about_fields",
     "about_frames",
+    "about_gain",
     "about_levels",
     "about_light",
     "about_offsets",
@@ -48,8 +50,13 @@ FEW_FRAMES = 5
 COMB = 0.3
 """Correlation of every second row above which rows make a comb; less is chance in a
 movie of few pixels."""
-PATTERN = 0.3
-"""Offsets of pixels, in units of the noise in the dark, worth a warning."""
+PATTERN, STRIPES = 0.3, 0.15
+"""Offsets of pixels and of whole lines, in units of the noise in the dark, worth a
+warning: the eye sees a line sooner than a pixel."""
+FACTOR = 1.5
+"""Factor by which a gain may be wrong without a word."""
+GROWTH = 0.03
+"""Growth of the noise variance over the levels of a movie that may have been missed."""
 CUT_OFF = 0.02
 """Share of pixels that were cut off, worth a warning."""
 COARSE, TOO_COARSE = 1.0, 3.0
@@ -243,15 +250,43 @@ def about_levels(sample: Sample, noise: NoiseModel) -> list[Reason]:
     return reasons
 
 
-def about_offsets(pattern: float, noise: NoiseModel) -> list[Reason]:
-    """Say that pixels have offsets of their own."""
-    if pattern <= PATTERN * noise.read_noise:
+def about_gain(fit: Fit) -> list[str]:
+    """Say that the movie does not fix its gain; no matter for the verdict."""
+    gain = fit.noise.gain
+    if gain == 0.0:
+        if fit.growth <= GROWTH:
+            return []
+        return [
+            "the noise was not seen to grow with the light: the gain is at most "
+            f"{fit.most_gain:.2g}; if you know the camera, give its noise"
+        ]
+    if fit.least_gain >= gain / FACTOR and fit.most_gain <= gain * FACTOR:
         return []
-    ratio = pattern / noise.read_noise
+    return [
+        f"the gain is uncertain: {gain:.2g}, between {fit.least_gain:.2g} and "
+        f"{fit.most_gain:.2g}, as the movie is dim, even or short; if you know the "
+        "camera, give its noise"
+    ]
+
+
+def about_offsets(offsets: Offsets, noise: NoiseModel) -> list[Reason]:
+    """Say that pixels, rows or columns have offsets of their own."""
+    said = [
+        f"{what} of the camera have offsets of their own, {spread:.2g} grey levels or "
+        f"{spread / noise.read_noise:.1f} times the noise in the dark"
+        for what, spread, least in (
+            ("pixels", offsets.pixels, PATTERN),
+            ("rows", offsets.rows, STRIPES),
+            ("columns", offsets.columns, STRIPES),
+        )
+        if spread > least * noise.read_noise
+    ]
+    if not said:
+        return []
     sentence = (
-        f"pixels of the camera have offsets of their own, {pattern:.2g} grey levels or "
-        f"{ratio:.1f} times the noise in the dark: they are the same in every frame, "
-        "and stay in the result; subtract a dark frame first"
+        f"{'; '.join(said)}: they are the same in every frame, and stay in the result; "
+        "record frames without light and have them subtracted (--dark FILE, or "
+        "open(path, dark=FILE))"
     )
     return [Reason(sentence)]
 

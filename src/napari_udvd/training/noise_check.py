@@ -208,7 +208,7 @@ def _distance(levels: Levels, noise: NoiseModel) -> float:
 
 def _fitted(levels: Levels, noise: NoiseModel) -> NoiseModel | None:
     middle = (levels.lower + levels.upper) / 2.0
-    gain, constant = fit_line(levels.level, middle, levels.error)
+    gain, constant, *_ = fit_line(levels.level, middle, levels.error)
     dark = gain * noise.offset + constant
     least = 0.25 * float(middle[levels.level.argmin()])
     try:

@@ -81,13 +81,24 @@ def inspect(stack: Stack) -> Stack:
             validity = _KNOWN[key][stack.axes]
             break
     else:
-        planes = {plane: _inspected(stack, plane) for plane in stack.planes()}
+        planes = {plane: _looked_at(stack, plane) for plane in stack.planes()}
         is_plain = all(found.is_plain for found in planes.values())
         sentences = tuple(notes(stack, planes))
         validity = None if is_plain else Validity(planes, sentences)
         for key in keys:
             _KNOWN.setdefault(key, {})[stack.axes] = validity
     return stack if validity is None else replace(stack, validity=validity)
+
+
+def _looked_at(stack: Stack, plane: Plane) -> PlaneValidity:
+    """Look at a plane as it was recorded: zeros minus a pattern are not flat."""
+    recorded = stack.recorded
+    found = _inspected(recorded, plane)
+    if recorded is stack:
+        return found
+    pattern = recorded.read(0, plane)[0] - stack.read(0, plane)[0]
+    shifted = found.background - np.nan_to_num(pattern)
+    return replace(found, background=shifted.astype(np.float32))
 
 
 def _inspected(stack: Stack, plane: Plane) -> PlaneValidity:
