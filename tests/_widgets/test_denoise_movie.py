@@ -177,6 +177,59 @@ def test_pause_resume_stop(
     filled(qtbot, widget)  # stopping means: use it
 
 
+def test_train_again_keeps_what_was_paused(
+    dock: Callable[..., Any], qtbot: QtBot, movie: Image, tmp_path: Path
+) -> None:
+    _, widget = dock(movie)
+    box = widget.training.states_box
+    begin(qtbot, widget)
+    widget.training.pause_button.click()
+    ended(qtbot, widget)
+    (first,) = (tmp_path / "cache").glob("*.checkpoint")
+    paused = first.read_bytes()
+    assert not box.isVisible()  # there is nothing to choose
+
+    widget.settings.likelihood_check.setChecked(False)
+    begin(qtbot, widget)  # anew
+    widget.training.pause_button.click()
+    ended(qtbot, widget)
+    assert first.read_bytes() == paused
+    assert len(list((tmp_path / "cache").glob("*.checkpoint"))) == 2
+    assert box.isVisible()
+    assert box.count() == 2
+    assert widget.training.state_chosen.path != first  # the newest
+
+    box.setCurrentIndex(1)
+    assert widget.training.state_chosen.path == first
+    before = read_header(first)["step"]
+    widget.training.pause_button.click()  # Resume
+    qtbot.waitUntil(lambda: steps(widget), timeout=30_000)
+    widget.training.pause_button.click()
+    ended(qtbot, widget)
+    assert read_header(first)["step"] > before
+    assert widget.denoiser.net.likelihood  # it is the first that went on
+    assert box.count() == 2
+    assert widget.training.state_chosen.path == first  # now the newest
+
+
+def test_all_that_was_paused_is_found_again(
+    dock: Callable[..., Any],
+    qtbot: QtBot,
+    movie: Image,
+    rest: Callable[[DenoiseMovie], None],
+) -> None:
+    viewer, widget = dock(movie)
+    for _ in range(2):
+        begin(qtbot, widget)
+        widget.training.pause_button.click()
+        ended(qtbot, widget)
+    viewer.window.remove_dock_widget(widget)
+    _, again = viewer.window.add_plugin_dock_widget("napari-udvd", "Denoise movie")
+    rest(again)
+    assert again.training.states_box.count() == 2
+    assert "2 trainings of this movie are kept" in again.training.message.text()
+
+
 def test_a_second_training_does_not_begin(
     dock: Callable[..., Any], qtbot: QtBot, movie: Image
 ) -> None:

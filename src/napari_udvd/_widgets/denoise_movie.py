@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
     from napari_udvd._widgets._result import Result
+    from napari_udvd._widgets._states import State
     from napari_udvd.denoiser import Denoiser
     from napari_udvd.stack import Stack
     from napari_udvd.training import Finished
@@ -304,7 +305,7 @@ class DenoiseMovie(QWidget):
         else:
             self.training.forget()
         self.result.message.clear()
-        self.trainer.can_resume = False
+        self.trainer.states = ()
         self._diagnose()
         self._enable()
 
@@ -342,15 +343,22 @@ class DenoiseMovie(QWidget):
         if isinstance(told, _jobs.Diagnosed):
             self.diagnosis.show_diagnoses(told.diagnoses)
         elif isinstance(told, _jobs.Interrupted):
-            if not self.trainer.is_running and not self.trainer.can_resume:
-                self.trainer.can_resume = True
-                self.training.message.inform(
-                    f"A network was trained on this movie for {told.seconds:.0f} s "
-                    "before: Resume goes on with it."
-                )
-                self._enable()
+            self._on_interrupted(told.states)
         else:
             self.settings.show_times(told)
+
+    def _on_interrupted(self, states: tuple[State, ...]) -> None:
+        is_news = not self.trainer.is_running and not self.trainer.states
+        self.trainer.add(states)
+        if is_news and states:
+            self.training.message.inform(
+                f"A network was trained on this movie for {states[0].seconds:.0f} s "
+                "before: Resume goes on with it."
+                if len(states) == 1
+                else f"{len(states)} trainings of this movie are kept: choose one, and "
+                "Resume goes on with it."
+            )
+        self._enable()
 
     def _on_diagnosis_ended(self, worker: Worker, error: BaseException | None) -> None:
         if worker is not self._diagnosing:
@@ -366,6 +374,10 @@ class DenoiseMovie(QWidget):
         if self.trainer.is_running or not self._is_loaded or self._is_shut_down:
             return
         self.training.message.clear()
+        state = self.training.state_chosen if resume else None
+        if resume and state is None:
+            self.training.message.fail("there is no training to go on with")
+            return
         try:
             part = self.movie.training_stack()
             values = self.settings.values()
@@ -379,7 +391,7 @@ class DenoiseMovie(QWidget):
             self.movie.stack,
             part,
             values,
-            resume=resume,
+            resume=state,
             use_posterior=self.settings.posterior_check.isChecked(),
         )
 
@@ -632,14 +644,14 @@ class DenoiseMovie(QWidget):
         has_movie, has_model = self.movie.stack is not None, self.denoiser is not None
         is_training = self.trainer.is_running
         if self.trainer.is_ending:
-            self.training.set_state("stopping")
+            self.training.set_phase("stopping")
         elif is_training:
-            self.training.set_state("training")
+            self.training.set_phase("training")
         elif not has_movie or not self._is_loaded or self.delivery.is_exporting:
-            self.training.set_state("nothing")
+            self.training.set_phase("nothing")
         else:
-            can_resume = self.trainer.can_resume
-            self.training.set_state("interrupted" if can_resume else "ready")
+            self.training.offer(self.trainer.states)
+            self.training.set_phase("interrupted" if self.trainer.states else "ready")
         is_busy = is_training or self.delivery.is_exporting
         is_idle = self._model_job is None
         self.result.allow(
