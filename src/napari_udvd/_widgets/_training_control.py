@@ -176,8 +176,7 @@ class TrainingControl(QObject):
     def shut_down(self) -> None:
         """End the training, and let go of the viewer."""
         self._is_shut_down = True
-        self.end("leave")
-        self.preview.remove()
+        self.end("leave")  # which takes the preview away; one that rests stays hidden
         self._close_activity()
         self._look_soon.stop()
         self._viewer.dims.events.current_step.disconnect(self.look)
