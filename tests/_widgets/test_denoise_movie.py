@@ -146,7 +146,7 @@ def test_from_a_sample_to_an_exported_file(
 
     dock.save_model_to(tmp_path / "cells")
     qtbot.waitUntil((tmp_path / "cells.safetensors").exists, timeout=10_000)
-    qtbot.waitUntil(lambda: dock._model_job is None, timeout=10_000)
+    qtbot.waitUntil(lambda: not dock.model.is_busy, timeout=10_000)
     dock.load_model_from(tmp_path / "cells.safetensors")
     qtbot.waitUntil(
         lambda: "read from" in dock.result.model_message.text(), timeout=10_000
@@ -487,7 +487,7 @@ def test_compare(dock: Callable[..., Any], qtbot: QtBot, movie: Image) -> None:
     trained(qtbot, widget)
     layer = widget.delivery.results[0].layer
     for visible in (False, True):
-        widget._on_compare()
+        widget.switch()
         assert layer.visible is visible
     widget.compare.split_check.setChecked(True)
     assert viewer.canvas.grid.enabled
@@ -554,7 +554,7 @@ def test_a_movie_chosen_while_the_state_is_saved(
     widget.training.stop_button.click()
     widget.movie.choose(other)
     ended(qtbot, widget)
-    qtbot.waitUntil(lambda: widget._diagnosing is None, timeout=60_000)
+    qtbot.waitUntil(lambda: not widget.noise.is_measuring, timeout=60_000)
     # what was learned from the one is not used on the other, nor resumed there
     assert not widget.delivery.results
     assert widget.training.pause_button.text() == "Pause"

@@ -60,12 +60,15 @@ class CompareSection(QWidget):
             "signal that was lost"
         )
         self.link_check = QCheckBox("Same contrast")
-        self.link_check.setToolTip("Movie and result share their contrast limits")
+        self.link_check.setToolTip(
+            "Movie and result share their contrast limits; off, each has its own again"
+        )
         self.split_check = QCheckBox("Side by side")
         self.split_check.setToolTip("Movie and result beside each other, moving as one")
         self.curtain_check = QCheckBox("Curtain")
         self.curtain_check.setToolTip(
-            "One picture: the noisy movie on the left, the result on the right"
+            "One picture: the noisy movie on the left, the result on the right. Drag "
+            "the border between them, in the picture or with the slider"
         )
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(0, 1000)
@@ -135,6 +138,15 @@ class CompareSection(QWidget):
             control.setEnabled(chosen >= 0)
         self.channel_button.setVisible(has_channels)
 
+    @property
+    def curtain_share(self) -> float:
+        """Where the curtain hangs, as a share of the width."""
+        return float(self.slider.value() / self.slider.maximum())
+
+    def hang_curtain(self, share: float) -> None:
+        """Move the curtain, and the slider with it."""
+        self.slider.setValue(round(share * self.slider.maximum()))
+
     def _on_row(self, row: int) -> None:
         if row >= 0:
             self.chosen.emit(row)
@@ -143,5 +155,5 @@ class CompareSection(QWidget):
         self.slider.setVisible(on)
         self.curtain.emit(on)
 
-    def _on_slider(self, value: int) -> None:
-        self.curtain_at.emit(value / self.slider.maximum())
+    def _on_slider(self, _value: int) -> None:
+        self.curtain_at.emit(self.curtain_share)

@@ -14,6 +14,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_udvd._widgets._diagnosis_section import as_sentence
 from napari_udvd._widgets._loss_plot import LossPlot
 from napari_udvd._widgets._messages import Message
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_udvd._widgets._states import State
-    from napari_udvd.training import Step
+    from napari_udvd.training import Finished, Step
 
 __all__ = ["Phase", "TrainingSection"]
 
@@ -127,6 +128,34 @@ class TrainingSection(QWidget):
         self.bar.setRange(0, 1000)
         self.bar.setValue(round(1000 * step.progress))
         self.bar.setFormat(remaining(step.progress, step.elapsed))
+
+    def show_finished(self, outcome: Finished, warnings: Sequence[str]) -> None:
+        """Say what came out; first what speaks against the result.
+
+        Parameters
+        ----------
+        outcome
+            Of the training.
+        warnings
+            What was said against the movie when it began.
+        """
+        against = (*warnings, *outcome.warnings)
+        if outcome.best_step:
+            used = f"Trained; the weights of step {outcome.best_step} are used"
+        else:
+            used = "The shipped weights are used: training did not make them better"
+        said_last = [used, *outcome.remarks]
+        if outcome.noise_removed is not None and outcome.noise_removed > 0:
+            said_last.insert(
+                0,
+                f"On frames held out {outcome.noise_removed:.0%} of the noise (mean "
+                "squared) is removed",
+            )
+        text = " ".join(map(as_sentence, (*dict.fromkeys(against), *said_last)))
+        if against:
+            self.message.warn(text, notify=True)
+        else:
+            self.message.done(f"{text} Resume trains longer.")
 
     def forget(self) -> None:
         """Clear what belongs to another movie."""
