@@ -15,6 +15,8 @@ from qtpy.QtWidgets import QApplication, QMessageBox
 import napari_udvd as nu
 from napari_udvd._widgets import _result
 from napari_udvd.denoiser import Denoiser
+from napari_udvd.training import Finished, train_events
+from napari_udvd.workflows import make_settings
 from tiny import tiny_calibration, tiny_center_blind
 
 if TYPE_CHECKING:
@@ -370,6 +372,64 @@ def test_warnings_come_first(
     text = widget.result.message.text()
     assert text.startswith("Do not trust the result for cells. The noise is ten times")
     assert "is denoised" not in text
+
+
+def test_a_model_of_another_range_is_doubted_where_its_result_is(
+    dock: Callable[..., Any],
+    qtbot: QtBot,
+    movie: Image,
+    tmp_path: Path,
+    notified: list[str],
+) -> None:
+    # the same cells, three hundred times as bright
+    bright = movie.data.astype(np.float32) * 300
+    learned = model_trained_on(bright)
+    learned.save(tmp_path / "bright.safetensors")
+    own = Image(bright, name="bright", axis_labels=("t", "y", "x"))
+    viewer, widget = dock(movie, own)
+    widget.load_model_from(tmp_path / "bright.safetensors")
+    qtbot.waitUntil(lambda: widget.denoiser is not None, timeout=20_000)
+    qtbot.waitUntil(lambda: not widget.model.is_busy, timeout=20_000)
+    viewer.layers.selection = {movie, own}
+    widget.apply_to_selected()
+    filled(qtbot, widget, 2)
+    text = widget.result.message.text()
+    doubted, fine = widget.delivery.results
+    assert doubted.source == movie and doubted.warnings
+    assert not fine.warnings  # it is the movie that was learned from
+    # what is denoised well does not hide what is not
+    assert text.startswith("Do not trust the result for cells.")
+    assert "grey levels" in text
+    assert text.endswith("bright is denoised.")
+    assert any("Do not trust the result for cells" in words for words in notified)
+    good, bad = (widget.compare.results.item(row) for row in (0, 1))
+    assert (good.text(), good.toolTip()) == ("bright (denoised)", "")
+    assert bad.text() == "⚠ cells (denoised)"
+    assert "grey levels" in bad.toolTip()
+
+
+def model_trained_on(pixels: np.ndarray) -> Denoiser:
+    events = train_events(
+        [nu.Stack.from_array(pixels, "TYX")], make_settings(steps=1, device="cpu")
+    )
+    (outcome,) = (event for event in events if isinstance(event, Finished))
+    return outcome.denoiser
+
+
+def test_a_loaded_model_is_judged_also_where_another_was_trained(
+    dock: Callable[..., Any], qtbot: QtBot, movie: Image, monkeypatch: Any
+) -> None:
+    _, widget = dock(movie)
+    doubts = ("the movie is of another kind",)
+    monkeypatch.setattr(_result, "warnings_for", lambda *_: doubts)
+    widget.model.take(model(), "trained on this movie", own=widget.movie.stack)
+    widget.denoise()
+    filled(qtbot, widget, 1)
+    assert widget.delivery.results[0].warnings == ()
+    widget.model.take(model(1), "read from a file")
+    widget.denoise()
+    filled(qtbot, widget, 2)
+    assert widget.delivery.results[1].warnings == doubts
 
 
 @pytest.mark.parametrize("agrees", [True, False])

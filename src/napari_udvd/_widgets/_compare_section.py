@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal
@@ -10,6 +11,7 @@ from qtpy.QtWidgets import (
     QGridLayout,
     QLabel,
     QListWidget,
+    QListWidgetItem,
     QPushButton,
     QSlider,
     QVBoxLayout,
@@ -111,7 +113,14 @@ class CompareSection(QWidget):
         self.offer((), -1, has_channels=False)
         self.slider.setVisible(False)
 
-    def offer(self, names: Sequence[str], chosen: int, *, has_channels: bool) -> None:
+    def offer(
+        self,
+        names: Sequence[str],
+        chosen: int,
+        *,
+        has_channels: bool,
+        doubts: Sequence[str] = (),
+    ) -> None:
         """List the results; nothing is told.
 
         Parameters
@@ -122,10 +131,15 @@ class CompareSection(QWidget):
             Which one is looked at, -1 for none.
         has_channels
             Whether that has several channels.
+        doubts
+            Why each must not be trusted, empty where nothing speaks against it.
         """
         self.results.blockSignals(True)
         self.results.clear()
-        self.results.addItems(names)
+        for name, doubt in zip_longest(names, doubts, fillvalue=""):
+            item = QListWidgetItem(f"⚠ {name}" if doubt else name)
+            item.setToolTip(doubt)
+            self.results.addItem(item)
         self.results.setCurrentRow(chosen)
         self.results.blockSignals(False)
         self.results.setVisible(bool(names))

@@ -10,6 +10,7 @@ from napari.experimental import link_layers, unlink_layers
 from qtpy.QtCore import QObject, Signal
 
 from napari_udvd._widgets._curtain_drag import CurtainDrag
+from napari_udvd._widgets._diagnosis_section import as_sentence
 from napari_udvd._widgets._layers import drawn_like
 from napari_udvd._widgets._overlays import OWN
 from napari_udvd._widgets._preview import contrast_limits
@@ -101,7 +102,8 @@ class Comparing(QObject):
         at = newest.index(self.result) if self.result in newest else -1
         several = self.result is not None and self.result.stack.n_channels > 1
         names = [result.layer.name for result in newest]
-        self._section.offer(names, at, has_channels=several)
+        doubts = [" ".join(map(as_sentence, result.warnings)) for result in newest]
+        self._section.offer(names, at, has_channels=several, doubts=doubts)
 
     def update(self, result: Result) -> None:
         """Draw anew what is made of a result, after frames of it have come."""
