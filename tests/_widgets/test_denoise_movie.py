@@ -13,6 +13,7 @@ from qtpy.QtCore import QEvent, QObject
 from qtpy.QtWidgets import QMessageBox
 
 import napari_udvd as nu
+from napari_udvd._widgets import _jobs
 from napari_udvd.quality import psnr
 from napari_udvd.training.checkpoint import read_header
 from napari_udvd.training.learner import Learner
@@ -61,9 +62,27 @@ def begin(qtbot: QtBot, dock: DenoiseMovie, minutes: float = LONG) -> None:
     dock.settings.minutes_spin.setValue(minutes)
     dock.training.train_button.click()
     assert dock.trainer.is_running
-    qtbot.waitUntil(
-        lambda: dock.training.bar.value() > 0 or steps(dock), timeout=60_000
-    )
+
+    def has_begun() -> bool:
+        if not dock.trainer.is_running and not steps(dock):
+            pytest.fail(f"no step was taken: {dock.training.message.text()}")
+        return dock.training.bar.value() > 0 or steps(dock)
+
+    qtbot.waitUntil(has_begun, timeout=60_000)
+
+
+@pytest.fixture
+def trains_with(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Let a training have settings that the dock does not offer."""
+    train = _jobs.train_movie
+
+    def patch(**more: Any) -> None:
+        def trained(stack: Any, values: Any, *given: Any, **how: Any) -> Any:
+            return train(stack, {**values, **more}, *given, **how)
+
+        monkeypatch.setattr(_jobs, "train_movie", trained)
+
+    return patch
 
 
 def steps(dock: DenoiseMovie) -> bool:
@@ -101,6 +120,7 @@ def test_from_a_sample_to_an_exported_file(
     qtbot: QtBot,
     rest: Callable[[DenoiseMovie], None],
     tmp_path: Path,
+    trains_with: Callable[..., None],
 ) -> None:
     viewer = make_napari_viewer_proxy(show=True)
     viewer.open_sample("napari-udvd", "nuclei")
@@ -112,7 +132,8 @@ def test_from_a_sample_to_an_exported_file(
     assert "60 frames, 256 x 256" in dock.movie.summary.text()
     assert "fit to be denoised" in dock.diagnosis.sentence.text()
 
-    begin(qtbot, dock, minutes=0.2)
+    trains_with(steps=6)  # it ends by itself, however busy the machine is
+    begin(qtbot, dock)
     qtbot.waitUntil(lambda: dock.trainer.preview.layer is not None, timeout=30_000)
     assert dock.training.pause_button.isEnabled()
     ended(qtbot, dock)
@@ -151,6 +172,25 @@ def test_from_a_sample_to_an_exported_file(
     qtbot.waitUntil(
         lambda: "read from" in dock.result.model_message.text(), timeout=10_000
     )
+
+
+def test_no_time_to_train_is_said_at_the_end(
+    dock: Callable[..., Any],
+    qtbot: QtBot,
+    movie: Image,
+    trains_with: Callable[..., None],
+    notified: list[str],
+) -> None:
+    _, widget = dock(movie)
+    trains_with(minutes=1e-5)
+    widget.training.train_button.click()
+    ended(qtbot, widget)
+    text = widget.training.message.text()
+    assert "No time was left to train; give it more." in text
+    assert "The shipped weights are used as they are." in text
+    assert "did not make them better" not in text
+    assert any("No time was left to train" in words for words in notified)
+    filled(qtbot, widget)  # they are of use all the same
 
 
 def test_pause_resume_stop(
@@ -569,8 +609,10 @@ def test_a_failed_training_can_be_resumed_from_its_last_state(
     qtbot: QtBot,
     movie: Image,
     monkeypatch: pytest.MonkeyPatch,
+    trains_with: Callable[..., None],
 ) -> None:
     _, widget = dock(movie)
+    trains_with(checkpoint_seconds=1e-6)
     learn, learned = Learner.learn, []
 
     def fail_later(self: Learner, *given: Any) -> float:
@@ -579,17 +621,8 @@ def test_a_failed_training_can_be_resumed_from_its_last_state(
             raise RuntimeError("the driver was reset")
         return learn(self, *given)
 
-    from napari_udvd._widgets import _training_control
-
-    make = _training_control._jobs.train_movie
-
-    def save_often(stack: Any, values: Any, checkpoint: Any, **how: Any) -> Any:
-        often = {**values, "checkpoint_seconds": 1e-6}
-        return make(stack, often, checkpoint, **how)
-
     with monkeypatch.context() as patch:
         patch.setattr(Learner, "learn", fail_later)
-        patch.setattr(_training_control._jobs, "train_movie", save_often)
         widget.settings.minutes_spin.setValue(LONG)
         widget.training.train_button.click()
         ended(qtbot, widget)

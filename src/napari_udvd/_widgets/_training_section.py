@@ -139,8 +139,13 @@ class TrainingSection(QWidget):
         warnings
             What was said against the movie when it began.
         """
-        against = (*warnings, *outcome.warnings)
-        if outcome.best_step:
+        against = [*warnings, *outcome.warnings]
+        if outcome.steps == 0 and outcome.reason == "budget":
+            used = "The shipped weights are used as they are"
+            against.append("no time was left to train; give it more")
+        elif outcome.steps == 0:
+            used = "Stopped before its first step; the weights are those it began with"
+        elif outcome.best_step:
             used = f"Trained; the weights of step {outcome.best_step} are used"
         else:
             used = "The shipped weights are used: training did not make them better"
