@@ -143,9 +143,9 @@ def run(
             viewer.dims.set_current_step(0, (7 * k) % options.frames)
             until(lambda: False, 0.25)
 
-    until(lambda: dock._is_loaded)
+    until(lambda: dock.is_loaded)
     heart.during("diagnosis")
-    until(lambda: dock._diagnosing is None)
+    until(lambda: not dock.noise.is_measuring)
     heart.during("training begins, the preview layer is added")
     dock.settings.follow_check.setChecked(False)
     dock.settings.minutes_spin.setValue(options.seconds / 60)

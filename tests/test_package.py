@@ -32,6 +32,7 @@ def python(code: str) -> str:
     return done.stdout
 
 
+@pytest.mark.alone
 def test_the_import_is_quick() -> None:
     code = (
         "import time; start = time.perf_counter(); import napari_udvd; "

@@ -362,6 +362,7 @@ def test_the_plane_that_is_looked_at_comes_before_others() -> None:
     movie.close()
 
 
+@pytest.mark.alone
 def test_nobody_waits_for_the_network(
     movie: DenoisedMovie, monkeypatch: pytest.MonkeyPatch
 ) -> None:

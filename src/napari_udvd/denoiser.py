@@ -45,6 +45,7 @@ __all__ = [
     "load",
     "load_published",
     "read_model_file",
+    "read_model_header",
     "write_model_file",
 ]
 
@@ -378,6 +379,26 @@ def read_model_file(
     InputError
         If the file is missing, damaged or foreign.
     """
+    header, tensors = _read(path, with_tensors=True)
+    if any(not torch.isfinite(tensor).all() for tensor in tensors.values()):
+        raise InputError(f"model file {str(path)!r} holds weights that are not finite")
+    return header, tensors
+
+
+def read_model_header(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read the header alone, which is quick also where the weights are many.
+
+    Raises
+    ------
+    InputError
+        As :func:`read_model_file`.
+    """
+    return _read(path, with_tensors=False)[0]
+
+
+def _read(
+    path: str | os.PathLike[str], *, with_tensors: bool
+) -> tuple[dict[str, Any], dict[str, Tensor]]:
     label = str(path)
     if not Path(path).is_file():
         problem = "is a folder" if Path(path).is_dir() else "does not exist"
@@ -385,7 +406,8 @@ def read_model_file(
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
+            names = file.keys() if with_tensors else ()
+            tensors = {name: file.get_tensor(name) for name in names}
     except (SafetensorError, OSError, ValueError) as error:
         reason = system_reason(error)
         raise InputError(
@@ -405,6 +427,4 @@ def read_model_file(
         raise InputError(f"the header of model file {label!r} is damaged") from error
     if not isinstance(header, dict):
         raise InputError(f"the header of model file {label!r} is damaged: no mapping")
-    if any(not torch.isfinite(tensor).all() for tensor in tensors.values()):
-        raise InputError(f"model file {label!r} holds weights that are not finite")
     return header, tensors

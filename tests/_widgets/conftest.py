@@ -146,6 +146,6 @@ def rest(qtbot: QtBot) -> Callable[[DenoiseMovie], None]:
 
 def come_to_rest(qtbot: QtBot, widget: DenoiseMovie) -> None:
     def is_at_rest() -> bool:
-        return widget._is_loaded and widget._diagnosing is None
+        return widget.is_loaded and not widget.noise.is_measuring
 
     qtbot.waitUntil(is_at_rest, timeout=30_000)

@@ -249,7 +249,7 @@ def load(widget: DenoiseMovie, path: Path, qtbot: QtBot) -> str:
     """Load a model file; return what is said about it."""
     widget.load_model_from(path)
     assert not widget.result.load_button.isEnabled()
-    qtbot.waitUntil(lambda: widget._model_job is None, timeout=20_000)
+    qtbot.waitUntil(lambda: not widget.model.is_busy, timeout=20_000)
     qtbot.wait(20)
     assert widget.result.load_button.isEnabled()
     return says(widget.result.model_message)

@@ -13,6 +13,7 @@ from qtpy.QtCore import QEvent, QObject
 from qtpy.QtWidgets import QMessageBox
 
 import napari_udvd as nu
+from napari_udvd._widgets import _jobs
 from napari_udvd.quality import psnr
 from napari_udvd.training.checkpoint import read_header
 from napari_udvd.training.learner import Learner
@@ -61,9 +62,27 @@ def begin(qtbot: QtBot, dock: DenoiseMovie, minutes: float = LONG) -> None:
     dock.settings.minutes_spin.setValue(minutes)
     dock.training.train_button.click()
     assert dock.trainer.is_running
-    qtbot.waitUntil(
-        lambda: dock.training.bar.value() > 0 or steps(dock), timeout=60_000
-    )
+
+    def has_begun() -> bool:
+        if not dock.trainer.is_running and not steps(dock):
+            pytest.fail(f"no step was taken: {dock.training.message.text()}")
+        return dock.training.bar.value() > 0 or steps(dock)
+
+    qtbot.waitUntil(has_begun, timeout=60_000)
+
+
+@pytest.fixture
+def trains_with(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Let a training have settings that the dock does not offer."""
+    train = _jobs.train_movie
+
+    def patch(**more: Any) -> None:
+        def trained(stack: Any, values: Any, *given: Any, **how: Any) -> Any:
+            return train(stack, {**values, **more}, *given, **how)
+
+        monkeypatch.setattr(_jobs, "train_movie", trained)
+
+    return patch
 
 
 def steps(dock: DenoiseMovie) -> bool:
@@ -101,6 +120,7 @@ def test_from_a_sample_to_an_exported_file(
     qtbot: QtBot,
     rest: Callable[[DenoiseMovie], None],
     tmp_path: Path,
+    trains_with: Callable[..., None],
 ) -> None:
     viewer = make_napari_viewer_proxy(show=True)
     viewer.open_sample("napari-udvd", "nuclei")
@@ -112,7 +132,8 @@ def test_from_a_sample_to_an_exported_file(
     assert "60 frames, 256 x 256" in dock.movie.summary.text()
     assert "fit to be denoised" in dock.diagnosis.sentence.text()
 
-    begin(qtbot, dock, minutes=0.2)
+    trains_with(steps=6)  # it ends by itself, however busy the machine is
+    begin(qtbot, dock)
     qtbot.waitUntil(lambda: dock.trainer.preview.layer is not None, timeout=30_000)
     assert dock.training.pause_button.isEnabled()
     ended(qtbot, dock)
@@ -146,11 +167,30 @@ def test_from_a_sample_to_an_exported_file(
 
     dock.save_model_to(tmp_path / "cells")
     qtbot.waitUntil((tmp_path / "cells.safetensors").exists, timeout=10_000)
-    qtbot.waitUntil(lambda: dock._model_job is None, timeout=10_000)
+    qtbot.waitUntil(lambda: not dock.model.is_busy, timeout=10_000)
     dock.load_model_from(tmp_path / "cells.safetensors")
     qtbot.waitUntil(
         lambda: "read from" in dock.result.model_message.text(), timeout=10_000
     )
+
+
+def test_no_time_to_train_is_said_at_the_end(
+    dock: Callable[..., Any],
+    qtbot: QtBot,
+    movie: Image,
+    trains_with: Callable[..., None],
+    notified: list[str],
+) -> None:
+    _, widget = dock(movie)
+    trains_with(minutes=1e-5)
+    widget.training.train_button.click()
+    ended(qtbot, widget)
+    text = widget.training.message.text()
+    assert "No time was left to train; give it more." in text
+    assert "The shipped weights are used as they are." in text
+    assert "did not make them better" not in text
+    assert any("No time was left to train" in words for words in notified)
+    filled(qtbot, widget)  # they are of use all the same
 
 
 def test_pause_resume_stop(
@@ -175,6 +215,59 @@ def test_pause_resume_stop(
     ended(qtbot, widget)
     assert read_header(checkpoint)["step"] > before
     filled(qtbot, widget)  # stopping means: use it
+
+
+def test_train_again_keeps_what_was_paused(
+    dock: Callable[..., Any], qtbot: QtBot, movie: Image, tmp_path: Path
+) -> None:
+    _, widget = dock(movie)
+    box = widget.training.states_box
+    begin(qtbot, widget)
+    widget.training.pause_button.click()
+    ended(qtbot, widget)
+    (first,) = (tmp_path / "cache").glob("*.checkpoint")
+    paused = first.read_bytes()
+    assert not box.isVisible()  # there is nothing to choose
+
+    widget.settings.likelihood_check.setChecked(False)
+    begin(qtbot, widget)  # anew
+    widget.training.pause_button.click()
+    ended(qtbot, widget)
+    assert first.read_bytes() == paused
+    assert len(list((tmp_path / "cache").glob("*.checkpoint"))) == 2
+    assert box.isVisible()
+    assert box.count() == 2
+    assert widget.training.state_chosen.path != first  # the newest
+
+    box.setCurrentIndex(1)
+    assert widget.training.state_chosen.path == first
+    before = read_header(first)["step"]
+    widget.training.pause_button.click()  # Resume
+    qtbot.waitUntil(lambda: steps(widget), timeout=30_000)
+    widget.training.pause_button.click()
+    ended(qtbot, widget)
+    assert read_header(first)["step"] > before
+    assert widget.denoiser.net.likelihood  # it is the first that went on
+    assert box.count() == 2
+    assert widget.training.state_chosen.path == first  # now the newest
+
+
+def test_all_that_was_paused_is_found_again(
+    dock: Callable[..., Any],
+    qtbot: QtBot,
+    movie: Image,
+    rest: Callable[[DenoiseMovie], None],
+) -> None:
+    viewer, widget = dock(movie)
+    for _ in range(2):
+        begin(qtbot, widget)
+        widget.training.pause_button.click()
+        ended(qtbot, widget)
+    viewer.window.remove_dock_widget(widget)
+    _, again = viewer.window.add_plugin_dock_widget("napari-udvd", "Denoise movie")
+    rest(again)
+    assert again.training.states_box.count() == 2
+    assert "2 trainings of this movie are kept" in again.training.message.text()
 
 
 def test_a_second_training_does_not_begin(
@@ -434,7 +527,7 @@ def test_compare(dock: Callable[..., Any], qtbot: QtBot, movie: Image) -> None:
     trained(qtbot, widget)
     layer = widget.delivery.results[0].layer
     for visible in (False, True):
-        widget._on_compare()
+        widget.switch()
         assert layer.visible is visible
     widget.compare.split_check.setChecked(True)
     assert viewer.canvas.grid.enabled
@@ -501,7 +594,7 @@ def test_a_movie_chosen_while_the_state_is_saved(
     widget.training.stop_button.click()
     widget.movie.choose(other)
     ended(qtbot, widget)
-    qtbot.waitUntil(lambda: widget._diagnosing is None, timeout=60_000)
+    qtbot.waitUntil(lambda: not widget.noise.is_measuring, timeout=60_000)
     # what was learned from the one is not used on the other, nor resumed there
     assert not widget.delivery.results
     assert widget.training.pause_button.text() == "Pause"
@@ -516,8 +609,10 @@ def test_a_failed_training_can_be_resumed_from_its_last_state(
     qtbot: QtBot,
     movie: Image,
     monkeypatch: pytest.MonkeyPatch,
+    trains_with: Callable[..., None],
 ) -> None:
     _, widget = dock(movie)
+    trains_with(checkpoint_seconds=1e-6)
     learn, learned = Learner.learn, []
 
     def fail_later(self: Learner, *given: Any) -> float:
@@ -526,17 +621,8 @@ def test_a_failed_training_can_be_resumed_from_its_last_state(
             raise RuntimeError("the driver was reset")
         return learn(self, *given)
 
-    from napari_udvd._widgets import _training_control
-
-    make = _training_control._jobs.train_movie
-
-    def save_often(stack: Any, values: Any, checkpoint: Any, **how: Any) -> Any:
-        often = {**values, "checkpoint_seconds": 1e-6}
-        return make(stack, often, checkpoint, **how)
-
     with monkeypatch.context() as patch:
         patch.setattr(Learner, "learn", fail_later)
-        patch.setattr(_training_control._jobs, "train_movie", save_often)
         widget.settings.minutes_spin.setValue(LONG)
         widget.training.train_button.click()
         ended(qtbot, widget)

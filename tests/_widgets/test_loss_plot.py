@@ -147,7 +147,7 @@ def test_only_what_makes_sense_can_be_pressed(
 ) -> None:
     section = TrainingSection()
     qtbot.addWidget(section)
-    section.set_state(state)
+    section.set_phase(state)
     buttons = section.train_button, section.pause_button, section.stop_button
     assert tuple(button.isEnabled() for button in buttons) == enabled
     assert section.pause_button.text() == pause
@@ -157,7 +157,7 @@ def test_only_what_makes_sense_can_be_pressed(
 def test_one_button_pauses_and_resumes(qtbot: QtBot, state: str) -> None:
     section = TrainingSection()
     qtbot.addWidget(section)
-    section.set_state(state)
+    section.set_phase(state)
     heard: list[str] = []
     section.pause.connect(lambda: heard.append("training"))
     section.resume.connect(lambda: heard.append("interrupted"))

@@ -237,3 +237,26 @@ def test_it_rests_between_trainings() -> None:
     layer.visible = False  # by the user, who does not want to see it
     scene.show()
     assert not layer.visible
+
+
+def test_a_dock_that_is_opened_again_takes_the_layer_that_rests() -> None:
+    scene = Scene("TYX")
+    scene.show()
+    layer = scene.layer
+    scene.preview.rest()
+    scene.preview = PreviewLayer(scene.viewer)  # of another dock
+    ramp = scene.show(t=4, level=3.0)
+    assert scene.names() == ["movie", "movie (preview)"]
+    assert scene.layer is layer and layer.visible
+    np.testing.assert_array_equal(layer.data[0], ramp[0])
+
+
+def test_the_layer_of_another_movie_is_left_alone() -> None:
+    scene = Scene("TYX")
+    scene.show()
+    scene.preview.rest()
+    other = Scene("TZYX")
+    other.viewer.add_layer(scene.layer)  # of the same name, but of another shape
+    other.show(t=2, z=1)
+    assert other.layer is not scene.layer
+    assert not scene.layer.visible

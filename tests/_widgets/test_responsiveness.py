@@ -18,6 +18,7 @@ THE_VIEWERS_OWN = ("added", "removed")
 """The viewer takes longer than that to add any layer, also when nothing else runs."""
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_the_window_is_never_stuck(
     make_napari_viewer_proxy: Callable[..., Any],

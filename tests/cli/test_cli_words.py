@@ -242,8 +242,7 @@ def test_the_checkpoint_of_a_training(
     checkpoint = tmp_path / "r.tif.checkpoint"
     with safe_open(model, framework="pt") as file:
         tensors = {f"net/{name}": file.get_tensor(name) for name in file.keys()}
-    signature = jobs.train_events.__globals__["signature"]
-    movies = signature([jobs.open_stack(movie)])
+    movies = [jobs.open_stack(movie).fingerprint()]
     header = json.dumps({"checkpoint": {"movies": movies, "plan": {}}})
     save_file(tensors, checkpoint, metadata={"napari_udvd": header})
     outcome = run("denoise", movie, "-o", tmp_path / "r.tif", "--resume", "-q")

@@ -15,6 +15,7 @@ from napari_udvd.workflows import make_settings
 from tiny import tiny_movie
 
 
+@pytest.mark.alone
 def test_the_estimate_is_of_the_right_size() -> None:
     torch.set_num_threads(1)
     stack = tiny_movie(frames=40, shape=(128, 128))

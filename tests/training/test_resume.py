@@ -108,6 +108,7 @@ def test_a_run_may_be_interrupted_again_and_again(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.alone
 def test_the_budget_counts_what_was_trained_before(tmp_path: Path) -> None:
     movie, path = tiny_movie(), tmp_path / "state"
     budget = 2.0

@@ -274,6 +274,7 @@ def test_memory_is_bounded_for_long_movies(monkeypatch: pytest.MonkeyPatch) -> N
 # --- when it ends -------------------------------------------------------------------
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("seconds", [1.5, 3.0])
 def test_the_budget_is_kept(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trainer, "PATIENCE", 10)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal
@@ -10,6 +11,7 @@ from qtpy.QtWidgets import (
     QGridLayout,
     QLabel,
     QListWidget,
+    QListWidgetItem,
     QPushButton,
     QSlider,
     QVBoxLayout,
@@ -60,12 +62,15 @@ class CompareSection(QWidget):
             "signal that was lost"
         )
         self.link_check = QCheckBox("Same contrast")
-        self.link_check.setToolTip("Movie and result share their contrast limits")
+        self.link_check.setToolTip(
+            "Movie and result share their contrast limits; off, each has its own again"
+        )
         self.split_check = QCheckBox("Side by side")
         self.split_check.setToolTip("Movie and result beside each other, moving as one")
         self.curtain_check = QCheckBox("Curtain")
         self.curtain_check.setToolTip(
-            "One picture: the noisy movie on the left, the result on the right"
+            "One picture: the noisy movie on the left, the result on the right. Drag "
+            "the border between them, in the picture or with the slider"
         )
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(0, 1000)
@@ -108,7 +113,14 @@ class CompareSection(QWidget):
         self.offer((), -1, has_channels=False)
         self.slider.setVisible(False)
 
-    def offer(self, names: Sequence[str], chosen: int, *, has_channels: bool) -> None:
+    def offer(
+        self,
+        names: Sequence[str],
+        chosen: int,
+        *,
+        has_channels: bool,
+        doubts: Sequence[str] = (),
+    ) -> None:
         """List the results; nothing is told.
 
         Parameters
@@ -119,10 +131,15 @@ class CompareSection(QWidget):
             Which one is looked at, -1 for none.
         has_channels
             Whether that has several channels.
+        doubts
+            Why each must not be trusted, empty where nothing speaks against it.
         """
         self.results.blockSignals(True)
         self.results.clear()
-        self.results.addItems(names)
+        for name, doubt in zip_longest(names, doubts, fillvalue=""):
+            item = QListWidgetItem(f"⚠ {name}" if doubt else name)
+            item.setToolTip(doubt)
+            self.results.addItem(item)
         self.results.setCurrentRow(chosen)
         self.results.blockSignals(False)
         self.results.setVisible(bool(names))
@@ -135,6 +152,15 @@ class CompareSection(QWidget):
             control.setEnabled(chosen >= 0)
         self.channel_button.setVisible(has_channels)
 
+    @property
+    def curtain_share(self) -> float:
+        """Where the curtain hangs, as a share of the width."""
+        return float(self.slider.value() / self.slider.maximum())
+
+    def hang_curtain(self, share: float) -> None:
+        """Move the curtain, and the slider with it."""
+        self.slider.setValue(round(share * self.slider.maximum()))
+
     def _on_row(self, row: int) -> None:
         if row >= 0:
             self.chosen.emit(row)
@@ -143,5 +169,5 @@ class CompareSection(QWidget):
         self.slider.setVisible(on)
         self.curtain.emit(on)
 
-    def _on_slider(self, value: int) -> None:
-        self.curtain_at.emit(value / self.slider.maximum())
+    def _on_slider(self, _value: int) -> None:
+        self.curtain_at.emit(self.curtain_share)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 from napari.experimental import link_layers, unlink_layers
 from qtpy.QtCore import QObject, Signal
 
+from napari_udvd._widgets._curtain_drag import CurtainDrag
+from napari_udvd._widgets._diagnosis_section import as_sentence
 from napari_udvd._widgets._layers import drawn_like
 from napari_udvd._widgets._overlays import OWN
 from napari_udvd._widgets._preview import contrast_limits
@@ -18,11 +22,27 @@ if TYPE_CHECKING:
     from napari_udvd._widgets._compare_section import CompareSection
     from napari_udvd._widgets._delivery import Delivery
     from napari_udvd._widgets._result import Result
-    from napari_udvd.views import Curtain
 
 __all__ = ["Comparing"]
 
 COLOURS = ("green", "magenta", "cyan", "yellow", "red", "blue")
+
+
+class _View(NamedTuple):
+    """A layer that is made of a result and its movie."""
+
+    result: Result
+    what: str
+    layer: Image
+
+
+class _Linked(NamedTuple):
+    """Layers with the same contrast, and the limits that they had before."""
+
+    result: Result
+    layers: tuple[Image, Image]
+    limits: tuple[Any, Any]
+    had_frames: bool
 
 
 class Comparing(QObject):
@@ -52,11 +72,11 @@ class Comparing(QObject):
         super().__init__()
         self._viewer, self._section, self._delivery = viewer, section, delivery
         self.result: Result | None = None
-        self._residual: Image | None = None
-        self._curtain: Image | None = None
-        self._view: Curtain | None = None
-        self._linked: list[Image] = []
+        self._views: list[_View] = []
+        self._linked: _Linked | None = None
         self._known: list[Result] = []
+        self._drag = CurtainDrag(viewer, self._curtain_seen)
+        self._drag.dragged.connect(section.hang_curtain)
         delivery.changed.connect(self.refresh)
         section.chosen.connect(self._on_chosen)
         section.residual.connect(self._show_residual)
@@ -71,6 +91,9 @@ class Comparing(QObject):
         results = self._delivery.results
         new = [result for result in results if result not in self._known]
         self._known = list(results)
+        self._views = [view for view in self._views if view.result in results]
+        for result in new:
+            result.redrawn.connect(partial(self.update, result))
         if new:
             self._look_at(new[-1])
         elif self.result not in results:
@@ -79,18 +102,20 @@ class Comparing(QObject):
         at = newest.index(self.result) if self.result in newest else -1
         several = self.result is not None and self.result.stack.n_channels > 1
         names = [result.layer.name for result in newest]
-        self._section.offer(names, at, has_channels=several)
+        doubts = [" ".join(map(as_sentence, result.warnings)) for result in newest]
+        self._section.offer(names, at, has_channels=several, doubts=doubts)
 
     def update(self, result: Result) -> None:
-        """Draw anew after frames of a result have come."""
-        if result is self.result:
-            for layer in (self._residual, self._curtain):
-                if layer is not None and layer in self._viewer.layers and layer.visible:
-                    layer.refresh()
+        """Draw anew what is made of a result, after frames of it have come."""
+        for view in self._views:
+            is_of_it = view.result is result and view.layer in self._viewer.layers
+            if is_of_it and view.layer.visible:
+                view.layer.refresh()
 
     def shut_down(self) -> None:
-        """Let go of the results."""
+        """Let go of the results and of the mouse."""
         self._delivery.changed.disconnect(self.refresh)
+        self._drag.shut_down()
 
     def _on_chosen(self, row: int) -> None:
         result = self._delivery.results[::-1][row]
@@ -117,68 +142,101 @@ class Comparing(QObject):
         may crash when it draws after a layer was removed that it has just drawn.
         """
         self._link(False)
-        for layer in (self._residual, self._curtain):
-            if layer is not None and layer in self._viewer.layers:
+        for what in ("residual", "curtain"):
+            layer = self._shown(what)
+            if layer is not None:
                 layer.visible = False
-        self._residual = self._curtain = self._view = None
 
-    def _add(self, data: Any, what: str, **how: Any) -> Image:
+    def _shown(self, what: str) -> Image | None:
+        """Find the layer that shows something of the result that is looked at."""
+        for view in self._views:
+            is_it = view.result is self.result and view.what == what
+            if is_it and view.layer in self._viewer.layers:
+                return view.layer
+        return None
+
+    def _add(self, data: Any, what: str, called: str = "", **how: Any) -> Image:
         assert self.result is not None
         selected = set(self._viewer.layers.selection)
         layer = self._viewer.add_image(
             data,
-            name=f"{self.result.layer.name} – {what}",
+            name=f"{self.result.layer.name} – {called or what}",
             rgb=False,
             multiscale=False,
             metadata={OWN: what},
-            **{**drawn_like(self.result.source), **how},
+            **how,
         )
         self._viewer.layers.selection = selected
+        self._views.append(_View(self.result, what, layer))
         return layer
 
     def _show_residual(self, on: bool) -> None:
-        if self._residual is not None and self._residual in self._viewer.layers:
-            self._residual.visible = on
+        layer = self._shown("residual")
+        if layer is not None:
+            layer.visible = on
         elif on and self.result is not None:
             from napari_udvd.views import Residual
 
-            low, high = self.result.source.contrast_limits
+            source = self.result.source
+            low, high = source.contrast_limits
             half = (high - low) / 4
-            data = Residual(self.result.stack, self.result.layer.data)
-            self._residual = self._add(
-                data, "residual", contrast_limits=(-half, half), colormap="gray"
+            self._add(
+                Residual(self.result.stack, self.result.layer.data),
+                "residual",
+                contrast_limits=(-half, half),
+                colormap="gray",
+                **drawn_like(source),
             )
 
     def _link(self, on: bool) -> None:
-        if self._linked:
-            unlink_layers(self._linked)
-            self._linked = []
+        """Let movie and result have the same contrast, or their own again."""
+        if self._linked is not None:
+            result, layers, limits, had_frames = self._linked
+            self._linked = None
+            unlink_layers(layers)
+            of_movie, of_result = limits
+            if not had_frames:  # what it had was a guess
+                of_result = result.limits or of_result
+            for layer, own in zip(layers, (of_movie, of_result), strict=True):
+                layer.contrast_limits = own
         if on and self.result is not None:
-            layers = [self.result.source, self.result.layer]
-            self.result.source.contrast_limits = self.result.layer.contrast_limits
+            result = self.result
+            layers = result.source, result.layer
+            limits = tuple(layers[0].contrast_limits), tuple(layers[1].contrast_limits)
+            self._linked = _Linked(result, layers, limits, result.limits is not None)
+            result.source.contrast_limits = result.layer.contrast_limits
             link_layers(layers, ("contrast_limits",))
-            self._linked = layers
 
     def _show_curtain(self, on: bool) -> None:
-        if self._curtain is not None and self._curtain in self._viewer.layers:
-            self._curtain.visible = on
+        layer = self._shown("curtain")
+        if layer is not None:
+            layer.visible = on
         elif on and self.result is not None:
             from napari_udvd.views import Curtain
 
-            self._view = Curtain(self.result.stack, self.result.layer.data)
-            self._curtain = self._add(
-                self._view,
+            source = self.result.source
+            self._add(
+                Curtain(self.result.stack, self.result.layer.data),
                 "curtain",
-                contrast_limits=self.result.source.contrast_limits,
-                colormap=self.result.source.colormap,
+                contrast_limits=source.contrast_limits,
+                colormap=source.colormap,
+                **drawn_like(source),
             )
-            self._move_curtain(self._section.slider.value() / 1000)
+        if on:
+            self._move_curtain(self._section.curtain_share)
 
     def _move_curtain(self, share: float) -> None:
-        if self._view is not None and self._curtain is not None:
-            assert self.result is not None
-            self._view.column = round(share * self.result.stack.size("X"))
-            self._curtain.refresh()
+        layer = self._shown("curtain")
+        if layer is not None and self.result is not None:
+            layer.data.column = round(share * self.result.stack.size("X"))
+            layer.refresh()
+
+    def _curtain_seen(self) -> tuple[Image, int, int] | None:
+        """Return the curtain, its axis of columns, and where it hangs."""
+        layer = self._shown("curtain")
+        if layer is None or self.result is None or not layer.visible:
+            return None
+        return layer, self.result.stack.axes.index("X"), layer.data.column
 
     def _show_split(self, on: bool) -> None:
         self._viewer.canvas.grid.enabled = on
@@ -201,16 +259,15 @@ class Comparing(QObject):
         for channel in range(stack.n_channels):
             data = Channel(stack, self.result.layer.data, channel)
             seen = data[tuple(0 if a in "TZ" else slice(None) for a in data.axes)]
-            called = names[channel] if channel < len(names) else f"channel {channel}"
-            self._viewer.add_image(
+            is_there = bool(np.isfinite(seen).any())
+            own = contrast_limits(seen) if is_there else None
+            self._add(
                 data,
-                name=f"{self.result.layer.name} – {called}",
+                "channel",
+                names[channel] if channel < len(names) else f"channel {channel}",
                 colormap=COLOURS[channel % len(COLOURS)],
                 blending="additive",
-                contrast_limits=contrast_limits(seen),
-                rgb=False,
-                multiscale=False,
-                metadata={OWN: "channel"},
+                contrast_limits=own or self.result.layer.contrast_limits,
                 **place,
             )
         self.result.layer.visible = False

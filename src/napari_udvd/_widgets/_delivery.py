@@ -58,6 +58,7 @@ class Delivery(QObject):
         super().__init__()
         self._viewer, self._section, self._folder = viewer, section, folder
         self.results: list[Result] = []
+        self._against: list[str] = []
         self._numbers: dict[tuple[int, str], int] = {}
         self._exporting: Worker | None = None
         self._exported: Result | None = None
@@ -117,6 +118,7 @@ class Delivery(QObject):
         result.closed.connect(partial(self._on_closed, result))
         self.results.append(result)
         self._section.message.clear()
+        self._against = []
         self.changed.emit()
         return result
 
@@ -206,14 +208,18 @@ class Delivery(QObject):
         self.changed.emit()
 
     def _say_complete(self, result: Result) -> None:
-        name = result.source.name
+        """Say that a result is there, and what speaks against it and those before."""
+        name, message = result.source.name, self._section.message
+        text = f"{name} is denoised."
         if result.warnings:
             reasons = " ".join(map(as_sentence, result.warnings))
-            self._section.message.warn(
-                f"Do not trust the result for {name}. {reasons}", notify=True
-            )
+            text = f"Do not trust the result for {name}. {reasons}"
+            self._against.append(text)
+            message.warn(" ".join(self._against), notify=True)
+        elif self._against:  # which must not give way to good news of another movie
+            message.warn(" ".join((*self._against, text)))
         else:
-            self._section.message.done(f"{name} is denoised.")
+            message.done(text)
 
     def _on_closed(self, result: Result) -> None:
         self.results.remove(result)

@@ -39,6 +39,7 @@ class DiagnosisSection(QWidget):
         self.details = QCollapsible("Details of the noise")
         self.details.setContent(self.numbers)
         self.details.collapse(animate=False)
+        self.details.toggleButton().setToolTip("What was measured, in numbers")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.sentence)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
-import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from napari_udvd._widgets._states import read_state, states_of, tidy
 from napari_udvd.errors import InputError, OutputError
 
 if TYPE_CHECKING:
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from napari_udvd._widgets._states import State
     from napari_udvd.denoiser import Denoiser
     from napari_udvd.noise import Diagnosis
     from napari_udvd.stack import Stack
@@ -24,7 +24,6 @@ __all__ = [
     "Choices",
     "Diagnosed",
     "Interrupted",
-    "checkpoint_of",
     "diagnose_movie",
     "load_core",
     "load_model",
@@ -37,9 +36,6 @@ __all__ = [
 
 NO_TIME = 1e-3
 """Minutes in which nothing is learned."""
-
-KEPT_DAYS = 30
-"""Age at which checkpoints in the cache are removed."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +55,9 @@ class Diagnosed:
 
 @dataclass(frozen=True)
 class Interrupted:
-    """A training of this movie can go on; seconds that it has had."""
+    """Trainings of this movie that can go on, the newest first."""
 
-    seconds: float
+    states: tuple[State, ...]
 
 
 def load_core(cache: Path, cancel: threading.Event) -> Iterator[Choices]:
@@ -72,9 +68,7 @@ def load_core(cache: Path, cancel: threading.Event) -> Iterator[Choices]:
 
     titles = {name: network.title for name, network in NETWORKS.items()}
     yield Choices(titles, available_devices())
-    for path in cache.glob("*.checkpoint"):
-        if time.time() - path.stat().st_mtime > KEPT_DAYS * 86_400:
-            path.unlink(missing_ok=True)
+    tidy(cache)
 
 
 def diagnose_movie(
@@ -83,7 +77,6 @@ def diagnose_movie(
     """Measure the noise; look for a training to resume; estimate the time."""
     from napari_udvd.noise import check_pixels, check_time, diagnose
     from napari_udvd.series import middle_planes
-    from napari_udvd.training.checkpoint import read_header
     from napari_udvd.training.estimate import denoising_seconds
     from napari_udvd.validity import inspect
 
@@ -96,24 +89,13 @@ def diagnose_movie(
         if cancel.is_set():
             return
     yield Diagnosed(diagnoses)
-    checkpoint = checkpoint_of(stack, cache)
-    if checkpoint.exists():
-        try:
-            yield Interrupted(float(read_header(checkpoint)["elapsed"]))
-        except (InputError, KeyError):
-            pass  # damaged, or of another version: there is nothing to resume
+    yield Interrupted(states_of(stack, cache))
     times = {}
     for name, seconds in denoising_seconds(stack, diagnoses, device, cancel):
         times[name] = seconds
         yield dict(times)
         if cancel.is_set():
             return
-
-
-def checkpoint_of(stack: Stack, cache: Path) -> Path:
-    """File for the state of a training of this movie, wherever the movie is kept."""
-    name = zlib.crc32(stack.fingerprint().encode())
-    return cache / f"{name:08x}.checkpoint"
 
 
 def train_movie(
@@ -124,24 +106,31 @@ def train_movie(
     resume: bool,
     live: LiveView,
     cancel: threading.Event,
-) -> Iterator[TrainingEvent]:
-    """Train on a movie, or a part of it; the state is saved in `checkpoint`."""
-    from napari_udvd.training import train_events
+) -> Iterator[TrainingEvent | State]:
+    """Train on a movie, or a part of it.
+
+    Its state is saved in `checkpoint`, and told each time.
+    """
+    from napari_udvd.training import Checkpoint, train_events
     from napari_udvd.training.checkpoint import read_header
     from napari_udvd.workflows import make_settings
 
     make_cache(checkpoint.parent)
-    if resume and checkpoint.exists():
+    if resume:
         values = _resumed(values, read_header(checkpoint))
-    settings = make_settings(**values)
-    yield from train_events(
+    for event in train_events(
         [stack],
-        settings,
+        make_settings(**values),
         checkpoint=checkpoint,
         resume=resume,
         cancel=cancel,
         live=live,
-    )
+    ):
+        yield event
+        if isinstance(event, Checkpoint):
+            state = read_state(checkpoint)
+            if state is not None:
+                yield state
 
 
 def untrained(stack: Stack, device: str, cancel: threading.Event) -> Iterator[Finished]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -23,8 +24,10 @@ __all__ = [
     "axes_of",
     "box_of",
     "drawn_like",
+    "file_beside",
     "pixel_at",
     "place_seen",
+    "point_at",
     "polygons_of",
     "stack_of",
 ]
@@ -162,7 +165,14 @@ def _index_seen(viewer: napari.viewer.Viewer, layer: Image) -> list[int]:
 def pixel_at(
     viewer: napari.viewer.Viewer, layer: Image, world: npt.ArrayLike
 ) -> list[int]:
-    """Index along each axis of the layer of a point of the viewer; may be outside.
+    """Index along each axis of the layer of a point of the viewer; may be outside."""
+    return [int(i) for i in np.rint(point_at(viewer, layer, world))]
+
+
+def point_at(
+    viewer: napari.viewer.Viewer, layer: Image, world: npt.ArrayLike
+) -> npt.NDArray[np.float64]:
+    """Coordinates in the layer's pixels of a point of the viewer; may be outside.
 
     The viewer's units may be others than the layer's; its own conversion from world
     to data coordinates takes no notice of that.
@@ -174,7 +184,7 @@ def pixel_at(
             zip(units[-layer.ndim :], layer.units, strict=True)
         ):
             point[k] = (point[k] * theirs).to(ours).magnitude
-    return [int(i) for i in np.rint(layer.world_to_data(point))]
+    return np.asarray(layer.world_to_data(point), dtype=float)
 
 
 def _viewer_axes(
@@ -254,3 +264,13 @@ def _in_pixels(
         if theirs.is_compatible_with(ours):  # else the viewer ignores both
             points[:, -k] *= theirs.to(ours).magnitude
     return np.stack([layer.world_to_data(point) for point in points])
+
+
+def file_beside(layer: Layer | None, suffix: str) -> str:
+    """Suggest a file beside that of a movie, or in the folder of the user."""
+    if layer is None:
+        return f"movie{suffix}"
+    source = layer.source.path
+    folder = Path(source).parent if source else Path.home()
+    stem = layer.name.split(".")[0].replace("/", "-")
+    return str(folder / f"{stem}{suffix}")

@@ -109,6 +109,9 @@ class MovieSection(QWidget):
         self.part = QCollapsible("Learn from a part of the movie")
         self.part.setContent(inside)
         self.part.collapse(animate=False)
+        self.part.toggleButton().setToolTip(
+            "Some frames, or a rectangle: training looks at these only"
+        )
         form = QFormLayout()
         form.addRow("Movie", self.layer_box)
         form.addRow(self.layer_message)

@@ -57,6 +57,7 @@ class Pins(QTableWidget):
         self.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
         self.setSelectionBehavior(QTableWidget.SelectionBehavior.SelectRows)
         self.setMaximumHeight(150)
+        self.setToolTip("Pinned pixels; a click shows what was found there again")
         self.setVisible(False)
         self.cellClicked.connect(self._on_clicked)
         viewer.layers.events.removed.connect(self._on_removed)

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 __all__ = ["PreviewLayer", "contrast_limits"]
 
 
+PREVIEW = "preview"
+"""Value of a layer's metadata that says that it is one of these."""
+
+
 class PreviewLayer:
     """An image layer over the movie, one frame long.
 
@@ -46,8 +50,11 @@ class PreviewLayer:
         }
         data = _in_axes(preview.denoised, stack.axes)
         place = drawn_like(movie, [starts.get(axis, 0) for axis in stack.axes])
+        name = f"{movie.name} (preview)"
         if movie != self._movie:
             self.remove()
+            self.layer, self._movie = self._left_over(name, movie.ndim), movie
+            self._rests = self.layer is not None
         if self.layer is not None and self.layer in self._viewer.layers:
             for name, value in place.items():
                 setattr(self.layer, name, value)
@@ -58,15 +65,23 @@ class PreviewLayer:
         selected = set(self._viewer.layers.selection)
         self.layer = self._viewer.add_image(
             data,
-            name=f"{movie.name} (preview)",
+            name=name,
             colormap=movie.colormap,
             contrast_limits=contrast_limits(data),
             rgb=False,
-            metadata={RESULT: True},
+            metadata={RESULT: PREVIEW},
             **place,
         )
-        self._movie, self._rests = movie, False
+        self._rests = False
         self._viewer.layers.selection = selected
+
+    def _left_over(self, name: str, ndim: int) -> Image | None:
+        """Find the layer of a dock that was closed while it rested."""
+        for layer in self._viewer.layers:
+            is_one = layer.metadata.get(RESULT) == PREVIEW
+            if is_one and layer.name == name and layer.ndim == ndim:
+                return layer
+        return None
 
     def rest(self) -> None:
         """Hide it until the next preview.

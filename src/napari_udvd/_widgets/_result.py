@@ -53,10 +53,15 @@ class Result(QObject):
     ----------
     warnings
         Why the result must not be trusted, one sentence each.
+    limits
+        Contrast limits that suit it; None until a frame is denoised.
     """
 
     progressed = Signal(float)
     """Share of the frames that are denoised."""
+
+    redrawn = Signal()
+    """The frame on view was denoised."""
 
     filled = Signal(object)
     """Filling has ended: with the exception, or None (complete, or cancelled)."""
@@ -78,7 +83,7 @@ class Result(QObject):
         self._movie, self.stack = movie, movie.stack
         self._worker: Worker | None = None
         self._is_exported = self._is_closed = False
-        self._has_limits = False
+        self.limits: tuple[float, float] | None = None
         self._is_foreign = is_foreign
         self.warnings: tuple[str, ...] = ()
         self._number = "" if number == 1 else f" {number}"
@@ -186,8 +191,7 @@ class Result(QObject):
         self.progressed.emit(filled.progress.done / filled.progress.total)
         if self.layer not in self._viewer.layers:
             return
-        if not self._has_limits:
-            self._has_limits = True
+        if self.limits is None:
             self._set_limits(filled)
         place = place_seen(self._viewer, self.layer, self.stack)
         time = self._viewer.dims.ndim - self.layer.ndim + self.stack.axes.index("T")
@@ -201,12 +205,13 @@ class Result(QObject):
             for layer in (self.layer, self.std_layer):
                 if layer is not None:
                     layer.refresh()
+            self.redrawn.emit()
 
     def _set_limits(self, filled: Filled) -> None:
         plane = filled.planes[0]
         index: dict[str, Any] = {"T": filled.start, "C": plane.c, "Z": plane.z}
         key = tuple(index.get(axis, slice(None)) for axis in self.stack.axes)
-        low, high = contrast_limits(self.layer.data[key])
+        self.limits = low, high = contrast_limits(self.layer.data[key])
         spare = high - low  # what later frames may need
         self.layer.contrast_limits_range = low - spare, high + spare
         self.layer.contrast_limits = low, high

@@ -92,13 +92,33 @@ class SettingsSection(QWidget):
         self.likelihood_check.setChecked(True)
         self.likelihood_check.setToolTip("Needed to put the noisy pixel back in")
         self.joint_check = QCheckBox("One network for all channels at once")
+        self.joint_check.setToolTip(
+            "For channels that show the same structures: it sees all of them. Else "
+            "each is denoised on its own"
+        )
         self.scratch_check = QCheckBox("Do not start from the shipped weights")
+        self.scratch_check.setToolTip(
+            "Learn from this movie alone, from random weights: needs much longer"
+        )
         self.ensemble_check = QCheckBox("Average over turned views (slow)")
+        self.ensemble_check.setToolTip(
+            "Denoise every frame turned and mirrored, too: a little better, up to "
+            "eight times as slow"
+        )
         self.posterior_check = QCheckBox("Put the noisy pixel back in (posterior)")
         self.posterior_check.setChecked(True)
+        self.posterior_check.setToolTip(
+            "Combine the prediction with the noisy pixel, which the network never "
+            "sees: sharper, needs the uncertainty"
+        )
         self.std_check = QCheckBox("Add a layer of the uncertainty")
+        self.std_check.setToolTip(
+            "The standard deviation of every pixel, in grey levels, as a hidden layer "
+            "of the next result"
+        )
         self.follow_check = QCheckBox("Denoise when the training ends")
         self.follow_check.setChecked(True)
+        self.follow_check.setToolTip("Else press Denoise when you want the whole movie")
 
         inside = QWidget()
         more = QFormLayout(inside)
@@ -123,6 +143,9 @@ class SettingsSection(QWidget):
         self.advanced = QCollapsible("Advanced")
         self.advanced.setContent(inside)
         self.advanced.collapse(animate=False)
+        self.advanced.toggleButton().setToolTip(
+            "Settings that are right for most movies as they are"
+        )
 
         form = QFormLayout()
         form.addRow("Network", self.model_box)

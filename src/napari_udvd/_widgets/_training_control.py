@@ -12,10 +12,11 @@ from napari_udvd._widgets._diagnosis_section import as_sentence
 from napari_udvd._widgets._layers import place_seen
 from napari_udvd._widgets._messages import said
 from napari_udvd._widgets._preview import PreviewLayer
+from napari_udvd._widgets._states import State, new_file
 from napari_udvd._widgets._worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     import napari.viewer
@@ -46,8 +47,8 @@ class TrainingControl(QObject):
 
     Attributes
     ----------
-    can_resume
-        Whether there is a checkpoint of the chosen movie to go on with.
+    states
+        Trainings of the chosen movie that can go on, the newest first.
     warnings
         What was said against the movie when the training began.
     preview
@@ -76,7 +77,7 @@ class TrainingControl(QObject):
         self._stack: Stack | None = None
         self._live: LiveView | None = None
         self._is_shut_down = False
-        self.can_resume = False
+        self.states: tuple[State, ...] = ()
         self.warnings: tuple[str, ...] = ()
         self.preview = PreviewLayer(viewer)
         viewer.dims.events.current_step.connect(self.look)
@@ -104,10 +105,10 @@ class TrainingControl(QObject):
         part: Stack,
         values: Mapping[str, Any],
         *,
-        resume: bool,
+        resume: State | None,
         use_posterior: bool,
     ) -> None:
-        """Train, from the beginning or from the checkpoint.
+        """Train, from the beginning or from a state.
 
         Parameters
         ----------
@@ -120,7 +121,7 @@ class TrainingControl(QObject):
         values
             Settings by name.
         resume
-            Go on where the last training of this part ended.
+            Go on from there; else the states that there are stay as they are.
         use_posterior
             Whether the preview puts the noisy pixel back in.
         """
@@ -131,12 +132,13 @@ class TrainingControl(QObject):
         self._live = live
         self.look()
         self._outcome, self._ending = None, "stop"
+        cache = self._cache
         self._worker = Worker(
             lambda cancel: _jobs.train_movie(
                 part,
                 values,
-                _jobs.checkpoint_of(stack, self._cache),
-                resume=resume,
+                new_file(stack, cache) if resume is None else resume.path,
+                resume=resume is not None,
                 live=live,
                 cancel=cancel,
             )
@@ -160,6 +162,12 @@ class TrainingControl(QObject):
             self.preview.remove()
         self.changed.emit()
 
+    def add(self, states: Iterable[State]) -> None:
+        """Take states of the chosen movie into the list, or what is new of them."""
+        known = {state.path: state for state in (*self.states, *states)}
+        newest_first = sorted(known.values(), key=lambda s: s.saved, reverse=True)
+        self.states = tuple(newest_first)
+
     @property
     def worker(self) -> Worker | None:
         """What runs until the state of the training is saved."""
@@ -168,8 +176,7 @@ class TrainingControl(QObject):
     def shut_down(self) -> None:
         """End the training, and let go of the viewer."""
         self._is_shut_down = True
-        self.end("leave")
-        self.preview.remove()
+        self.end("leave")  # which takes the preview away; one that rests stays hidden
         self._close_activity()
         self._look_soon.stop()
         self._viewer.dims.events.current_step.disconnect(self.look)
@@ -189,9 +196,8 @@ class TrainingControl(QObject):
         if self._worker is not None:
             self._look_soon.start()
 
-    def _on_event(self, event: TrainingEvent) -> None:
+    def _on_event(self, event: TrainingEvent | State) -> None:
         from napari_udvd.training import (
-            Checkpoint,
             Failed,
             Finished,
             LivePreview,
@@ -212,8 +218,8 @@ class TrainingControl(QObject):
         elif isinstance(event, LivePreview):
             assert self._layer is not None and self._stack is not None
             self.preview.show(self._layer, self._stack, event)
-        elif isinstance(event, Checkpoint):
-            self.can_resume = True
+        elif isinstance(event, State):
+            self.add((event,))
         elif isinstance(event, Started):
             self._say_started(event)
 
@@ -235,14 +241,13 @@ class TrainingControl(QObject):
         self._section.bar.setVisible(False)
         self.preview.rest()
         if self._ending == "leave":  # the message says why
-            self.can_resume = False
+            self.states = ()
             self.left.emit()
         elif isinstance(outcome, BaseException):
             self._section.message.fail(said(outcome))
         elif outcome is None:
             self._section.message.warn("The training was stopped before it began.")
         else:
-            self.can_resume = True
             self.trained.emit(outcome, self._ending == "pause")
         self.changed.emit()
 

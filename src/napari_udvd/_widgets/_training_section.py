@@ -5,17 +5,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QComboBox,
+    QHBoxLayout,
+    QProgressBar,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
 
+from napari_udvd._widgets._diagnosis_section import as_sentence
 from napari_udvd._widgets._loss_plot import LossPlot
 from napari_udvd._widgets._messages import Message
 
 if TYPE_CHECKING:
-    from napari_udvd.training import Step
+    from collections.abc import Sequence
 
-__all__ = ["State", "TrainingSection"]
+    from napari_udvd._widgets._states import State
+    from napari_udvd.training import Finished, Step
 
-State = Literal["nothing", "ready", "interrupted", "training", "stopping"]
+__all__ = ["Phase", "TrainingSection"]
+
+Phase = Literal["nothing", "ready", "interrupted", "training", "stopping"]
 
 
 class TrainingSection(QWidget):
@@ -29,10 +40,22 @@ class TrainingSection(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.train_button = QPushButton("Train")
-        self.train_button.setToolTip("Learn from the movie, from the beginning")
+        self.train_button.setToolTip(
+            "Learn from the movie, from the beginning. Trainings before this one are "
+            "kept: Resume goes on with any of them"
+        )
         self.pause_button = QPushButton("Pause")
         self.stop_button = QPushButton("Stop")
         self.stop_button.setToolTip("End the training and use what it has learned")
+        self.states_box = QComboBox()
+        self.states_box.setSizeAdjustPolicy(
+            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        )
+        self.states_box.setToolTip(
+            "Which training of this movie Resume goes on with, the newest first; they "
+            "are kept for 30 days"
+        )
+        self._states: tuple[State, ...] = ()
         self.bar = QProgressBar()
         self.bar.setRange(0, 1000)
         self.plot = LossPlot()
@@ -43,36 +66,52 @@ class TrainingSection(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(buttons)
+        layout.addWidget(self.states_box)
         layout.addWidget(self.bar)
         layout.addWidget(self.message)
         layout.addWidget(self.plot)
         self.train_button.clicked.connect(self.train)
         self.pause_button.clicked.connect(self._on_pause)
         self.stop_button.clicked.connect(self.stop)
-        self.set_state("nothing")
+        self.set_phase("nothing")
         self.bar.setVisible(False)
         self.plot.setVisible(False)
 
-    def set_state(self, state: State) -> None:
+    def set_phase(self, phase: Phase) -> None:
         """Enable what makes sense.
 
         Parameters
         ----------
-        state
+        phase
             ``nothing``: there is no movie; ``ready``: to train; ``interrupted``: as
             well, or to go on; ``training``; ``stopping``: until the weights are saved.
         """
-        self._state = state
-        self.train_button.setEnabled(state in ("ready", "interrupted"))
-        self.pause_button.setEnabled(state in ("training", "interrupted"))
-        self.stop_button.setEnabled(state == "training")
-        goes_on = state == "interrupted"
+        self._phase = phase
+        self.train_button.setEnabled(phase in ("ready", "interrupted"))
+        self.pause_button.setEnabled(phase in ("training", "interrupted"))
+        self.stop_button.setEnabled(phase == "training")
+        goes_on = phase == "interrupted"
         self.pause_button.setText("Resume" if goes_on else "Pause")
         self.pause_button.setToolTip(
             "Go on where the training was interrupted"
             if goes_on
             else "Save the state and give the processor back; Resume goes on"
         )
+        self.states_box.setVisible(goes_on and len(self._states) > 1)
+
+    def offer(self, states: Sequence[State]) -> None:
+        """List what Resume can go on with; the first is chosen."""
+        if tuple(states) == self._states:
+            return  # another choice of the user's stays
+        self._states = tuple(states)
+        self.states_box.clear()
+        self.states_box.addItems([state.describe() for state in states])
+
+    @property
+    def state_chosen(self) -> State | None:
+        """What Resume goes on with; None where there is nothing."""
+        index = self.states_box.currentIndex()
+        return self._states[index] if index >= 0 else None
 
     def begin(self) -> None:
         """Clear what the last training showed."""
@@ -90,6 +129,39 @@ class TrainingSection(QWidget):
         self.bar.setValue(round(1000 * step.progress))
         self.bar.setFormat(remaining(step.progress, step.elapsed))
 
+    def show_finished(self, outcome: Finished, warnings: Sequence[str]) -> None:
+        """Say what came out; first what speaks against the result.
+
+        Parameters
+        ----------
+        outcome
+            Of the training.
+        warnings
+            What was said against the movie when it began.
+        """
+        against = [*warnings, *outcome.warnings]
+        if outcome.steps == 0 and outcome.reason == "budget":
+            used = "The shipped weights are used as they are"
+            against.append("no time was left to train; give it more")
+        elif outcome.steps == 0:
+            used = "Stopped before its first step; the weights are those it began with"
+        elif outcome.best_step:
+            used = f"Trained; the weights of step {outcome.best_step} are used"
+        else:
+            used = "The shipped weights are used: training did not make them better"
+        said_last = [used, *outcome.remarks]
+        if outcome.noise_removed is not None and outcome.noise_removed > 0:
+            said_last.insert(
+                0,
+                f"On frames held out {outcome.noise_removed:.0%} of the noise (mean "
+                "squared) is removed",
+            )
+        text = " ".join(map(as_sentence, (*dict.fromkeys(against), *said_last)))
+        if against:
+            self.message.warn(text, notify=True)
+        else:
+            self.message.done(f"{text} Resume trains longer.")
+
     def forget(self) -> None:
         """Clear what belongs to another movie."""
         self.plot.clear()
@@ -97,7 +169,7 @@ class TrainingSection(QWidget):
         self.message.clear()
 
     def _on_pause(self) -> None:
-        (self.resume if self._state == "interrupted" else self.pause).emit()
+        (self.resume if self._phase == "interrupted" else self.pause).emit()
 
 
 def remaining(progress: float, elapsed: float) -> str:

@@ -3,36 +3,28 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QEvent, QObject, QSize, Qt
-from qtpy.QtWidgets import (
-    QFileDialog,
-    QFrame,
-    QMainWindow,
-    QMessageBox,
-    QScrollArea,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QFrame, QMessageBox, QVBoxLayout, QWidget
 
 from napari_udvd._widgets import _jobs
 from napari_udvd._widgets._calm import Calm
-from napari_udvd._widgets._closing import main_window
+from napari_udvd._widgets._column import Column
 from napari_udvd._widgets._compare_section import CompareSection
 from napari_udvd._widgets._comparing import Comparing
 from napari_udvd._widgets._delivery import Delivery
 from napari_udvd._widgets._diagnosis_section import DiagnosisSection, as_sentence
-from napari_udvd._widgets._layers import axes_of, stack_of
+from napari_udvd._widgets._guarded import GuardedDock
 from napari_udvd._widgets._messages import said
-from napari_udvd._widgets._model_row import MODEL_FILES
+from napari_udvd._widgets._model_in_use import ModelInUse
+from napari_udvd._widgets._movie_noise import MovieNoise
 from napari_udvd._widgets._movie_section import MovieSection
+from napari_udvd._widgets._orders import Orders
 from napari_udvd._widgets._preferences import read_preferences
 from napari_udvd._widgets._result_section import ResultSection
 from napari_udvd._widgets._session import session_of
 from napari_udvd._widgets._settings_section import SettingsSection
-from napari_udvd._widgets._tabs import skip_folded, tab_order, tab_with_others
+from napari_udvd._widgets._tabs import skip_folded, tab_order
 from napari_udvd._widgets._trace_files import TraceFiles
 from napari_udvd._widgets._training_control import TrainingControl
 from napari_udvd._widgets._training_section import TrainingSection
@@ -40,15 +32,14 @@ from napari_udvd._widgets._worker import Worker
 from napari_udvd.errors import InputError
 
 if TYPE_CHECKING:
-    import threading
-    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     import napari.viewer
     from napari.layers import Image
 
     from napari_udvd._widgets._result import Result
+    from napari_udvd._widgets._states import State
     from napari_udvd.denoiser import Denoiser
-    from napari_udvd.stack import Stack
     from napari_udvd.training import Finished
 
 __all__ = ["DenoiseMovie"]
@@ -59,14 +50,13 @@ COMPARE_KEY = "D"
 CLOSING_SECONDS = 60
 """How long a window that closes waits for the state of a training to be saved."""
 
-MOVIE_FILES = "OME-TIFF (*.ome.tif);;OME-Zarr (*.ome.zarr)"
 
-
-class DenoiseMovie(QWidget):
+class DenoiseMovie(GuardedDock):
     """Train on a movie, watch, denoise and export.
 
-    The sections show and ask; training and delivery run the long jobs, each in a
-    :class:`Worker`; this widget passes on what one of them has to the others.
+    The sections show and ask. What lasts has an object of its own: the noise of the
+    movie, a training, the model in use, the orders of the user and their delivery.
+    This widget passes on what one of them has to the others.
 
     Parameters
     ----------
@@ -75,21 +65,17 @@ class DenoiseMovie(QWidget):
 
     Attributes
     ----------
-    denoiser
-        The model in use, or None.
+    is_loaded
+        Whether the choices are there, and the dock can be used.
     """
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__()
         self._viewer = viewer
-        preferences = read_preferences()
-        self._cache = preferences.cache
-        self._is_loaded = self._is_shut_down = self._is_closing = False
-        self._diagnosing: Worker | None = None
-        self._model_job: Worker | None = None
-        self._window: QMainWindow | None = None
-        self.denoiser: Denoiser | None = None
         self._session = session_of(viewer)
+        self.is_loaded = False
+        preferences = read_preferences()
+        cache = preferences.cache
 
         self.movie = MovieSection(viewer)
         self.diagnosis = DiagnosisSection()
@@ -97,15 +83,20 @@ class DenoiseMovie(QWidget):
         self.training = TrainingSection()
         self.result = ResultSection()
         self.compare = CompareSection()
-        self.trainer = TrainingControl(viewer, self.training, self._cache)
-        self.delivery = Delivery(viewer, self.result, self._cache / "frames")
+
+        self.noise = MovieNoise(self.diagnosis, self.settings, cache)
+        self.trainer = TrainingControl(viewer, self.training, cache)
+        self.model = ModelInUse(self._session, self.movie, self.result)
+        self.delivery = Delivery(viewer, self.result, cache / "frames")
+        self.orders = Orders(
+            viewer, self.movie, self.settings, self.result, self.model, self.delivery
+        )
         self.comparing = Comparing(viewer, self.compare, self.delivery)
         self.traces = TraceFiles(viewer, self.compare, self.comparing)
-        self._own_stack: Stack | None = None
         self._lay_out()
         self._connect()
 
-        self._loading = Worker(partial(_jobs.load_core, self._cache))
+        self._loading = Worker(partial(_jobs.load_core, cache))
         self._loading.told.connect(self._on_loaded)
         self._loading.ended.connect(self._on_load_ended)
         self._loading.start()
@@ -124,7 +115,7 @@ class DenoiseMovie(QWidget):
         layout.addStretch()
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(_Column(inside))
+        outer.addWidget(Column(inside))
         Calm(inside)
         for part in (self.movie.part, self.settings.advanced, self.diagnosis.details):
             skip_folded(part)
@@ -144,7 +135,9 @@ class DenoiseMovie(QWidget):
     def _connect(self) -> None:
         self.movie.changed.connect(self._on_movie_changed)
         self.movie.removed.connect(self._on_movie_removed)
+        self.movie.may_change = self.may_change
         self.settings.device_box.activated.connect(self._diagnose)
+        self.noise.found.connect(self._on_states)
         self.training.train.connect(self.train)
         self.training.resume.connect(partial(self.train, resume=True))
         self.training.pause.connect(partial(self.trainer.end, "pause"))
@@ -152,139 +145,80 @@ class DenoiseMovie(QWidget):
         self.trainer.changed.connect(self._on_training_changed)
         self.trainer.trained.connect(self._on_trained)
         self.trainer.left.connect(self._diagnose)
-        self.delivery.changed.connect(self._on_delivery_changed)
-        self._session.changed.connect(self._on_session)
-        self.result.denoise.connect(self.denoise)
-        self.result.apply.connect(self.apply_to_selected)
-        self.result.save_model.connect(self._on_save_model)
-        self.result.load_model.connect(self._on_load_model)
-        self.result.export.connect(self._on_export)
-        self.result.cancel.connect(self.delivery.cancel)
+        self.model.changed.connect(self._enable)
+        self.model.judged.connect(self._on_judged)
         self.result.denoise_now.connect(self.denoise_now)
+        self.delivery.changed.connect(self._on_delivery_changed)
         self.comparing.chosen.connect(self._on_result_chosen)
-        self.movie.may_change = self._may_change
-        self._viewer.bind_key(COMPARE_KEY, self._on_compare, overwrite=True)
+        self._viewer.bind_key(COMPARE_KEY, self.switch, overwrite=True)
+
+    @property
+    def denoiser(self) -> Denoiser | None:
+        """The model in use, or None."""
+        return self.model.denoiser
 
     # the window
 
-    def shut_down(self) -> None:
+    def may_change(self) -> bool:
+        """Ask before the choice of another movie ends a training."""
+        return self._may_end(
+            "A network is being trained on this movie. Stop it and choose another? "
+            "What it has learned is saved, and Resume goes on with it.",
+            QMessageBox.StandardButton.Yes,
+            QMessageBox.StandardButton.No,
+        )
+
+    def may_close(self) -> bool:
+        """Ask before the end of the window ends a training."""
+        return self._may_end(
+            "A network is being trained. Close napari? What it has learned is saved, "
+            "and Resume goes on with it.",
+            QMessageBox.StandardButton.Close,
+            QMessageBox.StandardButton.Cancel,
+        )
+
+    def _may_end(self, question: str, yes: Any, no: Any) -> bool:
+        if not self.trainer.is_running or self.trainer.is_ending:
+            return True
+        title = "Training is running"
+        return bool(QMessageBox.question(self, title, question, yes | no) == yes)
+
+    def end_all(self) -> None:
         """Stop everything, save what was learned, and let go of the viewer."""
-        if self._is_shut_down:
-            return
-        self._is_shut_down = True
         if self.trainer.is_running:
             self.training.message.warn(
                 "The dock was closed: training stops and its state is saved. Open the "
                 "dock again and press Resume to go on.",
                 notify=True,
             )
-        self.trainer.shut_down()
-        for other in (self._diagnosing, self._loading):
-            if other is not None:
-                other.cancel()
-        self._diagnosing = None
-        self.traces.shut_down()
-        self.comparing.shut_down()
-        self.delivery.shut_down()
-        self.movie.shut_down()
-        self._session.changed.disconnect(self._on_session)
+        self._loading.cancel()
+        for part in (
+            self.trainer,
+            self.noise,
+            self.traces,
+            self.comparing,
+            self.delivery,
+            self.movie,
+            self.model,
+        ):
+            part.shut_down()
         self._session.update(is_training=False)
         self._viewer.bind_key(COMPARE_KEY, None, overwrite=True)
-        self._watch_window(None)
 
-    def event(self, event: QEvent) -> bool:
-        """Notice when the dock is closed: the viewer takes this widget out of it."""
-        if event.type() == QEvent.Type.ParentChange and not self._is_shut_down:
-            window = main_window(self)
-            if window is None and self._window is not None:
-                self.shut_down()
-            else:
-                self._watch_window(window)
-        return bool(super().event(event))
-
-    def showEvent(self, event: Any) -> None:
-        """Find the window that this is in, to be told when it closes."""
-        super().showEvent(event)
-        if not self._is_shut_down:
-            tab_with_others(self)
-            self._watch_window(main_window(self))
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Ask once before a window with a running training closes, then save."""
-        is_close = watched is self._window and event.type() == QEvent.Type.Close
-        if not is_close or self._is_closing or self._is_shut_down:
-            return bool(super().eventFilter(watched, event))
-        goes_on = self.trainer.is_running and not self.trainer.is_ending
-        if goes_on and not self._may_close():
-            event.ignore()
-            return True
+    def wait(self) -> None:
+        """Block until the state of a training is saved."""
         worker = self.trainer.worker
-        self._is_closing = True
-        try:
-            watched.event(event)  # the viewer may ask, too, and stay
-        finally:
-            self._is_closing = False
-        if event.isAccepted():
-            self.shut_down()
-            if worker is not None:
-                worker.wait(CLOSING_SECONDS)
-        return True
-
-    def _watch_window(self, window: QMainWindow | None) -> None:
-        if window is self._window:
-            return
-        if self._window is not None:
-            self._window.removeEventFilter(self)
-        self._window = window
-        if window is not None:
-            window.installEventFilter(self)
-
-    def _may_change(self) -> bool:
-        """Ask before the choice of another movie ends a training."""
-        if not self.trainer.is_running or self.trainer.is_ending:
-            return True
-        answer = QMessageBox.question(
-            self,
-            "Training is running",
-            "A network is being trained on this movie. Stop it and choose another? "
-            "What it has learned is saved, and Resume goes on with it.",
-            QMessageBox.StandardButton.Yes | QMessageBox.StandardButton.No,
-        )
-        return bool(answer == QMessageBox.StandardButton.Yes)
-
-    def _may_close(self) -> bool:
-        answer = QMessageBox.question(
-            self,
-            "Training is running",
-            "A network is being trained. Close napari? What it has learned is saved, "
-            "and Resume goes on with it.",
-            QMessageBox.StandardButton.Close | QMessageBox.StandardButton.Cancel,
-        )
-        return bool(answer == QMessageBox.StandardButton.Close)
-
-    # the other docks
-
-    def _on_training_changed(self) -> None:
-        self._enable()
-        self._session.update(is_training=self.trainer.is_running)
-
-    def _on_delivery_changed(self) -> None:
-        self._enable()
-        self._session.update(results=self.delivery.results)
-
-    def _on_session(self) -> None:
-        denoiser = self._session.denoiser
-        if denoiser is not None and denoiser is not self.denoiser:
-            self._take(denoiser, "read from a file")
+        if worker is not None:
+            worker.wait(CLOSING_SECONDS)
 
     # the movie and its noise
 
     def _on_loaded(self, choices: _jobs.Choices) -> None:
         if self._is_shut_down:
             return
-        self._is_loaded = True
+        self.is_loaded = True
         self.settings.offer(choices.titles, choices.devices)
-        self._on_session()  # another dock may have a model
+        self.model.follow()  # another dock may have one
         self._diagnose()
         self._enable()
 
@@ -304,7 +238,7 @@ class DenoiseMovie(QWidget):
         else:
             self.training.forget()
         self.result.message.clear()
-        self.trainer.can_resume = False
+        self.trainer.states = ()
         self._diagnose()
         self._enable()
 
@@ -318,54 +252,19 @@ class DenoiseMovie(QWidget):
             self.trainer.end("leave")
 
     def _diagnose(self, _index: int = 0) -> None:
-        """Measure the noise in the background; also look for something to resume."""
-        if self._diagnosing is not None:
-            self._diagnosing.cancel()
-            self._diagnosing = None
-        self.diagnosis.clear()
-        self.settings.show_times({})
-        stack = self.movie.stack
-        if stack is None or not self._is_loaded:
-            return
-        self.diagnosis.wait()
-        worker = Worker(
-            partial(_jobs.diagnose_movie, stack, self._cache, self.settings.device)
-        )
-        worker.told.connect(partial(self._on_diagnosed, worker))
-        worker.ended.connect(partial(self._on_diagnosis_ended, worker))
-        self._diagnosing = worker
-        worker.start()
-
-    def _on_diagnosed(self, worker: Worker, told: Any) -> None:
-        if worker is not self._diagnosing:
-            return  # the question is out of date
-        if isinstance(told, _jobs.Diagnosed):
-            self.diagnosis.show_diagnoses(told.diagnoses)
-        elif isinstance(told, _jobs.Interrupted):
-            if not self.trainer.is_running and not self.trainer.can_resume:
-                self.trainer.can_resume = True
-                self.training.message.inform(
-                    f"A network was trained on this movie for {told.seconds:.0f} s "
-                    "before: Resume goes on with it."
-                )
-                self._enable()
-        else:
-            self.settings.show_times(told)
-
-    def _on_diagnosis_ended(self, worker: Worker, error: BaseException | None) -> None:
-        if worker is not self._diagnosing:
-            return
-        self._diagnosing = None
-        if error is not None:
-            self.diagnosis.fail(said(error))
+        self.noise.measure(self.movie.stack if self.is_loaded else None)
 
     # training
 
     def train(self, *, resume: bool = False) -> None:
-        """Begin a training on the chosen movie, or go on with it."""
-        if self.trainer.is_running or not self._is_loaded or self._is_shut_down:
+        """Begin a training on the chosen movie, or go on with one."""
+        if self.trainer.is_running or not self.is_loaded or self._is_shut_down:
             return
         self.training.message.clear()
+        state = self.training.state_chosen if resume else None
+        if resume and state is None:
+            self.training.message.fail("there is no training to go on with")
+            return
         try:
             part = self.movie.training_stack()
             values = self.settings.values()
@@ -379,47 +278,82 @@ class DenoiseMovie(QWidget):
             self.movie.stack,
             part,
             values,
-            resume=resume,
+            resume=state,
             use_posterior=self.settings.posterior_check.isChecked(),
         )
 
+    def _on_states(self, states: tuple[State, ...]) -> None:
+        """List the trainings of the movie that were found in the cache."""
+        is_news = not self.trainer.is_running and not self.trainer.states
+        self.trainer.add(states)
+        if is_news and states:
+            self.training.message.inform(
+                f"A network was trained on this movie for {states[0].seconds:.0f} s "
+                "before: Resume goes on with it."
+                if len(states) == 1
+                else f"{len(states)} trainings of this movie are kept: choose one, and "
+                "Resume goes on with it."
+            )
+        self._enable()
+
+    def _on_training_changed(self) -> None:
+        self._enable()
+        self._session.update(is_training=self.trainer.is_running)
+
     def _on_trained(self, outcome: Finished, is_paused: bool) -> None:
-        self._own_stack = self.movie.stack
-        self._take(outcome.denoiser, f"trained on {self.movie.summary.text()}")
-        message = self.training.message
+        origin = f"trained on {self.movie.summary.text()}"
+        self.model.take(outcome.denoiser, origin, own=self.movie.stack)
         if is_paused:
-            message.inform(
+            self.training.message.inform(
                 "Paused, and the state is saved. Resume goes on; Denoise uses what was "
                 "learned so far."
             )
             return
-        self._say_trained(outcome)
+        self.training.show_finished(outcome, self.trainer.warnings)
         if self.settings.follow_check.isChecked():
             self.denoise()
 
-    def _say_trained(self, outcome: Finished) -> None:
-        """Say first what speaks against the result."""
-        against = (*self.trainer.warnings, *outcome.warnings)
-        if outcome.best_step:
-            used = f"Trained; the weights of step {outcome.best_step} are used"
-        else:
-            used = "The shipped weights are used: training did not make them better"
-        said_last = [used, *outcome.remarks]
-        if outcome.noise_removed is not None and outcome.noise_removed > 0:
-            said_last.insert(
-                0,
-                f"On frames held out {outcome.noise_removed:.0%} of the noise (mean "
-                "squared) is removed",
-            )
-        text = " ".join(map(as_sentence, (*dict.fromkeys(against), *said_last)))
-        if against:
-            self.training.message.warn(text, notify=True)
-        else:
-            self.training.message.done(f"{text} Resume trains longer.")
+    # the model and its results
 
-    # comparing
+    def denoise_now(self) -> None:
+        """Denoise with the shipped weights, without training."""
+        if not self.trainer.is_running:
+            self.model.take_shipped(self.settings.device)
 
-    def _on_compare(self, _viewer: Any = None) -> None:
+    def _on_judged(self, outcome: Finished) -> None:
+        if outcome.warnings:
+            self.training.message.warn(" ".join(map(as_sentence, outcome.warnings)))
+        self.denoise()
+
+    def denoise(self) -> None:
+        """Add a layer with the denoised movie and fill it."""
+        self.orders.denoise()
+
+    def apply_to_selected(self) -> None:
+        """Denoise every selected image layer, one after the other."""
+        self.orders.apply_to_selected()
+
+    def export_to(self, path: Path, *, overwrite: bool = False) -> None:
+        """Write the denoised movie: that of the selected layer, else of the movie."""
+        self.orders.export_to(path, overwrite=overwrite)
+
+    def save_model_to(self, path: Path) -> None:
+        """Write the model that is in use to a file."""
+        self.model.save(path)
+
+    def load_model_from(self, path: Path) -> None:
+        """Read a model from a file and use it."""
+        self.model.load(path)
+
+    def _on_delivery_changed(self) -> None:
+        self._enable()
+        self._session.update(results=self.delivery.results)
+
+    def _on_result_chosen(self, result: Result) -> None:
+        self.model.take(result.denoiser, f"of the result {result.layer.name!r}")
+
+    def switch(self, _viewer: Any = None) -> None:
+        """Switch what is compared with the movie on or off."""
         layer = self._compared()
         if layer is not None:
             layer.visible = not layer.visible
@@ -431,248 +365,28 @@ class DenoiseMovie(QWidget):
         result = self.delivery.of(self.movie.layer)
         return None if result is None else result.layer
 
-    def _on_result_chosen(self, result: Result) -> None:
-        self._own_stack = None  # it is asked again whether the model suits a movie
-        self._take(result.denoiser, f"of the result {result.layer.name!r}")
-
-    # results
-
-    def denoise(self) -> None:
-        """Add a layer with the denoised movie and fill it."""
-        if self.movie.layer is None or self.movie.stack is None:
-            return
-        there = self.delivery.of(self.movie.layer)
-        if there is not None and there.lacks_frames_of(self.denoiser, self.movie.stack):
-            self.delivery.fill()  # it was cancelled
-            return
-        if self._add_result(self.movie.layer, self.movie.stack):
-            self.delivery.fill()
-
-    def denoise_now(self) -> None:
-        """Denoise with the shipped weights, without training."""
-        stack = self.movie.stack
-        if stack is None or self._model_job is not None or self.trainer.is_running:
-            return
-        self.result.message.inform("Looking at the movie …")
-        self._run_model_job(
-            partial(_jobs.untrained, stack, self.settings.device),
-            partial(self._on_untrained, stack),
-        )
-
-    def _on_untrained(self, stack: Stack, outcome: Finished) -> None:
-        self.result.message.clear()
-        if stack is not self.movie.stack:
-            return  # another movie was chosen meanwhile
-        self._own_stack = stack
-        self._take(outcome.denoiser, "shipped weights, not trained on this movie")
-        if outcome.warnings:
-            self.training.message.warn(" ".join(map(as_sentence, outcome.warnings)))
-        self.denoise()
-
-    def apply_to_selected(self) -> None:
-        """Denoise every selected image layer, one after the other."""
-        selection = self._viewer.layers.selection
-        chosen = [
-            layer
-            for layer in self._viewer.layers
-            if layer in selection and self.delivery.showing(layer) is None
-        ]
-        if not chosen:
-            self.result.message.fail(
-                "no movie is selected; select one or more in the layer list, with Ctrl "
-                "or Shift"
-            )
-            return
-        for layer in chosen:
-            try:
-                stack = stack_of(layer, axes_of(layer))
-            except InputError as error:
-                self.result.message.fail(str(error))
-            else:
-                self._add_result(layer, stack)
-        self.delivery.fill()
-
-    def _add_result(self, layer: Image, stack: Any) -> bool:
-        if self.denoiser is None:
-            return False
-        likelihood = self.denoiser.net.likelihood
-        result = self.delivery.add(
-            layer,
-            stack,
-            self.denoiser,
-            is_foreign=stack is not self._own_stack,
-            device=self.settings.device,
-            use_posterior=self.settings.posterior_check.isChecked() and likelihood,
-            with_std=self.settings.std_check.isChecked() and likelihood,
-        )
-        return result is not None
-
-    def _on_export(self) -> None:
-        name, kind = QFileDialog.getSaveFileName(
-            self, "Export", self._suggested(".denoised.ome.tif"), MOVIE_FILES
-        )
-        if not name:
-            return
-        path = Path(name)
-        # the dialog has asked whether to replace the name that was typed, no other
-        may_replace = bool(path.suffix) and path.exists()
-        if not path.suffix:
-            suffix = ".ome.zarr" if "Zarr" in kind else ".ome.tif"
-            path = path.with_name(path.name + suffix)
-        self.export_to(path, overwrite=may_replace)
-
-    def export_to(self, path: Path, *, overwrite: bool = False) -> None:
-        """Write the denoised movie: that of the selected layer, else of the movie."""
-        selected = self._viewer.layers.selection.active
-        result = self.delivery.showing(selected) or self.delivery.of(self.movie.layer)
-        if result is None and self.movie.layer is not None:
-            self._add_result(self.movie.layer, self.movie.stack)
-            result = self.delivery.of(self.movie.layer)
-        if result is not None:
-            dtype = str(self.result.dtype_box.currentData())
-            try:
-                part = self.movie.part_chosen() if self._is_part_of(result) else None
-            except InputError as error:
-                self.result.message.fail(str(error))
-                return
-            quantity = self.result.what_box.currentData()
-            self.delivery.export(result, path, dtype, overwrite, quantity, part)
-
-    def _is_part_of(self, result: Result) -> bool:
-        is_asked = self.result.part_check.isChecked()
-        return bool(is_asked and result.source == self.movie.layer)
-
-    def _suggested(self, suffix: str) -> str:
-        """Name a file beside the movie, or in the folder of the user."""
-        layer = self.movie.layer
-        if layer is None:
-            return f"movie{suffix}"
-        source = layer.source.path
-        folder = Path(source).parent if source else Path.home()
-        stem = layer.name.split(".")[0].replace("/", "-")
-        return str(folder / f"{stem}{suffix}")
-
-    # models
-
-    def _on_save_model(self) -> None:
-        name, _ = QFileDialog.getSaveFileName(
-            self, "Save model", self._suggested(".safetensors"), MODEL_FILES
-        )
-        if name:
-            self.save_model_to(Path(name))
-
-    def save_model_to(self, path: Path) -> None:
-        """Write the model that is in use to a file."""
-        if self.denoiser is None or self._model_job is not None:
-            return
-        if path.suffix != ".safetensors":
-            path = path.with_name(f"{path.name}.safetensors")
-            if path.exists():  # the dialog has asked for another name
-                self.result.message.fail(
-                    f"{str(path)!r} exists; type the whole name to replace it"
-                )
-                return
-        self._run_model_job(
-            partial(_jobs.save_model, self.denoiser, path),
-            lambda _: self.result.message.done(f"The model is saved as {path.name}."),
-        )
-
-    def _on_load_model(self) -> None:
-        name, _ = QFileDialog.getOpenFileName(self, "Load model", "", MODEL_FILES)
-        if name:
-            self.load_model_from(Path(name))
-
-    def load_model_from(self, path: Path) -> None:
-        """Read a model from a file and use it."""
-        if self._model_job is None:
-            self._run_model_job(
-                partial(_jobs.load_model, path),
-                lambda denoiser: self._take(denoiser, f"read from {path.name}"),
-            )
-
-    def _run_model_job(
-        self,
-        work: Callable[[threading.Event], Iterator[Any]],
-        then: Callable[[Any], None],
-    ) -> None:
-        worker = Worker(work)
-        worker.told.connect(lambda told: None if self._is_shut_down else then(told))
-        worker.ended.connect(self._on_model_job_ended)
-        self._model_job = worker
-        self._enable()
-        worker.start()
-
-    def _on_model_job_ended(self, error: BaseException | None) -> None:
-        self._model_job = None
-        if self._is_shut_down:
-            return
-        if error is not None:
-            self.result.message.clear()
-            self.result.model_message.fail(said(error))
-        self._enable()
-
-    def _take(self, denoiser: Denoiser, origin: str) -> None:
-        """Use a denoiser from now on."""
-        from napari_udvd.denoiser import check_fits
-
-        self.denoiser = denoiser
-        self._session.update(denoiser=denoiser)
-        text = f"Model: {denoiser.net.title}, {denoiser.net.size}, {origin}."
-        try:
-            if self.movie.stack is not None:
-                check_fits(denoiser, self.movie.stack)
-        except InputError as error:
-            self.result.model_message.fail(f"{text} But {error}.")
-        else:
-            self.result.model_message.inform(text)
-        self._enable()
-
     def _enable(self) -> None:
         """Let the user press what makes sense now."""
         has_movie, has_model = self.movie.stack is not None, self.denoiser is not None
         is_training = self.trainer.is_running
         if self.trainer.is_ending:
-            self.training.set_state("stopping")
+            self.training.set_phase("stopping")
         elif is_training:
-            self.training.set_state("training")
-        elif not has_movie or not self._is_loaded or self.delivery.is_exporting:
-            self.training.set_state("nothing")
+            self.training.set_phase("training")
+        elif not has_movie or not self.is_loaded or self.delivery.is_exporting:
+            self.training.set_phase("nothing")
         else:
-            can_resume = self.trainer.can_resume
-            self.training.set_state("interrupted" if can_resume else "ready")
+            self.training.offer(self.trainer.states)
+            self.training.set_phase("interrupted" if self.trainer.states else "ready")
         is_busy = is_training or self.delivery.is_exporting
-        is_idle = self._model_job is None
+        is_idle = not self.model.is_busy
         self.result.allow(
             denoise=has_model and has_movie and not is_busy,
-            now=self._is_loaded and has_movie and is_idle and not is_busy,
+            now=self.is_loaded and has_movie and is_idle and not is_busy,
             apply=has_model and not is_busy,
             save=has_model and is_idle,
-            load=self._is_loaded and is_idle and not is_training,
+            load=self.is_loaded and is_idle and not is_training,
             export=has_model and has_movie and not is_busy,
         )
         self.settings.setEnabled(not is_training)
         self.movie.follows = not is_training
-
-
-class _Column(QScrollArea):
-    """Scrolls up and down only: it is always as wide as what is in it needs."""
-
-    def __init__(self, inside: QWidget) -> None:
-        super().__init__()
-        self.setWidget(inside)
-        self.setWidgetResizable(True)
-        self.setFrameShape(QFrame.Shape.NoFrame)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        inside.installEventFilter(self)
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Grow with what is inside."""
-        if event.type() == QEvent.Type.LayoutRequest:
-            self.updateGeometry()
-        return bool(super().eventFilter(watched, event))
-
-    def minimumSizeHint(self) -> QSize:
-        """Leave room for the scroll bar."""
-        hint = super().minimumSizeHint()
-        bar = self.verticalScrollBar().sizeHint().width()
-        return QSize(self.widget().minimumSizeHint().width() + bar + 12, hint.height())

@@ -103,10 +103,15 @@ class MotionDock(ClosingDock):
         self.frames_box = QComboBox()
         self.frames_box.addItem("denoised frames", True)
         self.frames_box.addItem("noisy frames", False)
+        self.frames_box.setToolTip(
+            "What classical optical flow looks at; the network's own motion needs "
+            "no choice"
+        )
         self.spacing_spin = QSpinBox()
         self.spacing_spin.setRange(4, 128)
         self.spacing_spin.setValue(16)
         self.spacing_spin.setSuffix(" px")
+        self.spacing_spin.setToolTip("Pixels from one arrow to the next")
         self.confidence_slider = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
         self.confidence_slider.setRange(0, 1)
         self.confidence_slider.setValue(0.5)
@@ -124,6 +129,10 @@ class MotionDock(ClosingDock):
             QCheckBox("Colours"),
         )
         self.arrows_check.setChecked(True)
+        self.arrows_check.setToolTip("Draw motion as arrows over the movie")
+        self.colours_check.setToolTip(
+            "Draw motion as colours: the hue is the direction, as the wheel shows"
+        )
         self.wheel, self.statistics = QLabel(), QLabel()
         self.statistics.setWordWrap(True)
         self.export_button, self.cancel_button = (
@@ -134,6 +143,7 @@ class MotionDock(ClosingDock):
             "Motion of the whole movie: a grid (NPZ), a movie of dy and dx (OME-TIFF), "
             "or tracks through the grid points (CSV)"
         )
+        self.cancel_button.setToolTip("End the export; nothing is written")
         self.progress = QProgressBar()
         self.progress.setRange(0, 1000)
         self._lay_out()

@@ -75,6 +75,9 @@ class PixelInspector(ClosingDock):
         )
         self.overlay_check = QCheckBox("Weights over the movie")
         self.overlay_check.setChecked(True)
+        self.overlay_check.setToolTip(
+            "A layer with the weight of every pixel, in the frames that they are in"
+        )
         self.posterior_check = QCheckBox("With the pixel itself")
         self.posterior_check.setToolTip(
             "Of the denoised value as it is put out: the prediction combined with the "

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from napari_udvd.denoiser import read_model_file, write_model_file
+from napari_udvd.denoiser import (
+    read_model_file,
+    read_model_header,
+    write_model_file,
+)
 from napari_udvd.errors import InputError
 
 if TYPE_CHECKING:
@@ -61,8 +65,7 @@ def read_header(path: Path) -> dict[str, Any]:
     InputError
         As :func:`read_checkpoint`.
     """
-    header, _ = read_model_file(path)
-    return _of_training(header, path)
+    return _of_training(read_model_header(path), path)
 
 
 def _of_training(header: dict[str, Any], path: Path) -> dict[str, Any]:

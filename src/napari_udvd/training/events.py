@@ -141,6 +141,8 @@ class Finished:
         out: 1 is a perfect result, 0 the noisy movie; None if it was not measured.
     history
         ``(step, validation loss)`` of every measurement.
+    steps
+        Number of steps in all; 0 where there was no time for one.
     """
 
     denoiser: Denoiser
@@ -151,6 +153,7 @@ class Finished:
     remarks: tuple[str, ...] = ()
     noise_removed: float | None = None
     history: tuple[tuple[int, float], ...] = field(default=(), repr=False)
+    steps: int | None = None
 
 
 @dataclass(frozen=True)

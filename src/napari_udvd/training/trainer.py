@@ -386,6 +386,7 @@ class _Run:
             self._flow.remarks,
             self._validation.noise_removed,
             tuple(self._history),
+            self._step,
         )
 
     def restore(self, saved: SavedRun) -> None:
