@@ -171,7 +171,7 @@ def test_ctrl_c_stops_a_batch(
 def test_ctrl_c_before_the_training(movie: Path, tmp_path: Path) -> None:
     code = (
         "import os, signal; from napari_udvd.cli import jobs, main\n"
-        "jobs.open_stack = lambda *_: os.kill(os.getpid(), signal.SIGINT)\n"
+        "jobs.open_stack = lambda *_, **__: os.kill(os.getpid(), signal.SIGINT)\n"
         "main()"
     )
     with start("-c", code, "denoise", movie, "-o", tmp_path / "a.tif") as child:
