@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -330,6 +331,23 @@ def test_import_published_then_apply(
     record = read_record(result)
     assert record is not None
     assert record["calibrations"][0]["noise"]["gain"] > 0
+
+
+@pytest.mark.parametrize(("axes", "what"), [("TYX", "8/8 frames"), ("TCYX", "16/16 p")])
+def test_progress_counts_what_it_names(
+    run: Run, tmp_path: Path, model: Path, axes: str, what: str
+) -> None:
+    """Frames are points in time: of two channels there are twice as many pictures."""
+    pixels = np.asarray(tiny_movie().data)
+    if "C" in axes:
+        pixels = np.stack([pixels, pixels], 1)
+        denoiser = load(model)
+        calibrations = denoiser.calibrations * 2
+        replace(denoiser, calibrations=calibrations).save(model)
+    movie = write(tmp_path / "a.ome.tif", calibrated(pixels, axes))
+    outcome = run("apply", model, movie, "-o", tmp_path / "r.ome.tif")
+    assert outcome.code == 0
+    assert what in outcome.err
 
 
 # --- diagnose -----------------------------------------------------------------------

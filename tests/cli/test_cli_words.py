@@ -18,7 +18,9 @@ from safetensors.torch import save_file
 from napari_udvd import workflows
 from napari_udvd.cli import jobs
 from napari_udvd.cli.messages import as_options
+from napari_udvd.denoiser import load
 from napari_udvd.errors import InputError, OutputError, system_reason
+from napari_udvd.formats import open_stack
 from napari_udvd.training import Failed
 from napari_udvd.training.settings import EXPECTED, TrainingSettings
 from tiny import tiny_movie
@@ -242,7 +244,7 @@ def test_the_checkpoint_of_a_training(
     checkpoint = tmp_path / "r.tif.checkpoint"
     with safe_open(model, framework="pt") as file:
         tensors = {f"net/{name}": file.get_tensor(name) for name in file.keys()}
-    movies = [jobs.open_stack(movie).fingerprint()]
+    movies = [open_stack(movie).fingerprint()]
     header = json.dumps({"checkpoint": {"movies": movies, "plan": {}}})
     save_file(tensors, checkpoint, metadata={"napari_udvd": header})
     outcome = run("denoise", movie, "-o", tmp_path / "r.tif", "--resume", "-q")
@@ -271,8 +273,6 @@ def test_the_reason_of_the_system_is_kept(
 
 
 def _saved_again(model: Path, path: Path) -> None:
-    from napari_udvd.denoiser import load
-
     load(model).save(path)
 
 

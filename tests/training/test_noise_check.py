@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +14,7 @@ import torch
 from napari_udvd.noise import NoiseModel
 from napari_udvd.simulation import simulate
 from napari_udvd.training import TrainingSettings
-from napari_udvd.training.noise_check import confirm_noise
+from napari_udvd.training.noise_check import Levels, _confirmed, confirm_noise
 from napari_udvd.training.plan import make_plan
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from napari_udvd.training.plan import Plan
 
 TRUE = NoiseModel(gain=2.0, offset=100.0, read_noise=3.0)
+
+SUPPOSED = NoiseModel(0.0, 0.0, 10.0)
 
 WRONG = {
     "too little where it is bright": NoiseModel(2.0 / 3, 100.0, 3.0),
@@ -91,3 +94,26 @@ def test_noise_that_the_user_gave_is_doubted_and_kept(wrong: NoiseModel) -> None
 def test_noise_that_the_user_gave_and_is_right_is_not_doubted() -> None:
     plan = confirmed("nuclei", TRUE, given=True)
     assert plan.corrections == ()
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper", "said"),
+    [(400.0, 600.0, "at least 4 times"), (20.0, 25.0, "at most 0.25 times")],
+)
+def test_the_factor_is_the_bound_that_is_violated(
+    lower: float, upper: float, said: str
+) -> None:
+    """The model says 100; the truth lies between the bounds, wherever."""
+    level = np.array([100.0, 200.0])
+    bounds = Levels(level, np.full(2, upper), np.full(2, lower), error=np.full(2, 1e-3))
+    judge = SimpleNamespace(noise=SUPPOSED, is_able=True, levels=lambda _: bounds)
+    noise, sentence = _confirmed(judge, True)  # type: ignore[arg-type]
+    assert noise == SUPPOSED
+    assert f"the noise variance is {said} what the noise model says" in sentence
+
+
+def test_bounds_that_hold_the_model_say_nothing() -> None:
+    level = np.array([100.0, 200.0])
+    bounds = Levels(level, np.full(2, 150.0), np.full(2, 70.0), np.full(2, 1e-3))
+    judge = SimpleNamespace(noise=SUPPOSED, is_able=True, levels=lambda _: bounds)
+    assert _confirmed(judge, True) == (SUPPOSED, "")  # type: ignore[arg-type]

@@ -6,14 +6,15 @@ from napari.utils.notifications import show_error, show_info, show_warning
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QWidget
 
-from napari_udvd.errors import InputError, OutputError
+from napari_udvd.errors import InputError, OutputError, TrainingFailed
 
 __all__ = ["Message", "said"]
 
 
 def said(error: BaseException) -> str:
     """Return what an error says to a user; its kind as well where it is not ours."""
-    if isinstance(error, InputError | OutputError | MemoryError) and str(error):
+    ours = InputError | OutputError | TrainingFailed | MemoryError
+    if isinstance(error, ours) and str(error):
         return str(error)
     if isinstance(error, FileNotFoundError):
         return f"the file {error.filename!r} is no longer there; open the movie again"

@@ -102,12 +102,12 @@ class Report:
                     return event
         raise AssertionError("training ended without an outcome")
 
-    def denoising(self, steps: Iterator[denoising.Progress]) -> None:
-        """Show a denoising run."""
+    def denoising(self, steps: Iterator[denoising.Progress], what: str) -> None:
+        """Show a denoising run, which counts `what`."""
         with self._progress("{task.fields[frames]}") as bar:
             task = bar.add_task("denoising", total=None, frames="")
             for step in steps:
-                frames = f"{step.done}/{step.total} frames"
+                frames = f"{step.done}/{step.total} {what}"
                 bar.update(task, completed=step.done, total=step.total, frames=frames)
 
     def frame_by_frame(self, what: str, counts: Iterator[int], total: int) -> None:

@@ -78,8 +78,8 @@ class FilterJob:
         if found.reflected:
             print(
                 f"{found.reflected} of the {2 * context + 1} frames that the network "
-                "looks at are beyond the ends of the movie; those as far away on the "
-                "other side stood in for them"
+                "looks at lie beyond the ends of the movie; others of it stood in for "
+                "them"
             )
         save_filter(found, self.output, overwrite=self.overwrite)
         print(self.output)

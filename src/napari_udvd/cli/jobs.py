@@ -181,7 +181,8 @@ class Job(ABC):
                     self_ensemble=denoiser.self_ensemble,
                     std_sink=std_sink,
                     tile=self.tile,
-                )
+                ),
+                what="frames" if len(list(stack.planes())) == 1 else "pictures",
             )
 
 

@@ -185,7 +185,7 @@ def diagnose(stack: Stack, plane: Plane = Plane()) -> Diagnosis:
         *about_pattern(patterns),
         *about_fields(delay),
         *about_time(correlation, white),
-        *about_repeats(sample, repeats),
+        *about_repeats(stack, sample, repeats),
         *about_frames(stack),
         *about_levels(sample, noise),
         *about_offsets(fixed_pattern(stack, plane, correlation.fine_share), noise),

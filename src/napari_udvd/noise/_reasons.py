@@ -195,21 +195,26 @@ def about_time(correlation: Correlation, white: bool) -> list[Reason]:
     return [Reason(sentence, broken=True)]
 
 
-def about_repeats(sample: Sample, repeats: Repeats) -> list[Reason]:
+def about_repeats(stack: Stack, sample: Sample, repeats: Repeats) -> list[Reason]:
     """Say that frames come again."""
     reasons = []
+
+    def looked_at(count: int) -> str:
+        some = count < stack.n_frames - 1
+        return f"{count} frames{' that were looked at' if some else ''}"
+
     if sample.repeated:
         sentence = (
-            f"{sample.repeated} of {sample.compared} frames repeat the one before "
+            f"{sample.repeated} of {looked_at(sample.compared)} repeat the one before "
             "exactly; take them out, a network would copy the noise from the repeat"
         )
         reasons.append(Reason(sentence, broken=True))
     if repeats.frames:
         sentence = (
-            f"{repeats.frames} of {repeats.compared} frames differ from another, at "
-            f"most {FARTHEST} frames before, by only {repeats.noise:.0%} of the noise: "
-            "they were repeated or blended; take them out, a network would copy the "
-            "noise from there"
+            f"{repeats.frames} of {looked_at(repeats.compared)} differ from another, "
+            f"at most {FARTHEST} frames before, by only {repeats.noise**0.5:.0%} of "
+            "what their noise would make of independent ones: they were repeated or "
+            "blended; take them out, a network would copy the noise from there"
         )
         reasons.append(Reason(sentence, broken=True))
     return reasons

@@ -162,9 +162,10 @@ def _confirmed(judge: _Judge, given: bool) -> tuple[NoiseModel, str]:
     if before is None or wrong is None:
         return noise, ""
     at, factor = wrong
+    bound = "at least" if factor > 1 else "at most"
     said = (
-        f"at a brightness of {at:.4g} grey levels the noise variance is {factor:.2g} "
-        "times what the noise model says, judged by frames held out"
+        f"at a brightness of {at:.4g} grey levels the noise variance is {bound} "
+        f"{factor:.2g} times what the noise model says, judged by frames held out"
     )
     if given:
         return noise, f"{said}; the noise that was given is used all the same"
@@ -182,7 +183,11 @@ def _confirmed(judge: _Judge, given: bool) -> tuple[NoiseModel, str]:
 
 
 def _contradiction(levels: Levels, noise: NoiseModel) -> tuple[float, float] | None:
-    """Brightness at which the model is most wrong, and by which factor."""
+    """Brightness at which the model is most wrong, and by which factor at least.
+
+    The factor is the bound that the model violates: a lower one above 1, or an upper
+    one below 1.
+    """
     model = noise.variance(levels.level)
     margin = np.maximum(CONTRADICTED, 1.0 + SURE * levels.error)
     low = levels.lower / model / margin

@@ -294,7 +294,7 @@ class _Run:
         self._estimate_denoising()
         if self._is_warm and self._is_over():
             self._remarks.append(
-                f"{self._settings.minutes * 60:.3g} s are too short to train; the "
+                f"{_time(60 * self._settings.minutes)} are too short to train; the "
                 "shipped weights are used as they are"
             )
         yield Started(
@@ -622,6 +622,10 @@ class _Run:
             self._self_ensemble,
             record,
         )
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.3g} s" if seconds < 600 else f"{seconds / 60:.0f} min"
 
 
 def _explained(error: Exception, device: torch.device) -> Exception:
