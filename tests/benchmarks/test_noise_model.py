@@ -58,3 +58,14 @@ def test_nuclei_divide_on_a_dark_ground(
 
     counts = [ndimage.label(frame > 2)[1] for frame in light]
     assert max(counts) > counts[0]  # some have divided
+
+
+def test_offsets_cost_and_dark_frames_cure(
+    benchmark_script: Callable[[str], Any],
+) -> None:
+    script = benchmark_script("noise_model")
+    name, *cells = script.offsets_row("nuclei", 1, 24, 64)
+    plain, bad, auto, many, few = map(float, cells)
+    assert name == "nuclei"
+    assert bad < auto < plain
+    assert bad < few < many < plain + 0.2
