@@ -16,6 +16,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from napari_udvd.errors import InputError
+from napari_udvd.own_pattern import own_pattern
 from napari_udvd.stack import ArrayLike, Plane, Stack, as_slice, full_index
 
 if TYPE_CHECKING:
@@ -42,7 +43,11 @@ SURE = 3.0
 """Standard errors that it must be more than that."""
 
 
-def subtract_dark(stack: Stack, dark: Stack | ArrayLike) -> Stack:
+AUTO = "auto"
+"""In place of dark frames: offsets are estimated from the movie itself."""
+
+
+def subtract_dark(stack: Stack, dark: Stack | ArrayLike | str) -> Stack:
     """Take off the offsets that pixels of the camera have of their own.
 
     Nothing is read of the movie but a few frames; the rest is subtracted as it is read.
@@ -55,7 +60,8 @@ def subtract_dark(stack: Stack, dark: Stack | ArrayLike) -> Stack:
         One frame or several without light, recorded with the exposure and the part of
         the camera of the movie: ``(Y, X)`` or ``(T, Y, X)``, or a stack with channels
         and planes, one for all or one each. It is averaged over time (and over depth,
-        where the movie has one plane only).
+        where the movie has one plane only). Or ``"auto"``: offsets of single pixels
+        are estimated from the movie, see :mod:`napari_udvd.own_pattern`.
 
     Returns
     -------
@@ -69,28 +75,16 @@ def subtract_dark(stack: Stack, dark: Stack | ArrayLike) -> Stack:
     InputError
         If rows, columns, channels or planes do not fit, or dark pixels are not finite.
     """
+    if isinstance(dark, str):
+        return _without_own_pattern(stack, dark)
     if not isinstance(dark, Stack):
         dark = Stack.from_array(dark, "YX" if len(dark.shape) == 2 else None)
     _check_fits(stack, dark)
-    means, count = _means(stack, dark)
+    pattern, count = _pattern(stack, dark)
     name = "the dark frames" if dark.source is None else f"{dark.source!r}"
-    shape = [1 if axis == "T" else stack.size(axis) for axis in stack.axes]
-    order = [axis for axis in "CZYX" if axis in stack.axes]
-    planes = np.stack(
-        [
-            np.stack([means[c, z] for z in range(stack.n_planes)])
-            for c in range(stack.n_channels)
-        ]
-    )
-    planes -= np.median(planes, axis=(2, 3), keepdims=True)
-    kept = tuple(0 if a in "CZ" and a not in order else slice(None) for a in "CZYX")
-    turned = planes[kept].transpose(
-        [order.index(axis) for axis in stack.axes if axis != "T"]
-    )
-    data = _Subtracted(stack, turned.reshape(shape), getattr(dark.data, "files", ()))
     of = "1 frame" if count == 1 else f"{count} frames"
     sentences = [f"the pattern of {name} ({of} without light) was subtracted"]
-    added = _added_noise(stack, planes[0, stack.n_planes // 2])
+    added = _added_noise(stack, pattern[0, stack.n_planes // 2])
     if added is not None:
         own, more = added
         sentences.append(
@@ -98,7 +92,40 @@ def subtract_dark(stack: Stack, dark: Stack | ArrayLike) -> Stack:
             f"{own:.2g}: it is too few frames, or not of this camera and exposure; "
             "average more of them"
         )
-    return replace(stack, data=data, notes=(*stack.notes, *sentences))
+    files = getattr(dark.data, "files", ())
+    return _minus(stack, pattern, files, sentences)
+
+
+def _without_own_pattern(stack: Stack, how: str) -> Stack:
+    if how != AUTO:
+        raise InputError(
+            f"dark is {how!r}; give an array, a stack, or {AUTO!r} (a file is opened "
+            "with napari_udvd.open)"
+        )
+    found, spread = own_pattern(stack)
+    if found is None:
+        note = "no offsets of single pixels were found, and nothing was subtracted"
+        return replace(stack, notes=(*stack.notes, note))
+    note = (
+        f"offsets of single pixels, {spread:.2g} grey levels, were estimated from the "
+        "movie and subtracted; points that are fainter than that and never move lose "
+        "a part of their brightness: frames without light are better"
+    )
+    return _minus(stack, _pattern(stack, found)[0], (), [note])
+
+
+def _minus(
+    stack: Stack, pattern: Doubles, files: Sequence[str], notes: Sequence[str]
+) -> Stack:
+    """Subtract a pattern ``(C, Z, Y, X)``."""
+    own = [axis for axis in stack.axes if axis != "T"]
+    kept = tuple(slice(None) if a in own else 0 for a in "CZYX")
+    order = [axis for axis in "CZYX" if axis in own]
+    turned = pattern[kept].transpose([order.index(axis) for axis in own])
+    shape = [1 if axis == "T" else stack.size(axis) for axis in stack.axes]
+    data = _Subtracted(stack, turned.reshape(shape), files)
+    # what was not measured has another background now
+    return replace(stack, data=data, notes=(*stack.notes, *notes), validity=None)
 
 
 class _Subtracted:
@@ -157,29 +184,24 @@ def _check_fits(stack: Stack, dark: Stack) -> None:
         )
 
 
-def _means(stack: Stack, dark: Stack) -> tuple[dict[tuple[int, int], Doubles], int]:
-    """Mean dark frame for each channel and plane of the movie; frames of each mean."""
-    found: dict[tuple[int, int], Doubles] = {}
+def _pattern(stack: Stack, dark: Stack) -> tuple[Doubles, int]:
+    """Return the pattern ``(C, Z, Y, X)`` of the movie, and frames of each mean."""
     merged = stack.n_planes == 1
+    means = []
     for c in range(dark.n_channels):
         totals = [_total(dark, Plane(c, z)) for z in range(dark.n_planes)]
-        if merged:
-            totals = [np.sum(totals, axis=0)]
-        count = dark.n_frames * (dark.n_planes if merged else 1)
-        for z, total in enumerate(totals):
-            if not np.isfinite(total).all():
-                bad = int((~np.isfinite(total)).sum())
-                raise InputError(
-                    f"the dark frame {dark.source or ''!r} has {bad} pixel(s) that are "
-                    "not finite; replace them by those around"
-                )
-            found[c, z] = total / count
-    everywhere = {
-        (c, z): found[min(c, dark.n_channels - 1), z if (0, z) in found else 0]
-        for c in range(stack.n_channels)
-        for z in range(stack.n_planes)
-    }
-    return everywhere, count
+        means.append([np.sum(totals, axis=0)] if merged else totals)
+    count = dark.n_frames * (dark.n_planes if merged else 1)
+    pattern = np.asarray(means) / count
+    bad = int((~np.isfinite(pattern)).sum())
+    if bad:
+        raise InputError(
+            f"the dark frame {dark.source or ''!r} has {bad} pixel(s) that are not "
+            "finite; replace them by those around"
+        )
+    pattern -= np.median(pattern, axis=(2, 3), keepdims=True)
+    shape = (stack.n_channels, stack.n_planes, *stack.frame_shape)
+    return np.broadcast_to(pattern, shape), count
 
 
 def _total(dark: Stack, plane: Plane) -> Doubles:

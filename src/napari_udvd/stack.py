@@ -199,7 +199,7 @@ class Stack:
         be recognised there only.
         """
         data = getattr(self.data, "recorded", None)
-        return self if data is None else replace(self, data=data)
+        return self if data is None else replace(self, data=data).recorded
 
     def size(self, axis: str) -> int:
         """Length of `axis`; 1 where the stack does not have it."""

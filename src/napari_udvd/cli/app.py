@@ -75,8 +75,8 @@ Axes = Annotated[
 Dark = Annotated[
     Path | None,
     typer.Option(
-        help="frame or frames without light, whose pattern is subtracted first: "
-        "offsets of single pixels, rows and columns of the camera"
+        help="frame or frames without light, whose pattern is subtracted first; auto "
+        "estimates offsets of single pixels from the movie"
     ),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps")]

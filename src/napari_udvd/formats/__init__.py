@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from napari_udvd.dark import subtract_dark
+from napari_udvd.dark import AUTO, subtract_dark
 from napari_udvd.errors import InputError
 from napari_udvd.formats._axes import SAMPLES, Found, to_stack
 from napari_udvd.formats._contents import chosen
@@ -96,6 +96,7 @@ def open_stack(
     dark
         File with one frame or several that were recorded without light; their pattern
         is subtracted as the movie is read, see :func:`napari_udvd.dark.subtract_dark`.
+        ``"auto"`` estimates offsets of single pixels from the movie itself.
 
     Returns
     -------
@@ -117,7 +118,10 @@ def open_stack(
     name = os.fspath(path)
     file, choice = split_choice(name)
     stack = to_stack(_find(file, choice, trust_axes=axes is None), axes, source=name)
-    return stack if dark is None else subtract_dark(stack, open_stack(dark))
+    if dark is None:
+        return stack
+    is_auto = os.fspath(dark) == AUTO
+    return subtract_dark(stack, AUTO if is_auto else open_stack(dark))
 
 
 def open_series(

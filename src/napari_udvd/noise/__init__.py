@@ -20,6 +20,7 @@ from napari_udvd.noise._checks import (
     check_varies,
 )
 from napari_udvd.noise._diagnosis import Diagnosis, diagnose
+from napari_udvd.noise._fixed_pattern import Offsets, fixed_pattern
 from napari_udvd.noise._photon_transfer import Line, NoiseModel, fit_line
 from napari_udvd.noise._reasons import NOT_INDEPENDENT
 
@@ -28,10 +29,12 @@ __all__ = [
     "Diagnosis",
     "Line",
     "NoiseModel",
+    "Offsets",
     "check_finite",
     "check_pixels",
     "check_time",
     "check_varies",
     "diagnose",
     "fit_line",
+    "fixed_pattern",
 ]

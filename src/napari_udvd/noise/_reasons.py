@@ -291,7 +291,8 @@ def about_offsets(offsets: Offsets, noise: NoiseModel) -> list[Reason]:
     sentence = (
         f"{'; '.join(said)}: they are the same in every frame, and stay in the result; "
         "record frames without light and have them subtracted (--dark FILE, or "
-        "open(path, dark=FILE))"
+        "open(path, dark=FILE)); without them, --dark auto estimates offsets of pixels "
+        "from the movie"
     )
     return [Reason(sentence)]
 
