@@ -33,6 +33,7 @@ def test_only_the_levels_of_the_pixel_are_in_view(
     plot: TracePlot, level: float
 ) -> None:
     plot.show_trace(trace(level), 7)
+    plot._plot.getViewBox().updateAutoRange()  # as before it is drawn
     _, (low, high) = plot._plot.viewRange()
     assert low < level - 12 and level + 12 < high
     assert high - low < 60  # zero is not among them
