@@ -68,6 +68,15 @@ class Tour:
         end = time.monotonic() + seconds
         self.until(lambda: time.monotonic() > end, seconds + 60)
 
+    def close_notifications(self) -> None:
+        """Take away what pops up over the picture."""
+        from napari._qt.dialogs.qt_notification import NapariQtNotification
+        from qtpy.QtWidgets import QApplication
+
+        for widget in QApplication.allWidgets():
+            if isinstance(widget, NapariQtNotification):
+                widget.close()
+
     def shoot(self, name: str, *, below: Any = None) -> None:
         """Save a picture of the whole window, small enough for a page.
 
@@ -147,6 +156,7 @@ def tour(folder: Path, work: Path, minutes: float, movie: Path | None) -> None:
     at.until(lambda: not dock.delivery.is_exporting, 300)
     at.shoot("4-export", below=dock.result.message)
     messages.gui_notification_level = "warning"
+    at.close_notifications()
     if movie is None:
         at.until(lambda: not dock.delivery.is_exporting, 60)
         dock.compare.split_check.setChecked(False)

@@ -5,17 +5,21 @@ from __future__ import annotations
 import gc
 import threading
 import time
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
+import torch
 from napari.settings import get_plugin_settings
 from npe2 import PluginManifest
 from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QApplication, QWidget
 
 from napari_udvd._widgets import DenoiseMovie, _worker
+from napari_udvd.models.registry import NETWORKS
 from napari_udvd.simulation import simulate
+from napari_udvd.training import estimate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,8 +48,41 @@ class Docked(NamedTuple):
     widget: DenoiseMovie
 
 
+@pytest.fixture(scope="session")
+def quick_collection() -> Iterator[None]:
+    """Let the collector look only at what tests make, not at all that is imported.
+
+    It runs several times in every test, of ours and of the viewer's.
+    """
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Networks as small as these are no faster on many cores, and wait for them."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True)
+def quick_estimate(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Time one network only when a movie is chosen, but in tests of the whole path."""
+    if request.node.get_closest_marker("slow") is None:
+        first = dict(islice(NETWORKS.items(), 1))
+        monkeypatch.setattr(estimate, "NETWORKS", first)
+
+
 @pytest.fixture
-def no_leak(qapp: QApplication, request: pytest.FixtureRequest) -> Iterator[None]:
+def no_leak(
+    qapp: QApplication, request: pytest.FixtureRequest, quick_collection: None
+) -> Iterator[None]:
     """Fail a test that leaves a widget, a worker or a thread."""
     widgets, threads = set(QApplication.topLevelWidgets()), set(threading.enumerate())
     yield

@@ -197,6 +197,19 @@ def test_a_result_that_is_looked_at_again_has_its_layers_again(
     assert [layer.visible for layer in residuals] == [True, False]
 
 
+def test_what_was_made_of_a_result_is_hidden_when_that_goes(
+    dock: Callable[..., Any], qtbot: QtBot, movie: Image
+) -> None:
+    widget = compared(dock, qtbot, movie)
+    viewer = widget._viewer
+    widget.compare.residual_check.setChecked(True)
+    (residual,) = (layer for layer in viewer.layers if "residual" in layer.name)
+    viewer.layers.remove(widget.delivery.results[0].layer)
+    qtbot.wait(50)
+    assert not residual.visible
+    assert widget.comparing.result is None
+
+
 class Mouse:
     """Presses and drags as the viewer tells it."""
 

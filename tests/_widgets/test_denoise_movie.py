@@ -31,14 +31,6 @@ LONG = 60.0
 
 
 @pytest.fixture(autouse=True)
-def one_thread() -> Any:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(autouse=True)
 def no_question(monkeypatch: pytest.MonkeyPatch) -> None:
     """Do not let a test that fails while training wait for an answer for ever."""
     close = QMessageBox.StandardButton.Close

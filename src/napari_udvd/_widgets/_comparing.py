@@ -91,13 +91,13 @@ class Comparing(QObject):
         results = self._delivery.results
         new = [result for result in results if result not in self._known]
         self._known = list(results)
-        self._views = [view for view in self._views if view.result in results]
         for result in new:
             result.redrawn.connect(partial(self.update, result))
         if new:
             self._look_at(new[-1])
         elif self.result not in results:
             self._look_at(results[-1] if results else None)
+        self._views = [view for view in self._views if view.result in results]
         newest = results[::-1]
         at = newest.index(self.result) if self.result in newest else -1
         several = self.result is not None and self.result.stack.n_channels > 1

@@ -17,6 +17,16 @@ MOST_POINTS = 400
 """Points drawn of the training loss; every other one is dropped beyond that."""
 
 
+TRAINING, HELD_OUT, USED = "#7fa7d8", "#f0a030", "#50c878"
+"""Colours."""
+
+LEGEND = (
+    f'<span style="color: {TRAINING}">— training</span>',
+    f'<span style="color: {HELD_OUT}">• held out</span>',
+    f'<span style="color: {USED}">★ used</span>',
+)
+
+
 class LossPlot(QWidget):
     """Loss on frames learned from and on frames held out, against time.
 
@@ -27,22 +37,25 @@ class LossPlot(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._plot = pg.PlotWidget(background=None)
-        self._plot.setMinimumHeight(130)
-        self._plot.setMaximumHeight(180)
+        self._plot.setMinimumHeight(150)
+        self._plot.setMaximumHeight(200)
         self._plot.setLabel("bottom", "training", units="s")
         self._plot.setLabel("left", "loss")
         self._plot.setMenuEnabled(False)
         self._plot.hideButtons()
-        self._plot.addLegend(offset=(-5, 5), labelTextSize="8pt")
+        # above the curves, which it would hide
+        self._plot.setTitle(" &nbsp; ".join(LEGEND), size="8pt")
+        # else the outermost numbers and the letters of the label are cut
+        self._plot.getPlotItem().layout.setContentsMargins(4, 0, 4, 6)
         self._training = self._plot.plot(
-            name="training", pen=pg.mkPen("#7fa7d8", width=1)
+            name="training", pen=pg.mkPen(TRAINING, width=1)
         )
         self._held_out = self._plot.plot(
             name="held out",
-            pen=pg.mkPen("#f0a030", width=2),
+            pen=pg.mkPen(HELD_OUT, width=2),
             symbol="o",
             symbolSize=4,
-            symbolBrush="#f0a030",
+            symbolBrush=HELD_OUT,
             symbolPen=None,
         )
         self._best = self._plot.plot(
@@ -50,7 +63,7 @@ class LossPlot(QWidget):
             pen=None,
             symbol="star",
             symbolSize=14,
-            symbolBrush="#50c878",
+            symbolBrush=USED,
             symbolPen=None,
         )
         layout = QVBoxLayout(self)

@@ -26,7 +26,14 @@ NAME = "pinned pixels"
 
 COLOURS = ("#4daf4a", "#e377c2", "#17becf", "#bcbd22", "#9467bd", "#ff7f0e")
 
-COLUMNS = ("", "pixel (t, y, x)", "averaged", "this frame", "width", "motion (y, x)")
+COLUMNS = {
+    "": "Its letter in the picture and in the plot",
+    "t, y, x": "The pixel",
+    "averaged": "How many pixels",
+    "own frame": "Share of the weights that is in the pixel's own frame",
+    "width": "Of the filter in its own frame",
+    "motion": "Along y and x that the filter follows, pixels per frame",
+}
 
 
 class Pins(QTableWidget):
@@ -50,6 +57,8 @@ class Pins(QTableWidget):
         self._layer: Points | None = None
         self._kept: list[Inspected] = []
         self.setHorizontalHeaderLabels(COLUMNS)
+        for column, words in enumerate(COLUMNS.values()):
+            self.horizontalHeaderItem(column).setToolTip(words)
         self.verticalHeader().setVisible(False)
         self.horizontalHeader().setSectionResizeMode(
             QHeaderView.ResizeMode.ResizeToContents
