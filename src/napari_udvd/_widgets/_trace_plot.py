@@ -31,10 +31,6 @@ class Trace(NamedTuple):
     std: npt.NDArray[np.float64] | None
 
 
-NOISY, DENOISED = "#8a8a8a", "#f0a030"
-"""Colours."""
-
-
 class TracePlot(QWidget):
     """Noisy and denoised values of one pixel, the band of one std, the frame on view.
 
@@ -44,28 +40,25 @@ class TracePlot(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         plot = pg.PlotWidget(background=None)
-        plot.setMinimumHeight(150)
-        plot.setMaximumHeight(220)
+        plot.setMinimumHeight(130)
+        plot.setMaximumHeight(200)
         plot.setLabel("bottom", "frame")
         plot.setLabel("left", "grey level")
         plot.setMenuEnabled(False)
         plot.hideButtons()
-        # else the letters of the labels are cut
-        plot.getPlotItem().layout.setContentsMargins(4, 0, 4, 6)
-        self._noisy = plot.plot(name="noisy", pen=pg.mkPen(NOISY, width=1))
-        self._denoised = plot.plot(name="denoised", pen=pg.mkPen(DENOISED, width=2))
+        plot.addLegend(offset=(-5, 5), labelTextSize="8pt")
+        self._noisy = plot.plot(name="noisy", pen=pg.mkPen("#8a8a8a", width=1))
+        self._denoised = plot.plot(name="denoised", pen=pg.mkPen("#f0a030", width=2))
         self._low, self._high = plot.plot(pen=None), plot.plot(pen=None)
         self._band = pg.FillBetweenItem(self._low, self._high, brush=(240, 160, 48, 70))
-        # these two would have zero be seen, however far it is
-        plot.addItem(self._band, ignoreBounds=True)
+        plot.addItem(self._band)
         self._now = pg.InfiniteLine(angle=90, pen=pg.mkPen("#50c878", width=1))
-        plot.addItem(self._now, ignoreBounds=True)
+        plot.addItem(self._now)
         self._plot = plot
         self._pinned: list[pg.PlotDataItem] = []
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(plot)
-        self._show_legend([])
         self.clear()
 
     def clear(self) -> None:
@@ -112,12 +105,3 @@ class TracePlot(QWidget):
                 connect="finite",
             )
             self._pinned.append(line)
-        self._show_legend([(name, colour) for name, colour, _ in traces])
-
-    def _show_legend(self, pinned: list[tuple[str, str]]) -> None:
-        """Name the lines above the plot, where it hides none of them."""
-        names = [("noisy", NOISY), ("denoised", DENOISED), *pinned]
-        words = (
-            f'<span style="color: {colour}">— {name}</span>' for name, colour in names
-        )
-        self._plot.setTitle(" &nbsp; ".join(words), size="8pt")
