@@ -163,13 +163,24 @@ def test_pixels_of_another_size(scale: dict[str, float], warned: bool) -> None:
         )
 
 
-def test_unknown_sizes_and_other_units_say_nothing() -> None:
+def test_unknown_sizes_say_nothing() -> None:
     bare = Stack.from_array(movie(seed=1), "TYX")
-    inches = Stack.from_array(
-        movie(seed=1), "TYX", scale={"Y": 3.0, "X": 3.0}, units={"Y": "nm", "X": "nm"}
+    stage = Stack.from_array(
+        movie(seed=1), "TYX", scale={"Y": 3.0, "X": 3.0}, units={"Y": "V", "X": "V"}
     )
-    for stack in (bare, inches):
+    for stack in (bare, stage):
         assert not model().match(stack).warnings
+
+
+@pytest.mark.parametrize(
+    ("size", "unit", "warned"),
+    [(100.0, "nm", False), (1e-4, "mm", False), (1, "nm", 1)],
+)
+def test_sizes_are_compared_in_one_unit(size: float, unit: str, warned: bool) -> None:
+    stack = Stack.from_array(
+        movie(seed=1), "TYX", scale={"Y": size, "X": size}, units={"Y": unit, "X": unit}
+    )
+    assert bool(model().match(stack).warnings) == warned
 
 
 def test_each_channel_for_itself() -> None:
@@ -206,3 +217,12 @@ def test_it_is_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("napari_udvd.denoiser.match", None)
     assert known.match(stack) is found
     assert NoiseModel.from_dict(found.calibrations[0].noise.to_dict()) == CAMERA
+
+
+def test_a_single_picture_is_taken_as_it_is() -> None:
+    known = model(tiny_net(frames=1))
+    picture = stack_of(movie(seed=1)[:1] * np.float32(20))
+    (note,) = known.match(picture).notes
+    assert "in a single picture" in note
+    assert known.calibrations_for(picture) == known.calibrations
+    assert known.denoise(picture).shape == (1, 64, 64)

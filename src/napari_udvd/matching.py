@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from napari_udvd.calibration import Calibration, calibrate
+from napari_udvd.formats._units import METRES, normalise_unit
 from napari_udvd.noise import NoiseModel, check_varies, diagnose
 from napari_udvd.series import middle_planes
 from napari_udvd.validity import inspect
@@ -86,6 +87,9 @@ def match(
     InputError
         If nothing varies in the movie.
     """
+    if calibrations and stack.n_frames < 2:
+        said = "noise is not told from signal in a single picture: the model's is used"
+        return Match(tuple(calibrations), (said,), tuple(_other_sizes(record, stack)))
     stack = inspect(stack)
     found = {plane.c: diagnose(stack, plane) for plane in middle_planes(stack)}
     if not found:
@@ -116,13 +120,14 @@ def match(
     return Match(tuple(chosen), tuple(notes), tuple(dict.fromkeys(warnings)))
 
 
-def pixel_sizes(stack: Stack) -> dict[str, tuple[float, str]]:
-    """Size of a pixel along its rows and columns with its unit, where known."""
-    return {
-        axis: (stack.scale[axis], stack.units[axis])
-        for axis in "YX"
-        if axis in stack.scale and axis in stack.units
-    }
+def pixel_sizes(stack: Stack) -> dict[str, float]:
+    """Size of a pixel along rows and columns in µm, where it is known."""
+    sizes = {}
+    for axis in "YX":
+        unit = normalise_unit(stack.units.get(axis, ""))
+        if axis in stack.scale and unit in METRES:
+            sizes[axis] = stack.scale[axis] * METRES[unit] * 1e6
+    return sizes
 
 
 def _difference(known: Calibration, own: Calibration) -> str:
@@ -167,13 +172,13 @@ def _std(noise: NoiseModel, level: float) -> float:
 def _other_sizes(record: Mapping[str, Any], stack: Stack) -> Iterator[str]:
     """Say so where pixels are of another size than those of every training movie."""
     trained = [movie.get("pixel", {}) for movie in record.get("movies", ())]
-    for axis, (size, unit) in pixel_sizes(stack).items():
-        known = [p[axis][0] for p in trained if axis in p and p[axis][1] == unit]
+    for axis, size in pixel_sizes(stack).items():
+        known = [pixel[axis] for pixel in trained if axis in pixel]
         if not known or any(1 / SAME_SIZE < size / k < SAME_SIZE for k in known):
             continue
         yield (
-            f"a pixel of the movie is {size:.4g} {unit} along {axis}, and the model "
-            f"was trained at {known[0]:.4g} {unit}: structures have another size; "
-            "train a model on this movie"
+            f"a pixel of the movie is {size:.4g} µm along {axis}, and the model was "
+            f"trained at {known[0]:.4g} µm: structures have another size; train a "
+            "model on this movie"
         )
         return

@@ -87,7 +87,7 @@ def test_noise_that_the_user_gave_is_doubted_and_kept(wrong: NoiseModel) -> None
     assert plan.calibrations[0].noise == wrong
     (said,) = plan.corrections
     assert "the noise that was given is used all the same" in said
-    factor = float(said.split("variance is ")[1].split()[0])
+    factor = float(said.split("variance is at ")[1].split()[1])
     assert (factor > 1) == (wrong.gain < TRUE.gain)
 
 

@@ -108,7 +108,7 @@ def test_the_record_says_how_it_was_made() -> None:
             "source": "m.tif",
             "axes": "TYX",
             "shape": [8, 24, 28],
-            "pixel": {"X": (0.2, "µm")},
+            "pixel": {"X": pytest.approx(0.2)},
             "fingerprint": stack.fingerprint(),
         }
     ]

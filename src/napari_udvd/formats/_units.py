@@ -10,6 +10,7 @@ from typing import Final
 
 __all__ = [
     "LENGTHS",
+    "METRES",
     "SECONDS",
     "TIMES",
     "calibrated",
@@ -35,7 +36,19 @@ _NGFF_NAMES: Final = {
     "ns": "nanosecond",
 }
 
-LENGTHS: Final = frozenset({"m", "cm", "mm", "µm", "nm", "pm", "Å", "in"})
+METRES: Final = {
+    "m": 1.0,
+    "cm": 1e-2,
+    "mm": 1e-3,
+    "µm": 1e-6,
+    "nm": 1e-9,
+    "pm": 1e-12,
+    "Å": 1e-10,
+    "in": 0.0254,
+}
+"""How many metres a unit of length is."""
+
+LENGTHS: Final = frozenset(METRES)
 """Units of length in this package's spelling, which is that of OME-XML."""
 
 SECONDS: Final = {

@@ -152,10 +152,10 @@ def outside_of_training(calibrations: Sequence[Calibration]) -> str:
         dim, *_, bright = map(torch.tensor, calibration.levels)
         span = float(stabilise(bright, noise) - stabilise(dim, noise))
         if span > BRIGHTEST:
-            # no number: of what is very bright, mean and scale do not say how bright
             return (
-                "the noise is weaker, next to the signal, than in any movie that the "
-                "shipped weights have seen: there is little noise to remove"
+                f"the grey levels of the movie span {span:.0f} times its noise, more "
+                f"than any movie that the shipped weights have seen ({BRIGHTEST:.0f}): "
+                "there is little noise to remove"
             )
     return ""
 
