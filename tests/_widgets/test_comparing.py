@@ -420,7 +420,7 @@ def test_a_model_of_larger_pixels_is_doubted_where_its_result_is(
     assert not fine.warnings  # it is the movie that was learned from
     # what is denoised well does not hide what is not
     assert text.startswith("Do not trust the result for cells.")
-    assert "a pixel of the movie is 0.5 µm" in text
+    assert "A pixel of the movie is 0.5 µm along Y" in text
     assert text.endswith("coarse is denoised.")
     assert any("Do not trust the result for cells" in words for words in notified)
     good, bad = (widget.compare.results.item(row) for row in (0, 1))
