@@ -27,6 +27,16 @@ BLOCK = 8
 """Side of a block in pixels: smaller than what moves, large enough for a variance."""
 BIN_BLOCKS = 60
 """Blocks that make a bin of grey levels: their median is good to some per cent."""
+SMOOTH = 1.5
+"""Standard deviation of the filter that takes noise off levels, px."""
+DARKEST = 1e-3
+"""Share of the smoothed levels that are darker than the darkest that counts."""
+BELOW = 3.09
+"""Standard deviations that these are below the middle."""
+WITH_DETAIL = 4.0
+"""What the scene spreads, with detail that was smoothed away, in its deviations."""
+DARK = 0.05
+"""Share of the places whose noise is that of the darkest."""
 CUT = 0.05
 """Share of pixels at the floor of the grey scale above which a block counts as cut."""
 
@@ -68,7 +78,7 @@ class Blocks:
     floored
         Share of the pixels at the floor of the grey scale.
     darkest
-        Darkest level of the smoothed mean of the frames (0.1 % of it is darker).
+        Darkest level of the movie without its noise.
     """
 
     differences: Floats
@@ -102,7 +112,7 @@ def measure_blocks(sample: Sample) -> Blocks:
     usable = measured & ~np.stack(columns.pop("saturated"))
     if not usable.any():
         usable = measured if measured.any() else np.ones_like(usable)
-    darkest = float(np.min(columns.pop("darkest")))
+    darkest = _darkest(columns.pop("smooth"))
     tables = {name: np.stack(values) for name, values in columns.items()}
     return Blocks(**tables, usable=usable, darkest=darkest)
 
@@ -136,13 +146,15 @@ def _measure(
     difference = temporal_difference(window)
     difference -= np.median(difference[measured] if measured.any() else difference)
     mean = window.mean(axis=0)
-    smooth = ndimage.gaussian_filter(mean, 1.5)
+    smooth = _smooth(mean)
     level, structure = _block_mean(_inner(mean)), _structure(smooth)
     if around is None:
         reference, texture = level, structure
     else:
         reference = _block_mean(_inner(around))
-        texture = _structure(ndimage.gaussian_filter(around, 1.5))
+        texture = _structure(_smooth(around))
+    seen = measured if measured.any() else np.ones_like(measured)
+    seen = seen[::2, ::2]
     steps = [_finest_detail(step) for step in np.diff(window, axis=0)]
     if len(steps) == 2:
         product = _block_mean(steps[0] * steps[1])
@@ -166,8 +178,42 @@ def _measure(
         "measured": _block_mean(_inner(measured.astype(np.float32))) == 1,
         "saturated": _block_mean(_inner(saturated)) > 0,
         "floored": _block_mean(_inner(floored)),
-        "darkest": np.quantile(smooth[measured] if measured.any() else smooth, 0.001),
+        "smooth": np.stack([_smooth(frame)[::2, ::2][seen] for frame in window]),
     }
+
+
+def _darkest(windows: list[Floats]) -> float:
+    """Darkest level of the scene, where noise makes some places darker still.
+
+    Scene and noise spread the levels, ``k sqrt(scene**2 + noise**2 / n)`` below their
+    middle for the mean of n frames. The noise is that of frame differences in dark
+    places; what the darkest places gain from averaging tells how much of the rest is
+    the scene. Where there is but noise, they would gain most.
+
+    Parameters
+    ----------
+    windows
+        ``(n, places)`` smoothed levels of the frames of each window.
+    """
+    n = max(len(frames) for frames in windows)
+    frames = np.concatenate([w for w in windows if len(w) == n], axis=1)
+    mean = frames.mean(axis=0)
+    one = float(np.mean([np.quantile(frame, DARKEST) for frame in frames]))
+    many = float(np.quantile(mean, DARKEST))
+    dark = frames[:, mean <= np.quantile(mean, DARK)]
+    noise = float(dark.var(axis=0, ddof=1, dtype=np.float64).mean())
+    gained = (many - one) / BELOW
+    if gained <= 0 or noise <= 0:
+        return many
+    single = (noise * (1 - 1 / n) / gained + gained) / 2
+    scene = max(single**2 - noise, 0.0) ** 0.5
+    lifted = BELOW * (single - gained) - WITH_DETAIL * scene
+    most = BELOW * (noise / n) ** 0.5
+    return float(many + min(max(lifted, 0.0), most))
+
+
+def _smooth(image: Floats) -> Floats:
+    return np.asarray(ndimage.gaussian_filter(image, SMOOTH))
 
 
 def temporal_difference(window: Floats) -> Floats:
