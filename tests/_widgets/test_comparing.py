@@ -424,9 +424,9 @@ def test_a_model_of_larger_pixels_is_doubted_where_its_result_is(
     assert text.endswith("coarse is denoised.")
     assert any("Do not trust the result for cells" in words for words in notified)
     good, bad = (widget.compare.results.item(row) for row in (0, 1))
-    assert (good.text(), good.toolTip()) == ("bright (denoised)", "")
+    assert (good.text(), good.toolTip()) == ("coarse (denoised)", "")
     assert bad.text() == "⚠ cells (denoised)"
-    assert "grey levels" in bad.toolTip()
+    assert "a pixel of the movie" in bad.toolTip().lower()
 
 
 def model_trained_on(pixels: np.ndarray, **more: Any) -> Denoiser:

@@ -21,6 +21,7 @@ from napari_udvd.training import (
     trainer,
 )
 from napari_udvd.training.checkpoint import read_checkpoint
+from napari_udvd.workflows import make_settings
 from parity import published_weights
 from tiny import tiny_movie
 
@@ -248,7 +249,7 @@ def test_a_camera_that_was_measured(movie: Stack) -> None:
     noise = run(movie, noise=(2.0, 100.0, 3.0), steps=1).denoiser.calibrations[0].noise
     assert (noise.gain, noise.offset, noise.read_noise) == (2.0, 100.0, 3.0)
     with pytest.raises(InputError, match="must not be negative"):
-        run(movie, noise=(-2.0, 100.0, 3.0))
+        make_settings(noise=(-2.0, 100.0, 3.0))
 
 
 def test_a_network_that_is_not_told_the_noise(movie: Stack) -> None:
