@@ -50,6 +50,8 @@ FINE_DOF = 17.0
 neighbours, whose squared correlations sum to 3.8."""
 LEAST_FINE_SHARE = 0.1
 """Below, the noise is so smooth that its finest detail says little about it."""
+UNEVEN = 2.0
+"""Factor between expected variances in a bin that is allowed for."""
 MOVED = 2.0
 """Standard errors by which the total exceeds the fine variance where things moved."""
 UNSURE = 2.0
@@ -208,11 +210,14 @@ def fit_noise_model(
     gain = dark_variance = growth = 0.0
     line = Line(0.0, 0.0, 0.0, 0.0)
     for attempt in range(ATTEMPTS):
-        rare = None
+        rare = first = None
         if attempt:
+            first = NoiseModel(gain, dark, dark_variance**0.5)
             rare = _excess(blocks, bins, gain, dark, dark_variance)
             rare = np.maximum(rare, min(tails, MOST_TAILS))
-        level, variance, error = _variance_by_level(blocks, bins, fine_share, rare)
+        level, variance, error = _variance_by_level(
+            blocks, bins, fine_share, rare, first
+        )
         if floor is not None:
             shares = np.array([float(blocks.floored.flat[p].mean()) for p in bins])
             level, variance, error = _before_the_cut(
@@ -275,10 +280,13 @@ def _variance_by_level(
     bins: list[npt.NDArray[np.intp]],
     fine_share: float,
     excess: Doubles | None,
+    first: NoiseModel | None,
 ) -> tuple[Doubles, Doubles, Doubles]:
     """Level, noise variance and its relative standard error for bins of grey levels.
 
-    Without `excess`, groups are as large as they can be.
+    Without `excess`, groups are as large as they can be. With a `first` fit, variances
+    are compared as they would be at the mean level of their bin: the levels of the
+    brightest are spread unevenly, and the median of them is not their mean.
     """
     rows = []
     for k, whole in enumerate(bins):
@@ -286,16 +294,24 @@ def _variance_by_level(
         rare = np.inf if excess is None else float(excess[k])
         if rare < FEW_TAILS:
             part = _not_struck(blocks, part)
-        total, error = _typical_variance(blocks.variance.flat[part], BLOCK**2, rare)
+        level = float(blocks.level.flat[part].mean())
+        uneven = np.ones(len(part))
+        # where photons are rare, the levels of blocks are themselves uncertain
+        if first is not None and rare < FEW_TAILS:
+            uneven = first.variance(blocks.reference.flat[part])
+            uneven = np.clip(uneven / first.variance(level), 1 / UNEVEN, UNEVEN)
+        values = blocks.variance.flat[part] / uneven
+        total, error = _typical_variance(values, BLOCK**2, rare)
         if fine_share > LEAST_FINE_SHARE:
-            fine, fine_error = _typical_variance(blocks.fine.flat[part], FINE_DOF, rare)
+            values = blocks.fine.flat[part] / uneven
+            fine, fine_error = _typical_variance(values, FINE_DOF, rare)
             fine /= fine_share
             # Both are unbiased where nothing moves; the total is the more precise.
             if total > fine * (1.0 + MOVED * fine_error):
                 total, error = fine, fine_error
-        rows.append((float(blocks.level.flat[part].mean()), total, error))
-    level, variance, errors = np.array(rows).T
-    return level, variance, errors
+        rows.append((level, total, error))
+    levels, variances, errors = np.array(rows).T
+    return levels, variances, errors
 
 
 def _before_the_cut(
