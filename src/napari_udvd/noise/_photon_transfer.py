@@ -298,8 +298,8 @@ def _variance_by_level(
         uneven = np.ones(len(part))
         # where photons are rare, the levels of blocks are themselves uncertain
         if first is not None and rare < FEW_TAILS:
-            uneven = first.variance(blocks.reference.flat[part])
-            uneven = np.clip(uneven / first.variance(level), 1 / UNEVEN, UNEVEN)
+            expected = first.variance(level + _from_the_mean(blocks, part))
+            uneven = np.clip(expected / first.variance(level), 1 / UNEVEN, UNEVEN)
         values = blocks.variance.flat[part] / uneven
         total, error = _typical_variance(values, BLOCK**2, rare)
         if fine_share > LEAST_FINE_SHARE:
@@ -312,6 +312,20 @@ def _variance_by_level(
         rows.append((level, total, error))
     levels, variances, errors = np.array(rows).T
     return levels, variances, errors
+
+
+def _from_the_mean(blocks: Blocks, part: npt.NDArray[np.intp]) -> Doubles:
+    """Level of each block, as other frames tell it, from the mean level of all.
+
+    They have noise of their own, and the blocks were chosen by it: as much of it as
+    the level does not follow is none of the level.
+    """
+    level = blocks.level.flat[part].astype(np.float64)
+    away = blocks.reference.flat[part].astype(np.float64)
+    away -= away.mean()
+    power = float((away**2).sum())
+    follows = float((away * level).sum()) / power if power > 0 else 0.0
+    return np.asarray(np.clip(follows, 0.0, 1.0) * away)
 
 
 def _before_the_cut(
