@@ -28,8 +28,6 @@ BRIGHT_SHARE = 0.1
 LEAST_BRIGHT = 256
 """Blocks that are the brightest: a tenth, or more where that is few."""
 TINY = float(np.finfo(np.float32).tiny)
-EMPTY = 0.5
-"""Share of blocks in which something happens, below which the others are left out."""
 STILL = 1.3
 """Variance in units of what the finest detail tells, up to which nothing moved."""
 GROUPS = 8
@@ -241,7 +239,7 @@ def _quietest(blocks: Blocks) -> npt.NDArray[np.bool_]:
         usable = blocks.usable
     # Where light is counted, blocks without a single count say nothing of its noise.
     counts = usable & (blocks.step_energy > 0)
-    if counts.sum() < EMPTY * usable.sum() and counts.any():
+    if counts.any():
         usable = counts
     share = np.clip(QUIET_PIXELS / (usable.sum() * BLOCK**2), QUIET_SHARE, 0.5)
     limit = np.quantile(structure[usable], share)
