@@ -34,9 +34,10 @@ import torch  # noqa: E402
 from common import machine  # noqa: E402
 from gpu_report import Budget, Report  # noqa: E402
 from napari_udvd.device import choose_device, choose_precision  # noqa: E402
+from napari_udvd.errors import InputError  # noqa: E402
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from gpu_report import Numbers
 
@@ -60,7 +61,13 @@ def right(device: torch.device, report: Report, budget: Budget) -> None:
         if budget.left <= 0:
             report.skip("right", name, "no time")
         else:
-            report.run("right", name, lambda _, check=check: check(device))
+            report.run("right", name, partial(_without_notes, check, device))
+
+
+def _without_notes(
+    check: Callable[[torch.device], Numbers], device: torch.device, _: Numbers
+) -> Numbers:
+    return check(device)
 
 
 def fast(device: torch.device, report: Report, budget: Budget) -> None:
@@ -158,7 +165,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         make_corpus(options.corpus, options.movies)
         return 0
-    device = choose_device(options.device)
+    try:
+        device = choose_device(options.device)
+    except InputError as error:
+        parser.error(str(error))
+    if device.type == "cuda" and device.index is None:  # some calls want a number
+        device = torch.device("cuda:0")
     if device.type == "cuda":  # whatever hangs must not take what is known along
         faulthandler.dump_traceback_later(options.seconds + GRACE, exit=True)
     # what is odd about the movies of a check is of no use to anybody

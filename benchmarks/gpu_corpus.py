@@ -14,6 +14,7 @@ import time
 import zlib
 from collections import deque
 from concurrent.futures import Future, ProcessPoolExecutor
+from itertools import repeat
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -88,7 +89,7 @@ def make_corpus(path: Path, most: int) -> None:
     """Draw movies and pictures into a file, as many as were asked for and fit."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with _processes(os.cpu_count() or 1) as pool:
-        held_out = list(pool.map(draw_movie, range(HELD_OUT), [1] * HELD_OUT))
+        held_out = list(pool.map(draw_movie, range(HELD_OUT), repeat(1)))
         movies: list[Drawn] = []
         pictures: list[Drawn] = []
         size, seed, began = sum(_size(movie) for movie in held_out), 0, time.monotonic()
@@ -194,7 +195,7 @@ class Movies:
         self._pool = _processes(self._count)
         if not self.held_out:
             numbers = range(HELD_OUT)
-            self.held_out = list(self._pool.map(draw_movie, numbers, [1] * HELD_OUT))
+            self.held_out = list(self._pool.map(draw_movie, numbers, repeat(1)))
         self._seed += int(time.time()) % 1_000_000 * 1000  # every run has its own
         self.harvest()
         while len(self.movies) < 2 * self._count:
@@ -211,6 +212,9 @@ class Movies:
     def want_pictures(self) -> None:
         """Draw pictures from now on; wait until there are some."""
         self._wanted = draw_picture
+        for future in self._waiting:
+            future.cancel()
+        self._waiting.clear()
         while len(self.pictures) < 2:
             time.sleep(0.1)
             self.harvest()
@@ -221,7 +225,8 @@ class Movies:
             return
         while self._waiting and self._waiting[0].done():
             drawn = self._waiting.popleft().result()
-            (self.movies if len(drawn.roots) > 1 else self.pictures).append(drawn)
+            grows = self.movies if self._wanted is draw_movie else self.pictures
+            grows.append(drawn)
         # as many as are drawn until somebody looks again
         while len(self._waiting) < 30 * self._count:
             self._waiting.append(self._pool.submit(self._wanted, self._seed, 0))
@@ -278,8 +283,8 @@ class ClipSource:
         hole = holes[int(rng.choice(len(holes), p=list(pretrain.HOLES.values())))]
         patch, total = pretrain.PATCH, store.roots.shape[1]
         which = rng.integers(store.count, size=size)
-        photons = np.exp(rng.uniform(*np.log(pretrain.PHOTONS), size))
-        read = np.exp(rng.uniform(*np.log(pretrain.READ_NOISE), size))
+        photons = log_uniform(rng, pretrain.PHOTONS, size)
+        read = log_uniform(rng, pretrain.READ_NOISE, size)
         read[rng.random(size) < 0.25] = 0
         places = [self._place(total, context) for _ in range(size)]
         rows, columns = (

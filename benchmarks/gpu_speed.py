@@ -348,8 +348,7 @@ def _steps(net: Network, batch: int, targets: int, case: Case) -> Callable[[], N
     learner = Learner(net, choose_precision(case.device))
     scaler = Scaler([CALIBRATION], case.device)
     shape = batch, count + 2 * net.margin, 1, patch, patch
-    grey = np.random.default_rng(0).poisson(50, shape).astype(np.float32)
-    clips = scaler.normalise(torch.from_numpy(grey).to(case.device))
+    clips = torch.randn(shape, device=case.device)  # in network units
     is_target = torch.ones(batch, count, dtype=torch.bool, device=case.device)
 
     def step() -> None:

@@ -19,7 +19,7 @@ NO_CARD = pytest.mark.skipif(
 
 @pytest.mark.parametrize("name", CHECKS)
 @pytest.mark.parametrize(
-    "device", ["cpu", pytest.param("cuda", marks=[pytest.mark.gpu, NO_CARD])]
+    "device", ["cpu", pytest.param("cuda:0", marks=[pytest.mark.gpu, NO_CARD])]
 )
 def test_the_device(name: str, device: str) -> None:
     try:
