@@ -165,12 +165,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         make_corpus(options.corpus, options.movies)
         return 0
+    # some calls want the number of the card
+    name = "cuda:0" if options.device == "cuda" else options.device
     try:
-        device = choose_device(options.device)
+        device = choose_device(name)
     except InputError as error:
         parser.error(str(error))
-    if device.type == "cuda" and device.index is None:  # some calls want a number
-        device = torch.device("cuda:0")
     if device.type == "cuda":  # whatever hangs must not take what is known along
         faulthandler.dump_traceback_later(options.seconds + GRACE, exit=True)
     # what is odd about the movies of a check is of no use to anybody

@@ -17,6 +17,8 @@ NO_CARD = pytest.mark.skipif(
 )
 
 
+# what is odd about the movie of a check is not what is checked
+@pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("name", CHECKS)
 @pytest.mark.parametrize(
     "device", ["cpu", pytest.param("cuda:0", marks=[pytest.mark.gpu, NO_CARD])]
