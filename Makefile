@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 PYTHON ?=
 PYTEST_ARGS ?=
+GPU_ARGS ?=
 SAMPLE ?= nuclei
 
 # Packages may be large and lines slow.
@@ -32,7 +33,7 @@ unexport PYTHONHOME PYTHONPATH
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help app demo test docs screenshots lint format constraints clean
+.PHONY: help app demo test gpu docs screenshots lint format constraints clean
 
 help: ## list what make can do
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -48,6 +49,10 @@ test: $(VENV)/.test ## run the tests; more options in PYTEST_ARGS="-k stack -x"
 	@sh tools/apt_install.sh $(NO_SCREEN) $(QT_LIBRARIES)
 	$(PYTEST) --alone=later --numprocesses auto --maxprocesses 4 --dist loadfile $(PYTEST_ARGS) $(OR_NONE)
 	$(PYTEST) --alone=now $(PYTEST_ARGS) $(OR_NONE)
+
+# Nothing is installed: a machine with a card has its own PyTorch for it.
+gpu: ## measure a CUDA device in eight minutes, results in ./gpu; options in GPU_ARGS
+	$(or $(PYTHON),python3) benchmarks/gpu.py $(GPU_ARGS)
 
 docs: $(VENV)/.docs ## write the documentation to ./site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
@@ -72,7 +77,7 @@ constraints: $(VENV)/.dev ## write the versions that .venv has to constraints.tx
 	$(BIN)/python tools/freeze.py constraints.txt
 
 clean: ## remove the environment, caches and what the demo wrote
-	rm -rf $(VENV) demo dist site .coverage .hypothesis .import_linter_cache \
+	rm -rf $(VENV) demo dist gpu site .coverage .hypothesis .import_linter_cache \
 		.mypy_cache .pytest_cache .ruff_cache
 	find benchmarks src tests -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 

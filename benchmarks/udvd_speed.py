@@ -32,6 +32,7 @@ from napari_udvd.models.halfplane import (
     HalfPlaneUNet,
     _weight_gradient,
 )
+from napari_udvd.models.udvd import UDVDStream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -271,7 +272,7 @@ class _Stream:
     """A stream that is fed with the frames of a movie, over and over."""
 
     def __init__(self, net: UDVD, movie: Tensor) -> None:
-        self._stream, self._movie, self._at = net.stream(), movie, 0
+        self._stream, self._movie, self._at = UDVDStream(net), movie, 0
 
     def first(self, outputs: int = 1) -> Tensor | None:
         """Push frames until there is an output; one less for ``outputs=0``."""
