@@ -376,8 +376,8 @@ class BlockDenoiser:
                 frames = scaler.normalise(clip)
             known = None
             if measured is not None:
-                part = measured[:, :, seen_rows, seen_columns]
-                known = send(pinned(part, self._device), self._device)
+                seen = measured[:, :, seen_rows, seen_columns]
+                known = send(pinned(seen, self._device), self._device)
             parts = self._parts(len(windows))
             sweeps = [
                 self._sweep(frames, known, scaler, windows[part]) for part in parts
@@ -389,10 +389,10 @@ class BlockDenoiser:
                     if result is None:  # a part that is shorter by one
                         continue
                     tile_mean, tile_std = result
-                    place = (part.start + step, slice(None), rows, columns)
-                    arrivals.expect(tile_mean[inner], mean[place])
+                    here = (part.start + step, slice(None), rows, columns)
+                    arrivals.expect(tile_mean[inner], mean[here])
                     if std is not None and tile_std is not None:
-                        arrivals.expect(tile_std[inner], std[place])
+                        arrivals.expect(tile_std[inner], std[here])
         arrivals.finish()
         self._keep(series, start, whole_mean, whole_std)
         yield whole_mean, whole_std

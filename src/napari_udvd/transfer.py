@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.utils.dlpack import from_dlpack
 
 from napari_udvd.series import read_measured
 
@@ -129,9 +130,9 @@ def read_there(
     span = slice(first, max(frames) + 1)
     planes = [
         # its own library knows every type of number, PyTorch does not
-        torch.from_dlpack(
-            stack.read_there(span, plane, rows, columns).astype(np.float32)
-        )[order]
+        from_dlpack(stack.read_there(span, plane, rows, columns).astype(np.float32))[
+            order
+        ]
         for plane in series.planes()
     ]
     return torch.stack(planes, dim=1)

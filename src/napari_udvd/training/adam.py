@@ -129,7 +129,7 @@ class Adam:
     ) -> Tensor:
         gradient = torch.cat([gradient.reshape(-1) for gradient in gradients])
         norm = torch.linalg.vector_norm(gradient)
-        taken = norm.isfinite()
+        taken: Tensor = norm.isfinite()
         gradient *= (self._largest_norm / (norm + 1e-6)).clamp_max(1.0)
         slow, fast = self._decays
         size, spread = self._next_size(rate)
@@ -137,7 +137,8 @@ class Adam:
         second = (row.second * fast).addcmul_(gradient, gradient, value=1 - fast)
         change = (first / (second.sqrt() / spread + EPSILON)).mul_(-size)
         # chosen, not multiplied: nothing times what is not a number is not nothing
-        torch._foreach_add_(self._parameters, row.cut(torch.where(taken, change, 0.0)))
+        change = torch.where(taken, change, 0.0)
+        torch._foreach_add_(list(self._parameters), row.cut(change))
         row.first.copy_(torch.where(taken, first, row.first))
         row.second.copy_(torch.where(taken, second, row.second))
         row.skipped += ~taken
