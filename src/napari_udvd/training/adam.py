@@ -74,7 +74,9 @@ class Adam:
         self.second = [torch.zeros_like(parameter) for parameter in parameters]
 
     @torch.no_grad()
-    def step(self, gradients: Sequence[Tensor], rate: float) -> bool | Tensor:
+    def step(
+        self, gradients: Sequence[Tensor], rate: float, loss: Tensor | None = None
+    ) -> bool | Tensor:
         """Take a step, unless a gradient is not finite: it would leave no number.
 
         Parameters
@@ -83,6 +85,8 @@ class Adam:
             One for each parameter.
         rate
             Learning rate.
+        loss
+            That must be finite as well; for whoever has not looked at it.
 
         Returns
         -------
@@ -90,7 +94,9 @@ class Adam:
             The step was taken; a tensor, on the device, of a step in a row.
         """
         if self._row is not None:
-            return self._step_in_a_row(self._row, gradients, rate)
+            return self._step_in_a_row(self._row, gradients, rate, loss)
+        if loss is not None and not loss.isfinite():
+            return False
         norms = [torch.linalg.vector_norm(gradient) for gradient in gradients]
         norm = float(torch.linalg.vector_norm(torch.stack(norms)))
         if not math.isfinite(norm):
@@ -125,11 +131,17 @@ class Adam:
         return rate / (1 - slow**self.steps), math.sqrt(1 - fast**self.steps)
 
     def _step_in_a_row(
-        self, row: _Row, gradients: Sequence[Tensor], rate: float
+        self,
+        row: _Row,
+        gradients: Sequence[Tensor],
+        rate: float,
+        loss: Tensor | None,
     ) -> Tensor:
         gradient = torch.cat([gradient.reshape(-1) for gradient in gradients])
         norm = torch.linalg.vector_norm(gradient)
         taken: Tensor = norm.isfinite()
+        if loss is not None:
+            taken &= loss.isfinite()
         gradient *= (self._largest_norm / (norm + 1e-6)).clamp_max(1.0)
         slow, fast = self._decays
         size, spread = self._next_size(rate)

@@ -133,10 +133,11 @@ class Learner:
         # without a pixel this is not a number, and the step is not taken
         loss = torch.where(learned, losses, 0.0).sum() / learned.sum()
         gradients = torch.autograd.grad(loss, self._parameters)
-        self.predicted = mean
-        taken = self._adam.step(gradients, rate)
+        self.predicted, loss = mean, loss.detach()
+        taken = self._adam.step(gradients, rate, loss)
+        # also where it was not taken: the average only comes nearer to what it is of
         self._update_average()
-        return torch.where(torch.as_tensor(taken), loss.detach(), math.nan)
+        return torch.where(torch.as_tensor(taken), loss, math.nan)
 
     def _losses(self, clips: Tensor, noise: CameraNoise) -> tuple[Tensor, Tensor]:
         """Loss of every pixel, and the clean frames that are predicted."""
