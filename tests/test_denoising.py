@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import weakref
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,12 +22,21 @@ from napari_udvd.denoising import (
     denoise_stack,
     is_out_of_memory,
 )
+from napari_udvd.device import choose_device
 from napari_udvd.formats import ArraySink
 from napari_udvd.models import UDVD, posterior
 from napari_udvd.series import window
 from napari_udvd.stack import Stack
+from napari_udvd.transfer import Arrivals
 from napari_udvd.validity import inspect
-from tiny import CAMERA, tiny_calibration, tiny_center_blind, tiny_movie, tiny_net
+from tiny import (
+    CAMERA,
+    tiny_calibration,
+    tiny_center_blind,
+    tiny_movie,
+    tiny_net,
+    tiny_stbn,
+)
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -567,6 +578,77 @@ def test_running_out_once_in_a_later_block_keeps_what_was_done(
 
     monkeypatch.setattr(UDVD, "sweep", fail_once)
     assert_close(run(net, stack), expected)
+
+
+def test_memory_is_given_back_before_smaller_tiles_are_tried(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    net = tiny_net(frames=1, likelihood=True)
+    stack = tiny_movie(3, (40, 44))
+    expected = run(net, stack, std=True)
+    held: list[weakref.ref[torch.Tensor]] = []
+    released: list[bool] = []
+    sweep = UDVD.sweep
+
+    def fails_in_the_second_frame(net: UDVD, clip: Any, *more: Any) -> Any:
+        features = torch.zeros(9)
+        held.append(weakref.ref(features))
+        for k, prediction in enumerate(sweep(net, clip, *more)):
+            if k == 1 and not released:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            yield prediction
+        del features
+
+    def release(device: torch.device) -> None:
+        # what is still referred to would not be given back
+        released.append(all(feature() is None for feature in held))
+
+    monkeypatch.setattr(UDVD, "sweep", fails_in_the_second_frame)
+    monkeypatch.setattr(denoising, "release", release)
+    found = run(net, stack, std=True)
+    assert released == [True]
+    assert_close(found[0], expected[0])
+    np.testing.assert_allclose(found[1], expected[1], rtol=1e-4)
+
+
+@pytest.mark.parametrize(("device", "times"), [("cuda:0", 1), ("cpu", 0), ("mps", 0)])
+def test_only_a_card_keeps_memory(
+    device: str, times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    emptied: list[None] = []
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: emptied.append(None))
+    denoising.release(torch.device(device))
+    assert len(emptied) == times
+
+
+@pytest.mark.parametrize("ensemble", [False, True])
+@pytest.mark.parametrize("tile", [None, 20])
+def test_frames_that_arrive_late_land_in_their_places(
+    ensemble: bool, tile: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack, net = tiny_movie(7), tiny_net(frames=3, likelihood=True)
+    monkeypatch.setattr(denoising, "BLOCK_FRAMES", 3)
+    how: dict[str, Any] = {"std": True, "self_ensemble": ensemble, "tile": tile}
+    expected = run(net, stack, **how)
+    monkeypatch.setattr(denoising, "Arrivals", partial(Arrivals, 4))
+    assert np.array_equal(run(net, stack, **how), expected)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+@pytest.mark.parametrize("tile", [None, 20])
+@pytest.mark.parametrize(
+    "net",
+    [tiny_net(frames=3, likelihood=True), tiny_center_blind(), tiny_stbn()],
+    ids=["udvd", "fast", "stbn"],
+)
+def test_a_card_says_what_the_processor_says(net: Network, tile: int | None) -> None:
+    choose_device("cuda")  # float32 is float32
+    stack = tiny_movie(7)
+    expected = run(net, stack, std=True, tile=tile)
+    found = run(net, stack, std=True, tile=tile, device="cuda")
+    net.cpu()
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-2)
 
 
 def test_when_even_the_smallest_tile_is_too_large(limited: Any) -> None:

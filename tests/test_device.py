@@ -90,3 +90,24 @@ def test_bfloat16_on_graphics_cards_that_have_it(
         assert choose_precision(torch.device("cuda:0")) == expected
     finally:
         choose_precision.cache_clear()
+
+
+@pytest.mark.parametrize("machine", [(1, False)], indirect=True)
+def test_float32_is_float32_on_cards(
+    machine: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    switches = [
+        (torch.backends.cudnn, "allow_tf32"),
+        (torch.backends.cuda.matmul, "allow_tf32"),
+    ]
+    before = [getattr(owner, name) for owner, name in switches]
+    try:
+        for owner, name in switches:
+            setattr(owner, name, True)
+        choose_device("cpu")
+        assert all(getattr(owner, name) for owner, name in switches)
+        choose_device("auto")
+        assert not any(getattr(owner, name) for owner, name in switches)
+    finally:
+        for (owner, name), value in zip(switches, before, strict=True):
+            setattr(owner, name, value)

@@ -27,10 +27,10 @@ from napari_udvd.series import (
     Series,
     measured_box,
     missing_frames,
-    read_measured,
     series_of,
     window,
 )
+from napari_udvd.transfer import Arrivals, pinned, read_frames, send
 from napari_udvd.validity import inspect
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ __all__ = [
     "check_request",
     "denoise_stack",
     "is_out_of_memory",
+    "release",
     "tiles",
     "with_halo",
 ]
@@ -258,13 +259,13 @@ class BlockDenoiser:
         self._self_ensemble = self_ensemble
         self._with_std = with_std
         self._edge = tile or _first_tile(stack.frame_shape, self._device)
-        self._buffer = _FrameBuffer(stack)
+        self._buffer = _FrameBuffer(stack, self._device)
 
     def _inspect(self) -> None:
         """Find what was not measured; the first time that frames are needed."""
         if not self._is_inspected:
             self._stack = inspect(self._stack)
-            self._buffer = _FrameBuffer(self._stack)
+            self._buffer = _FrameBuffer(self._stack, self._device)
             self._is_inspected = True
 
     @property
@@ -333,7 +334,7 @@ class BlockDenoiser:
                         "smaller network or another device"
                     ) from error
             self._edge = min(self._edge, max(edge // 2, SMALLEST_TILE))
-            _release(self._device)
+            release(self._device)
 
     def _attempt(
         self, series: Series, start: int, stop: int, edge: int
@@ -356,6 +357,7 @@ class BlockDenoiser:
         box = (..., *measured_box(self._stack, series))
         mean, std = whole_mean[box], None if whole_std is None else whole_std[box]
         height, width = grey.shape[2:]
+        arrivals = Arrivals()
         for rows, columns in tiles(height, width, edge):
             seen_rows = with_halo(rows, height, self._net)
             seen_columns = with_halo(columns, width, self._net)
@@ -367,13 +369,15 @@ class BlockDenoiser:
                     columns.stop - seen_columns.start,
                 ),
             )
-            clip = torch.from_numpy(grey[:, :, seen_rows, seen_columns])
+            clip = grey[:, :, seen_rows, seen_columns]
+            if not clip.is_cuda:
+                clip = send(pinned(clip.numpy(), self._device), self._device)
             with torch.inference_mode():
-                frames = scaler.normalise(clip.to(self._device))
+                frames = scaler.normalise(clip)
             known = None
             if measured is not None:
-                known = torch.from_numpy(measured[:, :, seen_rows, seen_columns])
-                known = known.to(self._device)
+                seen = measured[:, :, seen_rows, seen_columns]
+                known = send(pinned(seen, self._device), self._device)
             parts = self._parts(len(windows))
             sweeps = [
                 self._sweep(frames, known, scaler, windows[part]) for part in parts
@@ -385,11 +389,11 @@ class BlockDenoiser:
                     if result is None:  # a part that is shorter by one
                         continue
                     tile_mean, tile_std = result
-                    mean[part.start + step, :, rows, columns] = tile_mean[inner].numpy()
+                    here = (part.start + step, slice(None), rows, columns)
+                    arrivals.expect(tile_mean[inner], mean[here])
                     if std is not None and tile_std is not None:
-                        std[part.start + step, :, rows, columns] = tile_std[
-                            inner
-                        ].numpy()
+                        arrivals.expect(tile_std[inner], std[here])
+        arrivals.finish()
         self._keep(series, start, whole_mean, whole_std)
         yield whole_mean, whole_std
 
@@ -417,7 +421,7 @@ class BlockDenoiser:
         scaler: Scaler,
         windows: list[list[int]],
     ) -> Iterator[tuple[Tensor, Tensor | None]]:
-        """Denoise the middle frame of one window after the other, on the CPU.
+        """Denoise the middle frame of one window after the other, in grey levels.
 
         Pixels that are not `known` are not put back.
         """
@@ -437,8 +441,8 @@ class BlockDenoiser:
                         own = known[seen[middle]][None]
                         mean = torch.where(own, mean, prediction.mean)
                         std = torch.where(own, std, prediction.std)
-                result = scaler.restore(mean)[0].cpu()
-                deviation = None if std is None else scaler.restore_std(std)[0].cpu()
+                result = scaler.restore(mean)[0]
+                deviation = None if std is None else scaler.restore_std(std)[0]
             yield result, deviation
 
 
@@ -451,14 +455,14 @@ def _advance(
 class _FrameBuffer:
     """Frames that were read last, since runs of frames overlap in what they see."""
 
-    def __init__(self, stack: Stack) -> None:
-        self._stack = stack
+    def __init__(self, stack: Stack, device: torch.device) -> None:
+        self._stack, self._device = stack, device
         self._series: Series | None = None
-        self._frames: dict[int, tuple[Block, npt.NDArray[np.bool_] | None]] = {}
+        self._frames: dict[int, tuple[Tensor, npt.NDArray[np.bool_] | None]] = {}
 
     def read(
         self, series: Series, frames: Sequence[int]
-    ) -> tuple[Block, npt.NDArray[np.bool_] | None]:
+    ) -> tuple[Tensor, npt.NDArray[np.bool_] | None]:
         """Return frames ``(T, C, Y, X)``, given in rising order; forget all others.
 
         Without borders in which nothing is ever measured; with them which pixels were
@@ -468,11 +472,11 @@ class _FrameBuffer:
         known = {t: known[t] for t in frames if t in known}
         for run in _runs([t for t in frames if t not in known]):
             box = measured_box(self._stack, series)
-            clip, measured = read_measured(self._stack, series, run, *box)
+            clip, measured = read_frames(self._stack, series, run, *box, self._device)
             for k, t in enumerate(run):
                 known[t] = clip[k], None if measured is None else measured[k]
         self._series, self._frames = series, known
-        clip = np.stack([known[t][0] for t in frames])
+        clip = torch.stack([known[t][0] for t in frames])
         seen = [mask for t in frames if (mask := known[t][1]) is not None]
         return clip, np.stack(seen) if seen else None
 
@@ -518,6 +522,7 @@ def with_halo(core: slice, length: int, net: Network) -> slice:
     )
 
 
-def _release(device: torch.device) -> None:
+def release(device: torch.device) -> None:
+    """Give memory back that a card keeps for later use, also in pieces of its size."""
     if device.type == "cuda":
         torch.cuda.empty_cache()

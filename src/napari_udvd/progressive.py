@@ -644,6 +644,11 @@ class FrameArray:
 class _FiniteStack(Stack):
     """A stack that looks for infinity as it is read, instead of before."""
 
+    @property
+    def on_card(self) -> bool:
+        """No: it is looked at on the CPU, wherever it lies."""
+        return False
+
     def read(self, *args: Any, **kwargs: Any) -> npt.NDArray[Any]:
         block = super().read(*args, **kwargs)
         if block.dtype.kind == "f" and np.isinf(block).any():

@@ -249,13 +249,47 @@ class Stack:
         rows, columns
             Crop of the frame.
         """
+        block: FrameBlock = self._ordered(
+            _to_numpy(self._part(frames, plane, rows, columns))
+        )
+        return block
+
+    @property
+    def on_card(self) -> bool:
+        """Whether the pixels lie in the memory of a CUDA device (CuPy)."""
+        whole = getattr(self.data, "whole", self.data)
+        return hasattr(whole, "__cuda_array_interface__")
+
+    def read_there(
+        self,
+        frames: slice | int = slice(None),
+        plane: Plane = Plane(),
+        rows: slice = slice(None),
+        columns: slice = slice(None),
+    ) -> Any:
+        """Read as :meth:`read`, but leave the pixels where they are.
+
+        Returns
+        -------
+        array
+            Of the library that the wrapped array is of.
+        """
+        return self._ordered(self._part(frames, plane, rows, columns))
+
+    def _part(
+        self, frames: slice | int, plane: Plane, rows: slice, columns: slice
+    ) -> Any:
+        """Part of the array, its axes as they are."""
         if isinstance(frames, int | np.integer):
             first = int(frames)
             if not 0 <= first < self.n_frames:
                 raise IndexError(f"frame {first} of {self.n_frames}")
             frames = slice(first, first + 1)
         key = {"T": frames, "C": plane.c, "Z": plane.z, "Y": rows, "X": columns}
-        block = _to_numpy(self.data[tuple(key[axis] for axis in self.axes)])
+        return self.data[tuple(key[axis] for axis in self.axes)]
+
+    def _ordered(self, block: Any) -> Any:
+        """Frames ``(T, Y, X)`` from a part of the array."""
         kept = [axis for axis in self.axes if axis in "TYX"]
         order = [kept.index(axis) for axis in "TYX" if axis in kept]
         block = block.transpose(order)
@@ -417,6 +451,8 @@ class _Part:
         self._data, self._spans = data, tuple(spans)
         self.shape = tuple(len(span) for span in spans)
         self.ndim = len(self.shape)
+        self.whole = getattr(data, "whole", data)
+        """The array that it is a part of."""
         self.files: tuple[str, ...] = getattr(data, "files", ())
         """Files that the array is stored in, which no output may replace."""
         recorded = getattr(data, "recorded", None)

@@ -66,3 +66,44 @@ print([name for name in sys.modules if name in ("torch._dynamo", "triton")])
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("largest", [np.inf, 1.0])
+def test_a_step_in_a_row_is_the_same_step(largest: float) -> None:
+    rng = np.random.default_rng(0)
+    shapes: list[tuple[int, ...]] = [(3, 4, 1, 1), (5,), (), (2, 3, 3, 3)]
+    start = [torch.from_numpy(np.asarray(rng.standard_normal(s))) for s in shapes]
+    loop, row = ([x.clone() for x in start] for _ in range(2))
+    one = Adam(loop, largest_norm=largest, in_a_row=False)
+    other = Adam(row, largest_norm=largest, in_a_row=True)
+    for k in range(20):
+        gradients = [
+            torch.from_numpy(np.asarray(rng.normal(0, 10, shape))) for shape in shapes
+        ]
+        if k == 7:
+            gradients[1][2] = np.nan
+        given = [gradient.clone() for gradient in gradients]
+        assert bool(one.step(gradients, 0.01)) == bool(other.step(given, 0.01))
+        for mine, other_gradient in zip(gradients, given, strict=True):
+            torch.testing.assert_close(mine, other_gradient, equal_nan=True)
+        other.settle()
+        assert one.steps == other.steps
+        assert other.steps == k + (k < 7)
+    pairs = zip(
+        (*loop, *one.first, *one.second),
+        (*row, *other.first, *other.second),
+        strict=True,
+    )
+    for mine, theirs in pairs:
+        torch.testing.assert_close(mine, theirs, rtol=1e-12, atol=1e-14)
+
+
+def test_moments_of_a_row_can_be_set() -> None:
+    """A run that is resumed copies into them."""
+    weights = [torch.zeros(2), torch.zeros(3)]
+    adam = Adam(weights, (0.5, 0.5), in_a_row=True)
+    adam.first[1].copy_(torch.tensor([1.0, 2.0, 3.0]))
+    adam.step([torch.zeros(2), torch.zeros(3)], 0.1)
+    assert adam.first[1].tolist() == [0.5, 1.0, 1.5]
+    assert weights[0].tolist() == [0, 0]
+    assert (weights[1] < 0).all()

@@ -319,3 +319,15 @@ def test_joint_channels_stay_joint(tmp_path: Path) -> None:
     assert run(movie, path, resume=True, steps=8)[-1].denoiser.joint
     interrupted(path, movie, joint_channels=False)
     refuse("joint_channels", movie, path, joint_channels=True)
+
+
+@pytest.mark.usefixtures("as_on_a_card")
+@pytest.mark.parametrize("stop_after", [1, 6])
+def test_what_is_prepared_ahead_is_drawn_again(tmp_path: Path, stop_after: int) -> None:
+    movie = tiny_movie(12)
+    how = {"steps": 10, "targets": 1}
+    whole = run(movie, None, **how)[-1]
+    run(movie, tmp_path / "state", stop_after=stop_after, **how)
+    resumed = run(movie, tmp_path / "state", resume=True, **how)[-1]
+    assert resumed.history == whole.history
+    assert torch.equal(weights(resumed), weights(whole))

@@ -556,3 +556,112 @@ def test_the_likelihood_uses_the_noise_of_the_movie(
     total = prediction.factor.detach().numpy()[:, :, 0] ** 2 + camera
     expected = (noisy.numpy() - mean) ** 2 / (2 * total) + np.log(total) / 2
     np.testing.assert_allclose(loss.detach(), expected[:, :, 0], rtol=1e-3, atol=1e-4)
+
+
+# --- on a card ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", ["ahead", "card"])
+@pytest.mark.parametrize("model", ["udvd-3", "centerblind", "stbn"])
+def test_a_run_that_waits_for_no_step_learns_the_same(
+    model: str, way: str, be_like_a_card: Callable[[str], None]
+) -> None:
+    how: dict[str, Any] = {"model": model, "steps": 11, "targets": 1, "patch": 16}
+    if model == "centerblind":
+        how |= {"width": None, "preset": "small", "batch": 2}
+    if model == "stbn":
+        how |= {"targets": 4, "width": 4}
+    movie = tiny_movie(12)  # some steps have only held-out frames
+    waiting = list(events(movie, **how))
+    be_like_a_card(way)
+    told = list(events(movie, **how))
+    assert [type(event) for event in told] == [type(event) for event in waiting]
+    ends = waiting[-1], told[-1]
+    assert isinstance(ends[0], Finished) and isinstance(ends[1], Finished)
+    for (step, loss), (expected_step, expected) in zip(
+        ends[1].history, ends[0].history, strict=True
+    ):
+        assert step == expected_step
+        assert loss == pytest.approx(expected, rel=1e-3)
+    shown, expected_losses = (
+        [event.loss for event in course if isinstance(event, Step)]
+        for course in (told, waiting)
+    )
+    # numbers are a few steps late, and right
+    assert math.isfinite(shown[-1])
+    assert min(abs(shown[-1] / x - 1) for x in expected_losses[-5:]) < 1e-3
+
+
+@pytest.mark.usefixtures("as_on_a_card")
+def test_a_loss_that_is_not_finite_is_noticed_without_waiting_for_each(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pixel_loss = learner.pixel_loss
+    monkeypatch.setattr(learner, "pixel_loss", lambda *x: pixel_loss(*x) * math.nan)
+    *told, last = events(tiny_movie(), steps=50, targets=2)
+    assert isinstance(last, Failed)
+    assert "the loss is not finite since step" in str(last.error)
+    assert len([event for event in told if isinstance(event, Step)]) < 20
+
+
+def run_on_a_card(**options: Any) -> Any:
+    """Make a run that finds a card after it was made."""
+    movie = tiny_movie(9)
+    settings = make_settings(
+        model="centerblind", preset="small", patch=16, minutes=1.0, **options
+    )
+    plan = trainer.make_plan([movie], settings, on_cpu=True)
+    run = trainer._Run([movie], settings, plan, torch.device("cpu"), 0.0, False)
+    run._scaler((0,))
+    run._device = torch.device("cuda")
+    return run
+
+
+@pytest.fixture
+def probe(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, float]]:
+    """Let a card be filled by 64 clips."""
+    asked: list[tuple[int, float]] = []
+
+    def find(seconds: Any, first: int, device: Any, *, most_seconds: float) -> int:
+        asked.append((first, most_seconds))
+        return 64
+
+    monkeypatch.setattr(trainer, "find_batch", find)
+    return asked
+
+
+def test_a_card_is_filled(probe: list[tuple[int, float]], tmp_path: Path) -> None:
+    run = run_on_a_card()
+    assert "clips at once" not in run._summary()
+    rate = run._rate
+    run.choose_batch()
+    assert probe == [(8, pytest.approx(1.8))]
+    assert run._batch == 64
+    assert run._rate == rate
+    assert "64 clips at once" in run._summary()
+    run._save(tmp_path / "state")
+    saved = trainer.read_saved_run(tmp_path / "state", run._stacks)
+    for options, batch in (({}, 64), ({"batch": 5}, 5)):
+        resumed = run_on_a_card(**options)
+        resumed.restore(saved)
+        assert resumed._batch == batch
+    elsewhere = run_on_a_card()
+    elsewhere._device = torch.device("cpu")
+    elsewhere.restore(saved)
+    assert elsewhere._batch == 8
+
+
+@pytest.mark.parametrize("options", [{"batch": 3}, {"steps": 10}])
+def test_a_user_or_a_count_of_steps_decides_before_any_clock(
+    options: dict[str, int], probe: list[tuple[int, float]]
+) -> None:
+    run = run_on_a_card(**options)
+    run.choose_batch()
+    assert not probe
+    assert run._batch == options.get("batch", 8)
+    assert "clips at once" not in run._summary()
+
+
+def test_a_processor_is_not_filled(probe: list[tuple[int, float]]) -> None:
+    list(events(tiny_movie(), minutes=0.01))
+    assert not probe

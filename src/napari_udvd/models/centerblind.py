@@ -24,6 +24,7 @@ uncertainty in units of the input.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -285,10 +286,12 @@ class CenterBlind(Network):
         """Near frames of ``(N, T, C, H, W)`` in order, then averages of far ones."""
         middle = len(window) // 2
         first, last = middle - self.near, middle + self.near
-        parts = [stable[:, list(window[first : last + 1])]]
+        device = stable.device
+        parts = [stable[:, _places(tuple(window[first : last + 1]), device)]]
         for size in self.far:
             for group in (window[first - size : first], window[last + 1 :][:size]):
-                parts.append(stable[:, list(group)].mean(dim=1, keepdim=True))
+                seen = stable[:, _places(tuple(group), device)]
+                parts.append(seen.mean(dim=1, keepdim=True))
             first, last = first - size, last + size
         return torch.cat(parts, dim=1)
 
@@ -373,7 +376,7 @@ class CenterBlind(Network):
             for k in range(nearest, farthest + 1)
             for side in (-1, 1)
         ]
-        return _blur(window[:, frames].mean(dim=1))
+        return _blur(window[:, _places(tuple(frames), window.device)].mean(dim=1))
 
     def _positive(self, entries: Tensor) -> Tensor:
         """Make the last entry of each row of the factor positive."""
@@ -429,6 +432,16 @@ class _Residual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x + _apply(self.b, F.relu_(_apply(self.a, x)))
+
+
+@lru_cache(maxsize=1024)
+def _places(frames: tuple[int, ...], device: torch.device) -> Tensor:
+    """Numbers of frames as an index that is on the device.
+
+    An index in a list is copied there each time, and a card waited for.
+    """
+    with torch.inference_mode(False):  # it serves gradients, too
+        return torch.tensor(frames, device=device)
 
 
 def _convolution(inputs: int, outputs: int, kernel: int | tuple[int, int]) -> nn.Conv2d:

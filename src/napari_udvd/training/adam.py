@@ -3,6 +3,11 @@
 Making one of torch's optimisers imports its compiler: a second and a half before the
 first step, and on some systems a crash. The compiler's code generator (LLVM) does not
 get on with that of a graphics driver that the viewer has loaded before.
+
+On a card every operation has to be started by the processor, and whatever is read back
+makes it wait for all that was started before. There the numbers of all parameters lie
+in one row: a dozen operations make a step, however many layers there are, and the card
+itself decides whether it is taken.
 """
 
 from __future__ import annotations
@@ -36,11 +41,14 @@ class Adam:
         Of the averages of the gradient and of its square.
     largest_norm
         Gradients are shrunk so that their common norm is at most this.
+    in_a_row
+        Compute all parameters at once, without waiting for a number: equal to one
+        after the other up to rounding. By default on CUDA devices.
 
     Attributes
     ----------
     steps
-        Taken so far.
+        Taken so far. Steps in a row count as taken until :meth:`settle`.
     first, second
         Averages of the gradients and of their squares, one for each parameter.
     """
@@ -50,15 +58,25 @@ class Adam:
         parameters: Sequence[Tensor],
         decays: tuple[float, float] = (0.9, 0.99),
         largest_norm: float = LARGEST_NORM,
+        in_a_row: bool | None = None,
     ) -> None:
         self._parameters, self._decays = parameters, decays
         self._largest_norm = largest_norm
         self.steps = 0
+        if in_a_row is None:
+            in_a_row = any(parameter.is_cuda for parameter in parameters)
+        self._row = _Row(parameters) if in_a_row else None
+        if self._row is not None:
+            self.first = self._row.cut(self._row.first)
+            self.second = self._row.cut(self._row.second)
+            return
         self.first = [torch.zeros_like(parameter) for parameter in parameters]
         self.second = [torch.zeros_like(parameter) for parameter in parameters]
 
     @torch.no_grad()
-    def step(self, gradients: Sequence[Tensor], rate: float) -> bool:
+    def step(
+        self, gradients: Sequence[Tensor], rate: float, loss: Tensor | None = None
+    ) -> bool | Tensor:
         """Take a step, unless a gradient is not finite: it would leave no number.
 
         Parameters
@@ -67,21 +85,25 @@ class Adam:
             One for each parameter.
         rate
             Learning rate.
+        loss
+            That must be finite as well; for whoever has not looked at it.
 
         Returns
         -------
-        bool
-            The step was taken.
+        bool or Tensor
+            The step was taken; a tensor, on the device, of a step in a row.
         """
+        if self._row is not None:
+            return self._step_in_a_row(self._row, gradients, rate, loss)
+        if loss is not None and not loss.isfinite():
+            return False
         norms = [torch.linalg.vector_norm(gradient) for gradient in gradients]
         norm = float(torch.linalg.vector_norm(torch.stack(norms)))
         if not math.isfinite(norm):
             return False
         share = min(self._largest_norm / (norm + 1e-6), 1.0)
-        self.steps += 1
         slow, fast = self._decays
-        size = rate / (1 - slow**self.steps)
-        spread = math.sqrt(1 - fast**self.steps)
+        size, spread = self._next_size(rate)
         for parameter, gradient, first, second in zip(
             self._parameters, gradients, self.first, self.second, strict=True
         ):
@@ -91,3 +113,70 @@ class Adam:
             scale = second.sqrt().div_(spread).add_(EPSILON)
             parameter.addcdiv_(first, scale, value=-size)
         return True
+
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Take steps in a row that were not taken off the number of steps.
+
+        Waits for the device.
+        """
+        if self._row is not None:
+            self.steps -= int(self._row.skipped)
+            self._row.skipped.zero_()
+
+    def _next_size(self, rate: float) -> tuple[float, float]:
+        """Count a step; factors of the first moment and of the root of the second."""
+        self.steps += 1
+        slow, fast = self._decays
+        return rate / (1 - slow**self.steps), math.sqrt(1 - fast**self.steps)
+
+    def _step_in_a_row(
+        self,
+        row: _Row,
+        gradients: Sequence[Tensor],
+        rate: float,
+        loss: Tensor | None,
+    ) -> Tensor:
+        gradient = torch.cat([gradient.reshape(-1) for gradient in gradients])
+        norm = torch.linalg.vector_norm(gradient)
+        taken: Tensor = norm.isfinite()
+        if loss is not None:
+            taken &= loss.isfinite()
+        gradient *= (self._largest_norm / (norm + 1e-6)).clamp_max(1.0)
+        slow, fast = self._decays
+        size, spread = self._next_size(rate)
+        first = row.first.lerp(gradient, 1 - slow)
+        second = (row.second * fast).addcmul_(gradient, gradient, value=1 - fast)
+        change = (first / (second.sqrt() / spread + EPSILON)).mul_(-size)
+        # chosen, not multiplied: nothing times what is not a number is not nothing
+        change = torch.where(taken, change, 0.0)
+        torch._foreach_add_(list(self._parameters), row.cut(change))
+        row.first.copy_(torch.where(taken, first, row.first))
+        row.second.copy_(torch.where(taken, second, row.second))
+        row.skipped += ~taken
+        return taken
+
+
+class _Row:
+    """Moments of all parameters in one tensor each.
+
+    Attributes
+    ----------
+    first, second
+        The moments.
+    skipped
+        Steps that were not taken.
+    """
+
+    def __init__(self, parameters: Sequence[Tensor]) -> None:
+        self._parameters = parameters
+        self._sizes = [parameter.numel() for parameter in parameters]
+        like = parameters[0].detach()
+        self.first = like.new_zeros(sum(self._sizes))
+        self.second = like.new_zeros(sum(self._sizes))
+        self.skipped = torch.zeros((), dtype=torch.int64, device=like.device)
+
+    def cut(self, row: Tensor) -> list[Tensor]:
+        """Return the parts of a row that belong to the parameters, in their shapes."""
+        parts = zip(row.split(self._sizes), self._parameters, strict=True)
+        return [part.view(parameter.shape) for part, parameter in parts]

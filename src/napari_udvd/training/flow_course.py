@@ -156,6 +156,8 @@ class FlowCourse:
 
     def state(self) -> dict[str, Any]:
         """Return the numbers that :meth:`restore` needs, for a checkpoint."""
+        if self._flow is not None:
+            self._flow.adam.settle()
         return {
             "steps": self.steps,
             "judged": self._judged,

@@ -35,6 +35,17 @@ class _Gradients(NamedTuple):
 class Learner:
     """Takes optimiser steps.
 
+    Parameters
+    ----------
+    net
+        The network that learns.
+    precision
+        Floating-point type of the convolutions.
+    ahead
+        Start the next step before the numbers of the last one are known, see
+        :meth:`learn`. By default on CUDA devices, which idle while anybody waits for
+        them.
+
     Attributes
     ----------
     net
@@ -47,13 +58,18 @@ class Learner:
         Clean frames that it saw in the last clips it learned from, or None.
     """
 
-    def __init__(self, net: Network, precision: torch.dtype) -> None:
+    def __init__(
+        self, net: Network, precision: torch.dtype, ahead: bool | None = None
+    ) -> None:
         self.net = net
         self.average = copy.deepcopy(net).eval().requires_grad_(False)
         self.precision = precision
         self._names = list(net.denoising_parameters())
         self._parameters = list(net.denoising_parameters().values())
-        self._adam = Adam(self._parameters)
+        if ahead is None:
+            ahead = any(parameter.is_cuda for parameter in self._parameters)
+        self._ahead = ahead
+        self._adam = Adam(self._parameters, in_a_row=ahead)
         self.predicted: Tensor | None = None
 
     def learn(
@@ -63,7 +79,7 @@ class Learner:
         is_target: Tensor,
         rate: float,
         measured: Tensor | None = None,
-    ) -> float:
+    ) -> float | Tensor:
         """Take one step, unless there is nothing to learn from.
 
         Parameters
@@ -81,13 +97,16 @@ class Learner:
 
         Returns
         -------
-        float
+        float or Tensor
             Loss per pixel; not a number if it, or its gradient, is not finite. Then
-            the step was not taken.
+            the step was not taken. A tensor on the device, which nobody has waited
+            for, where steps are taken ahead.
         """
         learned = is_target[:, :, None, None]
         if measured is not None:
             learned = learned & measured.all(dim=2)
+        if self._ahead:
+            return self._learn_ahead(clips, noise, learned, rate)
         if not learned.any():
             return math.nan
         count = min(threads_on(clips.device), len(clips))
@@ -105,25 +124,50 @@ class Learner:
             self._update_average()
         return value
 
-    def _gradients(
-        self, clips: Tensor, learned: Tensor, noise: CameraNoise
-    ) -> _Gradients:
+    def _learn_ahead(
+        self, clips: Tensor, noise: CameraNoise, learned: Tensor, rate: float
+    ) -> Tensor:
+        """Take one step, of which nothing is read: not even how many pixels count."""
+        losses, mean = self._losses(clips, noise)
+        learned = learned.expand_as(losses)
+        # without a pixel this is not a number, and the step is not taken
+        loss = torch.where(learned, losses, 0.0).sum() / learned.sum()
+        gradients = torch.autograd.grad(loss, self._parameters)
+        self.predicted, loss = mean, loss.detach()
+        taken = self._adam.step(gradients, rate, loss)
+        # also where it was not taken: the average only comes nearer to what it is of
+        self._update_average()
+        return torch.where(torch.as_tensor(taken), loss, math.nan)
+
+    def _losses(self, clips: Tensor, noise: CameraNoise) -> tuple[Tensor, Tensor]:
+        """Loss of every pixel, and the clean frames that are predicted."""
         margin = self.net.margin
         prediction = self.net.predict_clip(clips, noise, self.precision)
         noisy = clips[:, margin : clips.shape[1] - margin]
-        losses = pixel_loss(prediction, noisy, noise)
+        return pixel_loss(prediction, noisy, noise), prediction.mean.detach()
+
+    def _gradients(
+        self, clips: Tensor, learned: Tensor, noise: CameraNoise
+    ) -> _Gradients:
+        losses, mean = self._losses(clips, noise)
         losses = losses[learned.expand_as(losses)]
         total = losses.sum()
         gradients = torch.autograd.grad(total, self._parameters)
-        mean = prediction.mean.detach()
         return _Gradients(float(total.detach()), losses.numel(), gradients, mean)
 
     def _update_average(self) -> None:
         decay = min(AVERAGE_DECAY, self.steps / (self.steps + 10))
+        averages, parameters = self.average.parameters(), self.net.parameters()
         with torch.no_grad():
-            pairs = zip(self.average.parameters(), self.net.parameters(), strict=True)
-            for average, parameter in pairs:
+            if self._ahead:
+                torch._foreach_lerp_(list(averages), list(parameters), 1 - decay)
+                return
+            for average, parameter in zip(averages, parameters, strict=True):
                 average.lerp_(parameter, 1 - decay)
+
+    def settle(self) -> None:
+        """Wait for the steps that were taken ahead, and count those not taken."""
+        self._adam.settle()
 
     def tensors(self) -> dict[str, dict[str, Tensor]]:
         """Return what :meth:`restore` needs, for a checkpoint."""

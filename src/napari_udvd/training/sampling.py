@@ -3,11 +3,14 @@
 Short movies are held in memory whole. Of long ones a few blocks of frames are held
 and replaced one after another, so that memory stays bounded and every frame gets
 its turn even where reading is slow.
+
+Where clips are is drawn first (:meth:`ClipSampler.place`) and cut out afterwards, so
+that whoever holds the frames elsewhere can do the second by other means.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,11 +24,20 @@ from napari_udvd.series import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from napari_udvd.stack import Stack
 
-__all__ = ["ClipSampler", "Draw", "Movie"]
+__all__ = [
+    "Block",
+    "ClipSampler",
+    "Draw",
+    "Movie",
+    "Place",
+    "Places",
+    "cut_masks",
+    "read_block",
+]
 
 MEMORY_BYTES = 512 * 2**20
 """Float32 frames that the sampler may hold."""
@@ -75,12 +87,69 @@ class Draw(NamedTuple):
     measured: Mask | None = None
 
 
-class _Block(NamedTuple):
+class Block(NamedTuple):
+    """Neighbouring frames of a movie to draw from.
+
+    Attributes
+    ----------
+    movie
+        Where they are from.
+    first
+        Number of the first of them.
+    frames
+        ``(T, C, H, W)`` in grey levels: an array, or what stands for it elsewhere.
+    measured
+        Which pixels were measured, of the same shape; None where all were.
+    missing
+        Frames of the movie in which nothing was measured.
+    """
+
     movie: Movie
     first: int
-    frames: Clip  # (T, C, H, W)
+    frames: Any
     measured: Mask | None
     missing: frozenset[int]
+
+
+class Place(NamedTuple):
+    """Where one clip is in its block, and how it is turned.
+
+    Attributes
+    ----------
+    frames, targets
+        All of its frames and those to learn from, as positions in the block.
+    is_target
+        For each of the latter: it was not held out, nor is it missing.
+    rows, columns
+        The patch.
+    flips
+        Whether time, rows and columns are mirrored.
+    """
+
+    frames: list[int]
+    targets: list[int]
+    is_target: Mask
+    rows: slice
+    columns: slice
+    flips: tuple[bool, bool, bool]
+
+
+class Places(NamedTuple):
+    """Where the clips of a draw are.
+
+    Attributes
+    ----------
+    block
+        What they are cut from.
+    clips
+        One for each, all of one size.
+    swap
+        Rows and columns are swapped.
+    """
+
+    block: Block
+    clips: list[Place]
+    swap: bool
 
 
 class ClipSampler:
@@ -104,6 +173,8 @@ class ClipSampler:
         that is correlated along rows must stay so.
     rng
         Source of randomness; its state is the sampler's state.
+    read
+        Gives the frames of a movie from one on, so many, as :func:`read_block` does.
     """
 
     def __init__(
@@ -116,8 +187,10 @@ class ClipSampler:
         transpose: bool,
         rng: np.random.Generator,
         fewest: int | None = None,
+        read: Callable[[Movie, int, int], Block] | None = None,
     ) -> None:
         self._movies = list(movies)
+        self._read = read or read_block
         self._context = context
         self._patch = patch
         self._transpose = transpose
@@ -130,44 +203,66 @@ class ClipSampler:
             for m in self._movies
         ]
         self._draws = 0
-        self._blocks: list[_Block] = []
+        self._blocks: list[Block] = []
         self._whole = sum(sizes) <= MEMORY_BYTES
         if self._whole:
-            self._blocks = [_read_block(m, 0, m.stack.n_frames) for m in self._movies]
+            self._blocks = [self._read(m, 0, m.stack.n_frames) for m in self._movies]
+
+    @property
+    def longest(self) -> tuple[int, int, int, int]:
+        """Frames, channels, rows and columns of the largest clips that are drawn."""
+        shapes = [movie.stack.frame_shape for movie in self._movies]
+        return (
+            self._targets + 2 * self._context,
+            len(self._movies[0].series.channels),
+            min(self._patch, max(height for height, _ in shapes)),
+            min(self._patch, max(width for _, width in shapes)),
+        )
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """State of the source of randomness; set it to go on from there."""
+        return dict(self._rng.bit_generator.state)
+
+    @state.setter
+    def state(self, value: dict[str, Any]) -> None:
+        self._rng.bit_generator.state = value
 
     def draw(self, batch: int) -> Draw:
         """Draw clips of one series, all augmented alike in size."""
+        places = self.place(batch)
+        block = places.block
+        clips = np.stack(
+            [
+                _turned(_cut(block.frames, place), place.flips, places.swap)
+                for place in places.clips
+            ]
+        )
+        is_target, measured = cut_masks(places)
+        clips = np.ascontiguousarray(clips)
+        return Draw(clips, is_target, block.movie.series, measured)
+
+    def place(self, batch: int) -> Places:
+        """Draw where clips of one series are, without cutting them out."""
         if not self._whole:
             self._turn_over()
         block = self._blocks[self._rng.integers(len(self._blocks))]
         count = self._targets
         if self._fewest < count:
             count = int(self._rng.integers(self._fewest, count + 1))
-        pairs = [self._clip(block, count) for _ in range(batch)]
-        swap = self._transpose and self._rng.random() < 0.5
-        clips = np.stack([clip for clip, _, _ in pairs])
-        masks = np.stack([mask for _, mask, _ in pairs])
-        known = [part for _, _, part in pairs if part is not None]
-        measured = np.stack(known) if known else None
-        if swap:
-            clips = clips.swapaxes(-1, -2)
-            measured = None if measured is None else measured.swapaxes(-1, -2)
-        if measured is not None:
-            measured = np.ascontiguousarray(measured)
-        clips = np.ascontiguousarray(clips)
-        return Draw(clips, masks, block.movie.series, measured)
+        clips = [self._place(block, count) for _ in range(batch)]
+        return Places(block, clips, self._transpose and self._rng.random() < 0.5)
 
-    def _clip(self, block: _Block, count: int) -> tuple[Clip, Mask, Mask | None]:
+    def _place(self, block: Block, count: int) -> Place:
         """Draw one clip, and again if hardly any of it was measured."""
         drawn = self._drawn(block, count)
         for _ in range(TRIES):
-            measured = drawn[2]
-            if measured is None or measured.mean() >= MOSTLY:
+            if block.measured is None or _known(block, drawn).mean() >= MOSTLY:
                 break
             drawn = self._drawn(block, count)
         return drawn
 
-    def _drawn(self, block: _Block, count: int) -> tuple[Clip, Mask, Mask | None]:
+    def _drawn(self, block: Block, count: int) -> Place:
         n_frames = block.movie.stack.n_frames
         # the ends of the movie are mirrored; the ends of a block have no neighbours
         stop = block.first + len(block.frames)
@@ -176,25 +271,19 @@ class ClipSampler:
         start = int(self._rng.integers(first, last + 1))
         targets = range(start, start + count)
         frames = _around(targets, self._context, n_frames, block)
-        index = [t - block.first for t in frames]
         height, width = block.frames.shape[-2:]
         y = int(self._rng.integers(max(height - self._patch, 0) + 1))
         x = int(self._rng.integers(max(width - self._patch, 0) + 1))
-        clip = block.frames[index, :, y : y + self._patch, x : x + self._patch]
         unseen = block.movie.held_out | block.missing
-        mask = np.array([t not in unseen for t in targets])
-        measured = None
-        if block.measured is not None:
-            own = [t - block.first for t in targets]
-            part = block.measured[own]
-            measured = part[:, :, y : y + self._patch, x : x + self._patch]
         flips = self._rng.random(3) < 0.5
-        if flips[0]:
-            clip, mask = clip[::-1], mask[::-1]
-            measured = None if measured is None else measured[::-1]
-        turned = np.s_[:, :, :: -1 if flips[1] else 1, :: -1 if flips[2] else 1]
-        measured = None if measured is None else measured[turned]
-        return clip[turned], mask, measured
+        return Place(
+            [t - block.first for t in frames],
+            [t - block.first for t in targets],
+            np.array([t not in unseen for t in targets]),
+            slice(y, min(y + self._patch, height)),
+            slice(x, min(x + self._patch, width)),
+            (bool(flips[0]), bool(flips[1]), bool(flips[2])),
+        )
 
     def _turn_over(self) -> None:
         """Replace the oldest block now and then."""
@@ -209,12 +298,12 @@ class ClipSampler:
         room = max(MEMORY_BYTES // (size * bytes_per_frame), 1)
         if len(self._blocks) < min(room, 4) or self._draws % STEPS_PER_BLOCK == 0:
             first = int(self._rng.integers(movie.stack.n_frames - size + 1))
-            self._blocks.append(_read_block(movie, first, size))
+            self._blocks.append(self._read(movie, first, size))
             del self._blocks[: max(len(self._blocks) - room, 0)]
         self._draws += 1
 
 
-def _around(targets: range, context: int, n_frames: int, block: _Block) -> list[int]:
+def _around(targets: range, context: int, n_frames: int, block: Block) -> list[int]:
     """Targets and the frames around them, as :func:`series.window` for one target.
 
     Beyond the ends of the movie stand frames of the other side, never a target,
@@ -235,9 +324,46 @@ def _around(targets: range, context: int, n_frames: int, block: _Block) -> list[
     return frames
 
 
-def _read_block(movie: Movie, first: int, size: int) -> _Block:
+def cut_masks(places: Places) -> tuple[Mask, Mask | None]:
+    """Cut out what :class:`Draw` calls `is_target` and `measured`."""
+    block = places.block
+    is_target = np.stack(
+        [
+            place.is_target[::-1] if place.flips[0] else place.is_target
+            for place in places.clips
+        ]
+    )
+    if block.measured is None:
+        return is_target, None
+    known = [
+        _turned(_known(block, place), place.flips, places.swap)
+        for place in places.clips
+    ]
+    return is_target, np.ascontiguousarray(np.stack(known))
+
+
+def _known(block: Block, place: Place) -> Mask:
+    """Which pixels of the frames to learn from were measured, not yet turned."""
+    assert block.measured is not None
+    return block.measured[place.targets][:, :, place.rows, place.columns]
+
+
+def _cut(frames: Clip, place: Place) -> Clip:
+    return frames[place.frames, :, place.rows, place.columns]
+
+
+def _turned(
+    clip: npt.NDArray[Any], flips: tuple[bool, bool, bool], swap: bool = False
+) -> npt.NDArray[Any]:
+    time, rows, columns = (-1 if flip else 1 for flip in flips)
+    turned = clip[::time, :, ::rows, ::columns]
+    return turned.swapaxes(-1, -2) if swap else turned
+
+
+def read_block(movie: Movie, first: int, size: int) -> Block:
+    """Read so many frames of a movie, from one on."""
     span = range(first, first + size)
     box = measured_box(movie.stack, movie.series)
     frames, measured = read_measured(movie.stack, movie.series, span, *box)
     missing = missing_frames(movie.stack, movie.series)
-    return _Block(movie, first, frames, measured, missing)
+    return Block(movie, first, frames, measured, missing)

@@ -7,6 +7,7 @@ import math
 import threading
 import time
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -20,6 +21,7 @@ from napari_udvd.errors import InputError, OutputError, TrainingFailed
 from napari_udvd.matching import pixel_sizes
 from napari_udvd.models import build_network, count_views
 from napari_udvd.series import measured_series, missing_frames
+from napari_udvd.training.batch import find_batch, seconds_of_steps
 from napari_udvd.training.checkpoint import write_checkpoint
 from napari_udvd.training.estimate import (
     MOST_SECONDS,
@@ -37,9 +39,11 @@ from napari_udvd.training.events import (
     Step,
     TrainingEvent,
 )
+from napari_udvd.training.feeding import make_feed
 from napari_udvd.training.flow_course import FlowCourse
 from napari_udvd.training.learner import Learner
 from napari_udvd.training.live_view import FEWEST_PIXELS
+from napari_udvd.training.losses import Losses
 from napari_udvd.training.noise_check import confirm_noise
 from napari_udvd.training.plan import COURSES, Plan, make_plan
 from napari_udvd.training.resume import SavedRun, read_saved_run
@@ -86,6 +90,9 @@ measured where all of them would take longer."""
 
 PACE_SHARE = 0.02
 """Share of the budget for measuring how long denoising takes."""
+
+BATCH_SHARE = 0.03
+"""Share of the budget for finding how many clips at once suit a card."""
 
 LOOK_SHARE = 0.05
 """Share of the budget that one look of a user's may take."""
@@ -170,6 +177,7 @@ def train_events(
         plan = confirm_noise(plan, stacks, settings, device)
         run = _Run(stacks, settings, plan, device, began, denoising_follows)
         run.start_warm()
+        run.choose_batch()
     else:
         try:
             plan = saved.plan(settings)
@@ -214,8 +222,8 @@ class _Run:
         self._flow = FlowCourse(self._learner)
         course = COURSES[plan.name]
         self._batch = settings.batch or course.batch
+        self._batch_was_found = False
         self._rate = settings.learning_rate or course.rate
-        self._rng = np.random.default_rng(settings.seed)
         movies = [
             Movie(
                 stack,
@@ -225,15 +233,20 @@ class _Run:
             for stack in stacks
             for series in measured_series(stack, plan.joint)
         ]
-        self._sampler = ClipSampler(
+        make_sampler = partial(
+            ClipSampler,
             movies,
             context=net.margin,
             targets=settings.targets or course.targets,
             fewest=settings.targets or course.fewest,
             patch=settings.patch,
             transpose=plan.hole[0] == plan.hole[1],
-            rng=self._rng,
+            rng=np.random.default_rng(settings.seed),
         )
+        self._feed = make_feed(movies, make_sampler, device)
+        self._scalers: dict[tuple[int, ...], Scaler] = {}
+        self._losses, self._unread_seconds, self._unread_steps = Losses(), 0.0, 0
+        self._not_finite = 0
         is_timed = settings.steps is None
         self._pace = self._measured() if is_timed or denoising_follows else None
         most, edge = WINDOWS[0]
@@ -283,7 +296,41 @@ class _Run:
             if unlike := outside_of_training(self._plan.calibrations):
                 self._remarks.append(unlike)
 
+    def choose_batch(self) -> None:
+        """Learn from as many clips at once as suit the card, if nobody said how many.
+
+        The learning rate stays: less noise in a step allows a larger one, but the rates
+        were found for what is started from, and for so few steps. Where steps are
+        counted the run shall be one that can be repeated, so no clock may decide.
+        """
+        settings, device = self._settings, self._device
+        if device.type != "cuda" or settings.batch or settings.steps is not None:
+            return
+        first = self._batch
+        channels = [0] * self._learner.net.channels
+        self._batch = find_batch(
+            seconds_of_steps(
+                self._learner, self._scaler(tuple(channels)), self._feed.longest
+            ),
+            first,
+            device,
+            most_seconds=BATCH_SHARE * 60 * settings.minutes,
+        )
+        self._batch_was_found = True
+
     def events(
+        self,
+        checkpoint: Path | None,
+        cancel: threading.Event,
+        live: LiveView | None,
+    ) -> Iterator[TrainingEvent]:
+        """Train and tell, see :func:`train_events`."""
+        try:
+            yield from self._events(checkpoint, cancel, live)
+        finally:
+            self._feed.close()
+
+    def _events(
         self,
         checkpoint: Path | None,
         cancel: threading.Event,
@@ -310,19 +357,19 @@ class _Run:
             yield from self._look(live)
         next_validation = self._elapsed() + self._budget / VALIDATIONS
         next_checkpoint = self._elapsed() + self._settings.checkpoint_seconds
-        not_finite, was_saved = 0, False
+        was_saved = False
         reason = "budget"
         while not self._is_over():
             before = self._elapsed()
-            loss = self._train_step()
-            self._step_seconds = self._elapsed() - before
-            # without a target there is no loss: held-out frames only
-            not_finite = 0 if loss is None or math.isfinite(loss) else not_finite + 1
-            if not_finite >= NOT_FINITE_IN_A_ROW:
-                raise TrainingFailed(
-                    f"the loss is not finite since step {self._step - not_finite}; "
-                    "try a lower learning rate"
-                )
+            self._train_step()
+            read = self._losses.is_due(self._step_seconds)
+            if read:
+                self._read_losses()
+            self._unread_seconds += self._elapsed() - before
+            self._unread_steps += 1
+            if read:  # a card begins steps faster than it takes them
+                self._step_seconds = self._unread_seconds / self._unread_steps
+                self._unread_seconds, self._unread_steps = 0.0, 0
             yield Step(
                 self._step,
                 self._progress(),
@@ -396,7 +443,10 @@ class _Run:
         self._flow.restore(tensors, header["flow"])
         self._best.load_state_dict(tensors["best"])
         self._rate = header["rate"]
-        self._rng.bit_generator.state = header["rng"]
+        self._feed.restore(header["rng"])
+        found = header.get("batch")
+        if found and self._device.type == "cuda" and not self._settings.batch:
+            self._batch, self._batch_was_found = found, True
         self._step, self._loss = header["step"], header["loss"]
         self._best_step, self._best_loss = header["best_step"], header["best_loss"]
         self._best_at = header["best_at"]
@@ -419,6 +469,8 @@ class _Run:
             yield LivePreview(self._step, view, denoised)
 
     def _save(self, path: Path) -> None:
+        self._read_losses()
+        self._learner.settle()
         header = {
             "adam_steps": self._learner.steps,
             "flow": self._flow.state(),
@@ -434,7 +486,8 @@ class _Run:
             "best_loss": self._best_loss,
             "best_at": self._best_at,
             "history": self._history,
-            "rng": self._rng.bit_generator.state,
+            "rng": self._feed.state,
+            "batch": self._batch if self._batch_was_found else None,
         }
         tensors = {
             **self._learner.tensors(),
@@ -443,31 +496,47 @@ class _Run:
         }
         write_checkpoint(path, tensors, header)
 
-    def _train_step(self) -> float | None:
-        draw = self._sampler.draw(self._batch)
-        scaler = Scaler(
-            [self._plan.calibrations[c] for c in draw.series.channels], self._device
-        )
-        clips = scaler.normalise(torch.from_numpy(draw.clips).to(self._device))
-        is_target = torch.from_numpy(draw.is_target).to(self._device)
+    def _train_step(self) -> None:
+        drawn = self._feed.next(self._batch)
+        scaler = self._scaler(drawn.series.channels)
+        clips = scaler.normalise(drawn.grey)
         self._step += 1
-        if not is_target.any():
-            return None
+        if not drawn.has_target:
+            # without a target there is no loss: held-out frames only
+            self._losses.add(self._step, None)
+            return
         self._flow.prepare()
-        measured = None
-        if draw.measured is not None:
-            measured = torch.from_numpy(draw.measured).to(self._device)
         loss = self._learner.learn(
-            clips, scaler.noise, is_target, self._rate_now(), measured
+            clips, scaler.noise, drawn.is_target, self._rate_now(), drawn.measured
         )
-        if math.isfinite(loss):
-            self._smooth_loss(loss)
-            self._flow.learn(clips, is_target, self._progress())
-        return loss
+        self._losses.add(self._step, loss)
+        # what is on a card is not waited for: the flow looks at its own loss
+        if isinstance(loss, torch.Tensor) or math.isfinite(loss):
+            self._flow.learn(clips, drawn.is_target, self._progress())
 
-    def _smooth_loss(self, value: float) -> None:
+    def _scaler(self, channels: tuple[int, ...]) -> Scaler:
+        """Make it once: to send numbers to a card is to wait for it."""
+        if channels not in self._scalers:
+            calibrations = [self._plan.calibrations[c] for c in channels]
+            self._scalers[channels] = Scaler(calibrations, self._device)
+        return self._scalers[channels]
+
+    def _read_losses(self) -> None:
+        """Take account of the losses of the last steps, and fail by bad ones."""
+        for step, loss in self._losses.read():
+            is_bad = loss is not None and not math.isfinite(loss)
+            self._not_finite = self._not_finite + 1 if is_bad else 0
+            if self._not_finite >= NOT_FINITE_IN_A_ROW:
+                raise TrainingFailed(
+                    f"the loss is not finite since step {step - self._not_finite}; "
+                    "try a lower learning rate"
+                )
+            if loss is not None and not is_bad:
+                self._smooth_loss(step, loss)
+
+    def _smooth_loss(self, step: int, value: float) -> None:
         """Average over the last steps; few at first, where the loss falls fast."""
-        share = max(1 - SMOOTHING, 1 / (1 + self._step / 4))
+        share = max(1 - SMOOTHING, 1 / (1 + step / 4))
         before = self._loss if math.isfinite(self._loss) else value
         self._loss = before + share * (value - before)
 
@@ -587,10 +656,11 @@ class _Run:
         net = self._learner.net
         kind = {torch.bfloat16: "bfloat16"}.get(self._precision, "float32")
         start = ", from the shipped weights" if self._is_warm else ""
+        clips = f", {self._batch} clips at once" if self._batch_was_found else ""
         reason = f" (chosen because {self._plan.reason})" if self._plan.reason else ""
         return (
             f"{net.title}, {net.size}, hole {net.hole[0]}x{net.hole[1]}, on "
-            f"{self._device} in {kind}{start}{reason}"
+            f"{self._device} in {kind}{clips}{start}{reason}"
         )
 
     def _denoiser(self, reason: str) -> Denoiser:
