@@ -191,7 +191,9 @@ def frozen(net: Network) -> Iterator[None]:
     was_training = net.training
     net.eval().requires_grad_(False)
     try:
-        with torch.enable_grad(), torch.backends.cudnn.flags(allow_tf32=False):
+        # without `enabled` this context would switch cuDNN off
+        exact = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
+        with torch.enable_grad(), exact:
             yield
     finally:
         net.train(was_training)

@@ -174,10 +174,15 @@ def train_events(
     if saved is None:
         plan = make_plan(stacks, settings, on_cpu=device.type == "cpu")
         stacks = [inspect(stack) for stack in stacks]
-        plan = confirm_noise(plan, stacks, settings, device)
-        run = _Run(stacks, settings, plan, device, began, denoising_follows)
-        run.start_warm()
-        run.choose_batch()
+        try:
+            plan = confirm_noise(plan, stacks, settings, device)
+            run = _Run(stacks, settings, plan, device, began, denoising_follows)
+            run.start_warm()
+            run.choose_batch()
+        except RuntimeError as error:
+            if is_out_of_memory(error):
+                raise _explained(error, device) from error
+            raise
     else:
         try:
             plan = saved.plan(settings)
