@@ -49,7 +49,8 @@ def test_the_numbers_are_what_they_are_called() -> None:
     assert loss.added == pytest.approx((np.rint(fine) - fine).std(), rel=0.01)
     assert loss.noise == pytest.approx(0.5)
     assert loss.left == pytest.approx((0.04 * 0.25) ** 0.5)
-    assert "an error of 0.29, and of a noise of 0.5 only about 0.1 is" in loss.sentence
+    assert "an error of 0.29; where the movie is dark, about 0.1 is" in loss.sentence
+    assert "left of a noise of 0.5" in loss.sentence
 
 
 def test_where_it_is_dim_and_where_it_is_bright() -> None:

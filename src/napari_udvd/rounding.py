@@ -34,7 +34,7 @@ class Loss(NamedTuple):
     left
         What is left of the noise without.
     noise
-        Noise of the movie.
+        Noise of the movie where it is dark.
     """
 
     added: float
@@ -45,8 +45,9 @@ class Loss(NamedTuple):
     def sentence(self) -> str:
         """What it is, in words."""
         return (
-            f"rounding to whole grey levels adds an error of {self.added:.2f}, and of "
-            f"a noise of {self.noise:.2g} only about {self.left:.2g} is left"
+            f"rounding to whole grey levels adds an error of {self.added:.2f}; where "
+            f"the movie is dark, about {self.left:.2g} is left of a noise of "
+            f"{self.noise:.2g}"
         )
 
 
