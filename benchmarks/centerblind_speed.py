@@ -17,13 +17,17 @@ import torch
 
 import napari_udvd as nu
 from common import machine, progress, table
-from napari_udvd.calibration import Calibration, Scaler
-from napari_udvd.denoising import denoise_stack
-from napari_udvd.device import choose_device, choose_precision, keep_freed_memory
 from napari_udvd.formats import ArraySink
+from napari_udvd.inference.scaling import Calibration, Scaler
+from napari_udvd.inference.stream import denoise_stack
 from napari_udvd.models import CenterBlind
 from napari_udvd.models.centerblind import PRESETS
 from napari_udvd.noise import NoiseModel
+from napari_udvd.runtime.device import (
+    choose_device,
+    choose_precision,
+    keep_freed_memory,
+)
 from napari_udvd.training import TrainingSettings
 from napari_udvd.training.learner import Learner
 from napari_udvd.training.plan import COURSES

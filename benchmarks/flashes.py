@@ -25,7 +25,7 @@ import torch
 import napari_udvd as nu
 from common import DATA, machine, progress, table
 from movies import Frames, KnownMovie, scene
-from napari_udvd.device import keep_freed_memory
+from napari_udvd.runtime.device import keep_freed_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

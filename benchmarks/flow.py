@@ -20,11 +20,11 @@ import torch
 from common import machine, progress, table
 from known_motion import SCENES, moving_scene
 from napari_udvd import Denoiser, Stack
-from napari_udvd.calibration import calibrate
+from napari_udvd.inference.scaling import calibrate
 from napari_udvd.models import STBN
 from napari_udvd.motion import estimated_motion, learned_motion
 from napari_udvd.noise import diagnose
-from napari_udvd.series import Series
+from napari_udvd.planes import Series
 from napari_udvd.training.sampling import Movie
 from napari_udvd.training.validation import Validation, hold_out
 from napari_udvd.training.warm_start import warm_start

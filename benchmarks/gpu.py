@@ -33,8 +33,8 @@ import torch  # noqa: E402
 
 from common import machine  # noqa: E402
 from gpu_report import Budget, Report  # noqa: E402
-from napari_udvd.device import choose_device, choose_precision  # noqa: E402
 from napari_udvd.errors import InputError  # noqa: E402
+from napari_udvd.runtime.device import choose_device, choose_precision  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

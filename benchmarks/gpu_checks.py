@@ -23,12 +23,12 @@ import torch
 import napari_udvd as nu
 from common import REPOSITORY
 from gpu_report import NotHere
-from napari_udvd.calibration import Calibration
-from napari_udvd.denoiser import Denoiser
-from napari_udvd.denoising import BlockDenoiser, denoise_stack
-from napari_udvd.device import choose_precision
 from napari_udvd.filters import adaptive_filter
 from napari_udvd.formats import ArraySink
+from napari_udvd.inference.restorer import Denoiser
+from napari_udvd.inference.scaling import Calibration
+from napari_udvd.inference.stream import BlockDenoiser, denoise_stack
+from napari_udvd.jobs import make_settings
 from napari_udvd.models import (
     STBN,
     UDVD,
@@ -38,11 +38,11 @@ from napari_udvd.models import (
     from_published,
 )
 from napari_udvd.noise import NoiseModel
+from napari_udvd.runtime.device import choose_precision
 from napari_udvd.simulation import simulate
 from napari_udvd.training import Checkpoint, Failed, Finished, Step, train_events
 from napari_udvd.training.loss import pixel_loss
 from napari_udvd.training.warm_start import warm_start
-from napari_udvd.workflows import make_settings
 
 sys.path.insert(0, str(REPOSITORY / "tests"))
 from parity import published_weights

@@ -1,6 +1,6 @@
 """Pairs of frames with known motion, drawn on a device a whole batch at once.
 
-What `napari_udvd.training.pretrain_flow` draws one by one, with cubic convolution in
+What `napari_udvd.pretraining.flow` draws one by one, with cubic convolution in
 place of splines.
 """
 
@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 
 from gpu_corpus import LARGEST, Store, log_uniform
-from napari_udvd.training import pretrain_flow
-from napari_udvd.training.pretrain_flow import Pairs
+from napari_udvd.pretraining import flow as pretrain_flow
+from napari_udvd.pretraining.flow import Pairs
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -25,21 +25,22 @@ import napari_udvd as nu
 from common import REPOSITORY
 from gpu_checks import clip_for, free_memory, noise_on, psnr, rms_apart, shipped
 from gpu_report import NotHere
-from napari_udvd.calibration import Calibration, Scaler
-from napari_udvd.denoiser import Denoiser
-from napari_udvd.denoising import denoise_stack, is_out_of_memory
-from napari_udvd.device import choose_precision
 from napari_udvd.filters import adaptive_filter
 from napari_udvd.formats import ArraySink, create
+from napari_udvd.inference.restorer import Denoiser
+from napari_udvd.inference.scaling import Calibration, Scaler
+from napari_udvd.inference.stream import denoise_stack
+from napari_udvd.jobs import make_settings
 from napari_udvd.models import STBN, UDVD, CenterBlind, from_published
-from napari_udvd.models.udvd import UDVDStream
+from napari_udvd.models.udvd.network import UDVDStream
 from napari_udvd.noise import NoiseModel
+from napari_udvd.runtime.device import choose_precision
+from napari_udvd.runtime.memory import is_out_of_memory
 from napari_udvd.simulation import simulate
 from napari_udvd.training import Preview, Step, train_events
 from napari_udvd.training.learner import Learner
 from napari_udvd.training.loss import pixel_loss
 from napari_udvd.training.plan import COURSES, GPU_STBN, GPU_WIDTH
-from napari_udvd.workflows import make_settings
 
 sys.path.insert(0, str(REPOSITORY / "tests" / "models"))
 from plain_udvd import PlainUDVD

@@ -17,16 +17,17 @@ import torch
 from gpu_checks import psnr
 from gpu_corpus import ClipSource, Movies, make_corpus
 from gpu_pairs import PairSource
-from napari_udvd.calibration import calibrate
-from napari_udvd.denoiser import read_model_file, write_model_file
-from napari_udvd.denoising import denoise_stack
-from napari_udvd.device import choose_precision
 from napari_udvd.formats import ArraySink
+from napari_udvd.inference.model_file import read_model_file, write_model_file
+from napari_udvd.inference.scaling import calibrate
+from napari_udvd.inference.stream import denoise_stack
 from napari_udvd.models import CenterBlind, LightFlow
+from napari_udvd.pretraining import denoiser as pretrain
+from napari_udvd.pretraining import flow as pretrain_flow
+from napari_udvd.pretraining.denoiser import Pretraining, write_weights
+from napari_udvd.runtime.device import choose_precision
 from napari_udvd.simulation import simulate
-from napari_udvd.training import pretrain, pretrain_flow
-from napari_udvd.training.adam import Adam
-from napari_udvd.training.pretrain import Pretraining, write_weights
+from napari_udvd.training.optimiser import Adam
 from napari_udvd.training.warm_start import FOLDER, checksum
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ def go_on_with_fast(
             best = loss
             best_state = {k: t.clone() for k, t in run.average.state_dict().items()}
             card = {
-                "movies": "simulated (napari_udvd.training.corpus)",
+                "movies": "simulated (napari_udvd.pretraining.corpus)",
                 "recorded": [],
                 "photons": pretrain.PHOTONS,
                 "read_noise": pretrain.READ_NOISE,

@@ -18,9 +18,9 @@ import torch
 
 from common import table
 from napari_udvd import Stack
-from napari_udvd.calibration import Calibration, Scaler
-from napari_udvd.denoiser import Denoiser
 from napari_udvd.filters import adaptive_filter
+from napari_udvd.inference.restorer import Denoiser
+from napari_udvd.inference.scaling import Calibration, Scaler
 from napari_udvd.models import UDVD, CenterBlind, Network
 from napari_udvd.motion import implied_motion
 from napari_udvd.noise import NoiseModel

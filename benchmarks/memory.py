@@ -19,7 +19,7 @@ import torch
 import zarr
 
 from common import machine, progress, table
-from napari_udvd.denoiser import Denoiser
+from napari_udvd.inference.restorer import Denoiser
 from napari_udvd.models import STBN, UDVD, Network
 
 SOURCES = 16

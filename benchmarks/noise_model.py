@@ -28,9 +28,8 @@ import torch
 
 import napari_udvd as nu
 from common import machine, progress, table
-from napari_udvd.dark import subtract_dark
-from napari_udvd.device import keep_freed_memory
-from napari_udvd.noise import NoiseModel
+from napari_udvd.noise import NoiseModel, subtract_dark
+from napari_udvd.runtime.device import keep_freed_memory
 from napari_udvd.simulation import KINDS, simulate
 
 if TYPE_CHECKING:

@@ -33,7 +33,7 @@ import baselines
 import napari_udvd as nu
 from common import DATA, machine, progress, table
 from movies import MOVIES, Frames, KnownMovie
-from napari_udvd.device import keep_freed_memory
+from napari_udvd.runtime.device import keep_freed_memory
 from napari_udvd.training import Failed, Finished, TrainingSettings, train_events
 
 if TYPE_CHECKING:

@@ -32,8 +32,8 @@ from scipy.ndimage import gaussian_filter
 
 import napari_udvd as nu
 from common import DATA, REPOSITORY, machine, progress, real_movie
-from napari_udvd.calibration import Calibration
 from napari_udvd.formats import read_record
+from napari_udvd.inference.scaling import Calibration
 from napari_udvd.models import build_network
 from napari_udvd.stack import Plane
 

@@ -122,7 +122,7 @@ def run(
     """Drive the dock; return what was measured."""
     from qtpy.QtWidgets import QApplication
 
-    from napari_udvd._layer_data import layer_data
+    from napari_udvd._napari.layer_data import layer_data
     from napari_udvd.simulation import simulate
 
     shape = options.size, options.size

@@ -16,7 +16,7 @@ import numpy as np
 from common import machine, progress, table
 from known_motion import SCENES, moving_scene
 from napari_udvd import Stack
-from napari_udvd.denoising import BLOCK_FRAMES
+from napari_udvd.cutting import BLOCK_FRAMES
 from napari_udvd.models import build_network
 from stbn import psnr, trained
 

@@ -25,14 +25,14 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from common import REPOSITORY, machine, progress, table
 from napari_udvd.models import UDVD, from_published
-from napari_udvd.models.halfplane import (
+from napari_udvd.models.udvd.halfplane import (
     SLOPE,
     CausalConv,
     CausalJoin,
     HalfPlaneUNet,
     _weight_gradient,
 )
-from napari_udvd.models.udvd import UDVDStream
+from napari_udvd.models.udvd.network import UDVDStream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -20,9 +20,13 @@ import torch
 import napari_udvd as nu
 from common import DATA, machine, progress, table
 from movies import Frames, KnownMovie, scene
-from napari_udvd.denoising import denoise_stack
-from napari_udvd.device import choose_device, choose_precision, keep_freed_memory
 from napari_udvd.formats import ArraySink
+from napari_udvd.inference.stream import denoise_stack
+from napari_udvd.runtime.device import (
+    choose_device,
+    choose_precision,
+    keep_freed_memory,
+)
 from napari_udvd.simulation import KINDS
 
 if TYPE_CHECKING:

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 import torch
 
-from napari_udvd.calibration import Calibration, Scaler
-from napari_udvd.denoising import denoise_stack
 from napari_udvd.formats import ArraySink
+from napari_udvd.inference.scaling import Calibration, Scaler
+from napari_udvd.inference.stream import denoise_stack
 from napari_udvd.models import CenterBlind
 from napari_udvd.noise import NoiseModel
-from napari_udvd.series import series_of
+from napari_udvd.planes import series_of
 from napari_udvd.stack import Stack
 from napari_udvd.training.learner import Learner
 from napari_udvd.training.sampling import ClipSampler, Movie

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from napari_udvd.errors import InputError, OutputError
-from napari_udvd.progressive import FrameArray
+from napari_udvd.inference.frame_store import FrameArray
 from napari_udvd.stack import Plane, Stack
 from napari_udvd.traces import (
     masks_of_labels,

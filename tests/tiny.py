@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from napari_udvd.calibration import Calibration
+from napari_udvd.inference.scaling import Calibration
 from napari_udvd.models import STBN, UDVD, CameraNoise, CenterBlind
 from napari_udvd.noise import NoiseModel
 from napari_udvd.simulation import simulate

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 from napari_udvd._version import __version__
 
 if TYPE_CHECKING:
-    from napari_udvd.denoiser import Denoiser, load
     from napari_udvd.errors import InputError, OutputError
     from napari_udvd.formats import list_images
     from napari_udvd.formats import open_stack as open
+    from napari_udvd.inference.restorer import Denoiser, load
+    from napari_udvd.jobs import denoise, train
     from napari_udvd.noise import diagnose
     from napari_udvd.simulation import simulate
     from napari_udvd.stack import Stack
-    from napari_udvd.workflows import denoise, train
 
 __all__ = [
     "Denoiser",
@@ -41,16 +41,16 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Denoiser": "denoiser",
+    "Denoiser": "inference.restorer",
     "InputError": "errors",
     "OutputError": "errors",
     "Stack": "stack",
-    "denoise": "workflows",
+    "denoise": "jobs",
     "diagnose": "noise",
     "list_images": "formats",
-    "load": "denoiser",
+    "load": "inference.restorer",
     "simulate": "simulation",
-    "train": "workflows",
+    "train": "jobs",
 }
 
 

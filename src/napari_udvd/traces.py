@@ -93,7 +93,7 @@ def mean_traces(
         The noisy movie; one frame is read at a time.
     denoised
         Has ``has(t, plane)`` and ``frame(t, plane)``, such as
-        :class:`~napari_udvd.progressive.FrameArray`.
+        :class:`~napari_udvd.inference.frame_store.FrameArray`.
     masks
         Pixels ``(Y, X)`` of each region, by name.
     plane

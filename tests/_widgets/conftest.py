@@ -16,8 +16,9 @@ from npe2 import PluginManifest
 from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QApplication, QWidget
 
-from napari_udvd._widgets import DenoiseMovie, _worker
-from napari_udvd.models.registry import NETWORKS
+from napari_udvd._widgets import DenoiseMovie
+from napari_udvd._widgets.shared import worker as _worker
+from napari_udvd.models.catalogue import NETWORKS
 from napari_udvd.simulation import simulate
 from napari_udvd.training import estimate
 

@@ -11,8 +11,8 @@ import pytest
 import tifffile
 from napari.layers import Image, Labels, Points
 
-from napari_udvd.calibration import Calibration
-from napari_udvd.denoiser import Denoiser
+from napari_udvd.inference.restorer import Denoiser
+from napari_udvd.inference.scaling import Calibration
 from napari_udvd.noise import NoiseModel
 from tiny import tiny_net
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pytestqt.qtbot import QtBot
 
     from napari_udvd._widgets import DenoiseMovie
-    from napari_udvd._widgets._messages import Message
+    from napari_udvd._widgets.shared.messages import Message
 
 
 def says(message: Message) -> str:

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 import torch
 
-from napari_udvd.denoiser import read_model_file
+from napari_udvd.inference.model_file import read_model_file
 from napari_udvd.models import sample_bilinear
-from napari_udvd.training import pretrain, pretrain_flow
+from napari_udvd.pretraining import denoiser as pretrain
+from napari_udvd.pretraining import flow as pretrain_flow
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,7 @@ import torch
 from cli_tools import Outcome, calibrated, write
 
 from napari_udvd.cli.app import main
-from napari_udvd.denoiser import Denoiser
+from napari_udvd.inference.restorer import Denoiser
 from tiny import tiny_calibration, tiny_movie, tiny_net
 
 if TYPE_CHECKING:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pickle
 import shutil
-from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from tiny import tiny_movie
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from cli_tools import Outcome, Run
 
@@ -380,7 +380,6 @@ def test_a_model_never_replaces_what_it_is_made_from(
     command: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "models")
     from plain_udvd import PlainUDVD
 
     weights = PlainUDVD(frames=3, width=4, stage_one_features=8).state_dict()

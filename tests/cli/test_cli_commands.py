@@ -19,9 +19,9 @@ from PIL import Image
 
 import napari_udvd
 from napari_udvd.cli import demo, jobs
-from napari_udvd.denoiser import load
 from napari_udvd.errors import TrainingFailed
 from napari_udvd.formats import open_stack, read_record
+from napari_udvd.inference.restorer import load
 from napari_udvd.simulation import simulate
 from napari_udvd.training import Failed
 from tiny import fill, tiny_movie
@@ -311,7 +311,6 @@ def test_apply_without_the_posterior(
 def test_import_published_then_apply(
     run: Run, movie: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "models")
     from plain_udvd import PlainUDVD
 
     plain = PlainUDVD(frames=5, width=4, stage_one_features=8)

@@ -16,9 +16,9 @@ from cli_tools import calibrated, names, write
 from PIL import Image
 
 from napari_udvd.cli import inspect as inspect_jobs
-from napari_udvd.denoiser import Denoiser, load
 from napari_udvd.filters import adaptive_filter
 from napari_udvd.formats import open_stack, read_record
+from napari_udvd.inference.restorer import Denoiser, load
 from napari_udvd.motion import estimated_motion, implied_motion
 from napari_udvd.stack import Stack
 from tiny import tiny_calibration, tiny_movie, tiny_net

@@ -18,9 +18,9 @@ import numpy as np
 import pytest
 from cli_tools import calibrated, names, write
 
-from napari_udvd import denoiser as denoiser_module
 from napari_udvd.cli import jobs
 from napari_udvd.formats import open_stack
+from napari_udvd.inference import restorer as denoiser_module
 from napari_udvd.training import Finished, Started, TrainingSettings, train_events
 from napari_udvd.training.checkpoint import read_checkpoint
 from tiny import tiny_movie

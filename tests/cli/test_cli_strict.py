@@ -10,7 +10,7 @@ import pytest
 from cli_tools import calibrated, names, write
 
 from napari_udvd.cli import jobs
-from napari_udvd.denoiser import Denoiser
+from napari_udvd.inference.restorer import Denoiser
 from napari_udvd.simulation import simulate
 from napari_udvd.training import Failed, Finished, Started
 from tiny import tiny_calibration, tiny_movie, tiny_net

@@ -15,12 +15,12 @@ import zarr
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from napari_udvd import workflows
 from napari_udvd.cli import jobs
 from napari_udvd.cli.messages import as_options
-from napari_udvd.denoiser import load
 from napari_udvd.errors import InputError, OutputError, system_reason
 from napari_udvd.formats import open_stack
+from napari_udvd.inference.restorer import load
+from napari_udvd.jobs import make_settings
 from napari_udvd.training import Failed
 from napari_udvd.training.settings import EXPECTED, TrainingSettings
 from tiny import tiny_movie
@@ -104,14 +104,14 @@ def test_every_setting_says_what_it_may_be() -> None:
     assert list(EXPECTED) == list(TrainingSettings.model_fields)
     for name in EXPECTED:
         with pytest.raises(InputError) as caught:
-            workflows.make_settings(**{name: ["nonsense"]})
+            make_settings(**{name: ["nonsense"]})
         in_our_words(str(caught.value), f"{name} is ['nonsense']; expected ")
     for name in ("model", "preset"):
         schema = TrainingSettings.model_json_schema()["properties"][name]
         for choice in schema["enum"]:
             assert choice in EXPECTED[name]
     with pytest.raises(InputError) as caught:
-        workflows.make_settings(momentum=0.9)
+        make_settings(momentum=0.9)
     in_our_words(str(caught.value), "no setting 'momentum'", "0.9", "learning_rate")
 
 

@@ -10,7 +10,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_udvd.denoiser import Denoiser
 from napari_udvd.errors import InputError
 from napari_udvd.filters import (
     CELL,
@@ -21,6 +20,7 @@ from napari_udvd.filters import (
     grid_points,
 )
 from napari_udvd.filters import _cells as cells_module
+from napari_udvd.inference.restorer import Denoiser
 from napari_udvd.models import Network
 from napari_udvd.noise import NoiseModel
 from napari_udvd.stack import Stack

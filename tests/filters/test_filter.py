@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from napari_udvd.calibration import Calibration
-from napari_udvd.denoiser import Denoiser
 from napari_udvd.errors import InputError
 from napari_udvd.filters import AdaptiveFilter, adaptive_filter
+from napari_udvd.inference.restorer import Denoiser
+from napari_udvd.inference.scaling import Calibration
 from napari_udvd.models import from_published
 from napari_udvd.noise import NoiseModel
 from napari_udvd.stack import Stack

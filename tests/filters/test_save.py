@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from napari_udvd.denoiser import Denoiser
 from napari_udvd.errors import OutputError
 from napari_udvd.filters import (
     AdaptiveFilter,
@@ -20,6 +19,7 @@ from napari_udvd.filters import (
     draw_filter,
     save_filter,
 )
+from napari_udvd.inference.restorer import Denoiser
 from tiny import tiny_calibration, tiny_center_blind, tiny_movie
 
 if TYPE_CHECKING:

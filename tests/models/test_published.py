@@ -21,7 +21,7 @@ from napari_udvd.models import (
     posterior,
     read_published,
 )
-from napari_udvd.models.prediction import split
+from napari_udvd.models.likelihood import split
 from parity import published_weights
 from tiny import fill
 

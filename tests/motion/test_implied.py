@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from fields import Following
 
-from napari_udvd.denoiser import Denoiser
 from napari_udvd.errors import InputError
 from napari_udvd.filters import adaptive_filter
+from napari_udvd.inference.restorer import Denoiser
 from napari_udvd.motion import implied_motion
 from napari_udvd.stack import Stack
 from tiny import tiny_calibration, tiny_net

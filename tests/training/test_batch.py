@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from napari_udvd.calibration import Scaler
+from napari_udvd.inference.scaling import Scaler
 from napari_udvd.training import batch as batches
 from napari_udvd.training.batch import find_batch, seconds_of_steps
 from napari_udvd.training.learner import Learner

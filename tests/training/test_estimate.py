@@ -6,12 +6,12 @@ import pytest
 import torch
 
 import napari_udvd as nu
-from napari_udvd.denoising import denoise_stack
 from napari_udvd.formats import ArraySink
+from napari_udvd.inference.stream import denoise_stack
+from napari_udvd.jobs import make_settings
 from napari_udvd.models import build_network
 from napari_udvd.training.estimate import denoising_seconds
 from napari_udvd.training.plan import default_network, make_plan
-from napari_udvd.workflows import make_settings
 from tiny import tiny_movie
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_udvd.series import Series, missing_frames
+from napari_udvd.planes import Series, missing_frames
 from napari_udvd.stack import Stack
 from napari_udvd.training import feeding, sampling
 from napari_udvd.training.feeding import AheadFeed, Clips, Feed, Way, make_feed

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from napari_udvd.errors import InputError
+from napari_udvd.jobs import make_settings
 from napari_udvd.simulation import simulate
 from napari_udvd.stack import Stack
 from napari_udvd.training import TrainingSettings
 from napari_udvd.training.plan import Plan, make_plan
-from napari_udvd.workflows import make_settings
 from tiny import tiny_movie
 
 

@@ -18,10 +18,10 @@ import torch
 
 from napari_udvd.errors import InputError
 from napari_udvd.formats import temporary_name
+from napari_udvd.jobs import make_settings
 from napari_udvd.stack import Stack
 from napari_udvd.training import Checkpoint, Finished, Started, Step, train_events
 from napari_udvd.training.checkpoint import read_checkpoint, write_checkpoint
-from napari_udvd.workflows import make_settings
 from tiny import tiny_movie
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ KILLED = """
     sys.path.insert(0, sys.argv[2])
     from tiny import tiny_movie
     from napari_udvd.training import Checkpoint, train_events
-    from napari_udvd.workflows import make_settings
+    from napari_udvd.jobs import make_settings
     settings = make_settings(
         model="udvd-3", width=4, patch=16, minutes=5, checkpoint_seconds=1e-6
     )

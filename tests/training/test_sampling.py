@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_udvd.series import Series, window
+from napari_udvd.cutting import window
+from napari_udvd.planes import Series
 from napari_udvd.stack import Stack
 from napari_udvd.training import sampling
 from napari_udvd.training.sampling import ClipSampler, Movie

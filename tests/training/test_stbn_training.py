@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from napari_udvd.denoiser import load
 from napari_udvd.errors import InputError
+from napari_udvd.inference.restorer import load
+from napari_udvd.jobs import make_settings
 from napari_udvd.models import STBN, flow_from_published
 from napari_udvd.motion import learned_motion
 from napari_udvd.stack import Stack
@@ -21,7 +22,6 @@ from napari_udvd.training import (
     trainer,
 )
 from napari_udvd.training.checkpoint import read_checkpoint
-from napari_udvd.workflows import make_settings
 from parity import published_weights
 from tiny import tiny_movie
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from napari_udvd.jobs import make_settings
 from napari_udvd.training import Finished, Started, Step, learner, train_events, trainer
 from napari_udvd.training.estimate import Pace
 from napari_udvd.training.validation import Validation, affordable
-from napari_udvd.workflows import make_settings
 from tiny import tiny_movie
 
 STEP, VALIDATION = 0.125, 0.0625

@@ -14,7 +14,8 @@ import pytest
 import torch
 
 from napari_udvd.errors import InputError, OutputError
-from napari_udvd.quality import best_gaussian, psnr
+from napari_udvd.jobs import make_settings
+from napari_udvd.metrics import best_gaussian, psnr
 from napari_udvd.simulation import simulate
 from napari_udvd.stack import Stack
 from napari_udvd.training import (
@@ -31,14 +32,13 @@ from napari_udvd.training import (
     trainer,
     validation,
 )
-from napari_udvd.workflows import make_settings
 from tiny import tiny_movie
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from napari_udvd.denoiser import Denoiser
+    from napari_udvd.inference.restorer import Denoiser
     from napari_udvd.models import UDVD
 
 QUICK = {"model": "udvd-3", "width": 4, "patch": 16}

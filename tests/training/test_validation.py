@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from napari_udvd.calibration import Calibration
+from napari_udvd.inference.scaling import Calibration
 from napari_udvd.models import ClipFlow, Prediction
 from napari_udvd.noise import NoiseModel
-from napari_udvd.series import Series
+from napari_udvd.planes import Series
 from napari_udvd.simulation import simulate
 from napari_udvd.stack import Stack
 from napari_udvd.training import validation

@@ -9,18 +9,18 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
-from napari_udvd.calibration import Calibration, calibrate
-from napari_udvd.denoiser import read_model_file, write_model_file
+from napari_udvd.inference.model_file import read_model_file, write_model_file
+from napari_udvd.inference.scaling import Calibration, calibrate
+from napari_udvd.jobs import make_settings
 from napari_udvd.models import STBN, UDVD, CenterBlind
 from napari_udvd.models.centerblind import PRESETS
 from napari_udvd.noise import NoiseModel
+from napari_udvd.pretraining.denoiser import write_weights
 from napari_udvd.stack import Stack
 from napari_udvd.training import Finished, Preview, Started, Step, train_events
 from napari_udvd.training import warm_start as module
-from napari_udvd.training.pretrain import write_weights
 from napari_udvd.training.trainer import _time
 from napari_udvd.training.warm_start import outside_of_training, warm_start
-from napari_udvd.workflows import make_settings
 from tiny import ANY_NOISE, tiny_movie
 
 if TYPE_CHECKING:

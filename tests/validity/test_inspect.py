@@ -9,7 +9,8 @@ import numpy.typing as npt
 import pytest
 from scipy import ndimage
 
-from napari_udvd.series import Series, measured_box, read_measured, window
+from napari_udvd.cutting import window
+from napari_udvd.planes import Series, measured_box, read_measured
 from napari_udvd.simulation import KINDS, simulate
 from napari_udvd.stack import Plane, Stack
 from napari_udvd.validity import PlaneValidity, inspect

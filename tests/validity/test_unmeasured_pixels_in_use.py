@@ -7,17 +7,12 @@ import pytest
 import torch
 
 from drifting_spots import GAIN, OFFSET, READ_NOISE, light, recorded
-from napari_udvd.calibration import Calibration, calibrate
-from napari_udvd.denoising import BlockDenoiser
+from napari_udvd.cutting import window
 from napari_udvd.errors import InputError
+from napari_udvd.inference.scaling import Calibration, calibrate
+from napari_udvd.inference.stream import BlockDenoiser
 from napari_udvd.noise import NoiseModel, check_pixels, diagnose
-from napari_udvd.series import (
-    Series,
-    middle_planes,
-    read_clip,
-    read_measured,
-    window,
-)
+from napari_udvd.planes import Series, middle_planes, read_clip, read_measured
 from napari_udvd.stack import Plane, Stack
 from napari_udvd.training.sampling import ClipSampler, Movie
 from napari_udvd.training.validation import hold_out

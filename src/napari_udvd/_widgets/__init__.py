@@ -6,8 +6,8 @@ worker and shows what comes back.
 
 from __future__ import annotations
 
-from napari_udvd._widgets.denoise_movie import DenoiseMovie
-from napari_udvd._widgets.motion import MotionDock
-from napari_udvd._widgets.pixel_inspector import PixelInspector
+from napari_udvd._widgets.inspector.dock import PixelInspector
+from napari_udvd._widgets.motion.dock import MotionDock
+from napari_udvd._widgets.restore.dock import DenoiseMovie
 
 __all__ = ["DenoiseMovie", "MotionDock", "PixelInspector"]

@@ -206,7 +206,7 @@ def denoise(
 ) -> None:
     """Train on each movie and denoise it."""
     from napari_udvd.cli.jobs import DenoiseJob, run_batch
-    from napari_udvd.workflows import make_settings
+    from napari_udvd.jobs import make_settings
 
     settings = make_settings(
         model=model,
@@ -271,7 +271,7 @@ def train(
 ) -> None:
     """Train one model on one or more movies and save it."""
     from napari_udvd.cli.jobs import exit_code, train_model
-    from napari_udvd.workflows import make_settings
+    from napari_udvd.jobs import make_settings
 
     settings = make_settings(
         model=model,
@@ -316,7 +316,7 @@ def apply(
 ) -> None:
     """Denoise movies with a model that was trained before."""
     from napari_udvd.cli.jobs import ApplyJob, run_batch
-    from napari_udvd.denoiser import load
+    from napari_udvd.inference.restorer import load
 
     denoiser = load(model)
     if self_ensemble is not None:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
-    from napari_udvd import denoising
+    from napari_udvd.inference import stream as denoising
 
 __all__ = ["Report", "interruptible"]
 

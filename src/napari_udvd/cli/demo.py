@@ -11,15 +11,15 @@ from PIL import Image, ImageDraw
 from napari_udvd.cli.console import Report
 from napari_udvd.errors import OutputError
 from napari_udvd.formats import create
-from napari_udvd.quality import best_gaussian, psnr
+from napari_udvd.jobs import make_settings
+from napari_udvd.metrics import best_gaussian, psnr
 from napari_udvd.simulation import simulate
 from napari_udvd.training import train_events
-from napari_udvd.workflows import make_settings
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from napari_udvd.denoiser import Denoiser
+    from napari_udvd.inference.restorer import Denoiser
     from napari_udvd.stack import Stack
 
 __all__ = ["run_demo", "side_by_side"]

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from napari_udvd._version import __version__
 from napari_udvd.cli.console import Report
-from napari_udvd.denoiser import Denoiser, check_fits, load
-from napari_udvd.device import choose_device
 from napari_udvd.errors import InputError
 from napari_udvd.filters import adaptive_filter, check_filter_output, save_filter
 from napari_udvd.formats import open_stack
+from napari_udvd.inference.restorer import Denoiser, check_fits, load
 from napari_udvd.motion import (
     METHODS,
     check_motion_output,
@@ -22,6 +21,7 @@ from napari_udvd.motion import (
     write_motion,
 )
 from napari_udvd.noise import check_finite
+from napari_udvd.runtime.device import choose_device
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

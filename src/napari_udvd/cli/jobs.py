@@ -13,11 +13,10 @@ import numpy as np
 from napari_udvd.cli.console import Report, interruptible
 from napari_udvd.cli.messages import complain, out_of_memory
 from napari_udvd.cli.stopped import Stopped
-from napari_udvd.denoiser import Denoiser, check_fits, load_published
-from napari_udvd.denoising import denoise_stack
-from napari_udvd.device import choose_device, choose_precision, keep_freed_memory
 from napari_udvd.errors import InputError, OutputError, TrainingFailed
 from napari_udvd.formats import check_output, create, movie_name, open_stack
+from napari_udvd.inference.restorer import Denoiser, check_fits, load_published
+from napari_udvd.inference.stream import denoise_stack
 from napari_udvd.noise import (
     Diagnosis,
     check_finite,
@@ -25,7 +24,12 @@ from napari_udvd.noise import (
     check_varies,
     diagnose,
 )
-from napari_udvd.series import middle_planes
+from napari_udvd.planes import middle_planes
+from napari_udvd.runtime.device import (
+    choose_device,
+    choose_precision,
+    keep_freed_memory,
+)
 from napari_udvd.training import TrainingSettings, train_events
 from napari_udvd.validity import inspect
 

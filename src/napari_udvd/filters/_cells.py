@@ -19,7 +19,7 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
-from napari_udvd.denoising import is_out_of_memory, tiles
+from napari_udvd.cutting import tiles
 from napari_udvd.errors import InputError
 from napari_udvd.filters._window import (
     check_place,
@@ -28,6 +28,7 @@ from napari_udvd.filters._window import (
     read_window,
     series_with,
 )
+from napari_udvd.runtime.memory import is_out_of_memory
 
 if TYPE_CHECKING:
     import threading
@@ -35,9 +36,9 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from napari_udvd.denoiser import Denoiser
     from napari_udvd.filters._window import Window
-    from napari_udvd.series import Series
+    from napari_udvd.inference.restorer import Denoiser
+    from napari_udvd.planes import Series
     from napari_udvd.stack import Stack
 
 __all__ = ["CELL", "Cells", "filter_cells", "grid_points"]

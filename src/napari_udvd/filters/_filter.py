@@ -30,8 +30,8 @@ from napari_udvd.models import Prediction, posterior
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from napari_udvd.denoiser import Denoiser
     from napari_udvd.filters._window import Window
+    from napari_udvd.inference.restorer import Denoiser
     from napari_udvd.stack import Stack
 
 __all__ = ["AdaptiveFilter", "adaptive_filter"]

@@ -14,7 +14,7 @@ from napari_udvd.filters._numbers import averaged_pixels, shares_of, width_of
 if TYPE_CHECKING:
     import threading
 
-    from napari_udvd.denoiser import Denoiser
+    from napari_udvd.inference.restorer import Denoiser
     from napari_udvd.stack import Stack
 
 __all__ = ["FilterSummary", "filter_summary"]

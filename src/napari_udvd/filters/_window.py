@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from napari_udvd.calibration import Scaler
-from napari_udvd.denoiser import check_fits
-from napari_udvd.denoising import with_halo
+from napari_udvd.cutting import window, with_halo
 from napari_udvd.errors import InputError
-from napari_udvd.series import (
+from napari_udvd.inference.restorer import check_fits
+from napari_udvd.inference.scaling import Scaler
+from napari_udvd.planes import (
     Series,
     measured_box,
     missing_frames,
     read_clip,
     series_of,
-    window,
 )
 from napari_udvd.validity import inspect
 
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from torch import Tensor
 
-    from napari_udvd.denoiser import Denoiser
+    from napari_udvd.inference.restorer import Denoiser
     from napari_udvd.models import Network
     from napari_udvd.stack import Stack
 
@@ -173,9 +172,9 @@ def read_window(
 def _with_halo_inside(part: slice, box: slice, length: int, net: Network) -> slice:
     """Widen to what the network sees: nothing of a border that was not measured."""
     if not box.start <= part.start < part.stop <= box.stop:
-        return with_halo(part, length, net)
+        return with_halo(part, length, net.radius, net.alignment)
     shifted = slice(part.start - box.start, part.stop - box.start)
-    seen = with_halo(shifted, box.stop - box.start, net)
+    seen = with_halo(shifted, box.stop - box.start, net.radius, net.alignment)
     return slice(seen.start + box.start, seen.stop + box.start)
 
 

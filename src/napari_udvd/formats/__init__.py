@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from napari_udvd.dark import AUTO, subtract_dark
 from napari_udvd.errors import InputError
 from napari_udvd.formats._axes import SAMPLES, Found, to_stack
 from napari_udvd.formats._contents import chosen
@@ -37,6 +36,7 @@ from napari_udvd.formats._output import (
 )
 from napari_udvd.formats._sinks import ArraySink, Sink, to_dtype
 from napari_udvd.formats._small import check_small_output, write_small
+from napari_udvd.noise import AUTO, subtract_dark
 
 if TYPE_CHECKING:
     from napari_udvd.stack import Stack
@@ -95,7 +95,7 @@ def open_stack(
         is kept for every axis that the file calls the same.
     dark
         File with one frame or several that were recorded without light; their pattern
-        is subtracted as the movie is read, see :func:`napari_udvd.dark.subtract_dark`.
+        is subtracted as the movie is read, see :func:`napari_udvd.noise.subtract_dark`.
         ``"auto"`` estimates offsets of single pixels from the movie itself.
 
     Returns

@@ -31,9 +31,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from napari_udvd.models.network import Network
-from napari_udvd.models.prediction import Prediction, factor_entries, split
-from napari_udvd.models.stabilise import CameraNoise, destabilise, stabilise
+from napari_udvd.models.base import Network
+from napari_udvd.models.camera import CameraNoise, destabilise, stabilise
+from napari_udvd.models.likelihood import Prediction, factor_entries, split
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -18,21 +18,21 @@ import torch
 from torch import Tensor
 
 from napari_udvd.errors import system_reason
-from napari_udvd.models.prediction import factor_entries
-from napari_udvd.models.published_stbn import (
+from napari_udvd.models.likelihood import factor_entries
+from napari_udvd.models.stbn.published import (
     is_pwc,
     is_stbn,
     load_exactly,
     pwc_from_published,
     stbn_from_published,
 )
-from napari_udvd.models.udvd import UDVD
+from napari_udvd.models.udvd.network import UDVD
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from napari_udvd.models.pwc_net import PWCNet
-    from napari_udvd.models.stbn import STBN
+    from napari_udvd.models.flow.pwc_net import PWCNet
+    from napari_udvd.models.stbn.network import STBN
 
 __all__ = ["flow_from_published", "from_published", "read_published"]
 

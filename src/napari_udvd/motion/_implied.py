@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_udvd.device import choose_precision
 from napari_udvd.errors import InputError
 from napari_udvd.filters import device_of, filter_cells, grid_points, spread_of
 from napari_udvd.motion._motion import Motion, agreement
+from napari_udvd.runtime.device import choose_precision
 
 if TYPE_CHECKING:
     import threading
 
-    from napari_udvd.denoiser import Denoiser
+    from napari_udvd.inference.restorer import Denoiser
     from napari_udvd.stack import Stack
 
 __all__ = ["implied_motion"]

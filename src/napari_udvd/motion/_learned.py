@@ -18,7 +18,7 @@ from napari_udvd.filters import (
 from napari_udvd.motion._motion import Motion, agreement
 
 if TYPE_CHECKING:
-    from napari_udvd.denoiser import Denoiser
+    from napari_udvd.inference.restorer import Denoiser
     from napari_udvd.models import FlowNetwork
     from napari_udvd.stack import Stack
 

@@ -19,12 +19,15 @@ from napari_udvd.noise._checks import (
     check_time,
     check_varies,
 )
+from napari_udvd.noise._dark import AUTO, subtract_dark
 from napari_udvd.noise._diagnosis import Diagnosis, diagnose
 from napari_udvd.noise._fixed_pattern import Offsets, fixed_pattern
+from napari_udvd.noise._own_pattern import own_pattern
 from napari_udvd.noise._photon_transfer import Line, NoiseModel, fit_line
 from napari_udvd.noise._reasons import NOT_INDEPENDENT
 
 __all__ = [
+    "AUTO",
     "NOT_INDEPENDENT",
     "Diagnosis",
     "Line",
@@ -37,4 +40,6 @@ __all__ = [
     "diagnose",
     "fit_line",
     "fixed_pattern",
+    "own_pattern",
+    "subtract_dark",
 ]

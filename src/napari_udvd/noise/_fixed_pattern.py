@@ -13,7 +13,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from napari_udvd.noise._blocks import BLOCK
-from napari_udvd.series import Series, missing_frames, read_measured
+from napari_udvd.planes import Series, missing_frames, read_measured
 
 if TYPE_CHECKING:
     from napari_udvd.stack import Plane, Stack

@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_udvd.noise._correlation import MAX_LAG
 from napari_udvd.noise._repeats import FARTHEST
-from napari_udvd.series import Series, missing_frames, read_clip
+from napari_udvd.planes import Series, missing_frames, read_clip
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

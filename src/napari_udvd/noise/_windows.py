@@ -11,7 +11,7 @@ import numpy.typing as npt
 from napari_udvd.errors import InputError
 from napari_udvd.noise._checks import check_time, check_varies
 from napari_udvd.noise._levels import is_clipped, local_step
-from napari_udvd.series import Series, missing_frames, read_clip, read_measured
+from napari_udvd.planes import Series, missing_frames, read_clip, read_measured
 
 if TYPE_CHECKING:
     from napari_udvd.stack import Plane, Stack

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from napari_udvd.inference.live_view import LiveView, View
 from napari_udvd.training.events import (
     Checkpoint,
     Failed,
@@ -12,7 +13,6 @@ from napari_udvd.training.events import (
     Step,
     TrainingEvent,
 )
-from napari_udvd.training.live_view import LiveView, View
 from napari_udvd.training.settings import TrainingSettings
 from napari_udvd.training.trainer import train_events
 

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from napari_udvd.denoising import is_out_of_memory, release
+from napari_udvd.runtime.memory import is_out_of_memory, release
 from napari_udvd.training.learner import Learner
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from napari_udvd.calibration import Scaler
+    from napari_udvd.inference.scaling import Scaler
 
 __all__ = ["find_batch", "seconds_of_steps"]
 

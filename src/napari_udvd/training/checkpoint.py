@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from napari_udvd.denoiser import (
+from napari_udvd.errors import InputError
+from napari_udvd.inference.model_file import (
     read_model_file,
     read_model_header,
     write_model_file,
 )
-from napari_udvd.errors import InputError
 
 if TYPE_CHECKING:
     from pathlib import Path

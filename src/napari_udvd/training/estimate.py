@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from napari_udvd.calibration import calibrate
-from napari_udvd.denoising import BlockDenoiser, blocks
-from napari_udvd.device import choose_device, choose_precision
+from napari_udvd.cutting import blocks
+from napari_udvd.inference.scaling import calibrate
+from napari_udvd.inference.stream import BlockDenoiser
 from napari_udvd.models import build_network
-from napari_udvd.models.registry import NETWORKS
-from napari_udvd.parallel import threads_on
+from napari_udvd.models.catalogue import NETWORKS
+from napari_udvd.runtime.device import choose_device, choose_precision
+from napari_udvd.runtime.parallel import threads_on
 from napari_udvd.training.plan import UDVD_FRAMES, default_network
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     import torch
 
-    from napari_udvd.calibration import Calibration
+    from napari_udvd.inference.scaling import Calibration
     from napari_udvd.models import Network
     from napari_udvd.noise import Diagnosis
     from napari_udvd.stack import Stack
@@ -74,7 +75,7 @@ def measure_pace(
     net
         The network; its weights do not matter.
     calibrations, stack, joint, device, precision
-        As for :class:`~napari_udvd.denoising.BlockDenoiser`.
+        As for :class:`~napari_udvd.inference.stream.BlockDenoiser`.
     most_seconds
         Once this is used up, or a larger corner would take more, it ends.
     cancel
@@ -153,7 +154,7 @@ def denoising_seconds(
     diagnoses
         One per channel.
     device
-        Name of a device, see :func:`napari_udvd.device.choose_device`.
+        Name of a device, see :func:`napari_udvd.runtime.device.choose_device`.
     cancel
         Set it to end soon.
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from napari_udvd.denoiser import Denoiser
-    from napari_udvd.training.live_view import View
+    from napari_udvd.inference.live_view import View
+    from napari_udvd.inference.restorer import Denoiser
 
 __all__ = [
     "Checkpoint",

@@ -18,7 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from napari_udvd.series import Series, measured_box, missing_frames
+from napari_udvd.planes import Series, measured_box, missing_frames
+from napari_udvd.runtime.transfer import pinned, read_frames, send
 from napari_udvd.training import sampling
 from napari_udvd.training.sampling import (
     Block,
@@ -30,7 +31,6 @@ from napari_udvd.training.sampling import (
     cut_masks,
     read_block,
 )
-from napari_udvd.transfer import pinned, read_frames, send
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

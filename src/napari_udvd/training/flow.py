@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from napari_udvd.models import sample_bilinear
-from napari_udvd.training.adam import Adam
+from napari_udvd.training.optimiser import Adam
 
 if TYPE_CHECKING:
     from napari_udvd.models import FlowNetwork

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
-from napari_udvd.parallel import run_parts, threads_on
-from napari_udvd.training.adam import Adam
+from napari_udvd.runtime.parallel import run_parts, threads_on
 from napari_udvd.training.loss import pixel_loss
+from napari_udvd.training.optimiser import Adam
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -20,11 +20,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from napari_udvd.device import choose_precision
 from napari_udvd.errors import InputError
 from napari_udvd.models import CenterBlind
 from napari_udvd.noise import NoiseModel, fit_line
-from napari_udvd.series import Series, middle_plane, missing_frames
+from napari_udvd.planes import Series, middle_plane, missing_frames
+from napari_udvd.runtime.device import choose_precision
 from napari_udvd.training.sampling import Movie
 from napari_udvd.training.validation import Residual, Validation, hold_out
 from napari_udvd.training.warm_start import warm_start
@@ -32,7 +32,7 @@ from napari_udvd.training.warm_start import warm_start
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari_udvd.calibration import Calibration
+    from napari_udvd.inference.scaling import Calibration
     from napari_udvd.stack import Stack
     from napari_udvd.training.plan import Plan
     from napari_udvd.training.settings import TrainingSettings

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from napari_udvd.calibration import Calibration, calibrate
 from napari_udvd.errors import InputError
+from napari_udvd.inference.scaling import Calibration, calibrate
 from napari_udvd.models import STBN, UDVD, CenterBlind, LightFlow, PWCNet
 from napari_udvd.noise import (
     Diagnosis,
@@ -21,7 +21,7 @@ from napari_udvd.noise import (
     check_time,
     diagnose,
 )
-from napari_udvd.series import middle_plane
+from napari_udvd.planes import middle_plane
 from napari_udvd.validity import inspect
 
 if TYPE_CHECKING:

@@ -15,13 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from napari_udvd.series import (
-    Series,
-    measured_box,
-    missing_frames,
-    read_measured,
-    window,
-)
+from napari_udvd.cutting import window
+from napari_udvd.planes import Series, measured_box, missing_frames, read_measured
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -43,7 +43,7 @@ class TrainingSettings(BaseModel):
     Raises
     ------
     pydantic.ValidationError
-        If a value is out of range; :func:`napari_udvd.workflows.make_settings` says so
+        If a value is out of range; :func:`napari_udvd.jobs.make_settings` says so
         in words for users.
     """
 

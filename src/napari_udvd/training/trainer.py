@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 import torch
 
-from napari_udvd.calibration import Scaler
-from napari_udvd.denoiser import Denoiser
-from napari_udvd.denoising import is_out_of_memory
-from napari_udvd.device import choose_device, choose_precision
 from napari_udvd.errors import InputError, OutputError, TrainingFailed
-from napari_udvd.matching import pixel_sizes
+from napari_udvd.inference.live_view import FEWEST_PIXELS
+from napari_udvd.inference.matching import pixel_sizes
+from napari_udvd.inference.restorer import Denoiser
+from napari_udvd.inference.scaling import Scaler
 from napari_udvd.models import build_network, count_views
-from napari_udvd.series import measured_series, missing_frames
+from napari_udvd.planes import measured_series, missing_frames
+from napari_udvd.runtime.device import choose_device, choose_precision
+from napari_udvd.runtime.memory import is_out_of_memory
 from napari_udvd.training.batch import find_batch, seconds_of_steps
 from napari_udvd.training.checkpoint import write_checkpoint
 from napari_udvd.training.estimate import (
@@ -42,7 +43,6 @@ from napari_udvd.training.events import (
 from napari_udvd.training.feeding import make_feed
 from napari_udvd.training.flow_course import FlowCourse
 from napari_udvd.training.learner import Learner
-from napari_udvd.training.live_view import FEWEST_PIXELS
 from napari_udvd.training.losses import Losses
 from napari_udvd.training.noise_check import confirm_noise
 from napari_udvd.training.plan import COURSES, Plan, make_plan
@@ -65,9 +65,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from napari_udvd.inference.live_view import LiveView
     from napari_udvd.models import STBN
     from napari_udvd.stack import Stack
-    from napari_udvd.training.live_view import LiveView
     from napari_udvd.training.settings import TrainingSettings
 
 __all__ = ["train_events"]

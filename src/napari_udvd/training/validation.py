@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 import numpy as np
 import torch
 
-from napari_udvd.calibration import Calibration, Scaler
+from napari_udvd.cutting import window
+from napari_udvd.inference.scaling import Calibration, Scaler
 from napari_udvd.models import Network, Prediction, posterior
-from napari_udvd.series import measured_box, missing_frames, read_measured, window
+from napari_udvd.planes import measured_box, missing_frames, read_measured
 from napari_udvd.training.loss import pixel_loss
 
 if TYPE_CHECKING:

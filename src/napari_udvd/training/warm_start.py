@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 import torch.nn.functional as F
 
-from napari_udvd.denoiser import read_model_file
 from napari_udvd.errors import InputError
+from napari_udvd.inference.model_file import read_model_file
 from napari_udvd.models import (
     STBN,
     CameraNoise,
@@ -25,7 +25,7 @@ from napari_udvd.models import (
     flow_from_published,
     read_published,
 )
-from napari_udvd.models.stabilise import stabilise
+from napari_udvd.models.camera import stabilise
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from napari_udvd.calibration import Calibration
+    from napari_udvd.inference.scaling import Calibration
 
 __all__ = [
     "WarmStart",

@@ -1,0 +1,1 @@
+"""A trained network at work: model files, movies as they stream through it."""

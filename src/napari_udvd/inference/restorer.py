@@ -1,0 +1,321 @@
+"""Denoiser: a trained network with everything needed to use it again."""
+
+from __future__ import annotations
+
+import warnings
+import weakref
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_udvd._version import __version__
+from napari_udvd.errors import InputError
+from napari_udvd.formats import ArraySink
+from napari_udvd.inference.matching import Match, match
+from napari_udvd.inference.model_file import (
+    finite,
+    read_model_file,
+    write_model_file,
+)
+from napari_udvd.inference.rounding import Loss, rounding_loss
+from napari_udvd.inference.scaling import Calibration
+from napari_udvd.inference.stream import denoise_stack
+from napari_udvd.models import (
+    Network,
+    build_network,
+    from_published,
+    read_published,
+)
+from napari_udvd.noise import check_finite
+from napari_udvd.runtime.device import choose_device, choose_precision
+from napari_udvd.stack import ArrayLike, Stack
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
+
+    import numpy.typing as npt
+
+__all__ = [
+    "Denoiser",
+    "check_fits",
+    "load",
+    "load_published",
+]
+
+
+@dataclass(frozen=True, eq=False)
+class Denoiser:
+    """A trained network, its calibration and the record of its training.
+
+    Attributes
+    ----------
+    net
+        The network, in evaluation mode.
+    calibrations
+        Normalisation and noise, one per channel of the movie it was trained on;
+        empty for an imported network, which is calibrated on each movie anew.
+    joint
+        The network takes all channels at once instead of one by one.
+    self_ensemble
+        Average over mirrored and turned views; decided by the time there was.
+    record
+        How it was made: settings, movie, diagnosis, validation curve.
+    """
+
+    net: Network
+    calibrations: tuple[Calibration, ...]
+    joint: bool = False
+    self_ensemble: bool = False
+    record: Mapping[str, Any] = field(default_factory=dict)
+    _matches: weakref.WeakKeyDictionary[Stack, Match] = field(
+        default_factory=weakref.WeakKeyDictionary, init=False, repr=False
+    )
+
+    def denoise(
+        self,
+        movie: Stack | ArrayLike,
+        axes: str | None = None,
+        *,
+        device: str = "auto",
+        dtype: npt.DTypeLike | None = None,
+        use_posterior: bool = True,
+        tile: int | None = None,
+    ) -> npt.NDArray[Any]:
+        """Denoise a whole movie into memory.
+
+        Parameters
+        ----------
+        movie
+            A stack or an array.
+        axes
+            Names of the array's axes, see :meth:`Stack.from_array`.
+        device
+            ``"auto"``, ``"cpu"``, ``"cuda"``, ``"mps"``.
+        dtype
+            Of the result; the movie's own by default, or float32 where rounding to
+            whole grey levels would cost more than the noise that is left.
+        use_posterior
+            Put the noisy pixel back in, weighted by what is known of its noise.
+        tile
+            Rows and columns processed at a time; chosen if None.
+
+        Returns
+        -------
+        ndarray
+            Shape and axes of the movie, grey levels.
+
+        Raises
+        ------
+        InputError
+            If the movie does not fit the network, see :func:`check_fits`.
+
+        Warns
+        -----
+        UserWarning
+            If the result cannot be trusted, see :meth:`match`.
+        """
+        stack = movie if isinstance(movie, Stack) else Stack.from_array(movie, axes)
+        check_finite(stack)
+        check_fits(self, stack)
+        where = choose_device(device)
+        matched = self.match(stack)
+        for warning in matched.warnings:
+            warnings.warn(warning, UserWarning, stacklevel=2)
+        with ArraySink(stack, dtype or self.dtype_for(stack)) as sink:
+            for _ in denoise_stack(
+                self.net,
+                matched.calibrations,
+                stack,
+                sink,
+                joint=self.joint,
+                device=where,
+                precision=choose_precision(where),
+                use_posterior=use_posterior,
+                self_ensemble=self.self_ensemble,
+                tile=tile,
+            ):
+                pass
+        return sink.array
+
+    def match(self, stack: Stack) -> Match:
+        """Compare what the model knows of grey levels and noise with a movie.
+
+        Measured once for each movie. The movies that it was trained on are known, and
+        nothing is said of them.
+
+        Raises
+        ------
+        InputError
+            If nothing varies in the movie.
+        """
+        if stack not in self._matches:
+            known = {m.get("fingerprint") for m in self.record.get("movies", ())}
+            if self.calibrations and stack.fingerprint() in known:
+                self._matches[stack] = Match(self.calibrations)
+            else:
+                self._matches[stack] = match(
+                    self.net, self.calibrations, self.record, stack
+                )
+        return self._matches[stack]
+
+    def calibrations_for(self, stack: Stack) -> tuple[Calibration, ...]:
+        """Return the model's calibrations, or the movie's own; see :meth:`match`."""
+        return self.match(stack).calibrations
+
+    def rounding_loss(self, stack: Stack) -> Loss | None:
+        """Tell whether a result for this movie is too fine for whole grey levels."""
+        return rounding_loss(self.calibrations_for(stack), self.record)
+
+    def dtype_for(self, stack: Stack) -> np.dtype[Any]:
+        """Return the data type that a result needs.
+
+        The movie's own; float32 where that has whole grey levels and rounding to them
+        would cost more than the noise that is left.
+        """
+        if stack.dtype.kind in "ui" and self.rounding_loss(stack):
+            return np.dtype(np.float32)
+        return stack.dtype
+
+    def provenance(self, stack: Stack, **more: Any) -> dict[str, Any]:
+        """Return what a result records of how it was made.
+
+        Parameters
+        ----------
+        stack
+            The movie that was denoised.
+        **more
+            Added to the record, such as ``posterior=True``.
+        """
+        return {
+            "program": "napari-udvd",
+            "version": __version__,
+            "source": stack.source,
+            "network": {"name": self.net.name, **self.net.configuration()},
+            "calibrations": [c.to_dict() for c in self.calibrations_for(stack)],
+            "training": dict(self.record),
+            **more,
+        }
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write one ``.safetensors`` file with weights and everything in its header.
+
+        Raises
+        ------
+        OutputError
+            If the file cannot be written; nothing is left behind.
+        """
+        header = {
+            "version": __version__,
+            "network": self.net.name,
+            "configuration": self.net.configuration(),
+            "calibrations": [c.to_dict() for c in self.calibrations],
+            "joint": self.joint,
+            "self_ensemble": self.self_ensemble,
+            "record": finite(self.record),
+        }
+        write_model_file(path, self.net.state_dict(), header)
+
+
+def load(path: str | os.PathLike[str]) -> Denoiser:
+    """Read a model file written by :meth:`Denoiser.save`.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged, or not a model of this program. Code that a
+        file may hold is never executed.
+    """
+    header, tensors = read_model_file(path)
+    label = str(path)
+    if "checkpoint" in header:
+        raise InputError(
+            f"{label!r} is the checkpoint of a training that was interrupted, not a "
+            "model; --resume continues the training"
+        )
+    try:
+        net = build_network(header["network"], header["configuration"])
+        net.load_state_dict(tensors)
+        calibrations = tuple(Calibration.from_dict(c) for c in header["calibrations"])
+        joint, record = bool(header["joint"]), header["record"]
+        self_ensemble = bool(header["self_ensemble"])
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise InputError(
+            f"model file {label!r} does not hold a network that this version "
+            f"({__version__}) knows; it was written by version "
+            f"{header.get('version', 'unknown')}. Use that version, or train the model "
+            "anew"
+        ) from error
+    return Denoiser(net.eval(), calibrations, joint, self_ensemble, record)
+
+
+def load_published(
+    path: str | os.PathLike[str], hole: tuple[int, int] | None = None
+) -> Denoiser:
+    """Read a published checkpoint of UDVD or STBN.
+
+    Such a network has no movie of its own: range and noise are measured on each
+    movie that it is applied to.
+
+    Parameters
+    ----------
+    path
+        A ``.pt`` or ``.pth`` file; code that it may hold is never executed.
+    hole
+        Odd (rows, columns) that it was trained with; the pixel alone if None.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged, or holds another network.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"checkpoint {str(path)!r} does not exist")
+    try:
+        net = from_published(read_published(path), hole or (1, 1))
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    return Denoiser(net, (), joint=net.channels > 1, record={"imported": path.name})
+
+
+def check_fits(denoiser: Denoiser, stack: Stack) -> None:
+    """Check that a movie can be denoised by a model.
+
+    Raises
+    ------
+    InputError
+        If channels, frames or frame size do not fit.
+    """
+    label = stack.source or "the movie"
+    trained = len(denoiser.calibrations) or stack.n_channels
+    if denoiser.joint:
+        trained = denoiser.net.channels
+    if stack.n_channels != trained:
+        raise InputError(
+            f"{label!r} has {stack.n_channels} channel(s), but the model was trained "
+            f"on {trained}; {_advice(denoiser, stack)}"
+        )
+    needed = denoiser.net.least_frames
+    if stack.n_frames < needed:
+        raise InputError(
+            f"{label!r} has {stack.n_frames} frame(s); this model "
+            f"needs at least {needed}"
+        )
+    height, width = stack.frame_shape
+    if height <= denoiser.net.hole[0] or width <= denoiser.net.hole[1]:
+        raise InputError(
+            f"frames of {label!r} are {height} x {width} pixels, no larger than the "
+            f"model's hole of {denoiser.net.hole[0]} x {denoiser.net.hole[1]}"
+        )
+
+
+def _advice(denoiser: Denoiser, stack: Stack) -> str:
+    if "imported" in denoiser.record and stack.n_channels == 1:
+        return (
+            "give it the movie three times, as red, green and blue, or train a model "
+            "on this movie"
+        )
+    return "train a model on this movie, or pick its channels first"

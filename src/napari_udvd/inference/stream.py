@@ -1,0 +1,462 @@
+"""Stream a trained network over a stack.
+
+Frames go through in blocks and tiles, so that memory depends neither on the length
+of the movie nor, with tiles, on the size of its frames. Tiles overlap by the radius
+of the network's receptive field and are aligned to its pooling grid: there are no
+seams to blend (hardly any in STBN, whose features come along the flow from further
+away). Beyond the ends of the movie every frame sees those equally far away on its other
+side; STBN takes the frames that there are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from napari_udvd.cutting import blocks, cores, tiles, window, with_halo
+from napari_udvd.errors import InputError
+from napari_udvd.inference.scaling import Calibration, Scaler
+from napari_udvd.models import Network, posterior, sweep_views
+from napari_udvd.planes import Series, measured_box, missing_frames, series_of
+from napari_udvd.runtime.memory import is_out_of_memory, release
+from napari_udvd.runtime.parallel import run_parts, threads_on
+from napari_udvd.runtime.transfer import Arrivals, pinned, read_frames, send
+from napari_udvd.validity import inspect
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Iterator, Sequence
+
+    from napari_udvd.stack import Plane, Stack
+
+__all__ = [
+    "BlockDenoiser",
+    "FrameSink",
+    "Progress",
+    "check_request",
+    "denoise_stack",
+]
+
+TILE = {"cpu": 768, "mps": 768, "cuda": 1536}
+"""Rows and columns of a tile to begin with; frames up to 1.5 times that are whole."""
+
+SMALLEST_TILE = 32
+"""Below this, running out of memory is final."""
+
+Block = npt.NDArray[np.float32]
+
+Denoised = tuple[Block, Block | None]
+"""Mean and, if it was asked for, standard deviation: ``(T, C, Y, X)``, grey levels."""
+
+
+class FrameSink(Protocol):
+    """Where denoised frames go: an array, a file (see ``formats``)."""
+
+    def write(self, frames: Block, start: int, plane: Plane) -> None:
+        """Take frames ``(T, Y, X)`` that begin at time `start`."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Frames denoised so far, of all frames of all planes."""
+
+    done: int
+    total: int
+
+
+def denoise_stack(
+    net: Network,
+    calibrations: Sequence[Calibration],
+    stack: Stack,
+    sink: FrameSink,
+    *,
+    joint: bool = False,
+    device: torch.device | str = "cpu",
+    precision: torch.dtype = torch.float32,
+    use_posterior: bool = True,
+    self_ensemble: bool = False,
+    std_sink: FrameSink | None = None,
+    tile: int | None = None,
+    cancel: threading.Event | None = None,
+) -> Iterator[Progress]:
+    """Denoise every frame of every plane, writing block by block.
+
+    Parameters
+    ----------
+    net
+        Trained network.
+    calibrations
+        One per channel of the stack.
+    stack
+        Movie to denoise; only a block of it is in memory at a time.
+    sink
+        Receives the result, in grey levels.
+    joint
+        The network takes all channels at once.
+    device, precision
+        Where and in which floating-point type to compute.
+    use_posterior
+        Combine prediction and noisy pixel (needs a likelihood head; without one the
+        prediction is written).
+    self_ensemble
+        Average over mirrored and turned views of the movie: a little better, four to
+        eight times slower.
+    std_sink
+        Receives the standard deviation of the result; needs a likelihood head.
+    tile
+        Rows and columns of a tile; chosen by the device if None. It is halved as
+        often as memory runs out.
+    cancel
+        Set it to stop after the current block.
+
+    Yields
+    ------
+    Progress
+        After each block.
+
+    Raises
+    ------
+    InputError
+        If the tile is not positive, or a standard deviation is asked of a network
+        that has none.
+    MemoryError
+        If not even the smallest tile fits in memory.
+    """
+    denoiser = BlockDenoiser(
+        net,
+        calibrations,
+        stack,
+        joint=joint,
+        device=device,
+        precision=precision,
+        use_posterior=use_posterior,
+        self_ensemble=self_ensemble,
+        with_std=std_sink is not None,
+        tile=tile,
+    )
+    total = len(denoiser.series) * stack.n_frames * len(denoiser.series[0].channels)
+    done = 0
+    for series, (start, stop) in product(denoiser.series, blocks(stack)):
+        mean, std = denoiser.block(series, start, stop)
+        for k, plane in enumerate(series.planes()):
+            sink.write(mean[:, k], start, plane)
+            if std_sink is not None and std is not None:
+                std_sink.write(std[:, k], start, plane)
+        done += (stop - start) * len(series.channels)
+        yield Progress(done, total)
+        if cancel is not None and cancel.is_set():
+            return
+
+
+def check_request(net: Network, *, with_std: bool, tile: int | None) -> None:
+    """Check what is asked of a network, before anything is computed.
+
+    Raises
+    ------
+    InputError
+        If the tile is not positive, or a standard deviation is asked of a network
+        that has none.
+    """
+    if tile is not None and tile < 1:
+        raise InputError(f"tile is {tile}; it must be a positive number of pixels")
+    if with_std and not net.likelihood:
+        raise InputError(
+            "a network trained on the mean only has no standard deviation to write"
+        )
+
+
+class BlockDenoiser:
+    """Denoises any run of frames of any series of a stack, in any order.
+
+    Frames are read as they are needed; those that a run has in common with the run
+    before are not read again. For use by one thread at a time.
+
+    Parameters
+    ----------
+    net, calibrations, stack, joint, device, precision, use_posterior, self_ensemble
+        As for :func:`denoise_stack`.
+    with_std
+        Compute the standard deviation too; needs a likelihood head.
+    tile
+        As for :func:`denoise_stack`.
+
+    Attributes
+    ----------
+    series
+        The series of the stack, in the order in which :func:`denoise_stack` takes
+        them.
+
+    Raises
+    ------
+    InputError
+        See :func:`check_request`.
+    """
+
+    def __init__(
+        self,
+        net: Network,
+        calibrations: Sequence[Calibration],
+        stack: Stack,
+        *,
+        joint: bool = False,
+        device: torch.device | str = "cpu",
+        precision: torch.dtype = torch.float32,
+        use_posterior: bool = True,
+        self_ensemble: bool = False,
+        with_std: bool = False,
+        tile: int | None = None,
+    ) -> None:
+        check_request(net, with_std=with_std, tile=tile)
+        self.series = series_of(stack, joint)
+        self._device = torch.device(device)
+        self._net = net.to(self._device).eval()
+        self._calibrations = calibrations
+        self._stack = stack
+        self._is_inspected = False
+        self._precision = precision
+        self._use_posterior = use_posterior
+        self._self_ensemble = self_ensemble
+        self._with_std = with_std
+        self._edge = tile or _first_tile(stack.frame_shape, self._device)
+        self._buffer = _FrameBuffer(stack, self._device)
+
+    def _inspect(self) -> None:
+        """Find what was not measured; the first time that frames are needed."""
+        if not self._is_inspected:
+            self._stack = inspect(self._stack)
+            self._buffer = _FrameBuffer(self._stack, self._device)
+            self._is_inspected = True
+
+    @property
+    def pixels_seen(self) -> int:
+        """Pixels of a frame that are computed, overlaps of tiles counted again."""
+        height, width = self._stack.frame_shape
+        total, net = 0, self._net
+        for rows, columns in tiles(height, width, self._edge):
+            seen_rows = with_halo(rows, height, net.radius, net.alignment)
+            seen_columns = with_halo(columns, width, net.radius, net.alignment)
+            total += (seen_rows.stop - seen_rows.start) * (
+                seen_columns.stop - seen_columns.start
+            )
+        return total
+
+    def block(self, series: Series, start: int, stop: int) -> Denoised:
+        """Denoise frames ``start .. stop - 1``.
+
+        Returns
+        -------
+        mean, std
+            ``(T, C, Y, X)`` float32, grey levels; `std` is None unless asked for.
+
+        Raises
+        ------
+        IndexError
+            If the movie does not have these frames.
+        MemoryError
+            If not even the smallest tile fits in memory.
+        """
+        for result in self.steps(series, start, stop):
+            if result is not None:
+                return result
+        raise AssertionError("the steps ended without a result")
+
+    def steps(self, series: Series, start: int, stop: int) -> Iterator[Denoised | None]:
+        """Do what :meth:`block` does with pauses, in which other runs may be denoised.
+
+        Yields
+        ------
+        tuple or None
+            None before every frame of a tile (on several cores, before as many frames
+            at once), and last the result.
+
+        Raises
+        ------
+        IndexError, MemoryError
+            As :meth:`block`.
+        """
+        n_frames = self._stack.n_frames
+        if not 0 <= start < stop <= n_frames:
+            raise IndexError(f"frames {start} to {stop - 1} of {n_frames}")
+        self._inspect()
+        while True:
+            edge = self._edge
+            try:
+                yield from self._attempt(series, start, stop, edge)
+                return
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                if edge <= SMALLEST_TILE:
+                    raise MemoryError(
+                        f"not even tiles of {edge} x {edge} pixels fit in the "
+                        f"memory of {self._device}; close other programs, or choose a "
+                        "smaller network or another device"
+                    ) from error
+            self._edge = min(self._edge, max(edge // 2, SMALLEST_TILE))
+            release(self._device)
+
+    def _attempt(
+        self, series: Series, start: int, stop: int, edge: int
+    ) -> Iterator[Denoised | None]:
+        """Denoise in tiles of at most `edge` pixels, see :meth:`steps`."""
+        missing = missing_frames(self._stack, series)
+        windows = [
+            window(t, self._net.context, self._stack.n_frames, missing)
+            for t in range(start, stop)
+        ]
+        needed = sorted({t for frames in windows for t in frames})
+        place = {t: k for k, t in enumerate(needed)}
+        windows = [[place[t] for t in frames] for frames in windows]
+        grey, measured = self._buffer.read(series, needed)
+        calibrations = [self._calibrations[c] for c in series.channels]
+        scaler = Scaler(calibrations, self._device)
+        shape = (stop - start, grey.shape[1], *self._stack.frame_shape)
+        whole_mean = np.empty(shape, np.float32)
+        whole_std = np.empty_like(whole_mean) if self._with_std else None
+        box = (..., *measured_box(self._stack, series))
+        mean, std = whole_mean[box], None if whole_std is None else whole_std[box]
+        height, width = grey.shape[2:]
+        arrivals, net = Arrivals(), self._net
+        for rows, columns in tiles(height, width, edge):
+            seen_rows = with_halo(rows, height, net.radius, net.alignment)
+            seen_columns = with_halo(columns, width, net.radius, net.alignment)
+            inner = (
+                ...,
+                slice(rows.start - seen_rows.start, rows.stop - seen_rows.start),
+                slice(
+                    columns.start - seen_columns.start,
+                    columns.stop - seen_columns.start,
+                ),
+            )
+            clip = grey[:, :, seen_rows, seen_columns]
+            if not clip.is_cuda:
+                clip = send(pinned(clip.numpy(), self._device), self._device)
+            with torch.inference_mode():
+                frames = scaler.normalise(clip)
+            known = None
+            if measured is not None:
+                seen = measured[:, :, seen_rows, seen_columns]
+                known = send(pinned(seen, self._device), self._device)
+            parts = self._parts(len(windows))
+            sweeps = [
+                self._sweep(frames, known, scaler, windows[part]) for part in parts
+            ]
+            for step in range(max(part.stop - part.start for part in parts)):
+                yield None
+                results = run_parts(_advance, sweeps)
+                for part, result in zip(parts, results, strict=True):
+                    if result is None:  # a part that is shorter by one
+                        continue
+                    tile_mean, tile_std = result
+                    here = (part.start + step, slice(None), rows, columns)
+                    arrivals.expect(tile_mean[inner], mean[here])
+                    if std is not None and tile_std is not None:
+                        arrivals.expect(tile_std[inner], std[here])
+        arrivals.finish()
+        self._keep(series, start, whole_mean, whole_std)
+        yield whole_mean, whole_std
+
+    def _keep(self, series: Series, start: int, mean: Block, std: Block | None) -> None:
+        """Put back, in place, what was not measured and is not predicted."""
+        validity = self._stack.validity
+        if validity is None:
+            return
+        for k, plane in enumerate(series.planes()):
+            raw = self._stack.read(slice(start, start + len(mean)), plane)
+            kept = validity.kept(raw, plane, start)
+            mean[:, k][kept] = raw[kept]
+            if std is not None:
+                std[:, k][kept] = 0.0
+
+    def _parts(self, count: int) -> list[slice]:
+        """Cut a block into runs of frames that are denoised at the same time."""
+        parts = 1 if self._net.shares_frames else threads_on(self._device)
+        return cores(count, -(-count // parts))
+
+    def _sweep(
+        self,
+        frames: Tensor,
+        known: Tensor | None,
+        scaler: Scaler,
+        windows: list[list[int]],
+    ) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """Denoise the middle frame of one window after the other, in grey levels.
+
+        Pixels that are not `known` are not put back.
+        """
+        middle = self._net.context
+        sweep = sweep_views if self._self_ensemble else type(self._net).sweep
+        predictions = sweep(self._net, frames, windows, scaler.noise, self._precision)
+        for seen in windows:
+            # not around the loop: whoever waits between frames needs gradients
+            with torch.inference_mode():
+                prediction = next(predictions)
+                mean, std = prediction.mean, prediction.std
+                if self._use_posterior and prediction.factor is not None:
+                    noisy = frames[seen[middle]][None]
+                    variance = scaler.noise.variance(mean)
+                    mean, std = posterior(prediction, noisy, variance)
+                    if known is not None and prediction.std is not None:
+                        own = known[seen[middle]][None]
+                        mean = torch.where(own, mean, prediction.mean)
+                        std = torch.where(own, std, prediction.std)
+                result = scaler.restore(mean)[0]
+                deviation = None if std is None else scaler.restore_std(std)[0]
+            yield result, deviation
+
+
+def _advance(
+    sweep: Iterator[tuple[Tensor, Tensor | None]],
+) -> tuple[Tensor, Tensor | None] | None:
+    return next(sweep, None)
+
+
+class _FrameBuffer:
+    """Frames that were read last, since runs of frames overlap in what they see."""
+
+    def __init__(self, stack: Stack, device: torch.device) -> None:
+        self._stack, self._device = stack, device
+        self._series: Series | None = None
+        self._frames: dict[int, tuple[Tensor, npt.NDArray[np.bool_] | None]] = {}
+
+    def read(
+        self, series: Series, frames: Sequence[int]
+    ) -> tuple[Tensor, npt.NDArray[np.bool_] | None]:
+        """Return frames ``(T, C, Y, X)``, given in rising order; forget all others.
+
+        Without borders in which nothing is ever measured; with them which pixels were
+        measured, None where all were.
+        """
+        known = self._frames if series == self._series else {}
+        known = {t: known[t] for t in frames if t in known}
+        for run in _runs([t for t in frames if t not in known]):
+            box = measured_box(self._stack, series)
+            clip, measured = read_frames(self._stack, series, run, *box, self._device)
+            for k, t in enumerate(run):
+                known[t] = clip[k], None if measured is None else measured[k]
+        self._series, self._frames = series, known
+        clip = torch.stack([known[t][0] for t in frames])
+        seen = [mask for t in frames if (mask := known[t][1]) is not None]
+        return clip, np.stack(seen) if seen else None
+
+
+def _runs(numbers: Sequence[int]) -> list[list[int]]:
+    """Cut rising numbers where one is missing."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and runs[-1][-1] == number - 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return runs
+
+
+def _first_tile(shape: tuple[int, int], device: torch.device) -> int:
+    edge = TILE[device.type]
+    return max(shape) if max(shape) <= 1.5 * edge else edge

@@ -1,0 +1,1 @@
+"""How the weights to start from are made, of simulated movies; nothing imports it."""

@@ -1,0 +1,370 @@
+"""Make the weights that training starts from.
+
+``python -m napari_udvd.pretraining.denoiser weights.safetensors`` runs it.
+
+A centre-blind network is trained on simulated movies of many kinds (see `corpus`)
+under Poisson-Gaussian noise of the whole practical range, with the hole, and noise as
+correlated as the hole allows, drawn anew in every step. Recorded movies with little
+noise can be added. The truth is known here and judges the posterior; training on the
+movie itself goes on from there with the likelihood of noisy pixels.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import math
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+from scipy import ndimage
+from torch import Tensor
+from torch.func import functional_call
+
+from napari_udvd.cutting import window
+from napari_udvd.errors import InputError
+from napari_udvd.formats import open_stack
+from napari_udvd.inference.model_file import write_model_file
+from napari_udvd.models.camera import CameraNoise
+from napari_udvd.models.centerblind import PRESETS, CenterBlind
+from napari_udvd.pretraining.corpus import clean_movie
+from napari_udvd.runtime.device import (
+    choose_device,
+    choose_precision,
+    keep_freed_memory,
+)
+from napari_udvd.training.checkpoint import read_checkpoint, write_checkpoint
+from napari_udvd.training.optimiser import Adam
+from napari_udvd.training.warm_start import checksum
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import numpy.typing as npt
+
+    from napari_udvd.models import Prediction
+
+    Movie = npt.NDArray[np.float32]
+    Random = np.random.Generator
+
+HOLES = {(1, 1): 0.55, (1, 3): 0.15, (3, 1): 0.15, (3, 3): 0.15}
+"""How often each hole is drawn."""
+
+PHOTONS = 0.3, 500.0
+"""Range of the photons of the 99.9th percentile, drawn on a log scale."""
+
+READ_NOISE = 0.05, 20.0
+"""Range of the read noise in photons, on a log scale; none in a quarter of draws."""
+
+NOISE_ERROR = 0.05
+"""Relative error of the noise model that the network is told."""
+
+MOVIES = 200
+"""Simulated movies held at a time; one is replaced every `STEPS_PER_MOVIE` steps."""
+
+STEPS_PER_MOVIE = 2
+FRAMES, SIZE = 48, 96
+LEAST_FRAMES = 5
+PATCH = 64
+WARM_UP_STEPS = 100
+AVERAGE_DECAY = 0.998
+LEAST_VARIANCE = 1e-4  # of the prior, relative to the noise: keeps the loss bounded
+SAVE_SECONDS = 120.0
+VALIDATION_SEED = 77_777
+
+
+class Batch(NamedTuple):
+    """Noisy clips, the truth of their middle frames, and their noise."""
+
+    noisy: Tensor  # (N, 2 context + 1, 1, H, W)
+    truth: Tensor  # (N, 1, 1, H, W)
+    noise: CameraNoise  # (N, 1, 1, 1, 1) each
+    told: CameraNoise
+    hole: tuple[int, int]
+
+
+class Source:
+    """A pool of clean movies that is slowly replaced by new ones."""
+
+    def __init__(self, rng: Random, recorded: Sequence[Movie], size: int) -> None:
+        self._rng = rng
+        self._recorded = list(recorded)
+        self._movies = [clean_movie(rng, FRAMES, SIZE) for _ in range(size)]
+        self._drawn = 0
+
+    def batch(self, size: int, context: int) -> Batch:
+        """Draw noisy clips; every one of another movie and with noise of its own."""
+        rng = self._rng
+        self._drawn += 1
+        if self._drawn % STEPS_PER_MOVIE == 0:
+            which = int(rng.integers(len(self._movies)))
+            self._movies[which] = clean_movie(rng, FRAMES, SIZE)
+        holes = list(HOLES)
+        hole = holes[int(rng.choice(len(holes), p=list(HOLES.values())))]
+        clips = [self._clip(context, hole) for _ in range(size)]
+        noisy, truth, noises = zip(*clips, strict=True)
+        noise = np.array(noises, np.float32)
+        told = noise * np.exp(rng.normal(0, NOISE_ERROR, noise.shape))
+        return Batch(
+            torch.from_numpy(np.stack(noisy))[:, :, None],
+            torch.from_numpy(np.stack(truth))[:, None, None],
+            _camera(noise),
+            _camera(told.astype(np.float32)),
+            hole,
+        )
+
+    def _clip(
+        self, context: int, hole: tuple[int, int]
+    ) -> tuple[Movie, Movie, tuple[float, float]]:
+        rng = self._rng
+        use_recorded = self._recorded and rng.random() < 0.25
+        pool = self._recorded if use_recorded else self._movies
+        movie = pool[int(rng.integers(len(pool)))]
+        y, x = (int(rng.integers(n - PATCH + 1)) for n in movie.shape[1:])
+        # movies are of any length: the ends of short ones must be known as well
+        length = int(rng.integers(LEAST_FRAMES, len(movie) + 1))
+        first = int(rng.integers(len(movie) - length + 1))
+        movie = movie[first : first + length, y : y + PATCH, x : x + PATCH]
+        movie = _turned(movie, rng) * np.float32(_log_uniform(rng, *PHOTONS))
+        read_noise = 0.0 if rng.random() < 0.25 else _log_uniform(rng, *READ_NOISE)
+        frames = window(int(rng.integers(length)), context, length)
+        # a frame that stands in for several has the same noise in all of them
+        seen = sorted(set(frames))
+        clean = movie[seen]
+        counted = rng.poisson(clean) + rng.normal(0, read_noise, clean.shape)
+        noise = _correlated((counted - clean).astype(np.float32), hole, rng)
+        places = [seen.index(t) for t in frames]
+        return (clean + noise)[places], movie[frames[context]], (1.0, read_noise**2)
+
+
+def _turned(clip: Movie, rng: Random) -> Movie:
+    flips = rng.random(4) < 0.5
+    clip = clip[:: -1 if flips[0] else 1, :: -1 if flips[1] else 1]
+    clip = clip[:, :, :: -1 if flips[2] else 1]
+    return clip.swapaxes(1, 2) if flips[3] else clip
+
+
+def _correlated(noise: Movie, hole: tuple[int, int], rng: Random) -> Movie:
+    """Correlate noise between neighbours, as far as the hole covers it."""
+    for axis, extent in zip((1, 2), hole, strict=True):
+        if extent > 1:
+            side = float(rng.uniform(0, 0.25))
+            # two taps: correlated with the next pixel, not with the one after
+            kernel = np.array([1 - side, side]) / math.hypot(1 - side, side)
+            noise = ndimage.convolve1d(noise, kernel, axis=axis, mode="reflect")
+    return noise
+
+
+def _log_uniform(rng: Random, low: float, high: float) -> float:
+    return float(np.exp(rng.uniform(math.log(low), math.log(high))))
+
+
+def _camera(noise: Movie) -> CameraNoise:
+    gain, read_variance = torch.from_numpy(noise)[:, :, None, None, None, None].unbind(
+        1
+    )
+    return CameraNoise(gain, torch.zeros_like(gain), read_variance)
+
+
+def posterior_loss(prediction: Prediction, batch: Batch, context: int) -> Tensor:
+    """Negative log likelihood of the truth under the posterior.
+
+    It is what the user gets that is judged, mean and uncertainty, and on a relative
+    scale: halving the error counts the same in dim movies, where hundreds of pixels
+    must be averaged, as in bright ones. The likelihood of noisy pixels, which is all
+    there is in training on a movie itself, hardly tells good from excellent in the
+    dim.
+    """
+    assert prediction.factor is not None
+    noise = batch.told.variance(prediction.mean.detach())
+    prior = prediction.factor[..., 0, :, :].square() + LEAST_VARIANCE * noise
+    noisy = batch.noisy[:, context : context + 1]
+    mean = (prediction.mean * noise + noisy * prior) / (noise + prior)
+    variance = prior * noise / (noise + prior)
+    error = (batch.truth - mean).square()
+    return (error / variance + (variance / noise).log()).mean() / 2
+
+
+class Pretraining:
+    """Network, its average, the optimiser and the clock."""
+
+    def __init__(
+        self, preset: str, device: torch.device, seed: int, rate: float
+    ) -> None:
+        torch.manual_seed(seed)
+        self.device, self.rate = device, rate
+        self.precision = choose_precision(device)
+        self.net = CenterBlind(preset=preset).to(device)
+        self.average = copy.deepcopy(self.net).requires_grad_(False)
+        # one set of weights serves all holes: only the mask differs
+        self._views = {
+            hole: CenterBlind(preset=preset, hole=hole).to(device) for hole in HOLES
+        }
+        self._parameters = list(self.net.parameters())
+        self.adam = Adam(self._parameters)
+        self.step, self.elapsed = 0, 0.0
+
+    def advance(self, batch: Batch, progress: float) -> float:
+        """Take one step; returns the loss."""
+        warm = min((self.step + 1) / WARM_UP_STEPS, 1.0)
+        cosine = (1 + math.cos(math.pi * min(progress, 1.0))) / 2
+        loss = self.loss(batch, self.net)
+        gradients = torch.autograd.grad(loss, self._parameters)
+        rate = self.rate * warm * (0.01 + 0.99 * cosine)
+        self.adam.step(gradients, rate)
+        self.step += 1
+        decay = min(AVERAGE_DECAY, self.step / (self.step + 10))
+        with torch.no_grad():
+            for average, parameter in zip(
+                self.average.parameters(), self.net.parameters(), strict=True
+            ):
+                average.lerp_(parameter, 1 - decay)
+        return float(loss.detach())
+
+    def loss(self, batch: Batch, net: CenterBlind) -> Tensor:
+        """Return the expected loss of a batch, with its own hole."""
+        batch = _moved(batch, self.device)
+        prediction = functional_call(
+            self._views[batch.hole],
+            dict(net.named_parameters()),
+            (batch.noisy, batch.told, self.precision),
+        )
+        return posterior_loss(prediction, batch, net.context)
+
+    def save(self, path: Path) -> None:
+        """Write everything needed to go on."""
+        names = [name for name, _ in self.net.named_parameters()]
+        tensors = {
+            "net": self.net.state_dict(),
+            "average": self.average.state_dict(),
+            "first": dict(zip(names, self.adam.first, strict=True)),
+            "second": dict(zip(names, self.adam.second, strict=True)),
+        }
+        header = {
+            "preset": self.net.preset,
+            "step": self.step,
+            "elapsed": self.elapsed,
+        }
+        write_checkpoint(path, tensors, header)
+
+    def restore(self, path: Path) -> None:
+        """Go on from what :meth:`save` wrote."""
+        header, tensors = read_checkpoint(path)
+        self.net.load_state_dict(tensors["net"])
+        self.average.load_state_dict(tensors["average"])
+        self.step, self.elapsed = header["step"], header["elapsed"]
+        self.adam.steps = self.step
+        for k, (name, _) in enumerate(self.net.named_parameters()):
+            self.adam.first[k].copy_(tensors["first"][name])
+            self.adam.second[k].copy_(tensors["second"][name])
+
+
+def write_weights(net: CenterBlind, path: Path, card: dict[str, Any]) -> None:
+    """Write half-precision weights with their configuration and how they were made."""
+    half = {name: t.cpu().to(torch.float16) for name, t in net.state_dict().items()}
+    about = {"network": net.name, **net.configuration(), "card": card}
+    header = {"weights": {**about, "checksum": checksum(half)}}
+    write_model_file(path, half, header)
+
+
+def _moved(batch: Batch, device: torch.device) -> Batch:
+    return Batch(
+        batch.noisy.to(device),
+        batch.truth.to(device),
+        CameraNoise(*(t.to(device) for t in batch.noise)),
+        CameraNoise(*(t.to(device) for t in batch.told)),
+        batch.hole,
+    )
+
+
+def _recorded_movies(paths: Sequence[Path]) -> Iterator[Movie]:
+    """Read recorded movies with little noise, and scale them like simulated ones."""
+    for path in paths:
+        stack = open_stack(path)
+        if stack.n_frames < LEAST_FRAMES or min(stack.frame_shape) < PATCH:
+            raise InputError(
+                f"{str(path)!r} has {stack.describe()}; movies to train on have at "
+                f"least {LEAST_FRAMES} frames of {PATCH} x {PATCH} pixels"
+            )
+        for plane in stack.planes():
+            movie = stack.read(slice(None), plane).astype(np.float32)
+            low, high = np.percentile(movie, (0.1, 99.9))
+            yield np.clip((movie - low) / max(high - low, 1e-6), 0, None)
+
+
+def main() -> None:
+    """Train for the given time, saving every few minutes."""
+    parser = argparse.ArgumentParser(
+        prog="python -m napari_udvd.pretraining.denoiser",
+        description="Make the weights that the centre-blind network starts from.",
+    )
+    parser.add_argument("output", type=Path, help="weights to write, .safetensors")
+    parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--preset", choices=PRESETS, default="medium")
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--rate", type=float, default=2e-3)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--movie", type=Path, nargs="*", default=[], help="recorded, little noise"
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="go on from the checkpoint beside output"
+    )
+    options = parser.parse_args()
+    keep_freed_memory()
+    run = Pretraining(
+        options.preset, choose_device(options.device), options.seed, options.rate
+    )
+    checkpoint = options.output.with_suffix(".checkpoint")
+    if options.resume:
+        run.restore(checkpoint)
+    context = run.net.context
+    judge = Source(np.random.default_rng(VALIDATION_SEED), [], 48)
+    held_out = [judge.batch(8, context) for _ in range(12)]
+    rng = np.random.default_rng([options.seed, run.step])
+    source = Source(rng, list(_recorded_movies(options.movie)), MOVIES)
+    card = {
+        "movies": "simulated (napari_udvd.pretraining.corpus)",
+        "recorded": [path.name for path in options.movie],
+        "photons": PHOTONS,
+        "read_noise": READ_NOISE,
+        "batch": options.batch,
+        "rate": options.rate,
+        "seed": options.seed,
+    }
+
+    def keep() -> None:
+        """Tell how good it is and write everything."""
+        with torch.no_grad():
+            losses = [float(run.loss(b, run.average)) for b in held_out]
+        print(
+            f"{run.elapsed / 60:6.1f} min  step {run.step:7d}  held-out loss "
+            f"{np.mean(losses):.5f}",
+            flush=True,
+        )
+        run.save(checkpoint)
+        write_weights(run.average, options.output, {**card, "steps": run.step})
+
+    before, saved = run.elapsed, run.elapsed
+    began = time.monotonic()
+    drawing = ThreadPoolExecutor(1)  # draws the next batch meanwhile
+    batch = drawing.submit(source.batch, options.batch, context)
+    while run.elapsed < 60 * options.minutes:
+        current = batch.result()
+        batch = drawing.submit(source.batch, options.batch, context)
+        run.advance(current, run.elapsed / (60 * options.minutes))
+        run.elapsed = before + time.monotonic() - began
+        if run.elapsed - saved > SAVE_SECONDS:
+            saved = run.elapsed
+            keep()
+    drawing.shutdown()
+    keep()
+
+
+if __name__ == "__main__":
+    main()

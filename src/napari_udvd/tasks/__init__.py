@@ -1,0 +1,1 @@
+"""What is asked of a network, beside its architecture: one job, one file."""

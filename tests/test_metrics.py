@@ -1,0 +1,60 @@
+"""Signal-to-noise ratio and the best Gaussian filter."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.ndimage import gaussian_filter
+
+from napari_udvd.metrics import SIGMAS, TIME_SIGMAS, best_gaussian, psnr
+from napari_udvd.simulation import simulate
+from tiny import tiny_movie
+
+
+@given(
+    error=st.floats(0.01, 10), scale=st.floats(0.1, 1e4), offset=st.floats(-1e3, 1e3)
+)
+def test_psnr_is_the_range_over_the_error(
+    error: float, scale: float, offset: float
+) -> None:
+    truth = np.linspace(0, 1, 24).reshape(2, 3, 4)
+    noisy = truth + error * np.where(np.arange(24).reshape(truth.shape) % 2, 1, -1)
+    expected = 20 * np.log10(1 / error)
+    assert psnr(truth, noisy) == pytest.approx(expected, abs=1e-6)
+    # units do not matter
+    again = psnr(truth * scale + offset, noisy * scale + offset)
+    assert again == pytest.approx(expected, abs=1e-3)
+
+
+def test_integers_do_not_wrap() -> None:
+    truth = np.array([[0, 200]], np.uint8)
+    noisy = np.array([[10, 190]], np.uint8)
+    assert psnr(truth, noisy) == pytest.approx(20 * np.log10(200 / 10))
+
+
+def test_shapes_must_agree() -> None:
+    with pytest.raises(ValueError, match=r"\(2, 3\).*\(3, 2\)"):
+        psnr(np.zeros((2, 3)), np.zeros((3, 2)))
+
+
+def test_the_best_gaussian_is_the_best_of_all() -> None:
+    movie = simulate("nuclei", frames=6, shape=(32, 36))
+    truth, noisy = movie.truth.read(), movie.noisy.read()
+    best = best_gaussian(truth, noisy)
+    assert best.shape == truth.shape
+    assert best.dtype == np.float32
+    reached = psnr(truth, best)
+    assert reached > psnr(truth, noisy) + 3
+    for t in TIME_SIGMAS:
+        for s in SIGMAS:
+            one = gaussian_filter(noisy.astype(np.float32), (t, s, s))
+            assert reached >= psnr(truth, one)
+
+
+def test_the_noisy_movie_is_not_changed() -> None:
+    movie = tiny_movie().read()
+    before = movie.copy()
+    best_gaussian(movie.astype(np.float32), movie)
+    np.testing.assert_array_equal(movie, before)
