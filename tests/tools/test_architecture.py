@@ -195,6 +195,22 @@ def test_what_makes_the_page_stale(
     assert (stale or "") in capsys.readouterr().out
 
 
+def test_without_grimp_the_page_is_checked_and_the_drawing_is_not(
+    tool: Any,
+    cottage: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    needs_grimp()
+    tool.main([str(cottage)])
+    monkeypatch.setattr(tool, "CAN_DRAW", False)
+    (cottage / "src/cottage/cupboard.py").write_text("import cottage.cellar")
+    assert tool.main(["--check", str(cottage)]) == 0
+    assert "drawing is not checked" in capsys.readouterr().out
+    (cottage / "src/cottage/attic/_box.py").touch()
+    assert tool.main(["--check", str(cottage)]) == 1
+
+
 def test_a_page_without_the_markers(tool: Any, cottage: Path) -> None:
     needs_grimp()
     (cottage / "docs" / "architecture.md").write_text("Nothing.\n")

@@ -65,12 +65,13 @@ class House:
     def linter(self) -> dict[str, Any]:
         """What `pyproject.toml` tells import-linter."""
         text = (self.root / "pyproject.toml").read_text(encoding="utf-8")
-        return tomllib.loads(text)["tool"]["importlinter"]
+        linter: dict[str, Any] = tomllib.loads(text)["tool"]["importlinter"]
+        return linter
 
     @property
     def package(self) -> str:
         """Name of the package."""
-        return self.linter["root_package"]
+        return str(self.linter["root_package"])
 
     @property
     def source(self) -> Path:
