@@ -33,7 +33,8 @@ unexport PYTHONHOME PYTHONPATH
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help app demo test gpu docs screenshots lint format constraints clean
+.PHONY: help app demo test gpu docs screenshots architecture \
+	lint format constraints clean
 
 help: ## list what make can do
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -62,6 +63,9 @@ screenshots: $(VENV)/.app ## take those of the documentation again, from the run
 	xvfb-run -a -s "-screen 0 1600x1200x24" \
 		$(BIN)/python tools/screenshots.py docs/images
 
+architecture: $(VENV)/.dev ## write the structure of the code into docs/architecture.md, and draw it
+	$(BIN)/python tools/architecture.py
+
 lint: $(VENV)/.dev ## check style, types and which module may import which
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -79,7 +83,7 @@ constraints: $(VENV)/.dev ## write the versions that .venv has to constraints.tx
 clean: ## remove the environment, caches and what the demo wrote
 	rm -rf $(VENV) demo dist gpu site .coverage .hypothesis .import_linter_cache \
 		.mypy_cache .pytest_cache .ruff_cache
-	find benchmarks src tests -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+	find benchmarks src tests tools -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
 # Stamp files: an environment is installed again only when its inputs change.
 $(VENV)/bin/python:

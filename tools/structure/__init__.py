@@ -1,0 +1,1 @@
+"""The structure of the package, read from its code and from `pyproject.toml`."""
