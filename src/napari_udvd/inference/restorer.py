@@ -12,13 +12,9 @@ import numpy as np
 
 from napari_udvd._version import __version__
 from napari_udvd.errors import InputError
-from napari_udvd.formats import ArraySink
+from napari_udvd.formats import ArraySink, to_plain
 from napari_udvd.inference.matching import Match, match
-from napari_udvd.inference.model_file import (
-    finite,
-    read_model_file,
-    write_model_file,
-)
+from napari_udvd.inference.model_file import read_model_file, write_model_file
 from napari_udvd.inference.rounding import Loss, rounding_loss
 from napari_udvd.inference.scaling import Calibration
 from napari_udvd.inference.stream import denoise_stack
@@ -214,7 +210,7 @@ class Denoiser:
             "calibrations": [c.to_dict() for c in self.calibrations],
             "joint": self.joint,
             "self_ensemble": self.self_ensemble,
-            "record": finite(self.record),
+            "record": to_plain(self.record),
         }
         write_model_file(path, self.net.state_dict(), header)
 
