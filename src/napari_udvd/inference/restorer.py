@@ -26,6 +26,7 @@ from napari_udvd.models import (
 )
 from napari_udvd.noise import check_finite
 from napari_udvd.runtime.device import choose_device, choose_precision
+from napari_udvd.runtime.transfer import back_to
 from napari_udvd.stack import ArrayLike, Stack
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class Denoiser:
         dtype: npt.DTypeLike | None = None,
         use_posterior: bool = True,
         tile: int | None = None,
-    ) -> npt.NDArray[Any]:
+    ) -> Any:
         """Denoise a whole movie into memory.
 
         Parameters
@@ -101,7 +102,8 @@ class Denoiser:
         Returns
         -------
         ndarray
-            Shape and axes of the movie, grey levels.
+            Shape and axes of the movie, grey levels; an array of CuPy on the same card
+            where the movie is one.
 
         Raises
         ------
@@ -134,7 +136,7 @@ class Denoiser:
                 tile=tile,
             ):
                 pass
-        return sink.array
+        return back_to(stack, sink.array)
 
     def match(self, stack: Stack) -> Match:
         """Compare what the model knows of grey levels and noise with a movie.

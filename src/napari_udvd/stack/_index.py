@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from napari_udvd.stack._stack import ArrayLike
 
-__all__ = ["Part", "as_slice", "full_index", "is_dask", "to_numpy"]
+__all__ = ["Fetched", "Part", "as_slice", "full_index", "is_dask", "to_numpy"]
 
 
 def full_index(key: Any, shape: tuple[int, ...]) -> list[int | range]:
@@ -88,6 +88,18 @@ class Part:
     ) -> npt.NDArray[Any]:
         block = to_numpy(self[...])
         return np.array(block, dtype=dtype, copy=copy)
+
+
+class Fetched:
+    """An array whose parts come as NumPy, wherever it lies."""
+
+    def __init__(self, data: ArrayLike) -> None:
+        self._data = data
+        self.shape, self.dtype = tuple(data.shape), data.dtype
+        self.ndim = len(self.shape)
+
+    def __getitem__(self, key: Any) -> npt.NDArray[Any]:
+        return to_numpy(self._data[key])
 
 
 def is_dask(data: Any) -> bool:

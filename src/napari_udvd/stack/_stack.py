@@ -19,7 +19,7 @@ from napari_udvd.stack._checks import (
     label_of,
     numpy_dtype,
 )
-from napari_udvd.stack._index import Part, as_slice, is_dask, to_numpy
+from napari_udvd.stack._index import Fetched, Part, as_slice, is_dask, to_numpy
 from napari_udvd.stack._layout import LayoutLike, Plane
 
 if TYPE_CHECKING:
@@ -154,6 +154,32 @@ class Stack(LayoutLike):
             source=source,
             notes=notes,
             times=None if times is None else tuple(times),
+        )
+
+    @classmethod
+    def of(cls, like: LayoutLike, data: ArrayLike) -> Stack:
+        """Put pixels into a layout: those of a result.
+
+        Raises
+        ------
+        InputError
+            If their shape is another one.
+        """
+        shape = known_shape(data.shape, label_of(like.source))
+        if shape != like.shape:
+            raise InputError(
+                f"the pixels have the shape {shape}, but the layout with axes "
+                f"{like.axes!r} has {like.shape}"
+            )
+        return cls(
+            data=data,
+            axes=like.axes,
+            scale=like.scale,
+            units=like.units,
+            channel_names=like.channel_names,
+            source=like.source,
+            notes=like.notes,
+            times=like.times,
         )
 
     @property
@@ -300,15 +326,15 @@ class Stack(LayoutLike):
         Returns
         -------
         dask.array.Array
-            The wrapped array itself where it is one; else with a chunk for each frame
-            of each plane.
+            The wrapped array itself where it is one; else one with a chunk of NumPy for
+            each frame of each plane.
         """
         if is_dask(self.data):
             return self.data
         import dask.array as da
 
         return da.from_array(  # type: ignore[no-untyped-call]
-            self.data,
+            Fetched(self.data),
             chunks=tuple(
                 n if axis in "YX" else 1
                 for axis, n in zip(self.axes, self.shape, strict=True)
