@@ -5,52 +5,90 @@ from __future__ import annotations
 from itertools import pairwise, product
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-    from napari_udvd.stack import Stack
+    from napari_udvd.stack import LayoutLike
 
-__all__ = ["blocks", "cores", "tiles", "window", "with_halo"]
+__all__ = [
+    "blocks",
+    "central",
+    "cores",
+    "place_in",
+    "runs",
+    "spread",
+    "stretches",
+    "tiles",
+    "window",
+    "with_halo",
+]
 
 BLOCK_BYTES = 64 * 2**20
-"""Size of the frames of one block in float32."""
-
+"""Most that the frames of one block take."""
 
 BLOCK_FRAMES = 16
 """Largest block: the frames around it are read and half processed once more."""
 
 
-def blocks(stack: Stack) -> list[tuple[int, int]]:
-    """Cut a movie in time: ``(start, stop)`` of the blocks that are denoised as one."""
-    height, width = stack.frame_shape
-    size = max(1, min(BLOCK_FRAMES, BLOCK_BYTES // (4 * height * width)))
+# --- in time --------------------------------------------------------------------------
+
+
+def blocks(like: LayoutLike) -> list[tuple[int, int]]:
+    """Cut a movie in time: ``(start, stop)`` of what is computed as one, in float32."""
+    return _cut(like, 4, BLOCK_FRAMES)
+
+
+def stretches(
+    like: LayoutLike, bytes_per_pixel: int | None = None
+) -> list[tuple[int, int]]:
+    """Cut a movie in time: ``(start, stop)`` of what is read as one, and let go.
+
+    Parameters
+    ----------
+    like
+        The movie.
+    bytes_per_pixel
+        What a pixel takes in memory; that of the movie's data type if None.
+    """
+    return _cut(like, bytes_per_pixel or like.dtype.itemsize, like.n_frames)
+
+
+def _cut(like: LayoutLike, bytes_per_pixel: int, most: int) -> list[tuple[int, int]]:
+    height, width = like.frame_shape
+    size = max(1, min(most, BLOCK_BYTES // (bytes_per_pixel * height * width)))
     return [
-        (start, min(start + size, stack.n_frames))
-        for start in range(0, stack.n_frames, size)
+        (start, min(start + size, like.n_frames))
+        for start in range(0, like.n_frames, size)
     ]
 
 
-def tiles(height: int, width: int, edge: int) -> Iterator[tuple[slice, slice]]:
-    """Cut a frame into nearly equal rows and columns of at most `edge` pixels."""
-    yield from product(cores(height, edge), cores(width, edge))
+def runs(numbers: Iterable[int]) -> list[list[int]]:
+    """Cut rising numbers where one is missing."""
+    found: list[list[int]] = []
+    for number in numbers:
+        if found and found[-1][-1] == number - 1:
+            found[-1].append(number)
+        else:
+            found.append([number])
+    return found
 
 
-def with_halo(core: slice, length: int, radius: int, grid: int) -> slice:
-    """Widen to what the network sees, with both ends on its pooling grid.
+def spread(length: int, count: int, *, nearest: bool = False) -> list[int]:
+    """Up to `count` different ones of `length` indices, evenly, with both ends.
 
-    Half-planes that look down or right count the grid from the far end, so the
-    distance to that end must be aligned too.
+    Parameters
+    ----------
+    length, count
+        How many there are, and how many are wanted.
+    nearest
+        Round to the nearest index, so that the distances are symmetrical; otherwise
+        down.
     """
-    before = max(core.start - radius, 0)
-    after = max(length - core.stop - radius, 0)
-    return slice(before - before % grid, length - (after - after % grid))
-
-
-def cores(length: int, edge: int) -> list[slice]:
-    """Cut an axis into nearly equal parts of at most `edge` pixels."""
-    parts = -(-length // edge)
-    cuts = [round(length * k / parts) for k in range(parts + 1)]
-    return [slice(a, b) for a, b in pairwise(cuts)]
+    places = np.linspace(0, length - 1, min(count, length))
+    whole = (np.rint(places) if nearest else places).astype(int)
+    return [int(k) for k in np.unique(whole)]
 
 
 def window(
@@ -79,3 +117,53 @@ def window(
             t = 0 if 2 * frame >= n_frames else n_frames - 1
         frames.append(t)
     return frames
+
+
+# --- in space -------------------------------------------------------------------------
+
+
+def tiles(height: int, width: int, edge: int) -> Iterator[tuple[slice, slice]]:
+    """Cut a frame into nearly equal rows and columns of at most `edge` pixels."""
+    yield from product(cores(height, edge), cores(width, edge))
+
+
+def cores(length: int, edge: int) -> list[slice]:
+    """Cut an axis into nearly equal parts of at most `edge` pixels."""
+    parts = -(-length // edge)
+    cuts = [round(length * k / parts) for k in range(parts + 1)]
+    return [slice(a, b) for a, b in pairwise(cuts)]
+
+
+def central(length: int, edge: int) -> slice:
+    """Return the `edge` pixels in the middle of an axis; all where there are fewer."""
+    edge = min(edge, length)
+    start = (length - edge) // 2
+    return slice(start, start + edge)
+
+
+def with_halo(core: slice, length: int, halo: int, grid: int) -> slice:
+    """Widen to what a network sees, with both ends on its pooling grid.
+
+    Half-planes that look down or right count the grid from the far end, so the
+    distance to that end must be aligned too.
+
+    Parameters
+    ----------
+    core
+        Part of an axis that is wanted.
+    length
+        Of the axis.
+    halo
+        Pixels to add on each side: the radius of what the network sees, or fewer where
+        it need not be exact.
+    grid
+        What the distances to both ends of the axis are multiples of.
+    """
+    before = max(core.start - halo, 0)
+    after = max(length - core.stop - halo, 0)
+    return slice(before - before % grid, length - (after - after % grid))
+
+
+def place_in(outer: slice, core: slice) -> slice:
+    """Tell where a part of an axis is inside a wider part, see :func:`with_halo`."""
+    return slice(core.start - outer.start, core.stop - outer.start)

@@ -21,8 +21,6 @@ from napari_udvd.training.settings import EXPECTED
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy.typing as npt
-
     from napari_udvd.inference.restorer import Denoiser
 
 __all__ = ["denoise", "make_settings", "train"]
@@ -62,9 +60,7 @@ def train(
     return _trained(stacks, make_settings(**settings), denoising_follows=False)
 
 
-def denoise(
-    movie: Stack | ArrayLike, axes: str | None = None, **settings: Any
-) -> npt.NDArray[Any]:
+def denoise(movie: Stack | ArrayLike, axes: str | None = None, **settings: Any) -> Any:
     """Train on a movie and denoise it.
 
     Parameters
@@ -80,7 +76,8 @@ def denoise(
     -------
     ndarray
         Shape, axes and grey levels of the movie, and its dtype, or float32 where
-        rounding to whole grey levels would cost more than the noise that is left.
+        rounding to whole grey levels would cost more than the noise that is left. An
+        array of CuPy on the same card where the movie is one.
 
     Raises
     ------

@@ -25,6 +25,7 @@ __all__ = [
     "missing_frames",
     "read_clip",
     "read_measured",
+    "recorded_frames",
     "series_of",
 ]
 
@@ -121,6 +122,12 @@ def missing_frames(stack: Stack, series: Series) -> frozenset[int]:
     if stack.validity is None:
         return frozenset()
     return frozenset().union(*(stack.validity.missing(p) for p in series.planes()))
+
+
+def recorded_frames(stack: Stack, series: Series) -> list[int]:
+    """Frames in which every channel of a series holds a measurement."""
+    missing = missing_frames(stack, series)
+    return [t for t in range(stack.n_frames) if t not in missing]
 
 
 def measured_series(stack: Stack, joint: bool = False) -> list[Series]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from skimage.draw import polygon2mask
 
-from napari_udvd.errors import InputError, OutputError
+from napari_udvd.errors import InputError
+from napari_udvd.formats import cell, table, write_small
 from napari_udvd.stack import Plane
 
 if TYPE_CHECKING:
@@ -136,17 +136,8 @@ def write_traces(
     """
     interval, unit = stack.scale.get("T"), stack.units.get("T")
     head = ["frame"] if interval is None else ["frame", f"time ({unit or 'frames'})"]
-    try:
-        with path.open("w", newline="", encoding="utf-8") as file:
-            table = csv.writer(file)
-            table.writerow([*head, *traces])
-            for t in range(stack.n_frames):
-                time = [] if interval is None else [f"{t * interval:.10g}"]
-                values = (trace[t] for trace in traces.values())
-                numbers = ("" if np.isnan(v) else f"{v:.8g}" for v in values)
-                table.writerow([t, *time, *numbers])
-    except OSError as error:
-        raise OutputError(
-            f"cannot write {str(path)!r} ({error.strerror}); choose a folder that "
-            "exists and can be written"
-        ) from error
+    rows: list[list[object]] = []
+    for t in range(stack.n_frames):
+        time = [] if interval is None else [f"{t * interval:.10g}"]
+        rows.append([t, *time, *(cell(trace[t], 8) for trace in traces.values())])
+    write_small(path, table([*head, *traces], rows), overwrite=True)

@@ -12,7 +12,7 @@ import pytest
 from napari.layers import Image
 from napari.utils.notifications import notification_manager
 
-from napari_udvd._napari import writer as _writer
+from napari_udvd import cutting
 from napari_udvd._napari.layer_data import layer_data
 from napari_udvd._napari.writer import write_image, write_ome_tiff, write_ome_zarr
 from napari_udvd.errors import OutputError
@@ -166,7 +166,7 @@ def test_a_movie_larger_than_memory(
         frame, chunks=((1,) * 40, 16, 16), dtype="u2", meta=np.empty((0, 0, 0), "u2")
     )
     layer = Image(frames, contrast_limits=(0, 40))
-    monkeypatch.setattr(_writer, "_BLOCK_BYTES", 3 * 16 * 16 * 2)
+    monkeypatch.setattr(cutting, "BLOCK_BYTES", 3 * 16 * 16 * 2)
     lengths: list[int] = []
     read = Stack.read
 

@@ -21,6 +21,7 @@ from safetensors.torch import save_file
 
 import napari_udvd
 from napari_udvd.errors import InputError, OutputError
+from napari_udvd.inference import model_file
 from napari_udvd.inference import restorer as denoiser_module
 from napari_udvd.inference.restorer import Denoiser, check_fits, load, load_published
 from napari_udvd.stack import Stack
@@ -290,7 +291,7 @@ def test_a_failing_disk_leaves_the_earlier_model(
     if when == "fsync":
         monkeypatch.setattr(os, "fsync", fail)
     else:
-        monkeypatch.setattr(denoiser_module, "save", fail)
+        monkeypatch.setattr(model_file, "save", fail)
     with pytest.raises(OutputError, match="No space left") as caught:
         trained(seed=2).save(path)
     assert "nothing was left behind" in str(caught.value)

@@ -571,7 +571,7 @@ def test_bad_pixels_are_counted_and_placed() -> None:
 
 
 def test_bad_pixels_are_found_block_by_block(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("napari_udvd.noise._checks.BLOCK_BYTES", 5000)
+    monkeypatch.setattr("napari_udvd.cutting.BLOCK_BYTES", 5000)
     data = white(30, 32)
     check_finite(stack_of(data))
     data[29, 31, 31] = np.inf

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from napari_udvd import cutting
 from napari_udvd.errors import InputError, OutputError
 from napari_udvd.jobs import make_settings
 from napari_udvd.metrics import best_gaussian, psnr
@@ -263,9 +264,7 @@ def test_memory_is_bounded_for_long_movies(monkeypatch: pytest.MonkeyPatch) -> N
             return block
 
     monkeypatch.setattr(sampling, "MEMORY_BYTES", 200 * frame * 4)
-    from napari_udvd.noise import _checks
-
-    monkeypatch.setattr(_checks, "BLOCK_BYTES", 100 * frame * 2)
+    monkeypatch.setattr(cutting, "BLOCK_BYTES", 100 * frame * 2)
     end = outcome(Stack.from_array(Long(), "TYX"), steps=8)
     assert math.isfinite(end.best_validation)
     assert most <= 100 * frame

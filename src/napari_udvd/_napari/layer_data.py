@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 
+from napari_udvd.cutting import spread
 from napari_udvd.errors import InputError
 from napari_udvd.formats._units import LENGTHS, TIMES, normalise_unit
 from napari_udvd.stack import AXES, Stack
@@ -19,7 +20,7 @@ from napari_udvd.stack import AXES, Stack
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from napari_udvd.stack import ArrayLike
+    from napari_udvd.stack import ArrayLike, LayoutLike
 
 __all__ = [
     "KEPT",
@@ -55,26 +56,30 @@ _SAMPLED_PLANES: Final = 4
 _SAMPLED_SIDE: Final = 512
 
 
-def layer_data(stack: Stack, name: str, **more: Any) -> LayerData:
-    """Return what the viewer needs to show a movie.
+def layer_data(like: LayoutLike, name: str, data: Any = None, **more: Any) -> LayerData:
+    """Return what the viewer needs to show a movie, or a result.
 
     Parameters
     ----------
-    stack
-        The movie. A few frames of it are read for the contrast.
+    like
+        The movie; or the layout of a result, whose pixels are `data`.
     name
-        Of the layer.
+        Name of the layer.
+    data
+        Pixels of a result, with the shape of `like`; handed on as they are, since they
+        may still change. A few frames are read for the contrast, as of a movie.
     more
         Arguments of the layer that are added or replaced; `metadata` is merged.
 
     Returns
     -------
     tuple
-        Data, arguments and ``"image"``. The data are the stack's own array where that
-        is NumPy or dask, and otherwise a dask array with a chunk for each frame, so
-        that scrubbing reads one frame. An axis without known step has the scale 1 and
-        the unit ``pixel``.
+        Data, arguments and ``"image"``. The data of a movie are its own array where
+        that is NumPy or dask, and otherwise a dask array with a chunk for each frame,
+        so that scrubbing reads one frame. An axis without known step has the scale 1
+        and the unit ``pixel``.
     """
+    stack = like if isinstance(like, Stack) and data is None else Stack.of(like, data)
     shown = [
         _shown(stack.scale.get(axis), stack.units.get(axis, "")) for axis in stack.axes
     ]
@@ -84,11 +89,13 @@ def layer_data(stack: Stack, name: str, **more: Any) -> LayerData:
         "units": tuple(unit for _, unit in shown),
         "axis_labels": tuple(stack.axes.lower()),
         **more,
-        "metadata": {KEPT: _kept(stack), **more.get("metadata", {})},
+        "metadata": {KEPT: _kept(like), **more.get("metadata", {})},
     }
     if "contrast_limits" not in arguments:
         arguments["contrast_limits"] = contrast_limits(stack)
-    return _lazy(stack), arguments, "image"
+    if data is None:
+        data = stack.data if isinstance(stack.data, np.ndarray) else stack.to_dask()
+    return data, arguments, "image"
 
 
 def contrast_limits(stack: Stack) -> tuple[float, float]:
@@ -97,13 +104,13 @@ def contrast_limits(stack: Stack) -> tuple[float, float]:
     The 0.1st and 99.9th percentile of three frames of up to four planes; of frames
     larger than 512 pixels only every n-th pixel. The second is always the larger.
     """
-    frames = _spread(stack.n_frames, _SAMPLED_FRAMES)
+    frames = spread(stack.n_frames, _SAMPLED_FRAMES, nearest=True)
     planes = list(stack.planes())
     stride = [max(1, side // _SAMPLED_SIDE) for side in stack.frame_shape]
     sample = np.concatenate(
         [
             stack.read(t, planes[k])[0, :: stride[0], :: stride[1]].ravel()
-            for k in _spread(len(planes), _SAMPLED_PLANES)
+            for k in spread(len(planes), _SAMPLED_PLANES, nearest=True)
             for t in frames
         ]
     )
@@ -257,34 +264,16 @@ class _FromFiles:
         return self._data[key]
 
 
-def _kept(stack: Stack) -> dict[str, Any]:
+def _kept(like: LayoutLike) -> dict[str, Any]:
     kept = {
-        "scale": dict(stack.scale),
-        "units": dict(stack.units),
-        "channel_names": stack.channel_names,
-        "source": stack.source,
-        "notes": stack.notes,
-        "times": stack.times,
+        "scale": dict(like.scale),
+        "units": dict(like.units),
+        "channel_names": like.channel_names,
+        "source": like.source,
+        "notes": like.notes,
+        "times": like.times,
     }
-    files = tuple(getattr(stack.data, "files", ()))
-    return kept | {"files": files} if len(files) > 1 else kept
-
-
-def _lazy(stack: Stack) -> Any:
-    data = stack.data
-    if isinstance(data, np.ndarray) or hasattr(data, "__dask_graph__"):
-        return data
-    import dask.array as da
-
-    return da.from_array(  # type: ignore[no-untyped-call]
-        data,
-        chunks=tuple(
-            n if axis in "YX" else 1
-            for axis, n in zip(stack.axes, stack.shape, strict=True)
-        ),
-        name=False,  # a name from the content would have to read it
-        meta=np.empty((0,) * len(stack.shape), stack.dtype),
-    )
+    return kept | {"files": like.files} if len(like.files) > 1 else kept
 
 
 def _shown(step: float | None, unit: str) -> tuple[float, str]:
@@ -317,8 +306,3 @@ def _spelling(unit: Any) -> str:
     """Spell a unit, text or of pint, as stacks do; empty for pixels."""
     text = "" if unit is None else str(unit)
     return "" if text == "dimensionless" else normalise_unit(text)
-
-
-def _spread(length: int, n: int) -> list[int]:
-    """Up to `n` different indices from the first to the last."""
-    return sorted({round(i) for i in np.linspace(0, length - 1, min(n, length))})

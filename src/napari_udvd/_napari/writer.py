@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,6 +10,7 @@ import numpy as np
 from napari_udvd import formats
 from napari_udvd._napari.layer_data import KEPT, guess_axes, stack_from
 from napari_udvd._version import __version__
+from napari_udvd.cutting import stretches
 from napari_udvd.errors import InputError, OutputError
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["write_image", "write_ome_tiff", "write_ome_zarr"]
 
 _SUFFIXES: Final = (".tif", ".tiff", ".zarr")
-_BLOCK_BYTES: Final = 2**26
 
 
 def write_ome_tiff(path: str, data: Any, attributes: Mapping[str, Any]) -> list[str]:
@@ -78,8 +77,8 @@ def write_image(path: str, data: Any, attributes: Mapping[str, Any]) -> list[str
         path, like=stack, dtype=stack.dtype, record=record, overwrite=True
     ) as sink:
         for plane in stack.planes():
-            for block in _blocks(stack):
-                sink.write(stack.read(block, plane), block.start, plane)
+            for start, stop in stretches(stack):
+                sink.write(stack.read(slice(start, stop), plane), start, plane)
     _tell_what_is_lost(name, attributes)
     return [path]
 
@@ -100,13 +99,6 @@ def _stack(data: Any, attributes: Mapping[str, Any]) -> Stack:
         units=attributes.get("units", ("pixel",) * n),
         kept=attributes.get("metadata", {}).get(KEPT),
     )
-
-
-def _blocks(stack: Stack) -> list[slice]:
-    frame_bytes = math.prod(stack.frame_shape) * stack.dtype.itemsize
-    length = max(1, _BLOCK_BYTES // frame_bytes)
-    n = stack.n_frames
-    return [slice(start, min(start + length, n)) for start in range(0, n, length)]
 
 
 def _tell_what_is_lost(name: str, attributes: Mapping[str, Any]) -> None:

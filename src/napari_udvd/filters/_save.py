@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from typing import TYPE_CHECKING, Final
 
@@ -10,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from napari_udvd.filters._drawing import draw_filter
-from napari_udvd.formats import check_small_output, write_small
+from napari_udvd.formats import cell, check_small_output, table, write_small
 
 if TYPE_CHECKING:
     import os
@@ -125,10 +124,8 @@ def _csv(found: AdaptiveFilter) -> bytes:
         "velocity_x_px": np.nan if found.velocity is None else found.velocity[1],
         "posterior": int(found.is_posterior),
     }
-    text = io.StringIO(newline="")
-    rows = csv.writer(text)
-    for k, frame in enumerate(found.frames):
-        row = {
+    rows = [
+        {
             "frame": frame,
             "share": found.shares[k],
             "sum_of_weights": found.weights[k].sum(dtype=float),
@@ -139,13 +136,6 @@ def _csv(found: AdaptiveFilter) -> bytes:
             "extent_px": found.spread.longest[k],
             **whole,
         }
-        if k == 0:
-            rows.writerow(row)
-        rows.writerow(map(_cell, row.values()))
-    return text.getvalue().encode()
-
-
-def _cell(value: float) -> str:
-    if isinstance(value, int):
-        return str(value)
-    return f"{value:.6g}" if np.isfinite(value) else ""
+        for k, frame in enumerate(found.frames)
+    ]
+    return table(rows[0], (map(cell, row.values()) for row in rows))

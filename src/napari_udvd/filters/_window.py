@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from napari_udvd.cutting import window, with_halo
+from napari_udvd.cutting import place_in, window, with_halo
 from napari_udvd.errors import InputError
 from napari_udvd.inference.restorer import check_fits
 from napari_udvd.inference.scaling import Scaler
@@ -173,8 +173,8 @@ def _with_halo_inside(part: slice, box: slice, length: int, net: Network) -> sli
     """Widen to what the network sees: nothing of a border that was not measured."""
     if not box.start <= part.start < part.stop <= box.stop:
         return with_halo(part, length, net.radius, net.alignment)
-    shifted = slice(part.start - box.start, part.stop - box.start)
-    seen = with_halo(shifted, box.stop - box.start, net.radius, net.alignment)
+    inside, size = place_in(box, part), box.stop - box.start
+    seen = with_halo(inside, size, net.radius, net.alignment)
     return slice(seen.start + box.start, seen.stop + box.start)
 
 

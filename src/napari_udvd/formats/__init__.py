@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-import numpy.typing as npt
-
 from napari_udvd.errors import InputError
+from napari_udvd.formats._atomic import (
+    remove_stale_partials,
+    temporary_name,
+    write_small,
+)
 from napari_udvd.formats._axes import SAMPLES, Found, to_stack
 from napari_udvd.formats._contents import chosen
 from napari_udvd.formats._images import (
@@ -28,18 +29,19 @@ from napari_udvd.formats._images import (
     split_choice,
 )
 from napari_udvd.formats._open import OTHERS, open_contents, suffix_of
-from napari_udvd.formats._output import (
-    check_output,
-    output_kind,
-    remove_stale_partials,
-    temporary_name,
-)
+from napari_udvd.formats._output import check_output, output_kind
+from napari_udvd.formats._plain import to_plain
 from napari_udvd.formats._sinks import ArraySink, Sink, to_dtype
-from napari_udvd.formats._small import check_small_output, write_small
+from napari_udvd.formats._small import check_small_output
+from napari_udvd.formats._tables import cell, table
 from napari_udvd.noise import AUTO, subtract_dark
 
 if TYPE_CHECKING:
-    from napari_udvd.stack import Stack
+    from collections.abc import Mapping, Sequence
+
+    import numpy.typing as npt
+
+    from napari_udvd.stack import LayoutLike, Stack
 
 __all__ = [
     "READABLE",
@@ -49,6 +51,7 @@ __all__ = [
     "Image",
     "Listing",
     "Sink",
+    "cell",
     "check_output",
     "check_small_output",
     "create",
@@ -61,6 +64,7 @@ __all__ = [
     "remove_stale_partials",
     "split_choice",
     "suffix_of",
+    "table",
     "temporary_name",
     "to_dtype",
     "to_plain",
@@ -199,7 +203,7 @@ def listing(path: str | os.PathLike[str]) -> Listing:
 def create(
     path: str | os.PathLike[str],
     *,
-    like: Stack,
+    like: LayoutLike,
     dtype: npt.DTypeLike,
     record: Mapping[str, Any],
     overwrite: bool = False,
@@ -212,8 +216,8 @@ def create(
         File to write; the suffix chooses OME-TIFF (``.ome.tif``, ``.ome.tiff``,
         ``.tif``, ``.tiff``) or OME-Zarr (``.ome.zarr``, ``.zarr``).
     like
-        The movie whose size, scale, units and channel names the result has. Its
-        axes are written in the order ``TCZYX``.
+        Size, scale, units and channel names of the result: a movie, where they are its
+        own, or a layout. Axes are written in the order ``TCZYX``.
     dtype
         Data type of the pixels.
     record
@@ -296,29 +300,3 @@ def _check_there(path: str) -> None:
             f"{path!r} cannot be opened: {error.strerror}. Check its permissions and "
             "that no other program holds it"
         ) from error
-
-
-def to_plain(value: Any) -> Any:
-    """Return `value` in types that JSON knows; a number not finite becomes None.
-
-    Raises
-    ------
-    TypeError
-        If it holds something that has no place in a file.
-    """
-    if isinstance(value, np.ndarray | np.generic):
-        value = value.tolist()
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
-    if isinstance(value, Mapping):
-        return {str(key): to_plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [to_plain(item) for item in value]
-    raise TypeError(
-        f"the record holds {value!r} of type {type(value).__name__}, which a file "
-        "cannot keep: use numbers, text, lists and mappings"
-    )

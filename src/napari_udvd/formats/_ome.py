@@ -18,7 +18,7 @@ from napari_udvd.formats._units import LENGTHS, TIMES, normalise_unit
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from napari_udvd.stack import Stack
+    from napari_udvd.stack import LayoutLike
 
 __all__ = [
     "NAMESPACE",
@@ -164,7 +164,7 @@ def parse_ome(xml: str, filename: str, uuid: str | None = None) -> OmeHeader:
     )
 
 
-def ome_metadata(like: Stack, record: str) -> dict[str, Any]:
+def ome_metadata(like: LayoutLike, record: str) -> dict[str, Any]:
     """Return the metadata that tifffile writes as OME-XML.
 
     Parameters
@@ -202,7 +202,7 @@ def ome_metadata(like: Stack, record: str) -> dict[str, Any]:
     return metadata
 
 
-def _planes(like: Stack, times: tuple[float, ...]) -> dict[str, Any]:
+def _planes(like: LayoutLike, times: tuple[float, ...]) -> dict[str, Any]:
     """Time of each plane, in the order in which they are written."""
     unit = normalise_unit(like.units.get("T"))
     if unit not in TIMES:

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-import re
-import secrets
 import shutil
-import socket
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -19,16 +15,13 @@ from napari_udvd.errors import OutputError
 from napari_udvd.formats._zarr import is_zarr
 
 if TYPE_CHECKING:
-    from napari_udvd.stack import Stack
+    from napari_udvd.stack import LayoutLike
 
 __all__ = [
     "check_folder",
     "check_output",
     "output_kind",
     "readable_size",
-    "remove",
-    "remove_stale_partials",
-    "temporary_name",
 ]
 
 _SUFFIXES: Final[dict[str, Literal["tiff", "zarr"]]] = {
@@ -47,7 +40,7 @@ _DTYPES: Final = {"tiff": _OME_DTYPES, "zarr": (*_OME_DTYPES, "u8", "i8", "f2")}
 def check_output(
     path: str | os.PathLike[str],
     *,
-    like: Stack,
+    like: LayoutLike,
     dtype: npt.DTypeLike | None = None,
     overwrite: bool = False,
 ) -> Path:
@@ -59,7 +52,8 @@ def check_output(
         File to write; its suffix chooses the format (``.ome.tif``, ``.ome.tiff``,
         ``.tif``, ``.tiff``, ``.ome.zarr``, ``.zarr``).
     like
-        The movie: its size, and the files it comes from, which are never replaced.
+        The movie, or the layout of the result: its size, and the files of the movie,
+        which are never replaced.
     dtype
         Of the pixels to be written; that of `like` where not given.
     overwrite
@@ -149,50 +143,8 @@ def readable_size(n_bytes: int) -> str:
     return f"{value:.3g} TB"
 
 
-def temporary_name(target: Path, purpose: Literal["partial", "replaced"]) -> Path:
-    """Name beside `target`, hidden and unique, that says who made it."""
-    return target.with_name(
-        f".{target.name}.{purpose}-{_host()}-{os.getpid()}-{secrets.token_hex(4)}"
-    )
-
-
-def remove_stale_partials(target: Path) -> None:
-    """Remove what killed runs on this machine left of `target`."""
-    pattern = re.compile(
-        re.escape(f".{target.name}.partial-{_host()}-") + r"(\d+)-[0-9a-f]{8}"
-    )
-    for entry in target.parent.iterdir():
-        found = pattern.fullmatch(entry.name)
-        if found is not None and not _may_be_running(int(found[1])):
-            remove(entry)
-
-
-def remove(path: Path) -> None:
-    """Remove a file or folder, if it is there."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def _host() -> str:
-    return re.sub(r"[^A-Za-z0-9]+", "_", socket.gethostname())[:32]
-
-
-def _may_be_running(pid: int) -> bool:
-    if sys.platform == "win32":
-        return True  # asking would end the process there
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        return True
-    return True
-
-
-def _check_not_input(target: Path, like: Stack) -> None:
-    sources = getattr(like.data, "files", ()) or (like.source,)
+def _check_not_input(target: Path, like: LayoutLike) -> None:
+    sources = like.files or (like.source,)
     for source in (Path(name) for name in sources if name is not None):
         if not source.exists():
             continue

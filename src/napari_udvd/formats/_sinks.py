@@ -8,22 +8,22 @@ beside the target and renamed when they are complete and on the disk.
 from __future__ import annotations
 
 import errno
-import os
 from abc import ABC, abstractmethod
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_udvd.errors import OutputError, system_reason
-from napari_udvd.formats._output import (
-    readable_size,
+from napari_udvd.formats._atomic import (
+    put_in_place,
     remove,
     remove_stale_partials,
     temporary_name,
 )
-from napari_udvd.stack import Plane, Stack
+from napari_udvd.formats._output import readable_size
+from napari_udvd.stack import LayoutLike, Plane
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -121,13 +121,13 @@ class _BlockSink(ABC):
     Parameters
     ----------
     like
-        The movie whose axes and size the result has.
+        Axes and size of the result: a movie, where it has them, or a layout.
     dtype
         Data type the pixels are stored in.
     """
 
-    def __init__(self, like: Stack, dtype: npt.DTypeLike) -> None:
-        self.like = like
+    def __init__(self, like: LayoutLike, dtype: npt.DTypeLike) -> None:
+        self.like = like.layout
         self.dtype: np.dtype[Any] = np.dtype(dtype).newbyteorder("=")
         self._written = np.zeros((like.n_frames, like.n_channels, like.n_planes), bool)
         self._open = False
@@ -244,7 +244,7 @@ class ArraySink(_BlockSink):
     Parameters
     ----------
     like
-        The movie whose axes, in its own order, and size the result has.
+        Axes, in the order of the result, and size: a movie or a layout.
     dtype
         Data type of the result.
 
@@ -254,7 +254,7 @@ class ArraySink(_BlockSink):
         The result, complete once the context was left.
     """
 
-    def __init__(self, like: Stack, dtype: npt.DTypeLike = np.float32) -> None:
+    def __init__(self, like: LayoutLike, dtype: npt.DTypeLike = np.float32) -> None:
         super().__init__(like, dtype)
         self.array: npt.NDArray[Any] = np.zeros(like.shape, self.dtype)
 
@@ -294,7 +294,7 @@ class FileSink(_BlockSink):
     def __init__(
         self,
         target: Path,
-        like: Stack,
+        like: LayoutLike,
         dtype: npt.DTypeLike,
         record: Any,
         overwrite: bool,
@@ -325,20 +325,7 @@ class FileSink(_BlockSink):
     def _commit(self) -> None:
         with self._failing_cleanly():
             self._finish(self._partial)
-            if not self._overwrite and os.path.lexists(self.target):
-                raise OutputError(
-                    f"the output {self._name} was created by someone else meanwhile: "
-                    "it is not replaced"
-                )
-            aside = self._rename()
-        _sync_folder(self.target.parent)
-        try:
-            remove(aside)
-        except OSError as error:
-            raise OutputError(
-                f"{self._name} is complete, but the result it replaces is still at "
-                f"{str(aside)!r} and cannot be removed: {error.strerror}"
-            ) from error
+            put_in_place(self._partial, self.target, overwrite=self._overwrite)
 
     def _drop(self) -> None:
         self._close()
@@ -374,21 +361,6 @@ class FileSink(_BlockSink):
             f"behind; {remedy}"
         )
 
-    def _rename(self) -> Path:
-        """Give the result its name; return where the old one is, if it still is."""
-        aside = temporary_name(self.target, "replaced")
-        if self._partial.is_file() or not os.path.lexists(self.target):
-            os.replace(self._partial, self.target)
-            return aside
-        # A folder cannot be replaced in one step: the old one steps aside.
-        os.rename(self.target, aside)
-        try:
-            os.rename(self._partial, self.target)
-        except BaseException:
-            os.rename(aside, self.target)
-            raise
-        return aside
-
     @abstractmethod
     def _create(self, path: Path) -> None:
         """Create the file, ready to take blocks."""
@@ -404,15 +376,3 @@ class FileSink(_BlockSink):
     @abstractmethod
     def _close(self) -> None:
         """Release the file; may be called more than once."""
-
-
-def _sync_folder(folder: Path) -> None:
-    """See a rename onto the disk, where the file system can do that for folders."""
-    if os.name != "posix":
-        return
-    with suppress(OSError):  # it cannot: the result is complete all the same
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

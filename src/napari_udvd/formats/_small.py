@@ -1,23 +1,18 @@
-"""Small files, written in one go."""
+"""Checks of small files, before time is spent on their content."""
 
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_udvd.errors import OutputError, system_reason
-from napari_udvd.formats._output import (
-    check_folder,
-    remove_stale_partials,
-    temporary_name,
-)
+from napari_udvd.errors import OutputError
+from napari_udvd.formats._output import check_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["check_small_output", "write_small"]
+__all__ = ["check_small_output"]
 
 
 def check_small_output(
@@ -62,38 +57,3 @@ def check_small_output(
             "be replaced (overwrite)"
         )
     return target
-
-
-def write_small(path: Path, content: bytes, *, overwrite: bool = False) -> None:
-    """Write a file under a hidden name beside `path`, and rename it when complete.
-
-    Raises
-    ------
-    OutputError
-        If it cannot be written, or was created by someone else meanwhile; nothing is
-        left behind.
-    """
-    partial = temporary_name(path, "partial")
-    try:
-        remove_stale_partials(path)
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        if not overwrite and os.path.lexists(path):
-            raise OutputError(
-                f"the output {str(path)!r} was created by someone else meanwhile: it "
-                "is not replaced"
-            )
-        partial.replace(path)
-    except OutputError:
-        raise
-    except OSError as error:
-        reason = system_reason(error) or "the disk failed"
-        raise OutputError(
-            f"{reason}: cannot write {str(path)!r}; nothing is left "
-            "behind. Choose a folder that exists, can be written and has space"
-        ) from error
-    finally:
-        with suppress(NotADirectoryError):  # then nothing was written
-            partial.unlink(missing_ok=True)

@@ -24,7 +24,7 @@ from napari_udvd.stack import AXES
 if TYPE_CHECKING:
     import zarr
 
-    from napari_udvd.stack import Stack
+    from napari_udvd.stack import LayoutLike
 
 __all__ = [
     "ATTRIBUTE",
@@ -187,7 +187,7 @@ def zarr_attributes(path: str) -> dict[str, Any]:
 
 
 def ngff_attributes(
-    like: Stack, record: Any, windows: Sequence[tuple[float, float]] = ()
+    like: LayoutLike, record: Any, windows: Sequence[tuple[float, float]] = ()
 ) -> dict[str, Any]:
     """Attributes of a group with one image at path ``"0"`` (NGFF 0.5).
 

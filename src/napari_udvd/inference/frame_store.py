@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_udvd.errors import OutputError
-from napari_udvd.stack import Plane, Stack, as_slice, full_index
+from napari_udvd.stack import LayoutLike, Plane, as_slice, full_index
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +25,7 @@ Block = npt.NDArray[np.float32]
 
 
 class FrameArray:
-    """Float32 frames in a temporary file, with the shape and axes of a stack.
+    """Float32 frames in a temporary file, with the shape and axes of a movie.
 
     One thread may write while others read; a frame is read with one access to the
     file, and whoever reads waits for the writing of one frame at most.
@@ -33,7 +33,7 @@ class FrameArray:
     Parameters
     ----------
     like
-        Stack with the shape and axes.
+        Movie or layout with the shape and axes.
     folder
         Where the file goes. It has no name there, or loses it with the process.
 
@@ -50,7 +50,7 @@ class FrameArray:
 
     dtype = np.dtype(np.float32)
 
-    def __init__(self, like: Stack, folder: Path) -> None:
+    def __init__(self, like: LayoutLike, folder: Path) -> None:
         self.shape = like.shape
         self.ndim = len(self.shape)
         self.size = int(np.prod(self.shape))
@@ -202,7 +202,7 @@ def _span(index: int | range) -> range:
     return index if isinstance(index, range) else range(index, index + 1)
 
 
-def check_space(folder: Path, stack: Stack, quantities: int) -> None:
+def check_space(folder: Path, like: LayoutLike, quantities: int) -> None:
     """Check that a folder has room for so many results for a movie.
 
     Raises
@@ -210,7 +210,7 @@ def check_space(folder: Path, stack: Stack, quantities: int) -> None:
     OutputError
         If it has not, or does not exist.
     """
-    needed = 4 * quantities * int(np.prod(stack.shape))
+    needed = 4 * quantities * int(np.prod(like.shape))
     try:
         free = shutil.disk_usage(folder).free
     except OSError as error:

@@ -25,10 +25,10 @@ from napari_udvd.inference.frame_store import FrameArray, check_space
 from napari_udvd.inference.pictures import Residual
 from napari_udvd.inference.restorer import Denoiser, check_fits
 from napari_udvd.inference.stream import BlockDenoiser, Progress, check_request
-from napari_udvd.noise import check_finite
 from napari_udvd.planes import series_of
 from napari_udvd.runtime.device import choose_device, choose_precision
 from napari_udvd.stack import Plane, Stack
+from napari_udvd.validity import refuse_infinite
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -478,5 +478,5 @@ class _FiniteStack(Stack):
     def read(self, *args: Any, **kwargs: Any) -> npt.NDArray[Any]:
         block = super().read(*args, **kwargs)
         if block.dtype.kind == "f" and np.isinf(block).any():
-            check_finite(Stack(**vars(self)))  # counts them, and says where
+            refuse_infinite(Stack(**vars(self)))  # counts them, and says where
         return block

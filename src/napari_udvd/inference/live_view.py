@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_udvd.cutting import central, place_in, with_halo
 from napari_udvd.inference.stream import BlockDenoiser
 from napari_udvd.planes import series_of
 
@@ -118,8 +119,8 @@ class LiveView:
         while True:
             rows, columns = _middle(view.rows, edge), _middle(view.columns, edge)
             seen = View(view.t, view.z, rows, columns)
-            rows, inner_rows = _with_halo(seen.rows, height, net, halo)
-            columns, inner_columns = _with_halo(seen.columns, width, net, halo)
+            rows = with_halo(seen.rows, height, halo, net.alignment)
+            columns = with_halo(seen.columns, width, halo, net.alignment)
             computed = (rows.stop - rows.start) * (columns.stop - columns.start)
             if most is None or computed <= most or edge <= SMALLEST:
                 break
@@ -141,7 +142,8 @@ class LiveView:
             for series in series_of(part, joint)
             if series.z == view.z
         ]
-        denoised = np.concatenate(frames)[:, inner_rows, inner_columns]
+        inner = ..., place_in(rows, seen.rows), place_in(columns, seen.columns)
+        denoised = np.concatenate(frames)[inner]
         now = time.monotonic()
         cost = now - began
         self._rested, self._due = now + cost, now + max(INTERVAL, cost / SHARE)
@@ -149,18 +151,5 @@ class LiveView:
 
 
 def _middle(part: slice, edge: int) -> slice:
-    length = part.stop - part.start
-    if length <= edge:
-        return part
-    start = part.start + (length - edge) // 2
-    return slice(start, start + edge)
-
-
-def _with_halo(
-    part: slice, length: int, net: Network, halo: int
-) -> tuple[slice, slice]:
-    """Widen to what the network sees; return that, and where `part` is in it."""
-    start = max(part.start - halo, 0)
-    start -= start % net.alignment
-    stop = min(part.stop + halo, length)
-    return slice(start, stop), slice(part.start - start, part.stop - start)
+    inside = central(part.stop - part.start, edge)
+    return slice(part.start + inside.start, part.start + inside.stop)

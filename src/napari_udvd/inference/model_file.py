@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import math
-import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +11,15 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from napari_udvd.errors import InputError, OutputError, system_reason
-from napari_udvd.formats import remove_stale_partials, temporary_name
+from napari_udvd.formats import write_small
 
 if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
+
     from torch import Tensor
 
-__all__ = ["finite", "read_model_file", "read_model_header", "write_model_file"]
+__all__ = ["read_model_file", "read_model_header", "write_model_file"]
 
 
 def write_model_file(
@@ -28,30 +27,26 @@ def write_model_file(
     tensors: Mapping[str, Tensor],
     header: Mapping[str, Any],
 ) -> None:
-    """Write tensors and a JSON header atomically: a killed run leaves no half file."""
-    path = Path(path)
-    partial = temporary_name(path, "partial")
+    """Write tensors and a JSON header; a run that is killed leaves no half file.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written; nothing is left behind.
+    """
     plain = {
         name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()
     }
+    # not written by the library, which makes files only their owner can read
     try:
-        remove_stale_partials(path)
-        # written here, not by the library, which makes files only their owner can read
         content = save(plain, metadata={_KEY: json.dumps(header)})
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
     except (OSError, SafetensorError) as error:
         reason = system_reason(error) or "its content cannot be stored"
         raise OutputError(
             f"cannot write {str(path)!r} ({reason}); nothing was left behind. Choose a "
             "folder that exists, can be written and has space"
         ) from error
-    finally:
-        with contextlib.suppress(NotADirectoryError):  # then nothing was written
-            partial.unlink(missing_ok=True)
+    write_small(Path(path), content, overwrite=True)
 
 
 def read_model_file(
@@ -116,14 +111,3 @@ def _read(
     if not isinstance(header, dict):
         raise InputError(f"the header of model file {label!r} is damaged: no mapping")
     return header, tensors
-
-
-def finite(value: Any) -> Any:
-    """Replace numbers that are not finite by None: JSON has no word for them."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, Mapping):
-        return {key: finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(item) for item in value]
-    return value

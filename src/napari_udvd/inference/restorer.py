@@ -12,13 +12,9 @@ import numpy as np
 
 from napari_udvd._version import __version__
 from napari_udvd.errors import InputError
-from napari_udvd.formats import ArraySink
+from napari_udvd.formats import ArraySink, to_plain
 from napari_udvd.inference.matching import Match, match
-from napari_udvd.inference.model_file import (
-    finite,
-    read_model_file,
-    write_model_file,
-)
+from napari_udvd.inference.model_file import read_model_file, write_model_file
 from napari_udvd.inference.rounding import Loss, rounding_loss
 from napari_udvd.inference.scaling import Calibration
 from napari_udvd.inference.stream import denoise_stack
@@ -30,6 +26,7 @@ from napari_udvd.models import (
 )
 from napari_udvd.noise import check_finite
 from napari_udvd.runtime.device import choose_device, choose_precision
+from napari_udvd.runtime.transfer import back_to
 from napari_udvd.stack import ArrayLike, Stack
 
 if TYPE_CHECKING:
@@ -83,7 +80,7 @@ class Denoiser:
         dtype: npt.DTypeLike | None = None,
         use_posterior: bool = True,
         tile: int | None = None,
-    ) -> npt.NDArray[Any]:
+    ) -> Any:
         """Denoise a whole movie into memory.
 
         Parameters
@@ -105,7 +102,8 @@ class Denoiser:
         Returns
         -------
         ndarray
-            Shape and axes of the movie, grey levels.
+            Shape and axes of the movie, grey levels; an array of CuPy on the same card
+            where the movie is one.
 
         Raises
         ------
@@ -138,7 +136,7 @@ class Denoiser:
                 tile=tile,
             ):
                 pass
-        return sink.array
+        return back_to(stack, sink.array)
 
     def match(self, stack: Stack) -> Match:
         """Compare what the model knows of grey levels and noise with a movie.
@@ -214,7 +212,7 @@ class Denoiser:
             "calibrations": [c.to_dict() for c in self.calibrations],
             "joint": self.joint,
             "self_ensemble": self.self_ensemble,
-            "record": finite(self.record),
+            "record": to_plain(self.record),
         }
         write_model_file(path, self.net.state_dict(), header)
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from napari_udvd.cutting import spread
 from napari_udvd.models import CameraNoise
 from napari_udvd.noise import NoiseModel
 from napari_udvd.planes import Series, read_measured
@@ -97,8 +98,10 @@ def calibrate(
     """
     samples, averages = [], []
     for stack in stacks:
-        planes = _spread(stack.n_planes, PLANES_READ)
-        frames = _spread(stack.n_frames, max(FRAMES_READ // len(planes), 2))
+        planes = spread(stack.n_planes, PLANES_READ, nearest=True)
+        frames = spread(
+            stack.n_frames, max(FRAMES_READ // len(planes), 2), nearest=True
+        )
         for z in planes:
             series = Series((channel,), z)
             total = np.zeros([-(-n // 2) for n in stack.frame_shape])
@@ -128,11 +131,6 @@ def calibrate(
     # counts can be so rare that both percentiles are zero
     scale = min(scale, most) if scale > 0 else most
     return Calibration(float(values.mean()), float(scale), noise, levels)
-
-
-def _spread(n: int, count: int) -> list[int]:
-    """At most `count` of `n` indices, evenly, with both ends."""
-    return sorted({round(k) for k in np.linspace(0, n - 1, min(count, n))})
 
 
 class Scaler:

@@ -19,7 +19,15 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from napari_udvd.cutting import blocks, cores, tiles, window, with_halo
+from napari_udvd.cutting import (
+    blocks,
+    cores,
+    place_in,
+    runs,
+    tiles,
+    window,
+    with_halo,
+)
 from napari_udvd.errors import InputError
 from napari_udvd.inference.scaling import Calibration, Scaler
 from napari_udvd.models import Network, posterior, sweep_views
@@ -326,14 +334,7 @@ class BlockDenoiser:
         for rows, columns in tiles(height, width, edge):
             seen_rows = with_halo(rows, height, net.radius, net.alignment)
             seen_columns = with_halo(columns, width, net.radius, net.alignment)
-            inner = (
-                ...,
-                slice(rows.start - seen_rows.start, rows.stop - seen_rows.start),
-                slice(
-                    columns.start - seen_columns.start,
-                    columns.stop - seen_columns.start,
-                ),
-            )
+            inner = ..., place_in(seen_rows, rows), place_in(seen_columns, columns)
             clip = grey[:, :, seen_rows, seen_columns]
             if not clip.is_cuda:
                 clip = send(pinned(clip.numpy(), self._device), self._device)
@@ -435,7 +436,7 @@ class _FrameBuffer:
         """
         known = self._frames if series == self._series else {}
         known = {t: known[t] for t in frames if t in known}
-        for run in _runs([t for t in frames if t not in known]):
+        for run in runs([t for t in frames if t not in known]):
             box = measured_box(self._stack, series)
             clip, measured = read_frames(self._stack, series, run, *box, self._device)
             for k, t in enumerate(run):
@@ -444,17 +445,6 @@ class _FrameBuffer:
         clip = torch.stack([known[t][0] for t in frames])
         seen = [mask for t in frames if (mask := known[t][1]) is not None]
         return clip, np.stack(seen) if seen else None
-
-
-def _runs(numbers: Sequence[int]) -> list[list[int]]:
-    """Cut rising numbers where one is missing."""
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and runs[-1][-1] == number - 1:
-            runs[-1].append(number)
-        else:
-            runs.append([number])
-    return runs
 
 
 def _first_tile(shape: tuple[int, int], device: torch.device) -> int:

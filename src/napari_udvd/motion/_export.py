@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 from dataclasses import replace
@@ -14,20 +13,23 @@ import numpy.typing as npt
 
 from napari_udvd.errors import OutputError
 from napari_udvd.formats import (
+    cell,
     check_output,
     check_small_output,
     create,
+    table,
     to_plain,
     write_small,
 )
 from napari_udvd.motion._tracks import tracks_through
-from napari_udvd.stack import Plane, Stack
+from napari_udvd.stack import Plane
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from napari_udvd.motion._motion import Motion
+    from napari_udvd.stack import Layout, Stack
 
 __all__ = ["MOTION_SUFFIXES", "check_motion_output", "write_motion"]
 
@@ -73,9 +75,6 @@ def check_motion_output(
             f"{str(target)!r} has no suffix of a format that motion can be written "
             f"in; use one of {', '.join(MOTION_SUFFIXES)}"
         )
-    # one frame of the movie, for the files that it comes from; the flow, for its size
-    first = stack.crop(slice(0, 1))
-    check_output(target, like=first, dtype=np.float32, overwrite=overwrite)
     return check_output(target, like=_flow_of(stack), overwrite=overwrite)
 
 
@@ -186,19 +185,10 @@ def _write_at_once(
     yield len(found)
 
 
-def _flow_of(stack: Stack) -> Stack:
-    """Describe the flow of a movie, without pixels."""
-    height, width = stack.frame_shape
-    shape = stack.n_frames, 2, height, width
-    return Stack(
-        np.broadcast_to(np.float32(0), shape),
-        "TCYX",
-        {axis: step for axis, step in stack.scale.items() if axis in "TYX"},
-        {axis: unit for axis, unit in stack.units.items() if axis in "TYX"},
-        ("dy", "dx"),
-        stack.source,
-        times=stack.times,
-    )
+def _flow_of(stack: Stack) -> Layout:
+    """Describe the file that the flow of a movie goes to."""
+    flow = stack.layout.without("CZ").with_channels(("dy", "dx"))
+    return replace(flow, dtype=np.dtype(np.float32))
 
 
 def _sure_flow(motion: Motion, least_confidence: float) -> npt.NDArray[np.float32]:
@@ -244,9 +234,7 @@ def _csv(stack: Stack, motions: list[Motion], least_confidence: float) -> bytes:
         f"{names[axis]}_{stack.units.get(axis, '').translate(ASCII) or 'scaled'}"
         for axis in known
     ]
-    text = io.StringIO(newline="")
-    rows = csv.writer(text)
-    rows.writerow(("track", "frame", "y", "x", *columns))
+    rows: list[list[str]] = []
     for number, track in enumerate(tracks_through(motions, least_confidence)):
         for motion, (y, x) in zip(motions, track, strict=True):
             if np.isfinite(y):
@@ -254,6 +242,6 @@ def _csv(stack: Stack, motions: list[Motion], least_confidence: float) -> bytes:
                 scaled = [place[axis] * step for axis, step in steps.items()]
                 if stack.times is not None:
                     scaled.insert(0, stack.times[motion.t])
-                cells = [f"{value:.6g}" for value in (y, x, *scaled)]
-                rows.writerow((number, motion.t, *cells))
-    return text.getvalue().encode()
+                cells = [cell(float(value)) for value in (y, x, *scaled)]
+                rows.append([cell(number), cell(motion.t), *cells])
+    return table(("track", "frame", "y", "x", *columns), rows)

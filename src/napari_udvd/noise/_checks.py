@@ -6,17 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_udvd.cutting import stretches
 from napari_udvd.errors import InputError
+from napari_udvd.validity import inspect, refuse_infinite
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from napari_udvd.stack import Plane, Stack
 
 __all__ = ["check_finite", "check_pixels", "check_time", "check_varies"]
-
-BLOCK_BYTES = 64 * 2**20
-"""Most that a check holds in memory at once."""
 
 
 def check_pixels(stack: Stack) -> None:
@@ -68,9 +65,9 @@ def check_time(stack: Stack, least: int = 2) -> None:
 def check_finite(stack: Stack) -> None:
     """Check that no pixel of a floating-point movie is infinite.
 
-    NaN is a pixel that was not measured, see :mod:`napari_udvd.validity`. Reads every
-    frame of every plane once, in blocks of at most 64 MB; integers are finite without
-    looking.
+    NaN is a pixel that was not measured, see :mod:`napari_udvd.validity`, which looks
+    at the whole movie once, in blocks of at most 64 MB: whoever needs to know later
+    what was measured does not read it again. Integers are finite without looking.
 
     Raises
     ------
@@ -79,26 +76,9 @@ def check_finite(stack: Stack) -> None:
     """
     if stack.dtype.kind != "f":
         return
-    bad: list[tuple[int, ...]] = []
-    infinities = 0
-    for frames in _frame_slices(stack):
-        for plane in stack.planes():
-            infinite = np.isinf(stack.read(frames, plane))
-            if not infinite.any():
-                continue
-            t, y, x = np.unravel_index(int(np.argmax(infinite)), infinite.shape)
-            bad.append((int(t) + frames.start, plane.c, plane.z, int(y), int(x)))
-            infinities += int(infinite.sum())
-    if not bad:
-        return
-    first = dict(zip("TCZYX", min(bad), strict=True))
-    where = ", ".join(f"{axis} = {first[axis]}" for axis in stack.axes)
-    total = int(np.prod(stack.shape))
-    raise InputError(
-        f"{_name(stack)} has {infinities} infinite pixel(s) of {total}, the first at "
-        f"{where} (counted from 0); replace them, by NaN where nothing was measured, "
-        "or crop them away"
-    )
+    if stack.n_frames < 2:  # a picture, of which no more can be found out
+        refuse_infinite(stack)
+    inspect(stack)
 
 
 def check_varies(stack: Stack, plane: Plane | None = None) -> None:
@@ -115,8 +95,9 @@ def check_varies(stack: Stack, plane: Plane | None = None) -> None:
     values = []
     for each in planes:
         value = stack.read(0, each, slice(0, 1), slice(0, 1)).item()
-        for frames in _frame_slices(stack):
-            block = stack.read(frames, each)
+        # most often the first frame says it
+        for start, stop in [(0, 1), *stretches(stack)]:
+            block = stack.read(slice(start, stop), each)
             differs = block != value
             if value != value:  # NaN differs from itself, too
                 differs = ~np.isnan(block)
@@ -132,13 +113,6 @@ def check_varies(stack: Stack, plane: Plane | None = None) -> None:
         f"{' or '.join(f'{v:g}' for v in dict.fromkeys(values))}: the movie is "
         "constant, there is nothing to denoise"
     )
-
-
-def _frame_slices(stack: Stack) -> Iterator[slice]:
-    height, width = stack.frame_shape
-    step = max(1, BLOCK_BYTES // (height * width * stack.dtype.itemsize))
-    for start in range(0, stack.n_frames, step):
-        yield slice(start, min(start + step, stack.n_frames))
 
 
 def _name(stack: Stack) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from napari_udvd.cutting import central, spread, stretches
 from napari_udvd.errors import InputError
 from napari_udvd.noise._own_pattern import own_pattern
 from napari_udvd.stack import ArrayLike, Plane, Stack, as_slice, full_index
@@ -26,8 +27,6 @@ __all__ = ["subtract_dark"]
 
 Doubles = npt.NDArray[np.float64]
 
-BLOCK_BYTES = 64 * 2**20
-"""Dark frames that are averaged at once."""
 FRAMES, SIDE = 32, 256
 """Frames of the movie, and longest side of a crop, that dark frames are compared with.
 """
@@ -205,11 +204,9 @@ def _pattern(stack: Stack, dark: Stack) -> tuple[Doubles, int]:
 
 
 def _total(dark: Stack, plane: Plane) -> Doubles:
-    height, width = dark.frame_shape
-    step = max(1, BLOCK_BYTES // (8 * height * width))
-    total = np.zeros((height, width))
-    for first in range(0, dark.n_frames, step):
-        block = dark.read(slice(first, first + step), plane)
+    total = np.zeros(dark.frame_shape)
+    for start, stop in stretches(dark, total.itemsize):
+        block = dark.read(slice(start, stop), plane)
         total += block.sum(axis=0, dtype=np.float64)
     return total
 
@@ -228,15 +225,11 @@ def _added_noise(stack: Stack, pattern: Doubles) -> tuple[float, float] | None:
     """
     if stack.n_frames < 2:
         return None
-    rows, columns = (
-        slice((n - min(n, SIDE)) // 2, (n + min(n, SIDE)) // 2)
-        for n in stack.frame_shape
-    )
-    starts = np.linspace(0, stack.n_frames - 2, FRAMES // 2).astype(int)
+    rows, columns = (central(n, SIDE) for n in stack.frame_shape)
     plane = Plane(0, stack.n_planes // 2)
     total = np.zeros((rows.stop - rows.start, columns.stop - columns.start))
     noise: list[Doubles] = []
-    for start in np.unique(starts).tolist():
+    for start in spread(stack.n_frames - 1, FRAMES // 2):
         pair = stack.read(slice(start, start + 2), plane, rows, columns)
         first, second = pair.astype(np.float64)
         if np.ptp(first) == 0 or np.ptp(second) == 0:  # dropped frames

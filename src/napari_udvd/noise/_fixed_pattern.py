@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from napari_udvd.cutting import central, spread
 from napari_udvd.noise._blocks import BLOCK
-from napari_udvd.planes import Series, missing_frames, read_measured
+from napari_udvd.planes import Series, read_measured, recorded_frames
 
 if TYPE_CHECKING:
     from napari_udvd.stack import Plane, Stack
@@ -84,25 +85,21 @@ def fixed_pattern(stack: Stack, plane: Plane, fine_share: float) -> Offsets:
         Nothing where frames are few.
     """
     series = Series((plane.c,), plane.z)
-    missing = missing_frames(stack, series)
-    there = [t for t in range(stack.n_frames) if t not in missing]
+    there = recorded_frames(stack, series)
     if len(there) < LEAST_FRAMES:
         return Offsets()
-    chosen = np.linspace(0, len(there) - 1, min(FRAMES, len(there))).astype(int)
-    rows, columns = (
-        slice((size - min(size, SIDE)) // 2, (size + min(size, SIDE)) // 2)
-        for size in stack.frame_shape
-    )
+    rows, columns = (central(size, SIDE) for size in stack.frame_shape)
     total = squares = 0.0
     known: npt.NDArray[np.bool_] | None = None
-    for k in np.unique(chosen):
-        clip, measured = read_measured(stack, series, [there[int(k)]], rows, columns)
+    chosen = spread(len(there), FRAMES)
+    for k in chosen:
+        clip, measured = read_measured(stack, series, [there[k]], rows, columns)
         frame = clip[0, 0].astype(np.float64)
         total, squares = total + frame, squares + frame**2
         if measured is not None:
             seen = measured[0, 0]
             known = seen if known is None else known & seen
-    n = len(np.unique(chosen))
+    n = len(chosen)
     mean = np.asarray(total / n)
     # of what changed in time all counts as noise, so motion hides a pattern
     noise = np.asarray(squares / n - mean**2) / (n - 1)

@@ -17,9 +17,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from napari_udvd.cutting import spread
 from napari_udvd.noise._diagnosis import diagnose
 from napari_udvd.noise._fixed_pattern import fixed_pattern
-from napari_udvd.planes import Series, middle_plane, missing_frames, read_clip
+from napari_udvd.planes import Series, middle_plane, read_clip, recorded_frames
 from napari_udvd.stack import Plane, Stack
 from napari_udvd.validity import inspect
 
@@ -93,10 +94,8 @@ def _mean(stack: Stack, channel: int) -> tuple[Doubles, int]:
         validity = stack.validity
         if validity is not None and validity.is_empty(Plane(channel, z)):
             continue
-        missing = missing_frames(stack, series)
-        there = [t for t in range(stack.n_frames) if t not in missing]
-        chosen = np.linspace(0, len(there) - 1, min(each, len(there))).astype(int)
-        for k in np.unique(chosen).tolist():
+        there = recorded_frames(stack, series)
+        for k in spread(len(there), each):
             total += read_clip(stack, series, [there[k]])[0, 0]
             count += 1
     return total / count, count

@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from napari_udvd.cutting import central, spread
 from napari_udvd.noise._blocks import BLOCK
-from napari_udvd.planes import Series, missing_frames, read_measured
+from napari_udvd.planes import Series, read_measured, recorded_frames
 
 if TYPE_CHECKING:
     from napari_udvd.noise._photon_transfer import NoiseModel
@@ -61,18 +62,12 @@ def find_repeats(stack: Stack, plane: Plane, model: NoiseModel) -> Repeats:
     from it. Frames that repeat the one before exactly are passed over: they are
     counted elsewhere.
     """
-    height, width = stack.frame_shape
-    rows, columns = (
-        slice((size - min(size, SIDE)) // 2, (size + min(size, SIDE)) // 2)
-        for size in (height, width)
-    )
+    rows, columns = (central(size, SIDE) for size in stack.frame_shape)
     series = Series((plane.c,), plane.z)
-    missing = missing_frames(stack, series)
-    there = [t for t in range(stack.n_frames) if t not in missing]
-    starts = np.unique(np.linspace(0, max(0, len(there) - RUN), RUNS).astype(int))
+    there = recorded_frames(stack, series)
     compared: set[int] = set()
     found: dict[int, float] = {}
-    for start in starts.tolist():
+    for start in spread(max(1, len(there) - RUN + 1), RUNS):
         times = there[start : start + RUN]
         clip, measured = read_measured(stack, series, times, rows, columns)
         block = clip[:, 0]

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from napari_udvd.errors import InputError
 from napari_udvd.noise._checks import check_time, check_varies
 from napari_udvd.noise._levels import is_clipped, local_step
-from napari_udvd.planes import Series, missing_frames, read_clip, read_measured
+from napari_udvd.planes import Series, read_clip, read_measured, recorded_frames
 
 if TYPE_CHECKING:
     from napari_udvd.stack import Plane, Stack
@@ -106,7 +106,7 @@ def sample_windows(stack: Stack, plane: Plane) -> Sample:
     corners: list[tuple[int, int]] = []
     repeats: dict[int, bool] = {}
     series = Series((plane.c,), plane.z)
-    there = _recorded(stack, series)
+    there = recorded_frames(stack, series)
     if len(there) < 2:
         raise InputError(
             f"something was measured in {len(there)} of the frames of "
@@ -150,12 +150,6 @@ def sample_windows(stack: Stack, plane: Plane) -> Sample:
         clipped=is_clipped(windows),
         coarseness=local_step(windows),
     )
-
-
-def _recorded(stack: Stack, series: Series) -> list[int]:
-    """Frames in which something was measured."""
-    missing = missing_frames(stack, series)
-    return [t for t in range(stack.n_frames) if t not in missing]
 
 
 def _different_frames(

@@ -8,6 +8,7 @@ other; from and to memory that the system may not move (*pinned*) it does not.
 from __future__ import annotations
 
 from collections import deque
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from napari_udvd.planes import Series
     from napari_udvd.stack import Stack
 
-__all__ = ["Arrivals", "pinned", "read_frames", "read_there", "send"]
+__all__ = ["Arrivals", "back_to", "pinned", "read_frames", "read_there", "send"]
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
@@ -112,6 +113,30 @@ def read_frames(
         return read_there(stack, series, frames, rows, columns).to(device), None
     clip, measured = read_measured(stack, series, frames, rows, columns)
     return torch.from_numpy(clip), measured
+
+
+def back_to(stack: Stack, result: npt.NDArray[Any]) -> Any:
+    """Return a result where the movie is that it was computed from.
+
+    Parameters
+    ----------
+    stack
+        The movie.
+    result
+        Any shape and type.
+
+    Returns
+    -------
+    array
+        Of the movie's own library, on the same card, where that is one of CuPy; else
+        `result` itself.
+    """
+    if not stack.on_card:
+        return result
+    whole: Any = getattr(stack.data, "whole", stack.data)
+    library = import_module(type(whole).__module__.partition(".")[0])
+    with whole.device:
+        return library.asarray(result)
 
 
 def read_there(

@@ -11,8 +11,9 @@ frame or the next, since noise that is copied would be taken for signal.
 
 from __future__ import annotations
 
+from napari_udvd.validity._finite import refuse_infinite
 from napari_udvd.validity._inspect import inspect
 from napari_udvd.validity._notes import plane_notes
 from napari_udvd.validity._validity import PlaneValidity, Validity
 
-__all__ = ["PlaneValidity", "Validity", "inspect", "plane_notes"]
+__all__ = ["PlaneValidity", "Validity", "inspect", "plane_notes", "refuse_infinite"]

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_udvd.cutting import runs
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -106,10 +108,7 @@ class PlaneValidity:
     def long_runs(self) -> frozenset[int]:
         """Empty frames that follow one another for too long to be predicted."""
         return frozenset(
-            t
-            for run in _runs(sorted(self.empty))
-            if len(run) > LONGEST_RUN
-            for t in run
+            t for run in runs(sorted(self.empty)) if len(run) > LONGEST_RUN for t in run
         )
 
 
@@ -216,16 +215,6 @@ class Validity:
             hot=whole.hot[rows, columns],
             filled=filled,
         )
-
-
-def _runs(numbers: list[int]) -> list[list[int]]:
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and runs[-1][-1] == number - 1:
-            runs[-1].append(number)
-        else:
-            runs.append([number])
-    return runs
 
 
 def _inside(outer: slice, inner: slice) -> slice:

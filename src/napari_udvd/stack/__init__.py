@@ -1,0 +1,25 @@
+"""Stack: a lazy movie with named axes, physical scale and units.
+
+A stack wraps any array that has ``shape``, ``dtype`` and NumPy indexing (NumPy,
+dask, zarr, memory-mapped TIFF, CuPy) without copying it. Everything above reads
+movies through :meth:`Stack.read`, which touches only the frames it is asked for.
+Where pixels do not matter, such as for the file that a result is to go to, a
+:class:`Layout` says the same of axes, size, scale and units without them.
+"""
+
+from __future__ import annotations
+
+from napari_udvd.stack._index import as_slice, full_index
+from napari_udvd.stack._layout import AXES, Layout, LayoutLike, Plane
+from napari_udvd.stack._stack import ArrayLike, Stack
+
+__all__ = [
+    "AXES",
+    "ArrayLike",
+    "Layout",
+    "LayoutLike",
+    "Plane",
+    "Stack",
+    "as_slice",
+    "full_index",
+]
