@@ -115,12 +115,12 @@ class LiveView:
             assert self._view is not None
             view, self._is_new = self._view, False
         height, width = self._stack.frame_shape
-        edge, halo = EDGE, net.radius
+        edge, halo = EDGE, net.geometry.radius
         while True:
             rows, columns = _middle(view.rows, edge), _middle(view.columns, edge)
             seen = View(view.t, view.z, rows, columns)
-            rows = with_halo(seen.rows, height, halo, net.alignment)
-            columns = with_halo(seen.columns, width, halo, net.alignment)
+            rows = with_halo(seen.rows, height, halo, net.geometry.grid)
+            columns = with_halo(seen.columns, width, halo, net.geometry.grid)
             computed = (rows.stop - rows.start) * (columns.stop - columns.start)
             if most is None or computed <= most or edge <= SMALLEST:
                 break

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from napari_udvd.models.base import Network
+    from napari_udvd.models.base import Clip, Geometry, Network
     from napari_udvd.models.camera import CameraNoise
     from napari_udvd.models.catalogue import build_network
     from napari_udvd.models.centerblind.network import CenterBlind
@@ -47,9 +47,11 @@ __all__ = [
     "UDVD",
     "CameraNoise",
     "CenterBlind",
+    "Clip",
     "ClipFlow",
     "Facts",
     "FlowNetwork",
+    "Geometry",
     "LightFlow",
     "Network",
     "NetworkSettings",
@@ -75,9 +77,11 @@ _HOMES = {
     "UDVD": "udvd.network",
     "CameraNoise": "camera",
     "CenterBlind": "centerblind.network",
+    "Clip": "base",
     "ClipFlow": "flow.base",
     "Facts": "spec",
     "FlowNetwork": "flow.base",
+    "Geometry": "base",
     "LightFlow": "flow.light",
     "Network": "base",
     "NetworkSettings": "spec",

@@ -142,7 +142,7 @@ def _usual(spec: NetworkSpec, facts: Facts) -> Network | None:
     if spec.unfit(spec.name, options, facts) is not None:
         return None
     net = spec.load()(**spec.arguments(spec.name, options, facts))
-    return None if facts.n_frames < net.least_frames else net
+    return None if facts.n_frames < net.geometry.least_frames else net
 
 
 def denoising_seconds(
