@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -205,41 +204,43 @@ def denoise(
     quiet: Quiet = False,
 ) -> None:
     """Train on each movie and denoise it."""
-    from napari_udvd.cli.jobs import DenoiseJob, run_batch
-    from napari_udvd.jobs import make_settings
+    from napari_udvd.cli.follow import follow
+    from napari_udvd.inference.request import Request
+    from napari_udvd.jobs import TrainAndRestore, restore_files
 
-    settings = make_settings(
-        model=model,
-        minutes=minutes,
-        device=device,
-        seed=seed,
-        hole=_parse_hole(hole),
-        preset=preset,
-        width=width,
-        flow=flow,
-        flow_weights=None if flow_weights is None else str(flow_weights),
-        noise=noise,
-        from_scratch=from_scratch,
-        learning_rate=learning_rate,
-        joint_channels=joint_channels,
-        likelihood=False if mean_only else None,
-        self_ensemble=self_ensemble,
-    )
-    job = DenoiseJob(
+    job = TrainAndRestore(
+        request=Request(device=device, use_posterior=posterior, tile=tile, dtype=dtype),
         axes=axes,
         dark=dark,
-        settings=settings,
         std=std,
         save=save,
-        use_posterior=posterior,
-        dtype=dtype,
-        tile=tile,
         overwrite=overwrite,
         resume=resume,
-        strict=strict,
-        quiet=quiet,
+        values={
+            "model": model,
+            "minutes": minutes,
+            "device": device,
+            "seed": seed,
+            "hole": _parse_hole(hole),
+            "preset": preset,
+            "width": width,
+            "flow": flow,
+            "flow_weights": None if flow_weights is None else str(flow_weights),
+            "noise": noise,
+            "from_scratch": from_scratch,
+            "learning_rate": learning_rate,
+            "joint_channels": joint_channels,
+            "likelihood": False if mean_only else None,
+            "self_ensemble": self_ensemble,
+        },
     )
-    raise typer.Exit(run_batch(files, output, job))
+    raise typer.Exit(
+        follow(
+            lambda cancel: restore_files(files, output, job, cancel),
+            quiet=quiet,
+            strict=strict,
+        )
+    )
 
 
 @app.command()
@@ -270,29 +271,34 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train one model on one or more movies and save it."""
-    from napari_udvd.cli.jobs import exit_code, train_model
-    from napari_udvd.jobs import make_settings
+    from napari_udvd.cli.follow import follow
+    from napari_udvd.jobs import TrainModel
 
-    settings = make_settings(
-        model=model,
-        minutes=minutes,
-        device=device,
-        seed=seed,
-        hole=_parse_hole(hole),
-        preset=preset,
-        width=width,
-        flow=flow,
-        flow_weights=None if flow_weights is None else str(flow_weights),
-        noise=noise,
-        from_scratch=from_scratch,
-        learning_rate=learning_rate,
-        joint_channels=joint_channels,
-        likelihood=False if mean_only else None,
+    job = TrainModel(
+        axes=axes,
+        dark=dark,
+        overwrite=overwrite,
+        resume=resume,
+        values={
+            "model": model,
+            "minutes": minutes,
+            "device": device,
+            "seed": seed,
+            "hole": _parse_hole(hole),
+            "preset": preset,
+            "width": width,
+            "flow": flow,
+            "flow_weights": None if flow_weights is None else str(flow_weights),
+            "noise": noise,
+            "from_scratch": from_scratch,
+            "learning_rate": learning_rate,
+            "joint_channels": joint_channels,
+            "likelihood": False if mean_only else None,
+        },
     )
-    warned = train_model(
-        files, save, axes, dark, settings, overwrite, resume, quiet, strict
+    raise typer.Exit(
+        follow(lambda cancel: job.run(files, save, cancel), quiet=quiet, strict=strict)
     )
-    raise typer.Exit(exit_code(strict and warned))
 
 
 @app.command()
@@ -315,26 +321,32 @@ def apply(
     quiet: Quiet = False,
 ) -> None:
     """Denoise movies with a model that was trained before."""
-    from napari_udvd.cli.jobs import ApplyJob, run_batch
+    from napari_udvd.cli.follow import follow
+    from napari_udvd.inference.request import Request
     from napari_udvd.inference.restorer import load
+    from napari_udvd.jobs import ApplyModel, restore_files
 
-    denoiser = load(model)
-    if self_ensemble is not None:
-        denoiser = replace(denoiser, self_ensemble=self_ensemble)
-    job = ApplyJob(
+    job = ApplyModel(
+        denoiser=load(model),
+        request=Request(
+            device=device,
+            use_posterior=posterior,
+            self_ensemble=self_ensemble,
+            tile=tile,
+            dtype=dtype,
+        ),
         axes=axes,
         dark=dark,
-        denoiser=denoiser,
-        device=device,
         std=std,
-        use_posterior=posterior,
-        dtype=dtype,
-        tile=tile,
         overwrite=overwrite,
-        strict=strict,
-        quiet=quiet,
     )
-    raise typer.Exit(run_batch(files, output, job))
+    raise typer.Exit(
+        follow(
+            lambda cancel: restore_files(files, output, job, cancel),
+            quiet=quiet,
+            strict=strict,
+        )
+    )
 
 
 @app.command()
@@ -348,10 +360,11 @@ def diagnose(
     strict: Strict = False,
 ) -> None:
     """Say what the noise is like and if it can be removed."""
-    from napari_udvd.cli.jobs import diagnoses_of, exit_code
     from napari_udvd.cli.tables import diagnosis_table
+    from napari_udvd.jobs import diagnose_file
 
-    found, notes = diagnoses_of(file, axes, dark)
+    diagnosed = diagnose_file(file, axes, dark)
+    found, notes = diagnosed.diagnoses, diagnosed.notes
     if as_json:
         order = ["ok", "warn", "unsuitable"]
         worst = max(found, key=lambda d: (order.index(d.verdict), len(d.broken)))
@@ -361,7 +374,7 @@ def diagnose(
         print(json.dumps(answer))
     else:
         diagnosis_table(str(file), found, notes)
-    raise typer.Exit(exit_code(strict and any(d.broken for d in found)))
+    raise typer.Exit(3 if strict and any(d.broken for d in found) else 0)
 
 
 @app.command()
@@ -395,19 +408,19 @@ def show_filter(
     overwrite: Overwrite = False,
 ) -> None:
     """Show the noisy pixels that a denoised one is made of."""
-    from napari_udvd.cli.inspect import FilterJob, parse_place
+    from napari_udvd.cli.follow import follow
+    from napari_udvd.jobs import FilterFile
 
-    FilterJob(
+    job = FilterFile(
         model=model,
-        file=file,
-        axes=axes,
-        place=parse_place(at),
+        place=_parse_place(at),
         channel=channel,
         plane=plane,
         posterior=posterior,
-        output=output,
+        axes=axes,
         overwrite=overwrite,
-    ).run()
+    )
+    follow(lambda _: job.run(file, output))
 
 
 @app.command()
@@ -443,22 +456,21 @@ def motion(
     quiet: Quiet = False,
 ) -> None:
     """Find the motion that the network's filters follow."""
-    from napari_udvd.cli.inspect import MotionJob
+    from napari_udvd.cli.follow import follow
+    from napari_udvd.jobs import MotionFile
 
-    MotionJob(
+    job = MotionFile(
         model=model,
-        file=file,
-        axes=axes,
-        method=method,
+        way=method,
         spacing=spacing,
         channel=channel,
         plane=plane,
         confidence=confidence,
+        axes=axes,
         device=device,
-        output=output,
         overwrite=overwrite,
-        quiet=quiet,
-    ).run()
+    )
+    follow(lambda cancel: job.run(file, output, cancel), quiet=quiet)
 
 
 @app.command("import-published")
@@ -471,9 +483,11 @@ def import_published(
     overwrite: Overwrite = False,
 ) -> None:
     """Turn a published checkpoint into a model file."""
-    from napari_udvd.cli.jobs import import_checkpoint
+    from napari_udvd.cli.follow import follow
+    from napari_udvd.jobs import import_published as turned
 
-    import_checkpoint(checkpoint, output, _parse_hole(hole), overwrite)
+    seen = _parse_hole(hole)
+    follow(lambda _: turned(checkpoint, output, seen, overwrite=overwrite))
 
 
 @app.command()
@@ -516,6 +530,18 @@ def _parse_hole(text: str) -> tuple[int, int] | None:
             f"hole {text!r} is not understood; write ROWSxCOLUMNS, such as 3x1, or auto"
         )
     return int(parts[0]), int(parts[1])
+
+
+def _parse_place(text: str) -> tuple[int, int, int]:
+    parts = [part.strip() for part in text.split(",")]
+    try:
+        t, y, x = map(int, parts)
+    except ValueError as error:
+        raise InputError(
+            f"--at {text!r} is not understood; write frame,row,column as three whole "
+            "numbers counted from 0, such as 12,100,64"
+        ) from error
+    return t, y, x
 
 
 def main() -> None:

@@ -9,7 +9,6 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_udvd._napari.layer_data import KEPT
 from napari_udvd._widgets.restore.preview import contrast_limits
-from napari_udvd._widgets.shared.jobs import warnings_for
 from napari_udvd._widgets.shared.layers import RESULT, drawn_like, place_seen
 from napari_udvd._widgets.shared.worker import Worker
 from napari_udvd.stack import Plane
@@ -124,7 +123,7 @@ class Result(QObject):
 
     def _fill(self, cancel: threading.Event) -> Iterator[Filled]:
         if self._is_foreign:
-            self.warnings = warnings_for(self.denoiser, self.stack)
+            self.warnings = self.denoiser.match(self.stack).warnings
         yield from self._movie.fill(cancel)
 
     def cancel(self) -> None:
