@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +19,8 @@ from napari_udvd.training.checkpoint import read_header, write_checkpoint
 from tiny import tiny_movie
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from napari_udvd.jobs import States
 
 DAY = 86_400
