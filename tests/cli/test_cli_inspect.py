@@ -305,10 +305,11 @@ SLOWLY = textwrap.dedent(
     """
     import sys, time
     import torch
-    from napari_udvd.cli import inspect, main
+    from napari_udvd.cli import main
+    from napari_udvd.jobs import motion
 
     torch.set_num_threads(1)
-    original = inspect.implied_motion
+    original = motion.implied_motion
 
     def slow(*arguments, **options):
         if arguments[2] == 2:
@@ -316,7 +317,7 @@ SLOWLY = textwrap.dedent(
             time.sleep(60)
         return original(*arguments, **options)
 
-    inspect.implied_motion = slow
+    motion.implied_motion = slow
     main()
     """
 )

@@ -19,6 +19,7 @@ from rich.progress import (
 
 from napari_udvd.cli.messages import as_options
 from napari_udvd.inference.stream import Progress as Counted
+from napari_udvd.jobs.events import FileFailed, Stopped
 from napari_udvd.training import Finished, Started, Step
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class Report:
 
     def opened(self, event: Opened) -> None:
         """Say what movie it is; a warning that stands alone names it."""
-        self._about = f"{event.name}: "
+        self._about = "" if event.is_one_of_several else f"{event.name}: "
         for note in event.stack.notes:
             self.say(f"note: {note}")
         self.say(f"{event.name}: {event.stack.describe()}")
@@ -82,8 +83,8 @@ class Report:
                 "in for them"
             )
 
-    def training(self, events: Iterator[Event | State]) -> Finished:
-        """Show a training run until it is finished, and return its outcome."""
+    def training(self, events: Iterator[Event | State]) -> Event | None:
+        """Show a training run; return its outcome, or what is told in its place."""
         with self._progress("{task.fields[loss]}", "{task.fields[validation]}") as bar:
             task: TaskID | None = None
             for event in events:
@@ -98,12 +99,14 @@ class Report:
                     task = bar.add_task("training", total=1.0, loss="", validation="")
                 elif isinstance(event, Step) and task is not None:
                     self._show_step(bar, task, event)
+                elif isinstance(event, FileFailed | Stopped):
+                    return event
                 elif isinstance(event, Finished):
                     if task is not None and event.reason != "cancelled":
                         bar.update(task, completed=1.0)
                     self._say_outcome(event)
                     return event
-        raise AssertionError("training ended without an outcome")
+        return None
 
     def counted(self, begun: Begun, events: Iterator[Event]) -> Event | None:
         """Show what is counted; return what is told next."""

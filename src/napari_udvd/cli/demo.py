@@ -15,6 +15,7 @@ from napari_udvd.jobs.files import make_folder
 from napari_udvd.jobs.training import train_movies
 from napari_udvd.metrics import best_gaussian, psnr
 from napari_udvd.simulation import simulate
+from napari_udvd.training import Finished
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,9 +54,11 @@ def run_demo(
     movie = simulate("nuclei", frames=40, shape=(128, 128), seed=seed)
     report.say(f"simulated nuclei: {movie.noisy.describe()}")
     values = {"minutes": minutes, "seed": seed, "device": device}
-    denoiser = report.training(
+    outcome = report.training(
         train_movies([movie.noisy], values, denoising_follows=True)
-    ).denoiser
+    )
+    assert isinstance(outcome, Finished)
+    denoiser = outcome.denoiser
     denoised = denoiser.denoise(movie.noisy, device=device, dtype=np.float32)
     noisy, truth = movie.noisy.read(), movie.truth.read()
     gaussian = best_gaussian(truth, noisy)

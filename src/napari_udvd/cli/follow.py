@@ -55,7 +55,7 @@ def follow(
     with closing(_running(job, cancel)) as events:
         event = next(events, None)
         while event is not None:
-            after = None
+            after: Event | None = None
             if isinstance(event, told.Opened):
                 report.opened(event)
             elif isinstance(event, told.Note):
@@ -65,7 +65,7 @@ def follow(
             elif isinstance(event, told.Begun) and event.what == "training":
                 keep_freed_memory()
                 with interruptible(cancel):
-                    report.training(events)
+                    after = report.training(events)
             elif isinstance(event, told.Begun):
                 after = report.counted(event, events)
             elif isinstance(event, told.Inspected):

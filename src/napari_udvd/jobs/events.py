@@ -41,10 +41,13 @@ class Opened:
         The movie, for people.
     stack
         It, with notes on how the file was understood.
+    is_one_of_several
+        What follows is about all of them.
     """
 
     name: str
     stack: Stack
+    is_one_of_several: bool = False
 
 
 @dataclass(frozen=True)

@@ -263,7 +263,7 @@ class TrainModel:
         check_new_model(save, self.overwrite, [*files, self.dark])
         stacks = [open_stack(file, self.axes, dark=self.dark) for file in files]
         for stack in stacks:
-            yield Opened(stack.source or "", stack)
+            yield Opened(stack.source or "", stack, is_one_of_several=True)
         states = Beside(save, self.overwrite)
         outcome = yield from trained(
             stacks, self.values, states, resume=self.resume, cancel=cancel
