@@ -49,7 +49,6 @@ if TYPE_CHECKING:
         Restoration,
         TrainAndRestore,
     )
-    from napari_udvd.jobs.settings import make_settings
     from napari_udvd.jobs.states import (
         Beside,
         Cache,
@@ -64,6 +63,7 @@ if TYPE_CHECKING:
         untrained,
     )
     from napari_udvd.jobs.ways import WAYS, Way
+    from napari_udvd.training.settings import make_settings
 
 __all__ = [
     "WAYS",
@@ -108,51 +108,51 @@ __all__ = [
 ]
 
 _HOMES = {
-    "ApplyModel": "restoring",
-    "Begun": "events",
-    "Beside": "states",
-    "Cache": "states",
-    "Choices": "choices",
-    "Diagnosed": "diagnosis",
-    "FileFailed": "events",
-    "FilterFile": "filters",
-    "Inspected": "events",
-    "Interrupted": "diagnosis",
-    "MotionFile": "motion",
-    "Note": "events",
-    "Opened": "events",
-    "Restoration": "restoring",
-    "State": "states",
-    "States": "states",
-    "Stopped": "events",
-    "Times": "diagnosis",
-    "TrainAndRestore": "restoring",
-    "TrainModel": "training",
-    "WAYS": "ways",
-    "Warned": "events",
-    "Way": "ways",
-    "Written": "events",
-    "denoise": "training",
-    "diagnose_file": "diagnosis",
-    "diagnose_movie": "diagnosis",
-    "export_motion": "motion",
-    "import_published": "files",
-    "load_core": "choices",
-    "load_model": "files",
-    "make_settings": "settings",
-    "motion_of_frame": "motion",
-    "record_of_motion": "motion",
-    "restore_files": "batch",
-    "save_model": "files",
-    "train": "training",
-    "train_movies": "training",
-    "untrained": "training",
+    "ApplyModel": "jobs.restoring",
+    "Begun": "jobs.events",
+    "Beside": "jobs.states",
+    "Cache": "jobs.states",
+    "Choices": "jobs.choices",
+    "Diagnosed": "jobs.diagnosis",
+    "FileFailed": "jobs.events",
+    "FilterFile": "jobs.filters",
+    "Inspected": "jobs.events",
+    "Interrupted": "jobs.diagnosis",
+    "MotionFile": "jobs.motion",
+    "Note": "jobs.events",
+    "Opened": "jobs.events",
+    "Restoration": "jobs.restoring",
+    "State": "jobs.states",
+    "States": "jobs.states",
+    "Stopped": "jobs.events",
+    "Times": "jobs.diagnosis",
+    "TrainAndRestore": "jobs.restoring",
+    "TrainModel": "jobs.training",
+    "WAYS": "jobs.ways",
+    "Warned": "jobs.events",
+    "Way": "jobs.ways",
+    "Written": "jobs.events",
+    "denoise": "jobs.training",
+    "diagnose_file": "jobs.diagnosis",
+    "diagnose_movie": "jobs.diagnosis",
+    "export_motion": "jobs.motion",
+    "import_published": "jobs.files",
+    "load_core": "jobs.choices",
+    "load_model": "jobs.files",
+    "make_settings": "training.settings",
+    "motion_of_frame": "jobs.motion",
+    "record_of_motion": "jobs.motion",
+    "restore_files": "jobs.batch",
+    "save_model": "jobs.files",
+    "train": "jobs.training",
+    "train_movies": "jobs.training",
+    "untrained": "jobs.training",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
-        return getattr(import_module(f"napari_udvd.jobs.{_HOMES[name]}"), name)
+        return getattr(import_module(f"napari_udvd.{_HOMES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -27,9 +27,9 @@ def load_core(
 ) -> Iterator[Choices]:
     """Import what is heavy, say what there is to choose from, tidy the cache."""
     import napari_udvd.jobs.training  # noqa: F401
-    from napari_udvd.models.catalogue import NETWORKS
+    from napari_udvd.models.catalogue import specs
     from napari_udvd.runtime.device import available_devices
 
-    titles = {name: network.title for name, network in NETWORKS.items()}
+    titles = {name: spec.title for name, spec in specs().items()}
     yield Choices(titles, available_devices())
     states.tidy()

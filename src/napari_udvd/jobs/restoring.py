@@ -15,10 +15,10 @@ from napari_udvd.inference.request import Request
 from napari_udvd.inference.restorer import check_fits
 from napari_udvd.jobs.events import Begun, Note, Opened, Stopped, Warned, Written
 from napari_udvd.jobs.files import check_new_model
-from napari_udvd.jobs.settings import make_settings
 from napari_udvd.jobs.states import Beside
 from napari_udvd.jobs.training import trained
 from napari_udvd.noise import check_pixels
+from napari_udvd.training.settings import make_settings
 
 if TYPE_CHECKING:
     import threading

@@ -191,14 +191,14 @@ def read_state(path: Path, stacks: Sequence[Stack] | None = None) -> State | Non
     State or None
         None where it cannot go on.
     """
-    from napari_udvd.models.catalogue import NETWORKS
+    from napari_udvd.models.catalogue import specs
     from napari_udvd.training.checkpoint import read_header
 
     try:
         header = read_header(path)
         if stacks is not None and header["movies"] != _fingerprints(stacks):
             return None
-        title = NETWORKS[header["plan"]["name"]].title
+        title = specs()[header["plan"]["name"]].title
         return State(path, title, float(header["elapsed"]), path.stat().st_mtime)
     except (InputError, OSError, KeyError):
         return None  # damaged, gone meanwhile, or of another version
@@ -220,7 +220,7 @@ def continued(
         A training that is complete goes on for ``minutes`` more; else these are of the
         whole training, and there is nothing left to do.
     """
-    from napari_udvd.jobs.settings import make_settings
+    from napari_udvd.training.settings import make_settings
 
     usual = make_settings().model_dump(mode="json")
     before = {

@@ -10,8 +10,8 @@ from napari_udvd.errors import InputError
 from napari_udvd.formats import open_stack
 from napari_udvd.jobs.events import Begun, Opened, Stopped, Written
 from napari_udvd.jobs.files import check_new_model
-from napari_udvd.jobs.settings import make_settings
 from napari_udvd.jobs.states import Beside, State, continued, read_state
+from napari_udvd.models.catalogue import specs
 from napari_udvd.stack import ArrayLike, Stack
 from napari_udvd.training import (
     Checkpoint,
@@ -22,6 +22,7 @@ from napari_udvd.training import (
     train_events,
 )
 from napari_udvd.training.checkpoint import read_header
+from napari_udvd.training.settings import make_settings
 
 if TYPE_CHECKING:
     import threading
@@ -207,7 +208,8 @@ def untrained(
     InputError
         If there are none for this movie.
     """
-    settings = make_settings(minutes=NO_TIME, device=device)
+    shipped = next(spec for spec in specs().values() if spec.weights)
+    settings = make_settings(model=shipped.name, minutes=NO_TIME, device=device)
     for event in train_events([stack], settings, cancel=cancel):
         if isinstance(event, Failed):
             raise event.error

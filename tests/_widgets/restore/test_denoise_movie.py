@@ -468,9 +468,10 @@ def test_cancelling_keeps_frames_and_writes_no_file(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from napari_udvd.inference import live_movie as progressive
+    from napari_udvd.inference import agenda, live_movie
 
-    monkeypatch.setattr(progressive, "blocks", lambda stack: _one_by_one(stack))
+    for module in (agenda, live_movie):
+        monkeypatch.setattr(module, "blocks", lambda stack: _one_by_one(stack))
     _, widget = dock(movie)
     widget.settings.follow_check.setChecked(False)
     begin(qtbot, widget)

@@ -123,7 +123,7 @@ class Result(QObject):
 
     def _fill(self, cancel: threading.Event) -> Iterator[Filled]:
         if self._is_foreign:
-            self.warnings = self.denoiser.match(self.stack).warnings
+            self.warnings = warnings_for(self.denoiser, self.stack)
         yield from self._movie.fill(cancel)
 
     def cancel(self) -> None:
@@ -233,6 +233,11 @@ class Result(QObject):
     def _remove_std(self) -> None:
         if self.std_layer is not None and self.std_layer in self._viewer.layers:
             self._viewer.layers.remove(self.std_layer)
+
+
+def warnings_for(denoiser: Denoiser, stack: Stack) -> tuple[str, ...]:
+    """Say why a network does not suit a movie that it has not learned from."""
+    return denoiser.match(stack).warnings
 
 
 def _close(movie: DenoisedMovie, error: BaseException | None) -> None:
