@@ -220,15 +220,21 @@ def continued(
         A training that is complete goes on for ``minutes`` more; else these are of the
         whole training, and there is nothing left to do.
     """
-    from napari_udvd.training.settings import make_settings
+    from napari_udvd.training.settings import make_settings, options
 
     usual = make_settings().model_dump(mode="json")
+    asked = {name: value for name, value in given.items() if value is not None}
+    saved = header.get("settings", {})
+    # the options of one network say nothing to another one, which is refused later
+    is_other = "model" in asked and asked["model"] != saved.get("model")
     before = {
         name: value
-        for name, value in header.get("settings", {}).items()
-        if name in usual and value != usual[name] and name not in ASKED_ANEW
+        for name, value in saved.items()
+        if name in usual
+        and value != usual[name]
+        and name not in ASKED_ANEW
+        and not (is_other and name in options())
     }
-    asked = {name: value for name, value in given.items() if value is not None}
     if longer:
         minutes, had = asked["minutes"], float(header["elapsed"]) / 60
         ended = header.get("ended") in ("budget", "converged")
