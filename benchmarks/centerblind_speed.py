@@ -18,6 +18,7 @@ import torch
 import napari_udvd as nu
 from common import machine, progress, table
 from napari_udvd.formats import ArraySink
+from napari_udvd.inference.request import Request
 from napari_udvd.inference.scaling import Calibration, Scaler
 from napari_udvd.inference.stream import denoise_stack
 from napari_udvd.models import CenterBlind
@@ -88,8 +89,7 @@ def denoising(case: Case, stack: nu.Stack, device: torch.device) -> Callable[[],
                 [CALIBRATION],
                 stack,
                 sink,
-                device=device,
-                precision=case.precision,
+                Request(device=device, precision=case.precision),
             ):
                 pass
 

@@ -14,6 +14,7 @@ import tempfile
 import threading
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from common import REPOSITORY
 from gpu_report import NotHere
 from napari_udvd.filters import adaptive_filter
 from napari_udvd.formats import ArraySink
+from napari_udvd.inference.request import EXACT, Request
 from napari_udvd.inference.restorer import Denoiser
 from napari_udvd.inference.scaling import Calibration
 from napari_udvd.inference.stream import BlockDenoiser, denoise_stack
@@ -39,7 +41,6 @@ from napari_udvd.models import (
     from_published,
 )
 from napari_udvd.noise import NoiseModel
-from napari_udvd.runtime.device import choose_precision
 from napari_udvd.simulation import simulate
 from napari_udvd.training import Checkpoint, Failed, Finished, Step, train_events
 from napari_udvd.training.loss import pixel_loss
@@ -320,9 +321,8 @@ def a_denoised_movie_equals_that_of_the_cpu(device: torch.device) -> Found:
                     model.calibrations,
                     scene.noisy,
                     mean,
+                    replace(EXACT, device=where, self_ensemble=True),
                     std_sink=std,
-                    device=where,
-                    self_ensemble=True,
                 ):
                     pass
             results[where.type] = mean.array, std.array
@@ -494,7 +494,10 @@ def running_out_of_memory_halves_the_tile(device: torch.device) -> Found:
 
     def denoised() -> tuple[Floats, int]:
         blocks = BlockDenoiser(
-            copy.deepcopy(model.net), model.calibrations, scene.noisy, device=device
+            copy.deepcopy(model.net),
+            model.calibrations,
+            scene.noisy,
+            replace(EXACT, device=device),
         )
         mean, _ = blocks.block(blocks.series[0], 0, 2)
         return mean, blocks._edge
@@ -595,9 +598,7 @@ def cancelling_is_quick(device: torch.device) -> Found:
         model.calibrations,
         long,
         Nowhere(),
-        device=device,
-        precision=choose_precision(device),
-        self_ensemble=True,
+        Request(device=device, self_ensemble=True),
         cancel=cancel,
     ):
         done = progress.done

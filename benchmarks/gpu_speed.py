@@ -27,6 +27,7 @@ from gpu_checks import clip_for, free_memory, noise_on, psnr, rms_apart, shipped
 from gpu_report import NotHere
 from napari_udvd.filters import adaptive_filter
 from napari_udvd.formats import ArraySink, create
+from napari_udvd.inference.request import Request
 from napari_udvd.inference.restorer import Denoiser
 from napari_udvd.inference.scaling import Calibration, Scaler
 from napari_udvd.inference.stream import denoise_stack
@@ -200,8 +201,7 @@ def frames_per_second(case: Case, found: Numbers) -> None:
                         [CALIBRATION],
                         stack,
                         sink,
-                        device=case.device,
-                        precision=precision,
+                        Request(device=case.device, precision=precision),
                     ):
                         pass
                 return time.perf_counter() - began
@@ -530,8 +530,7 @@ def a_file_in_and_out(case: Case, found: Numbers) -> None:
                     (CALIBRATION,),
                     stack,
                     sink,
-                    device=case.device,
-                    precision=choose_precision(case.device),
+                    Request(device=case.device),
                     cancel=cancel,
                 ):
                     done = progress.done

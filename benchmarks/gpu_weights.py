@@ -19,13 +19,13 @@ from gpu_corpus import ClipSource, Movies, make_corpus
 from gpu_pairs import PairSource
 from napari_udvd.formats import ArraySink
 from napari_udvd.inference.model_file import read_model_file, write_model_file
+from napari_udvd.inference.request import Request
 from napari_udvd.inference.scaling import calibrate
 from napari_udvd.inference.stream import denoise_stack
 from napari_udvd.models import CenterBlind, LightFlow
 from napari_udvd.pretraining import denoiser as pretrain
 from napari_udvd.pretraining import flow as pretrain_flow
 from napari_udvd.pretraining.denoiser import Pretraining, write_weights
-from napari_udvd.runtime.device import choose_precision
 from napari_udvd.simulation import simulate
 from napari_udvd.training.optimiser import Adam
 from napari_udvd.training.warm_start import FOLDER, checksum
@@ -186,8 +186,7 @@ def on_benchmark_scenes(
                     [calibration],
                     scene.noisy,
                     sink,
-                    device=device,
-                    precision=choose_precision(device),
+                    Request(device=device),
                 ):
                     pass
             results.append(psnr(scene.truth.read(), sink.array))

@@ -21,10 +21,10 @@ import napari_udvd as nu
 from common import DATA, machine, progress, table
 from movies import Frames, KnownMovie, scene
 from napari_udvd.formats import ArraySink
+from napari_udvd.inference.request import Request
 from napari_udvd.inference.stream import denoise_stack
 from napari_udvd.runtime.device import (
     choose_device,
-    choose_precision,
     keep_freed_memory,
 )
 from napari_udvd.simulation import KINDS
@@ -74,10 +74,8 @@ def denoise(denoiser: Denoiser, noisy: Frames) -> tuple[Frames, Frames]:
             denoiser.calibrations_for(stack),
             stack,
             mean,
+            Request(device=device, self_ensemble=denoiser.self_ensemble),
             std_sink=std,
-            device=device,
-            precision=choose_precision(device),
-            self_ensemble=denoiser.self_ensemble,
         ):
             pass
     return mean.array, std.array

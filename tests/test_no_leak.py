@@ -6,6 +6,7 @@ constant signal whatever a prediction shares with its own noisy pixel is such a 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 import torch
 
 from napari_udvd.formats import ArraySink
+from napari_udvd.inference.request import EXACT
 from napari_udvd.inference.scaling import Calibration, Scaler
 from napari_udvd.inference.stream import denoise_stack
 from napari_udvd.models import CenterBlind
@@ -50,8 +52,7 @@ def predicted(net: Network, movie: npt.NDArray[Any], ensemble: bool = False) -> 
             [CALIBRATION],
             stack,
             sink,
-            use_posterior=False,
-            self_ensemble=ensemble,
+            replace(EXACT, use_posterior=False, self_ensemble=ensemble),
         ):
             pass
     return sink.array

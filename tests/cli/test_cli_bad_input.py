@@ -447,7 +447,7 @@ def test_mean_only_has_no_standard_deviation(
     def waste(*_: Any, **__: Any) -> None:
         raise AssertionError("minutes of training before the refusal")
 
-    monkeypatch.setattr("napari_udvd.cli.jobs.train_events", waste)
+    monkeypatch.setattr("napari_udvd.jobs.training.train_events", waste)
     before = listing()
     outcome = run(
         *("denoise", movie, "-o", tmp_path / "result.tif", "--mean-only"),

@@ -11,7 +11,7 @@ import pytest
 import torch
 from cli_tools import calibrated, names, write
 
-from napari_udvd.cli import jobs
+from napari_udvd.cli import follow
 from napari_udvd.formats import open_stack
 from tiny import tiny_movie
 
@@ -40,21 +40,21 @@ def test_an_interrupted_batch_is_finished_by_the_same_command_with_resume(
     run: Run, movies: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first is done, the second was interrupted, the third was never begun."""
-    original, begun = jobs.interruptible, 0
+    original, begun = follow.interruptible, 0
 
     @contextmanager
-    def second_time_at_once() -> Iterator[threading.Event]:
+    def second_time_at_once(cancel: threading.Event) -> Iterator[None]:
         nonlocal begun
         begun += 1
-        with original() as event:
+        with original(cancel):
             if begun == 2:
-                event.set()
-            yield event
+                cancel.set()
+            yield
 
     folder = tmp_path / "results"
     command = ("denoise", *movies, "-o", folder, *QUICK)
     with monkeypatch.context() as patched:
-        patched.setattr(jobs, "interruptible", second_time_at_once)
+        patched.setattr(follow, "interruptible", second_time_at_once)
         outcome = run(*command)
     assert outcome.code == 130
     assert "--resume" in outcome.err
@@ -105,15 +105,15 @@ def test_the_training_of_another_movie_is_not_taken_up(
     """Movies of one microscope have one size: the content tells them apart."""
 
     @contextmanager
-    def at_once() -> Iterator[threading.Event]:
-        with original() as event:
-            event.set()
-            yield event
+    def at_once(cancel: threading.Event) -> Iterator[None]:
+        with original(cancel):
+            cancel.set()
+            yield
 
-    original = jobs.interruptible
+    original = follow.interruptible
     result = tmp_path / "result.ome.tif"
     with monkeypatch.context() as patched:
-        patched.setattr(jobs, "interruptible", at_once)
+        patched.setattr(follow, "interruptible", at_once)
         assert run("denoise", movies[0], "-o", result, *QUICK).code == 130
     kept = (tmp_path / "result.ome.tif.checkpoint").read_bytes()
     outcome = run("denoise", movies[1], "-o", result, "--resume", *QUICK)

@@ -18,10 +18,12 @@ from cli_tools import calibrated, names, write
 from PIL import Image
 
 import napari_udvd
-from napari_udvd.cli import demo, jobs
+from napari_udvd.cli import demo
 from napari_udvd.errors import TrainingFailed
 from napari_udvd.formats import open_stack, read_record
+from napari_udvd.inference import restorer
 from napari_udvd.inference.restorer import load
+from napari_udvd.jobs import training
 from napari_udvd.simulation import simulate
 from napari_udvd.training import Failed
 from tiny import fill, tiny_movie
@@ -218,7 +220,7 @@ def test_an_unexpected_error_keeps_its_traceback(
     def bug(*_: Any, **__: Any) -> None:
         raise AssertionError("a bug")
 
-    monkeypatch.setattr(jobs, "denoise_stack", bug)
+    monkeypatch.setattr(restorer, "denoise_stack", bug)
     result = tmp_path / "clean.ome.tif"
     arguments = ["apply", str(model), str(movie), "-o", str(result), "-q"]
     monkeypatch.setattr(sys, "argv", ["napari-udvd", *arguments])
@@ -239,7 +241,7 @@ def test_out_of_memory(
     def full(*_: Any, **__: Any) -> None:
         raise MemoryError("a tile of 16 pixels does not fit")
 
-    monkeypatch.setattr(jobs, "denoise_stack", full)
+    monkeypatch.setattr(restorer, "denoise_stack", full)
     other = shutil.copy(movie, tmp_path / "other.ome.tif")
     files = (movie, other) if batch else (movie,)
     output = tmp_path / ("results" if batch else "clean.ome.tif")
@@ -253,7 +255,7 @@ def test_out_of_memory(
 def test_a_training_that_fails_does_not_stop_the_others(
     run: Run, movie: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original, calls = jobs.train_events, []
+    original, calls = training.train_events, []
 
     def first_fails(*arguments: Any, **options: Any) -> Any:
         calls.append(arguments)
@@ -261,7 +263,7 @@ def test_a_training_that_fails_does_not_stop_the_others(
             return iter([Failed(TrainingFailed("the loss is not finite"))])
         return original(*arguments, **options)
 
-    monkeypatch.setattr(jobs, "train_events", first_fails)
+    monkeypatch.setattr(training, "train_events", first_fails)
     other = tmp_path / "other.ome.tif"
     shutil.copy(movie, other)
     folder = tmp_path / "results"

@@ -22,7 +22,7 @@ COMMANDS: dict[str, Any] = ROOT.commands
 
 
 def option_names(command: Any) -> Iterator[str]:
-    for parameter in command.params:
+    for parameter in command.get_params(typer.Context(command)):
         if parameter.param_type_name == "option":
             yield from parameter.opts
             yield from parameter.secondary_opts

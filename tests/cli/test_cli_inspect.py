@@ -15,10 +15,10 @@ import pytest
 from cli_tools import calibrated, names, write
 from PIL import Image
 
-from napari_udvd.cli import inspect as inspect_jobs
 from napari_udvd.filters import adaptive_filter
 from napari_udvd.formats import open_stack, read_record
 from napari_udvd.inference.restorer import Denoiser, load
+from napari_udvd.jobs import motion as motion_jobs
 from napari_udvd.motion import estimated_motion, implied_motion
 from napari_udvd.stack import Stack
 from tiny import tiny_calibration, tiny_movie, tiny_net
@@ -287,14 +287,14 @@ def test_ctrl_c_leaves_nothing(
     listing: Listing,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    original = inspect_jobs.implied_motion
+    original = motion_jobs.implied_motion
 
     def stopped(*arguments: Any, **options: Any) -> Any:
         if arguments[2] == 3:
             raise KeyboardInterrupt
         return original(*arguments, **options)
 
-    monkeypatch.setattr(inspect_jobs, "implied_motion", stopped)
+    monkeypatch.setattr(motion_jobs, "implied_motion", stopped)
     before = listing()
     outcome = run("motion", model, movie, "-o", tmp_path / name, "-q")
     assert (outcome.code, outcome.out) == (130, "")
@@ -305,10 +305,11 @@ SLOWLY = textwrap.dedent(
     """
     import sys, time
     import torch
-    from napari_udvd.cli import inspect, main
+    from napari_udvd.cli import main
+    from napari_udvd.jobs import motion
 
     torch.set_num_threads(1)
-    original = inspect.implied_motion
+    original = motion.implied_motion
 
     def slow(*arguments, **options):
         if arguments[2] == 2:
@@ -316,7 +317,7 @@ SLOWLY = textwrap.dedent(
             time.sleep(60)
         return original(*arguments, **options)
 
-    inspect.implied_motion = slow
+    motion.implied_motion = slow
     main()
     """
 )

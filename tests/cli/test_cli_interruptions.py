@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import threading
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -18,14 +17,15 @@ import numpy as np
 import pytest
 from cli_tools import calibrated, names, write
 
-from napari_udvd.cli import jobs
+from napari_udvd.cli import follow
 from napari_udvd.formats import open_stack
-from napari_udvd.inference import restorer as denoiser_module
+from napari_udvd.inference import model_file, restorer
 from napari_udvd.training import Finished, Started, TrainingSettings, train_events
 from napari_udvd.training.checkpoint import read_checkpoint
 from tiny import tiny_movie
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
@@ -56,10 +56,11 @@ APPLY_UNTIL_KILLED = textwrap.dedent(
     """
     import sys, time
     import torch
-    from napari_udvd.cli import jobs, main
+    from napari_udvd.cli import main
+    from napari_udvd.inference import restorer
 
     torch.set_num_threads(1)
-    original = jobs.denoise_stack
+    original = restorer.denoise_stack
 
     def slow(*arguments, **options):
         for progress in original(*arguments, **options):
@@ -67,7 +68,7 @@ APPLY_UNTIL_KILLED = textwrap.dedent(
             time.sleep(60)
             yield progress
 
-    jobs.denoise_stack = slow
+    restorer.denoise_stack = slow
     main()
     """
 )
@@ -122,11 +123,10 @@ def test_ctrl_c_saves_and_resume_finishes(
 
 
 @contextmanager
-def at_once() -> Iterator[threading.Event]:
+def at_once(cancel: threading.Event) -> Iterator[None]:
     """Ctrl-C in the first step."""
-    event = threading.Event()
-    event.set()
-    yield event
+    cancel.set()
+    yield
 
 
 def test_a_stopped_training_of_a_model_continues(
@@ -135,7 +135,7 @@ def test_a_stopped_training_of_a_model_continues(
     saved = tmp_path / "model.safetensors"
     command = ("train", movie, "--save", saved, "--width", "4")
     with monkeypatch.context() as patched:
-        patched.setattr(jobs, "interruptible", at_once)
+        patched.setattr(follow, "interruptible", at_once)
         outcome = run(*command, "-q")
     assert outcome.code == 130
     assert "--resume" in outcome.err
@@ -159,7 +159,7 @@ def test_a_stopped_training_of_a_model_continues(
 def test_ctrl_c_stops_a_batch(
     run: Run, movie: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs, "interruptible", at_once)
+    monkeypatch.setattr(follow, "interruptible", at_once)
     folder = tmp_path / "results"
     other = shutil.copy(movie, tmp_path / "other.ome.tif")
     outcome = run("denoise", movie, other, "-o", folder, "--width", "4", "-q")
@@ -170,8 +170,9 @@ def test_ctrl_c_stops_a_batch(
 @posix
 def test_ctrl_c_before_the_training(movie: Path, tmp_path: Path) -> None:
     code = (
-        "import os, signal; from napari_udvd.cli import jobs, main\n"
-        "jobs.open_stack = lambda *_, **__: os.kill(os.getpid(), signal.SIGINT)\n"
+        "import os, signal; from napari_udvd.cli import main\n"
+        "from napari_udvd.jobs import restoring\n"
+        "restoring.open_stack = lambda *_, **__: os.kill(os.getpid(), signal.SIGINT)\n"
         "main()"
     )
     with start("-c", code, "denoise", movie, "-o", tmp_path / "a.tif") as child:
@@ -188,13 +189,13 @@ def test_ctrl_c_while_writing(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    original = jobs.denoise_stack
+    original = restorer.denoise_stack
 
     def stopped(*arguments: Any, **options: Any) -> Any:
         yield next(original(*arguments, **options))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(jobs, "denoise_stack", stopped)
+    monkeypatch.setattr(restorer, "denoise_stack", stopped)
     before = names(tmp_path)
     outcome = run("apply", model, movie, "-o", tmp_path / "clean.ome.tif", "-q")
     assert outcome.code == 130
@@ -214,7 +215,7 @@ def test_ctrl_c_while_writing_keeps_the_training(
     saved, clean = tmp_path / "model.safetensors", tmp_path / "clean.ome.tif"
     command = ("denoise", movie, "-o", clean)
     with monkeypatch.context() as patch:
-        patch.setattr(jobs, "denoise_stack", stopped)
+        patch.setattr(restorer, "denoise_stack", stopped)
         outcome = run(*command, "--save", saved, *QUICK)
     assert outcome.code == 130
     checkpoint = f"{clean.name}.checkpoint"
@@ -239,7 +240,7 @@ def test_a_batch_stops_at_ctrl_c(
         raise KeyboardInterrupt
         yield
 
-    monkeypatch.setattr(jobs, "denoise_stack", stopped)
+    monkeypatch.setattr(restorer, "denoise_stack", stopped)
     outcome = run("apply", model, movie, other, "-o", tmp_path / "results", "-q")
     assert outcome.code == 130
     assert names(tmp_path / "results") == []
@@ -308,7 +309,7 @@ def test_a_disk_that_is_full_when_the_model_is_written(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     before = listing()
-    monkeypatch.setattr(denoiser_module, "save", full)
+    monkeypatch.setattr(model_file, "save", full)
     saved = tmp_path / "model.safetensors"
     code, out, err = run("train", movie, "--save", saved, *QUICK, "-q")
     assert (code, out) == (2, "")

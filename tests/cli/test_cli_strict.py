@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from cli_tools import calibrated, names, write
 
-from napari_udvd.cli import jobs
 from napari_udvd.inference.restorer import Denoiser
+from napari_udvd.jobs import training
 from napari_udvd.simulation import simulate
 from napari_udvd.training import Failed, Finished, Started
 from tiny import tiny_calibration, tiny_movie, tiny_net
@@ -42,7 +42,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> Train:
             denoiser = Denoiser(net, (tiny_calibration(),), record={})
             yield Finished(denoiser, "budget", 100, 1.5, warnings=verdict)
 
-        monkeypatch.setattr(jobs, "train_events", events)
+        monkeypatch.setattr(training, "train_events", events)
 
     return trained
 
@@ -166,7 +166,7 @@ def test_a_training_that_fails_is_no_warning(
         Started("a network", remarks=(BROKEN,), warnings=(BROKEN,)),
         Failed(MemoryError("no room")),
     ]
-    monkeypatch.setattr(jobs, "train_events", lambda *_, **__: iter(failing))
+    monkeypatch.setattr(training, "train_events", lambda *_, **__: iter(failing))
     outcome = run("denoise", movie, "-o", tmp_path / "clean.ome.tif", "--strict")
     assert outcome.code == 1
     assert "no room" in outcome.err

@@ -15,12 +15,12 @@ import zarr
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from napari_udvd.cli import jobs
 from napari_udvd.cli.messages import as_options
 from napari_udvd.errors import InputError, OutputError, system_reason
 from napari_udvd.formats import open_stack
+from napari_udvd.inference import restorer
 from napari_udvd.inference.restorer import load
-from napari_udvd.jobs import make_settings
+from napari_udvd.jobs import make_settings, training
 from napari_udvd.models.catalogue import names
 from napari_udvd.training import Failed
 from napari_udvd.training.settings import TrainingSettings, expected, options
@@ -288,7 +288,7 @@ def test_memory_that_a_library_asks_for(
     def full(*_: Any, **__: Any) -> None:
         raise ArrayMemoryError("Unable to allocate 3 GiB for an array")
 
-    monkeypatch.setattr(jobs, "denoise_stack", full)
+    monkeypatch.setattr(restorer, "denoise_stack", full)
     outcome = run("apply", model, movie, "-o", tmp_path / "r.tif", "-q")
     assert (outcome.code, outcome.out) == (1, "")
     in_our_words(outcome.err, "out of memory", "--tile")
@@ -308,7 +308,7 @@ def test_a_bug_in_a_batch_is_told_without_its_words(
     run: Run, movie: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken = Failed(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
-    monkeypatch.setattr(jobs, "train_events", lambda *_, **__: iter([broken]))
+    monkeypatch.setattr(training, "train_events", lambda *_, **__: iter([broken]))
     outcome = run("denoise", movie, movie.with_name("b.tif"), "-o", tmp_path / "r")
     assert outcome.code == 1
     in_our_words(outcome.err, "movie.ome.tif", "alone", "report it")

@@ -26,10 +26,10 @@ from hypothesis import strategies as st
 from napari_udvd import cutting
 from napari_udvd.errors import InputError, OutputError
 from napari_udvd.formats import ArraySink, open_stack, read_record, to_dtype
-from napari_udvd.inference import live_movie as progressive
-from napari_udvd.inference import restorer as denoiser_module
+from napari_udvd.inference import frame_store, request
 from napari_udvd.inference.frame_store import FrameArray
 from napari_udvd.inference.live_movie import DenoisedMovie, Filled
+from napari_udvd.inference.request import EXACT, Request
 from napari_udvd.inference.restorer import Denoiser
 from napari_udvd.inference.stream import Progress, denoise_stack
 from napari_udvd.models import UDVD
@@ -45,13 +45,14 @@ torch.set_num_threads(1)  # frames are small
 
 FRAMES, SHAPE = 7, (16, 20)
 
+WITH_STD = Request(device="cpu", with_std=True)
+
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three blocks of a short movie; and let no clock decide about the precision."""
     monkeypatch.setattr(cutting, "BLOCK_FRAMES", 3)
-    for module in (denoiser_module, progressive):
-        monkeypatch.setattr(module, "choose_precision", lambda _: torch.float32)
+    monkeypatch.setattr(request, "choose_precision", lambda _: torch.float32)
 
 
 def movie_of(axes: str = "TYX", dtype: str = "u2") -> Stack:
@@ -102,7 +103,7 @@ def movie(tmp_path: Path) -> Iterator[DenoisedMovie]:
     denoiser, stack, *_ = case("TYX")
     folder = tmp_path / "temporary"
     folder.mkdir()
-    started = DenoisedMovie(denoiser, stack, folder=folder, with_std=True, device="cpu")
+    started = DenoisedMovie(denoiser, stack, WITH_STD, folder=folder)
     yield started
     started.close()
 
@@ -131,7 +132,7 @@ def test_any_order_gives_what_denoising_at_once_gives(
     denoiser, stack, mean, std = case(axes, joint, fast)
     planes = st.none() | st.sampled_from(list(stack.planes()))
     wants = st.none() | st.tuples(st.integers(0, FRAMES - 1), planes)
-    movie = DenoisedMovie(denoiser, stack, with_std=True, device="cpu")
+    movie = DenoisedMovie(denoiser, stack, WITH_STD)
     assert movie.std is not None
     total = FRAMES * stack.n_channels * stack.n_planes
     while not movie.complete:
@@ -173,7 +174,7 @@ def test_nothing_is_there_before(movie: DenoisedMovie) -> None:
 
 def test_no_standard_deviation_unless_asked_for() -> None:
     denoiser, stack, mean, _ = case("TYX")
-    movie = DenoisedMovie(denoiser, stack, device="cpu")
+    movie = DenoisedMovie(denoiser, stack, EXACT)
     assert movie.std is None
     fill(movie)
     np.testing.assert_array_equal(movie.mean[...], mean)
@@ -184,7 +185,7 @@ def test_no_standard_deviation_unless_asked_for() -> None:
 
 def test_without_the_posterior() -> None:
     denoiser, stack, mean, _ = case("TYX")
-    movie = DenoisedMovie(denoiser, stack, use_posterior=False, device="cpu")
+    movie = DenoisedMovie(denoiser, stack, Request(use_posterior=False, device="cpu"))
     fill(movie)
     expected = denoiser.denoise(stack, dtype="f4", use_posterior=False, device="cpu")
     assert np.abs(expected - mean).mean() > 0.5
@@ -344,7 +345,7 @@ def test_blocks_come_to_an_end_although_the_movie_is_played(
 
 def test_several_planes_of_one_time_point() -> None:
     denoiser, stack, *_ = case("CTYX")
-    movie = DenoisedMovie(denoiser, stack, device="cpu")
+    movie = DenoisedMovie(denoiser, stack, EXACT)
     movie.want(0, Plane(0))
     movie.want(4, Plane(1))
     movie.want(4, Plane(0))
@@ -358,7 +359,7 @@ def test_several_planes_of_one_time_point() -> None:
 
 def test_the_plane_that_is_looked_at_comes_before_others() -> None:
     denoiser, stack, *_ = case("TCZYX")
-    movie = DenoisedMovie(denoiser, stack, device="cpu")
+    movie = DenoisedMovie(denoiser, stack, EXACT)
     movie.want(4, Plane(1, 0))
     assert {step.planes[0] for step in islice(movie.fill(), 4)} == {Plane(1, 0)}
     movie.close()
@@ -539,11 +540,11 @@ def test_what_is_asked_is_checked_at_once(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="at least 2"):
         DenoisedMovie(denoiser, stack.crop(slice(0, 1)))
     with pytest.raises(InputError, match="'tpu'"):
-        DenoisedMovie(denoiser, stack, device="tpu")
+        DenoisedMovie(denoiser, stack, Request(device="tpu"))
     with pytest.raises(InputError, match="tile is 0"):
-        DenoisedMovie(denoiser, stack, tile=0)
+        DenoisedMovie(denoiser, stack, Request(tile=0))
     with pytest.raises(InputError, match="standard deviation"):
-        DenoisedMovie(mean_only, stack, with_std=True)
+        DenoisedMovie(mean_only, stack, WITH_STD)
     with pytest.raises(OutputError, match="none"):
         DenoisedMovie(denoiser, stack, folder=tmp_path / "none")
 
@@ -554,7 +555,7 @@ def test_pixels_that_are_infinite(bad: float) -> None:
     pixels = stack.read().astype("f4")
     pixels[5, 3, 7] = pixels[6, 0, 0] = bad
     broken = Stack.from_array(pixels, "TYX", source="b.tif")
-    movie = DenoisedMovie(denoiser, broken, device="cpu")
+    movie = DenoisedMovie(denoiser, broken, EXACT)
     done = []
     with pytest.raises(InputError, match=r"b\.tif.* 2 .*T = 5, Y = 3, X = 7"):
         for step in movie.fill():
@@ -574,7 +575,7 @@ def test_nothing_is_read_before_it_is_needed() -> None:
             read.append((key[0].start, key[0].stop))
             return np.asarray(stack.data)[key].astype("f4")
 
-    movie = DenoisedMovie(denoiser, Stack.from_array(Watched(), "TYX"), device="cpu")
+    movie = DenoisedMovie(denoiser, Stack.from_array(Watched(), "TYX"), EXACT)
     movie.want(5)
     assert movie.mean[5].shape == SHAPE
     assert read == []
@@ -594,7 +595,7 @@ def test_nothing_is_read_before_it_is_needed() -> None:
 def test_an_imported_network_is_calibrated_on_the_movie(tmp_path: Path) -> None:
     stack = tiny_movie(12, (40, 40))
     imported = Denoiser(tiny_net(frames=3), ())
-    movie = DenoisedMovie(imported, stack, device="cpu")
+    movie = DenoisedMovie(imported, stack, EXACT)
     assert next(movie.fill()).stop == 3
     expected = imported.denoise(stack, dtype="f4", device="cpu")
     np.testing.assert_array_equal(movie.mean[:3], expected[:3])
@@ -615,10 +616,10 @@ def test_a_disk_with_too_little_space(
     denoiser, stack, *_ = case("TYX")
     needed = 4 * FRAMES * SHAPE[0] * SHAPE[1]
     usage = type("Usage", (), {"free": 2 * needed - 1})
-    monkeypatch.setattr(progressive.shutil, "disk_usage", lambda _: usage)
+    monkeypatch.setattr(frame_store.shutil, "disk_usage", lambda _: usage)
     DenoisedMovie(denoiser, stack, folder=tmp_path).close()
     with pytest.raises(OutputError) as caught:
-        DenoisedMovie(denoiser, stack, folder=tmp_path, with_std=True)
+        DenoisedMovie(denoiser, stack, WITH_STD, folder=tmp_path)
     message = str(caught.value)
     assert str(2 * needed) in message
     assert str(2 * needed - 1) in message
@@ -633,12 +634,13 @@ from napari_udvd import cutting
 from napari_udvd.inference.restorer import Denoiser
 from napari_udvd.errors import OutputError
 from napari_udvd.inference.live_movie import DenoisedMovie
+from napari_udvd.inference.request import EXACT
 from tiny import learned_from, tiny_calibration, tiny_movie, tiny_net
 
 cutting.BLOCK_FRAMES = 3
 stack = tiny_movie(7, (16, 20))
 denoiser = Denoiser(tiny_net(frames=3), (tiny_calibration(),))
-movie = DenoisedMovie(denoiser, stack, folder=Path(sys.argv[1]), device="cpu")
+movie = DenoisedMovie(denoiser, stack, EXACT, folder=Path(sys.argv[1]))
 """
 
 
@@ -745,7 +747,7 @@ def test_the_file_goes_with_the_movie(tmp_path: Path, how: str) -> None:
     denoiser, stack, *_ = case("TYX")
     gc.collect()
     before = open_files()
-    movie = DenoisedMovie(denoiser, stack, folder=tmp_path, with_std=True, device="cpu")
+    movie = DenoisedMovie(denoiser, stack, WITH_STD, folder=tmp_path)
     next(movie.fill())
     assert open_files() == before + 2
     if how == "close":
@@ -761,7 +763,7 @@ def test_the_file_goes_with_the_movie(tmp_path: Path, how: str) -> None:
 def test_frames_outlive_the_movie(tmp_path: Path) -> None:
     # a viewer's layer holds the array and nothing else
     denoiser, stack, mean, _ = case("TYX")
-    movie = DenoisedMovie(denoiser, stack, folder=tmp_path, device="cpu")
+    movie = DenoisedMovie(denoiser, stack, EXACT, folder=tmp_path)
     fill(movie)
     frames = movie.mean
     del movie
@@ -812,7 +814,7 @@ def test_an_export_is_the_denoised_movie(
     tmp_path: Path, axes: str, dtype: str, suffix: str
 ) -> None:
     denoiser, stack, mean, _ = case(axes)
-    movie = DenoisedMovie(denoiser, stack, device="cpu")
+    movie = DenoisedMovie(denoiser, stack, EXACT)
     path = tmp_path / f"clean{suffix}"
     movie.want(4)
     next(movie.fill())

@@ -21,8 +21,7 @@ from safetensors.torch import save_file
 
 import napari_udvd
 from napari_udvd.errors import InputError, OutputError
-from napari_udvd.inference import model_file
-from napari_udvd.inference import restorer as denoiser_module
+from napari_udvd.inference import model_file, request
 from napari_udvd.inference.restorer import Denoiser, check_fits, load, load_published
 from napari_udvd.stack import Stack
 from parity import published_weights
@@ -52,7 +51,7 @@ def trained(n_channels: int = 1, **configuration: Any) -> Denoiser:
 @pytest.fixture(autouse=True)
 def in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no clock decide about the precision."""
-    monkeypatch.setattr(denoiser_module, "choose_precision", lambda _: torch.float32)
+    monkeypatch.setattr(request, "choose_precision", lambda _: torch.float32)
 
 
 # --- files --------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_udvd.inference import restorer as denoiser_module
+from napari_udvd.inference import request
 from napari_udvd.inference.restorer import Denoiser
 from napari_udvd.inference.rounding import rounding_loss
 from napari_udvd.inference.scaling import Calibration
@@ -80,7 +80,7 @@ def test_where_it_is_dim_and_where_it_is_bright() -> None:
 def test_the_type_of_a_result(
     monkeypatch: pytest.MonkeyPatch, dtype: str, std: float, expected: str
 ) -> None:
-    monkeypatch.setattr(denoiser_module, "choose_precision", lambda _: torch.float32)
+    monkeypatch.setattr(request, "choose_precision", lambda _: torch.float32)
     movie = np.asarray(tiny_movie().data).clip(0, 255).astype(dtype)
     stack = Stack.from_array(movie, "TYX")
     net = tiny_net(frames=3, likelihood=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from napari_udvd import cutting
 from napari_udvd.cutting import blocks, window
 from napari_udvd.formats import ArraySink
 from napari_udvd.inference import stream as denoising
+from napari_udvd.inference.request import EXACT
 from napari_udvd.inference.scaling import Calibration, Scaler
 from napari_udvd.inference.stream import BlockDenoiser, Progress, denoise_stack
 from napari_udvd.models import UDVD, Clip, posterior
@@ -54,7 +56,10 @@ def run(net: Network, stack: Stack, **options: Any) -> npt.NDArray[Any]:
     for sink in sinks:
         sink.__enter__()
     extra = {"std_sink": sinks[1]} if with_std else {}
-    for _ in denoise_stack(net, calibrations, stack, sinks[0], **extra, **options):
+    if "joint" in options:
+        extra["joint"] = options.pop("joint")
+    request = replace(EXACT, **options)
+    for _ in denoise_stack(net, calibrations, stack, sinks[0], request, **extra):
         pass
     for sink in sinks:
         sink.__exit__(None, None, None)  # complains about frames never written
@@ -229,10 +234,10 @@ def test_runs_that_are_denoised_in_the_pauses_of_others(
     monkeypatch.setattr(denoising, "threads_on", lambda _: threads)
     net, stack = tiny_center_blind(), tiny_movie(8)
     calibrations = [tiny_calibration()]
-    alone = BlockDenoiser(net, calibrations, stack, with_std=True)
+    alone = BlockDenoiser(net, calibrations, stack, replace(EXACT, with_std=True))
     series = alone.series[0]
     expected = alone.block(series, 0, 8), alone.block(series, 5, 6)
-    denoiser = BlockDenoiser(net, calibrations, stack, with_std=True)
+    denoiser = BlockDenoiser(net, calibrations, stack, replace(EXACT, with_std=True))
     *pauses, result = denoiser.steps(series, 0, 8)
     assert pauses == [None] * -(-8 // threads)
     for step in denoiser.steps(series, 0, 8):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ import torch
 from drifting_spots import GAIN, OFFSET, READ_NOISE, light, recorded
 from napari_udvd.cutting import window
 from napari_udvd.errors import InputError
+from napari_udvd.inference.request import EXACT
 from napari_udvd.inference.scaling import Calibration, calibrate
 from napari_udvd.inference.stream import BlockDenoiser
 from napari_udvd.noise import NoiseModel, check_pixels, diagnose
@@ -40,8 +43,7 @@ def denoised(movie, **how):
         tiny_net(likelihood=True),
         [Calibration(150.0, 100.0, NOISE)],
         stack,
-        with_std=True,
-        **how,
+        replace(EXACT, with_std=True, **how),
     )
     mean, std = blocks.block(SERIES, 0, len(movie))
     return mean[:, 0], std[:, 0]

@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import os
 import sys
-from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from napari_udvd._version import __version__
 from napari_udvd.cli.messages import complain, out_of_memory
+from napari_udvd.cli.options import command_that_trains, parse_hole
 from napari_udvd.cli.stopped import Stopped
 from napari_udvd.cli.usage import Commands
 from napari_udvd.errors import InputError, OutputError, TrainingFailed
+from napari_udvd.jobs.ways import WAYS
 
 __all__ = ["main"]
 
@@ -37,37 +38,6 @@ Output = Annotated[
         help="result, .ome.tif or .ome.zarr; a folder for several movies",
     ),
 ]
-Model = Annotated[
-    Literal["auto", "centerblind", "udvd", "udvd-3", "udvd-1", "stbn"],
-    typer.Option(
-        help="network; centerblind is fast, udvd-3 and udvd-1 look at three frames "
-        "and at one, stbn follows motion with optical flow"
-    ),
-]
-Preset = Annotated[
-    Literal["small", "medium", "large"] | None,
-    typer.Option(help="size of centerblind", show_default="medium"),
-]
-FromScratch = Annotated[
-    bool,
-    typer.Option("--from-scratch", help="do not start from the weights shipped"),
-]
-Rate = Annotated[
-    float | None,
-    typer.Option(
-        "--learning-rate", help="highest step size of Adam", show_default="auto"
-    ),
-]
-Minutes = Annotated[
-    float, typer.Option(help="time budget, of training and denoising together")
-]
-SelfEnsemble = Annotated[
-    bool | None,
-    typer.Option(
-        help="average over mirrored and turned views: a little better, slower",
-        show_default="if there is time",
-    ),
-]
 Axes = Annotated[
     str | None,
     typer.Option(help="names of the axes, such as TYX, where the file has none"),
@@ -80,36 +50,8 @@ Dark = Annotated[
     ),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps")]
-Seed = Annotated[int, typer.Option(help="seed of the random numbers")]
-Hole = Annotated[
-    str,
-    typer.Option(help="auto, or ROWSxCOLUMNS not seen by the network, such as 3x1"),
-]
-Width = Annotated[
-    int | None,
-    typer.Option(
-        help="channels of udvd (48 as published) or stbn (64)", show_default="auto"
-    ),
-]
-Flow = Annotated[
-    bool | None,
-    typer.Option(help="let stbn follow what moves by optical flow, where it helps"),
-]
-FlowWeights = Annotated[
-    Path | None,
-    typer.Option(
-        help="published PWC-Net checkpoint that the flow of stbn begins with",
-        show_default="light network",
-    ),
-]
-Noise = Annotated[
-    tuple[float, float, float] | None,
-    typer.Option(
-        metavar="GAIN OFFSET READ",
-        help="noise of a camera that you measured, for all channels: grey levels per "
-        "electron, grey level without light, read noise in grey levels",
-        show_default="estimated",
-    ),
+Std = Annotated[
+    Path | None, typer.Option(help="also write the standard deviation here")
 ]
 Dtype = Annotated[
     Literal["auto", "input", "float32"],
@@ -132,17 +74,6 @@ Quiet = Annotated[
     ),
 ]
 Resume = Annotated[bool, typer.Option(help="continue an interrupted training")]
-Joint = Annotated[
-    bool,
-    typer.Option("--joint-channels", help="denoise channels together, not one by one"),
-]
-MeanOnly = Annotated[
-    bool,
-    typer.Option(
-        "--mean-only",
-        help="train on the squared error, without likelihood and posterior",
-    ),
-]
 Posterior = Annotated[
     bool, typer.Option(help="combine the prediction with the noisy pixel")
 ]
@@ -169,31 +100,17 @@ Tile = Annotated[
 ]
 
 
-@app.command()
+@app.command(
+    cls=command_that_trains(minutes="time budget, of training and denoising together")
+)
 def denoise(
+    context: typer.Context,
     files: Files,
     output: Output,
-    model: Model = "auto",
-    minutes: Minutes = 2.0,
     axes: Axes = None,
     dark: Dark = None,
-    device: Device = "auto",
-    seed: Seed = 0,
-    hole: Hole = "auto",
-    preset: Preset = None,
-    width: Width = None,
-    flow: Flow = None,
-    flow_weights: FlowWeights = None,
-    noise: Noise = None,
-    from_scratch: FromScratch = False,
-    learning_rate: Rate = None,
-    joint_channels: Joint = False,
-    mean_only: MeanOnly = False,
-    self_ensemble: SelfEnsemble = None,
     posterior: Posterior = True,
-    std: Annotated[
-        Path | None, typer.Option(help="also write the standard deviation here")
-    ] = None,
+    std: Std = None,
     save: Annotated[
         Path | None, typer.Option(help="also save the trained model here")
     ] = None,
@@ -205,94 +122,60 @@ def denoise(
     quiet: Quiet = False,
 ) -> None:
     """Train on each movie and denoise it."""
-    from napari_udvd.cli.jobs import DenoiseJob, run_batch
-    from napari_udvd.jobs import make_settings
+    from napari_udvd.cli.follow import follow
+    from napari_udvd.inference.request import Request
+    from napari_udvd.jobs import TrainAndRestore, restore_files
 
-    settings = make_settings(
-        model=model,
-        minutes=minutes,
-        device=device,
-        seed=seed,
-        hole=_parse_hole(hole),
-        preset=preset,
-        width=width,
-        flow=flow,
-        flow_weights=None if flow_weights is None else str(flow_weights),
-        noise=noise,
-        from_scratch=from_scratch,
-        learning_rate=learning_rate,
-        joint_channels=joint_channels,
-        likelihood=False if mean_only else None,
-        self_ensemble=self_ensemble,
-    )
-    job = DenoiseJob(
+    job = TrainAndRestore(
+        values=context.obj,
+        request=Request(
+            device=context.obj["device"] or "auto",
+            use_posterior=posterior,
+            tile=tile,
+            dtype=dtype,
+        ),
         axes=axes,
         dark=dark,
-        settings=settings,
         std=std,
         save=save,
-        use_posterior=posterior,
-        dtype=dtype,
-        tile=tile,
         overwrite=overwrite,
         resume=resume,
-        strict=strict,
-        quiet=quiet,
     )
-    raise typer.Exit(run_batch(files, output, job))
+    raise typer.Exit(
+        follow(
+            lambda cancel: restore_files(files, output, job, cancel),
+            quiet=quiet,
+            strict=strict,
+        )
+    )
 
 
-@app.command()
+@app.command(
+    cls=command_that_trains(
+        "self_ensemble", minutes="time budget, of diagnosis and training together"
+    )
+)
 def train(
+    context: typer.Context,
     files: Files,
     save: Annotated[Path, typer.Option(help="model file to write, .safetensors")],
-    model: Model = "auto",
-    minutes: Annotated[
-        float, typer.Option(help="time budget, of diagnosis and training together")
-    ] = 2.0,
     axes: Axes = None,
     dark: Dark = None,
-    device: Device = "auto",
-    seed: Seed = 0,
-    hole: Hole = "auto",
-    preset: Preset = None,
-    width: Width = None,
-    flow: Flow = None,
-    flow_weights: FlowWeights = None,
-    noise: Noise = None,
-    from_scratch: FromScratch = False,
-    learning_rate: Rate = None,
-    joint_channels: Joint = False,
-    mean_only: MeanOnly = False,
     overwrite: Overwrite = False,
     resume: Resume = False,
     strict: Strict = False,
     quiet: Quiet = False,
 ) -> None:
     """Train one model on one or more movies and save it."""
-    from napari_udvd.cli.jobs import exit_code, train_model
-    from napari_udvd.jobs import make_settings
+    from napari_udvd.cli.follow import follow
+    from napari_udvd.jobs import TrainModel
 
-    settings = make_settings(
-        model=model,
-        minutes=minutes,
-        device=device,
-        seed=seed,
-        hole=_parse_hole(hole),
-        preset=preset,
-        width=width,
-        flow=flow,
-        flow_weights=None if flow_weights is None else str(flow_weights),
-        noise=noise,
-        from_scratch=from_scratch,
-        learning_rate=learning_rate,
-        joint_channels=joint_channels,
-        likelihood=False if mean_only else None,
+    job = TrainModel(
+        values=context.obj, axes=axes, dark=dark, overwrite=overwrite, resume=resume
     )
-    warned = train_model(
-        files, save, axes, dark, settings, overwrite, resume, quiet, strict
+    raise typer.Exit(
+        follow(lambda cancel: job.run(files, save, cancel), quiet=quiet, strict=strict)
     )
-    raise typer.Exit(exit_code(strict and warned))
 
 
 @app.command()
@@ -303,11 +186,15 @@ def apply(
     axes: Axes = None,
     dark: Dark = None,
     device: Device = "auto",
-    self_ensemble: SelfEnsemble = None,
-    posterior: Posterior = True,
-    std: Annotated[
-        Path | None, typer.Option(help="also write the standard deviation here")
+    self_ensemble: Annotated[
+        bool | None,
+        typer.Option(
+            help="average over mirrored and turned views: a little better, slower",
+            show_default="as the model was made",
+        ),
     ] = None,
+    posterior: Posterior = True,
+    std: Std = None,
     dtype: Dtype = "auto",
     tile: Tile = None,
     overwrite: Overwrite = False,
@@ -315,26 +202,32 @@ def apply(
     quiet: Quiet = False,
 ) -> None:
     """Denoise movies with a model that was trained before."""
-    from napari_udvd.cli.jobs import ApplyJob, run_batch
+    from napari_udvd.cli.follow import follow
+    from napari_udvd.inference.request import Request
     from napari_udvd.inference.restorer import load
+    from napari_udvd.jobs import ApplyModel, restore_files
 
-    denoiser = load(model)
-    if self_ensemble is not None:
-        denoiser = replace(denoiser, self_ensemble=self_ensemble)
-    job = ApplyJob(
+    job = ApplyModel(
+        denoiser=load(model),
+        request=Request(
+            device=device,
+            use_posterior=posterior,
+            self_ensemble=self_ensemble,
+            tile=tile,
+            dtype=dtype,
+        ),
         axes=axes,
         dark=dark,
-        denoiser=denoiser,
-        device=device,
         std=std,
-        use_posterior=posterior,
-        dtype=dtype,
-        tile=tile,
         overwrite=overwrite,
-        strict=strict,
-        quiet=quiet,
     )
-    raise typer.Exit(run_batch(files, output, job))
+    raise typer.Exit(
+        follow(
+            lambda cancel: restore_files(files, output, job, cancel),
+            quiet=quiet,
+            strict=strict,
+        )
+    )
 
 
 @app.command()
@@ -348,10 +241,11 @@ def diagnose(
     strict: Strict = False,
 ) -> None:
     """Say what the noise is like and if it can be removed."""
-    from napari_udvd.cli.jobs import diagnoses_of, exit_code
     from napari_udvd.cli.tables import diagnosis_table
+    from napari_udvd.jobs import diagnose_file
 
-    found, notes = diagnoses_of(file, axes, dark)
+    diagnosed = diagnose_file(file, axes, dark)
+    found, notes = diagnosed.diagnoses, diagnosed.notes
     if as_json:
         order = ["ok", "warn", "unsuitable"]
         worst = max(found, key=lambda d: (order.index(d.verdict), len(d.broken)))
@@ -361,7 +255,7 @@ def diagnose(
         print(json.dumps(answer))
     else:
         diagnosis_table(str(file), found, notes)
-    raise typer.Exit(exit_code(strict and any(d.broken for d in found)))
+    raise typer.Exit(3 if strict and any(d.broken for d in found) else 0)
 
 
 @app.command()
@@ -395,19 +289,19 @@ def show_filter(
     overwrite: Overwrite = False,
 ) -> None:
     """Show the noisy pixels that a denoised one is made of."""
-    from napari_udvd.cli.inspect import FilterJob, parse_place
+    from napari_udvd.cli.follow import follow
+    from napari_udvd.jobs import FilterFile
 
-    FilterJob(
+    job = FilterFile(
         model=model,
-        file=file,
-        axes=axes,
-        place=parse_place(at),
+        place=_parse_place(at),
         channel=channel,
         plane=plane,
         posterior=posterior,
-        output=output,
+        axes=axes,
         overwrite=overwrite,
-    ).run()
+    )
+    follow(lambda _: job.run(file, output))
 
 
 @app.command()
@@ -426,10 +320,10 @@ def motion(
     ],
     spacing: Annotated[int, typer.Option(help="grid, px")] = 16,
     method: Annotated[
-        Literal["implied", "learned", "tvl1", "ilk"],
+        Literal[tuple(WAYS)],  # type: ignore[valid-type]
         typer.Option(
-            help="implied by the filters, learned by the optical flow of stbn, or "
-            "classical optical flow of the movie as it is"
+            help="implied by the filters, learned by the optical flow of the network, "
+            "or classical optical flow of the movie as it is"
         ),
     ] = "implied",
     channel: Channel = 0,
@@ -443,27 +337,26 @@ def motion(
     quiet: Quiet = False,
 ) -> None:
     """Find the motion that the network's filters follow."""
-    from napari_udvd.cli.inspect import MotionJob
+    from napari_udvd.cli.follow import follow
+    from napari_udvd.jobs import MotionFile
 
-    MotionJob(
+    job = MotionFile(
         model=model,
-        file=file,
-        axes=axes,
-        method=method,
+        way=method,
         spacing=spacing,
         channel=channel,
         plane=plane,
         confidence=confidence,
+        axes=axes,
         device=device,
-        output=output,
         overwrite=overwrite,
-        quiet=quiet,
-    ).run()
+    )
+    follow(lambda cancel: job.run(file, output, cancel), quiet=quiet)
 
 
 @app.command("import-published")
 def import_published(
-    checkpoint: Annotated[Path, typer.Argument(help="PyTorch file of UDVD or STBN")],
+    checkpoint: Annotated[Path, typer.Argument(help="published PyTorch file")],
     output: Annotated[Path, typer.Option("--output", "-o", help="model file to write")],
     hole: Annotated[
         str, typer.Option(help="ROWSxCOLUMNS that the network was made not to see")
@@ -471,16 +364,20 @@ def import_published(
     overwrite: Overwrite = False,
 ) -> None:
     """Turn a published checkpoint into a model file."""
-    from napari_udvd.cli.jobs import import_checkpoint
+    from napari_udvd.cli.follow import follow
+    from napari_udvd.jobs import import_published as turned
 
-    import_checkpoint(checkpoint, output, _parse_hole(hole), overwrite)
+    seen = parse_hole(hole)
+    follow(lambda _: turned(checkpoint, output, seen, overwrite=overwrite))
 
 
 @app.command()
 def demo(
     folder: Annotated[Path, typer.Argument(help="where to write")] = Path("demo"),
-    minutes: Minutes = 1.5,
-    seed: Seed = 0,
+    minutes: Annotated[
+        float, typer.Option(help="time budget, of training and denoising together")
+    ] = 1.5,
+    seed: Annotated[int, typer.Option(help="seed of the random numbers")] = 0,
     device: Device = "auto",
     overwrite: Overwrite = False,
     quiet: Quiet = False,
@@ -507,15 +404,16 @@ def _options(
     pass
 
 
-def _parse_hole(text: str) -> tuple[int, int] | None:
-    if text == "auto":
-        return None
-    parts: list[Any] = text.lower().split("x")
-    if len(parts) != 2 or not all(part.isdigit() for part in parts):
+def _parse_place(text: str) -> tuple[int, int, int]:
+    parts = [part.strip() for part in text.split(",")]
+    try:
+        t, y, x = map(int, parts)
+    except ValueError as error:
         raise InputError(
-            f"hole {text!r} is not understood; write ROWSxCOLUMNS, such as 3x1, or auto"
-        )
-    return int(parts[0]), int(parts[1])
+            f"--at {text!r} is not understood; write frame,row,column as three whole "
+            "numbers counted from 0, such as 12,100,64"
+        ) from error
+    return t, y, x
 
 
 def main() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import sys
-import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -19,19 +18,17 @@ from rich.progress import (
 )
 
 from napari_udvd.cli.messages import as_options
-from napari_udvd.training import (
-    Failed,
-    Finished,
-    Started,
-    Step,
-    TrainingEvent,
-)
+from napari_udvd.inference.stream import Progress as Counted
+from napari_udvd.jobs.events import FileFailed, Stopped
+from napari_udvd.training import Finished, Started, Step
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Iterator
     from types import FrameType
 
-    from napari_udvd.inference import stream as denoising
+    from napari_udvd.jobs.events import Begun, Event, Inspected, Opened
+    from napari_udvd.jobs.states import State
 
 __all__ = ["Report", "interruptible"]
 
@@ -45,8 +42,6 @@ class Report:
         Say nothing, but for warnings if `strict`: they explain the exit code.
     strict
         Whether the exit code tells of warnings.
-    about
-        The movie, for warnings that stand alone.
 
     Attributes
     ----------
@@ -54,10 +49,10 @@ class Report:
         Whether it was told that a result cannot be trusted.
     """
 
-    def __init__(self, quiet: bool, strict: bool = False, about: str = "") -> None:
+    def __init__(self, quiet: bool, strict: bool = False) -> None:
         self._console = Console(stderr=True, quiet=quiet, highlight=False)
         self._alone = quiet and strict
-        self._about = f"{about}: " if about else ""
+        self._about = ""
         self.warned = False
 
     def say(self, text: str) -> None:
@@ -71,14 +66,25 @@ class Report:
         if self._alone:
             print(f"warning: {self._about}{as_options(text)}", file=sys.stderr)
 
-    def training(self, events: Iterator[TrainingEvent]) -> Finished:
-        """Show a training run and return its outcome.
+    def opened(self, event: Opened) -> None:
+        """Say what movie it is; a warning that stands alone names it."""
+        self._about = "" if event.is_one_of_several else f"{event.name}: "
+        for note in event.stack.notes:
+            self.say(f"note: {note}")
+        self.say(f"{event.name}: {event.stack.describe()}")
 
-        Raises
-        ------
-        Exception
-            What the training failed with.
-        """
+    def inspected(self, event: Inspected) -> None:
+        """Print what a filter does."""
+        print(event.found.describe())
+        if event.found.reflected:
+            print(
+                f"{event.found.reflected} of the {event.looks_at} frames that the "
+                "network looks at lie beyond the ends of the movie; others of it stood "
+                "in for them"
+            )
+
+    def training(self, events: Iterator[Event | State]) -> Event | None:
+        """Show a training run; return its outcome, or what is told in its place."""
         with self._progress("{task.fields[loss]}", "{task.fields[validation]}") as bar:
             task: TaskID | None = None
             for event in events:
@@ -93,29 +99,25 @@ class Report:
                     task = bar.add_task("training", total=1.0, loss="", validation="")
                 elif isinstance(event, Step) and task is not None:
                     self._show_step(bar, task, event)
-                elif isinstance(event, Failed):
-                    raise event.error
+                elif isinstance(event, FileFailed | Stopped):
+                    return event
                 elif isinstance(event, Finished):
                     if task is not None and event.reason != "cancelled":
                         bar.update(task, completed=1.0)
                     self._say_outcome(event)
                     return event
-        raise AssertionError("training ended without an outcome")
+        return None
 
-    def denoising(self, steps: Iterator[denoising.Progress], what: str) -> None:
-        """Show a denoising run, which counts `what`."""
+    def counted(self, begun: Begun, events: Iterator[Event]) -> Event | None:
+        """Show what is counted; return what is told next."""
         with self._progress("{task.fields[frames]}") as bar:
-            task = bar.add_task("denoising", total=None, frames="")
-            for step in steps:
-                frames = f"{step.done}/{step.total} {what}"
-                bar.update(task, completed=step.done, total=step.total, frames=frames)
-
-    def frame_by_frame(self, what: str, counts: Iterator[int], total: int) -> None:
-        """Show a job that tells how many frames it has done."""
-        with self._progress("{task.fields[frames]}") as bar:
-            task = bar.add_task(what, total=total, frames="")
-            for done in counts:
-                bar.update(task, completed=done, frames=f"{done}/{total} frames")
+            task = bar.add_task(begun.what, total=None, frames="")
+            for event in events:
+                if not isinstance(event, Counted):
+                    return event
+                frames = f"{event.done}/{event.total} {begun.unit}"
+                bar.update(task, completed=event.done, total=event.total, frames=frames)
+        return None
 
     def _say_estimate(self, event: Started) -> None:
         parts = [
@@ -168,17 +170,16 @@ def _duration(seconds: float) -> str:
 
 
 @contextmanager
-def interruptible() -> Iterator[threading.Event]:
-    """Turn the first Ctrl-C into an event that is set; the second one stops at once."""
-    event = threading.Event()
+def interruptible(cancel: threading.Event) -> Iterator[None]:
+    """Let the first Ctrl-C set an event; the second one stops at once."""
     before = signal.getsignal(signal.SIGINT)
 
     def stop(number: int, frame: FrameType | None) -> None:
-        event.set()
+        cancel.set()
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
     signal.signal(signal.SIGINT, stop)
     try:
-        yield event
+        yield
     finally:
         signal.signal(signal.SIGINT, before)

@@ -11,10 +11,11 @@ from PIL import Image, ImageDraw
 from napari_udvd.cli.console import Report
 from napari_udvd.errors import OutputError
 from napari_udvd.formats import create
-from napari_udvd.jobs import make_settings
+from napari_udvd.jobs.files import make_folder
+from napari_udvd.jobs.training import train_movies
 from napari_udvd.metrics import best_gaussian, psnr
 from napari_udvd.simulation import simulate
-from napari_udvd.training import train_events
+from napari_udvd.training import Finished
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,12 +44,7 @@ def run_demo(
     of the noisy movie, of the best Gaussian filter and of the result.
     """
     report = Report(quiet)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"cannot make the folder {str(folder)!r} ({error.strerror}); name another"
-        ) from error
+    make_folder(folder)
     for name in FILES:
         if (folder / name).exists() and not overwrite:
             raise OutputError(
@@ -57,10 +53,12 @@ def run_demo(
             )
     movie = simulate("nuclei", frames=40, shape=(128, 128), seed=seed)
     report.say(f"simulated nuclei: {movie.noisy.describe()}")
-    settings = make_settings(minutes=minutes, seed=seed, device=device)
-    denoiser = report.training(
-        train_events([movie.noisy], settings, denoising_follows=True)
-    ).denoiser
+    values = {"minutes": minutes, "seed": seed, "device": device}
+    outcome = report.training(
+        train_movies([movie.noisy], values, denoising_follows=True)
+    )
+    assert isinstance(outcome, Finished)
+    denoiser = outcome.denoiser
     denoised = denoiser.denoise(movie.noisy, device=device, dtype=np.float32)
     noisy, truth = movie.noisy.read(), movie.truth.read()
     gaussian = best_gaussian(truth, noisy)

@@ -11,12 +11,17 @@ __all__ = ["as_options", "complain", "out_of_memory"]
 def as_options(text: str) -> str:
     """Name the options where the library names the arguments of its functions."""
     text = re.sub(r'\baxes="([A-Za-z]+)"', r"--axes \1", text)
+    text = re.sub(r"`([a-z_]+)`", lambda name: _option(name[1]), text)
     # learning_rate is -1.0; expected ...
     return re.sub(
         r"(?:^|(?<=; ))[a-z_]+(?= is [^;]+; expected )",
-        lambda name: f"--{name[0].replace('_', '-')}",
+        lambda name: _option(name[0]),
         text,
     )
+
+
+def _option(argument: str) -> str:
+    return f"--{argument.replace('_', '-')}"
 
 
 def out_of_memory(error: MemoryError) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import tempfile
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,17 +21,20 @@ import numpy.typing as npt
 from napari_udvd.cutting import blocks
 from napari_udvd.errors import InputError
 from napari_udvd.formats import check_output, create
+from napari_udvd.inference.agenda import Agenda, Run
 from napari_udvd.inference.frame_store import FrameArray, check_space
 from napari_udvd.inference.pictures import Residual
+from napari_udvd.inference.request import Request
 from napari_udvd.inference.restorer import Denoiser, check_fits
-from napari_udvd.inference.stream import BlockDenoiser, Progress, check_request
+from napari_udvd.inference.stream import Progress
 from napari_udvd.planes import series_of
-from napari_udvd.runtime.device import choose_device, choose_precision
 from napari_udvd.stack import Plane, Stack
 from napari_udvd.validity import refuse_infinite
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from napari_udvd.inference.stream import BlockDenoiser
 
 __all__ = ["DenoisedMovie", "Filled"]
 
@@ -74,18 +77,13 @@ class DenoisedMovie:
         Trained network.
     stack
         Movie to denoise; frames are read when they are denoised.
+    request
+        How to denoise it. The standard deviation is kept too if it is asked for; the
+        data type matters to :meth:`export` alone, which is told.
     folder
         Where the temporary file goes; the system's folder if None. It needs four
         bytes per pixel (eight with the standard deviation), and is gone with the
         movie, also if the process is killed.
-    device
-        ``"auto"``, ``"cpu"``, ``"cuda"``, ``"mps"``.
-    use_posterior
-        Put the noisy pixel back in, weighted by what is known of its noise.
-    with_std
-        Also keep the standard deviation; needs a network with a likelihood head.
-    tile
-        Rows and columns processed at a time; chosen if None.
 
     Attributes
     ----------
@@ -112,36 +110,24 @@ class DenoisedMovie:
         self,
         denoiser: Denoiser,
         stack: Stack,
+        request: Request = Request(),
         *,
         folder: Path | None = None,
-        device: str = "auto",
-        use_posterior: bool = True,
-        with_std: bool = False,
-        tile: int | None = None,
     ) -> None:
         check_fits(denoiser, stack)
-        check_request(denoiser.net, with_std=with_std, tile=tile)
+        request.check(denoiser.net)
         self.stack = stack
         self._finite = _FiniteStack(**vars(stack))
         self._denoiser = denoiser
-        self._device = choose_device(device)
-        self._use_posterior = use_posterior
-        self._tile = tile
-        self._series = series_of(stack, denoiser.joint)
-        self._blocks = blocks(stack)
-        self._finished = np.zeros((len(self._series), len(self._blocks)), bool)
-        self._frames_of = np.array([stop - start for start, stop in self._blocks])
+        self._request = request
+        self._agenda = Agenda(series_of(stack, denoiser.joint), stack)
 
         folder = Path(tempfile.gettempdir()) if folder is None else folder
-        check_space(folder, stack, 2 if with_std else 1)
+        check_space(folder, stack, 2 if request.with_std else 1)
         self.mean = FrameArray(stack, folder)
-        self.std = FrameArray(stack, folder) if with_std else None
-
+        self.std = FrameArray(stack, folder) if request.with_std else None
         self.residual = Residual(stack, self.mean)
 
-        self._lock = threading.Lock()
-        self._wanted_frame: int | None = None
-        self._wanted_series: tuple[int, ...] = ()
         self._turn = threading.Lock()
         self._thread: int | None = None
 
@@ -158,14 +144,12 @@ class DenoisedMovie:
     @property
     def progress(self) -> Progress:
         """Frames in finished blocks, of all frames of all planes."""
-        channels = len(self._series[0].channels)
-        done = int((self._finished * self._frames_of).sum()) * channels
-        return Progress(done, self._finished.shape[0] * self.stack.n_frames * channels)
+        return self._agenda.progress
 
     @property
     def complete(self) -> bool:
         """Whether every frame is there to stay."""
-        return bool(self._finished.all()) and not self.mean.closed
+        return self._agenda.complete and not self.mean.closed
 
     def want(self, t: int, plane: Plane | None = None) -> None:
         """Say that somebody looks at a frame; it comes next, and then its block.
@@ -185,19 +169,7 @@ class DenoisedMovie:
         IndexError
             If the movie has no such frame.
         """
-        asked = {
-            k
-            for k, series in enumerate(self._series)
-            if plane is None or plane in series.planes()
-        }
-        if not 0 <= t < self.stack.n_frames or not asked:
-            raise IndexError(
-                f"frame {t} of {plane} of a movie: {self.stack.describe()}"
-            )
-        with self._lock:
-            if t == self._wanted_frame:
-                asked.update(self._wanted_series)
-            self._wanted_frame, self._wanted_series = int(t), tuple(sorted(asked))
+        self._agenda.want(t, plane)
 
     def fill(self, cancel: threading.Event | None = None) -> Iterator[Filled]:
         """Denoise what is missing; for a worker thread.
@@ -237,16 +209,16 @@ class DenoisedMovie:
         with self._alone(stopped) as alone:
             if not alone or self.complete or stopped():
                 return
-            worker = self._worker()
+            # anew for every call, so that its frames are not kept in between
+            worker = self._denoiser.blocks(self._finite, self._request)
             while True:
                 yield from self._fill_wanted(worker, stopped)
-                missing = self._next_block()
-                if missing is None or stopped():
+                run = self._agenda.next_block()
+                if run is None or stopped():
                     return
-                series, (start, stop) = missing
-                for result in worker.steps(self._series[series], start, stop):
+                for result in self._steps(worker, run):
                     if result is not None:
-                        yield self._keep(series, start, stop, *result)
+                        yield result
                     elif stopped():
                         return
                     else:
@@ -307,11 +279,8 @@ class DenoisedMovie:
             )
         if dtype in ("auto", "input") and quantity != "mean":
             dtype = np.float32
-        elif dtype == "auto":
-            dtype = self._denoiser.dtype_for(self._finite)
-        elif dtype == "input":
-            dtype = self.stack.dtype
-        dtype = np.dtype(dtype)
+        request = replace(self._request, dtype=dtype)
+        dtype = self._denoiser.dtype_for(self._finite, request)
         every = slice(0, self.stack.n_frames)
         frames, rows, columns = part or (every, *map(slice, self.stack.frame_shape))
         like = self.stack.crop(frames, rows, columns)
@@ -354,78 +323,36 @@ class DenoisedMovie:
             self._thread = None
             self._turn.release()
 
-    def _worker(self) -> BlockDenoiser:
-        """Build it anew for every call, so that its frames are not kept in between."""
-        return BlockDenoiser(
-            self._denoiser.net,
-            self._denoiser.calibrations_for(self._finite),
-            self._finite,
-            joint=self._denoiser.joint,
-            device=self._device,
-            precision=choose_precision(self._device),
-            use_posterior=self._use_posterior,
-            self_ensemble=self._denoiser.self_ensemble,
-            with_std=self.std is not None,
-            tile=self._tile,
-        )
-
     def _fill_wanted(
         self, worker: BlockDenoiser, stopped: Callable[[], bool]
     ) -> Iterator[Filled]:
         """Denoise the frames that are wanted, if they are not there."""
         # not for as long as there are any: somebody who plays the movie always wants
         # another one, and the blocks would never come to an end
-        for _ in self._series:
-            if stopped() or (wanted := self._next_wanted()) is None:
+        for _ in self._agenda.series:
+            run = None if stopped() else self._agenda.next_frame(self.is_done)
+            if run is None:
                 return
-            series, t = wanted
-            for result in worker.steps(self._series[series], t, t + 1):
+            for result in self._steps(worker, run):
                 if result is not None:
-                    yield self._keep(series, t, t + 1, *result)
+                    yield result
                 elif stopped():
                     return
 
-    def _next_wanted(self) -> tuple[int, int] | None:
-        """Series and time of a frame that is wanted and not there."""
-        with self._lock:
-            t, wanted = self._wanted_frame, self._wanted_series
-        if t is None:
-            return None
-        for series in wanted:
-            if not self.is_done(t, self._series[series].planes()[0]):
-                return series, t
-        return None
+    def _steps(self, worker: BlockDenoiser, run: Run) -> Iterator[Filled | None]:
+        """Denoise and keep frames; None between steps."""
+        series = self._agenda.series[run.series]
+        for result in worker.steps(series, run.start, run.stop):
+            yield None if result is None else self._keep(run, *result)
 
-    def _next_block(self) -> tuple[int, tuple[int, int]] | None:
-        """Series and range of the block to denoise next."""
-        with self._lock:
-            t, wanted = self._wanted_frame or 0, self._wanted_series
-        here = next(k for k, (_, stop) in enumerate(self._blocks) if t < stop)
-
-        def rank(missing: tuple[int, int]) -> tuple[bool, bool, int, int]:
-            series, block = missing
-            # onwards, not to both sides: blocks in a row share the frames they read
-            distance = (block - here) % len(self._blocks)
-            other = series not in wanted
-            return distance > 0 or other, other, series, distance
-
-        missing = [(int(s), int(b)) for s, b in np.argwhere(~self._finished)]
-        if not missing:
-            return None
-        series, block = min(missing, key=rank)
-        return series, self._blocks[block]
-
-    def _keep(
-        self, series: int, start: int, stop: int, mean: Block, std: Block | None
-    ) -> Filled:
-        planes = tuple(self._series[series].planes())
-        for (k, plane), t in product(enumerate(planes), range(start, stop)):
+    def _keep(self, run: Run, mean: Block, std: Block | None) -> Filled:
+        planes = tuple(self._agenda.series[run.series].planes())
+        for (k, plane), t in product(enumerate(planes), range(run.start, run.stop)):
             if self.std is not None and std is not None:
-                self.std.put(t, plane, std[t - start, k])
-            self.mean.put(t, plane, mean[t - start, k])
-        if (start, stop) in self._blocks:
-            self._finished[series, self._blocks.index((start, stop))] = True
-        return Filled(planes, start, stop, self.progress)
+                self.std.put(t, plane, std[t - run.start, k])
+            self.mean.put(t, plane, mean[t - run.start, k])
+        self._agenda.finish(run)
+        return Filled(planes, run.start, run.stop, self.progress)
 
     def _export(
         self,
@@ -447,7 +374,9 @@ class DenoisedMovie:
         if cancel is not None and cancel.is_set():
             return
         self._check_open()
-        record = self._denoiser.provenance(self._finite, posterior=self._use_posterior)
+        record = self._denoiser.provenance(
+            self._finite, posterior=self._request.use_posterior
+        )
         if quantity != "mean":
             named = {"std": "standard deviation", "residual": "noisy minus denoised"}
             record["quantity"] = named[quantity]

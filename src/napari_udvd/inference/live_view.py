@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_udvd.cutting import central, place_in, with_halo
+from napari_udvd.inference.request import Request
 from napari_udvd.inference.stream import BlockDenoiser
 from napari_udvd.planes import series_of
 
@@ -66,7 +67,7 @@ class LiveView:
     """
 
     def __init__(self, stack: Stack, *, use_posterior: bool = True) -> None:
-        self._stack, self._use_posterior = stack, use_posterior
+        self._stack, self._request = stack, Request(use_posterior=use_posterior)
         self._lock = threading.Lock()
         self._view: View | None = None
         self._is_new = False
@@ -98,8 +99,10 @@ class LiveView:
 
         Parameters
         ----------
-        net, calibrations, joint, device, precision
+        net, calibrations, joint
             As for :class:`~napari_udvd.inference.stream.BlockDenoiser`.
+        device, precision
+            Where and in which floating-point type it is being trained.
         most
             Pixels to compute; a smaller part is shown where all would be more.
 
@@ -128,15 +131,8 @@ class LiveView:
             edge, halo = edge * 3 // 4, min(halo, edge // 4)
         view = seen
         part = self._stack.crop(slice(0, self._stack.n_frames), rows, columns)
-        blocks = BlockDenoiser(
-            net,
-            calibrations,
-            part,
-            joint=joint,
-            device=device,
-            precision=precision,
-            use_posterior=self._use_posterior and net.likelihood,
-        )
+        request = replace(self._request, device=device, precision=precision)
+        blocks = BlockDenoiser(net, calibrations, part, request, joint=joint)
         frames = [
             blocks.block(series, view.t, view.t + 1)[0][0]
             for series in series_of(part, joint)

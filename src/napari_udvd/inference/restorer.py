@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import warnings
 import weakref
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from napari_udvd._version import __version__
 from napari_udvd.errors import InputError
 from napari_udvd.formats import ArraySink, to_plain
 from napari_udvd.inference.matching import Match, match
 from napari_udvd.inference.model_file import read_model_file, write_model_file
+from napari_udvd.inference.request import Request
 from napari_udvd.inference.rounding import Loss, rounding_loss
 from napari_udvd.inference.scaling import Calibration
-from napari_udvd.inference.stream import denoise_stack
+from napari_udvd.inference.stream import BlockDenoiser, denoise_stack
 from napari_udvd.models import (
     Network,
     build_network,
@@ -25,15 +24,18 @@ from napari_udvd.models import (
     read_published,
 )
 from napari_udvd.noise import check_finite
-from napari_udvd.runtime.device import choose_device, choose_precision
 from napari_udvd.runtime.transfer import back_to
 from napari_udvd.stack import ArrayLike, Stack
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
+    import threading
+    from collections.abc import Iterator, Mapping
 
+    import numpy as np
     import numpy.typing as npt
+
+    from napari_udvd.inference.stream import FrameSink, Progress
 
 __all__ = [
     "Denoiser",
@@ -118,25 +120,75 @@ class Denoiser:
         stack = movie if isinstance(movie, Stack) else Stack.from_array(movie, axes)
         check_finite(stack)
         check_fits(self, stack)
-        where = choose_device(device)
-        matched = self.match(stack)
-        for warning in matched.warnings:
+        request = Request(
+            device=device,
+            use_posterior=use_posterior,
+            tile=tile,
+            dtype="auto" if dtype is None else dtype,
+        )
+        request.check(self.net)
+        for warning in self.match(stack).warnings:
             warnings.warn(warning, UserWarning, stacklevel=2)
-        with ArraySink(stack, dtype or self.dtype_for(stack)) as sink:
-            for _ in denoise_stack(
-                self.net,
-                matched.calibrations,
-                stack,
-                sink,
-                joint=self.joint,
-                device=where,
-                precision=choose_precision(where),
-                use_posterior=use_posterior,
-                self_ensemble=self.self_ensemble,
-                tile=tile,
-            ):
+        with ArraySink(stack, self.dtype_for(stack, request)) as sink:
+            for _ in self.restore(stack, sink, request):
                 pass
         return back_to(stack, sink.array)
+
+    def restore(
+        self,
+        stack: Stack,
+        sink: FrameSink,
+        request: Request,
+        *,
+        std_sink: FrameSink | None = None,
+        cancel: threading.Event | None = None,
+    ) -> Iterator[Progress]:
+        """Restore a movie block by block, wherever the frames go.
+
+        Parameters
+        ----------
+        stack
+            A movie that fits, see :func:`check_fits`.
+        sink, std_sink, cancel
+            As for :func:`~napari_udvd.inference.stream.denoise_stack`.
+        request
+            How to do it.
+
+        Returns
+        -------
+        iterator of Progress
+            Frames done so far.
+
+        Raises
+        ------
+        InputError, MemoryError
+            See :func:`~napari_udvd.inference.stream.denoise_stack`.
+        """
+        return denoise_stack(
+            self.net,
+            self.calibrations_for(stack),
+            stack,
+            sink,
+            self._completed(request),
+            joint=self.joint,
+            std_sink=std_sink,
+            cancel=cancel,
+        )
+
+    def blocks(self, stack: Stack, request: Request) -> BlockDenoiser:
+        """Make what restores any frames of a movie, in any order."""
+        return BlockDenoiser(
+            self.net,
+            self.calibrations_for(stack),
+            stack,
+            self._completed(request),
+            joint=self.joint,
+        )
+
+    def _completed(self, request: Request) -> Request:
+        if request.self_ensemble is None:
+            return replace(request, self_ensemble=self.self_ensemble)
+        return request
 
     def match(self, stack: Stack) -> Match:
         """Compare what the model knows of grey levels and noise with a movie.
@@ -164,18 +216,18 @@ class Denoiser:
         return self.match(stack).calibrations
 
     def rounding_loss(self, stack: Stack) -> Loss | None:
-        """Tell whether a result for this movie is too fine for whole grey levels."""
+        """Tell whether a result for this movie is too fine for whole grey levels.
+
+        None for a movie whose grey levels are no whole numbers.
+        """
+        if stack.dtype.kind not in "ui":
+            return None
         return rounding_loss(self.calibrations_for(stack), self.record)
 
-    def dtype_for(self, stack: Stack) -> np.dtype[Any]:
-        """Return the data type that a result needs.
-
-        The movie's own; float32 where that has whole grey levels and rounding to them
-        would cost more than the noise that is left.
-        """
-        if stack.dtype.kind in "ui" and self.rounding_loss(stack):
-            return np.dtype(np.float32)
-        return stack.dtype
+    def dtype_for(self, stack: Stack, request: Request = Request()) -> np.dtype[Any]:
+        """Return the data type of a result, see :class:`Request`."""
+        loss = self.rounding_loss(stack) if request.chooses_dtype else None
+        return request.dtype_of(stack.dtype, loss)
 
     def provenance(self, stack: Stack, **more: Any) -> dict[str, Any]:
         """Return what a result records of how it was made.

@@ -10,7 +10,7 @@ side; STBN takes the frames that there are.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, Protocol
 
@@ -28,7 +28,7 @@ from napari_udvd.cutting import (
     window,
     with_halo,
 )
-from napari_udvd.errors import InputError
+from napari_udvd.inference.request import EXACT, Request
 from napari_udvd.inference.scaling import Calibration, Scaler
 from napari_udvd.models import Clip, Network, posterior, sweep_views
 from napari_udvd.planes import Series, measured_box, missing_frames, series_of
@@ -47,7 +47,6 @@ __all__ = [
     "BlockDenoiser",
     "FrameSink",
     "Progress",
-    "check_request",
     "denoise_stack",
 ]
 
@@ -83,14 +82,10 @@ def denoise_stack(
     calibrations: Sequence[Calibration],
     stack: Stack,
     sink: FrameSink,
+    request: Request = EXACT,
     *,
     joint: bool = False,
-    device: torch.device | str = "cpu",
-    precision: torch.dtype = torch.float32,
-    use_posterior: bool = True,
-    self_ensemble: bool = False,
     std_sink: FrameSink | None = None,
-    tile: int | None = None,
     cancel: threading.Event | None = None,
 ) -> Iterator[Progress]:
     """Denoise every frame of every plane, writing block by block.
@@ -105,21 +100,12 @@ def denoise_stack(
         Movie to denoise; only a block of it is in memory at a time.
     sink
         Receives the result, in grey levels.
+    request
+        How to denoise; the sink takes care of the data type.
     joint
         The network takes all channels at once.
-    device, precision
-        Where and in which floating-point type to compute.
-    use_posterior
-        Combine prediction and noisy pixel (needs a likelihood head; without one the
-        prediction is written).
-    self_ensemble
-        Average over mirrored and turned views of the movie: a little better, four to
-        eight times slower.
     std_sink
         Receives the standard deviation of the result; needs a likelihood head.
-    tile
-        Rows and columns of a tile; chosen by the device if None. It is halved as
-        often as memory runs out.
     cancel
         Set it to stop after the current block.
 
@@ -131,23 +117,12 @@ def denoise_stack(
     Raises
     ------
     InputError
-        If the tile is not positive, or a standard deviation is asked of a network
-        that has none.
+        If a standard deviation is asked of a network that has none.
     MemoryError
         If not even the smallest tile fits in memory.
     """
-    denoiser = BlockDenoiser(
-        net,
-        calibrations,
-        stack,
-        joint=joint,
-        device=device,
-        precision=precision,
-        use_posterior=use_posterior,
-        self_ensemble=self_ensemble,
-        with_std=std_sink is not None,
-        tile=tile,
-    )
+    request = replace(request, with_std=std_sink is not None)
+    denoiser = BlockDenoiser(net, calibrations, stack, request, joint=joint)
     total = len(denoiser.series) * stack.n_frames * len(denoiser.series[0].channels)
     done = 0
     for series, (start, stop) in product(denoiser.series, blocks(stack)):
@@ -162,23 +137,6 @@ def denoise_stack(
             return
 
 
-def check_request(net: Network, *, with_std: bool, tile: int | None) -> None:
-    """Check what is asked of a network, before anything is computed.
-
-    Raises
-    ------
-    InputError
-        If the tile is not positive, or a standard deviation is asked of a network
-        that has none.
-    """
-    if tile is not None and tile < 1:
-        raise InputError(f"tile is {tile}; it must be a positive number of pixels")
-    if with_std and not net.likelihood:
-        raise InputError(
-            "a network trained on the mean only has no standard deviation to write"
-        )
-
-
 class BlockDenoiser:
     """Denoises any run of frames of any series of a stack, in any order.
 
@@ -187,11 +145,7 @@ class BlockDenoiser:
 
     Parameters
     ----------
-    net, calibrations, stack, joint, device, precision, use_posterior, self_ensemble
-        As for :func:`denoise_stack`.
-    with_std
-        Compute the standard deviation too; needs a likelihood head.
-    tile
+    net, calibrations, stack, request, joint
         As for :func:`denoise_stack`.
 
     Attributes
@@ -203,7 +157,7 @@ class BlockDenoiser:
     Raises
     ------
     InputError
-        See :func:`check_request`.
+        If a standard deviation is asked of a network that has none.
     """
 
     def __init__(
@@ -211,27 +165,21 @@ class BlockDenoiser:
         net: Network,
         calibrations: Sequence[Calibration],
         stack: Stack,
+        request: Request = EXACT,
         *,
         joint: bool = False,
-        device: torch.device | str = "cpu",
-        precision: torch.dtype = torch.float32,
-        use_posterior: bool = True,
-        self_ensemble: bool = False,
-        with_std: bool = False,
-        tile: int | None = None,
     ) -> None:
-        check_request(net, with_std=with_std, tile=tile)
+        request.check(net)
         self.series = series_of(stack, joint)
-        self._device = torch.device(device)
+        self._device, self._precision = request.place()
         self._net = net.to(self._device).eval()
         self._calibrations = calibrations
         self._stack = stack
         self._is_inspected = False
-        self._precision = precision
-        self._use_posterior = use_posterior
-        self._self_ensemble = self_ensemble
-        self._with_std = with_std
-        self._edge = tile or _first_tile(stack.frame_shape, self._device)
+        self._use_posterior = request.use_posterior
+        self._self_ensemble = bool(request.self_ensemble)
+        self._with_std = request.with_std
+        self._edge = request.tile or _first_tile(stack.frame_shape, self._device)
         self._buffer = _FrameBuffer(stack, self._device)
 
     def _inspect(self) -> None:

@@ -100,8 +100,9 @@ class NetworkSettings(BaseModel):
     Each field is an option of the command line, a control of the form and a keyword of
     :func:`napari_udvd.train`. It needs a default and a description; ``title`` is its
     label in forms. In ``json_schema_extra``, ``"expected"`` says what it may be, for
-    messages, and ``"after"`` which setting it is listed after. The names of settings
-    that every training has are taken.
+    messages, ``"format": "path"`` that it names a file, and ``"after"`` which setting
+    it is listed after. A description may end with what None stands for: ``"; what suits
+    if None"``. The names of settings that every training has are taken.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -161,7 +162,7 @@ class NetworkSpec:
         and ``title`` that takes ``channels``, ``hole`` and ``likelihood``; imported
         on use.
     summary
-        One line for help.
+        One line for help, of which its name is the subject: ``"is fast"``.
     settings
         Its own options.
     recipe

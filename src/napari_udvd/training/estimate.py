@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from napari_udvd.cutting import blocks
 from napari_udvd.errors import InputError
+from napari_udvd.inference.request import EXACT, Request
 from napari_udvd.inference.scaling import calibrate
 from napari_udvd.inference.stream import BlockDenoiser
 from napari_udvd.models import Facts
 from napari_udvd.models.catalogue import specs
-from napari_udvd.runtime.device import choose_device, choose_precision
 from napari_udvd.runtime.parallel import threads_on
 
 if TYPE_CHECKING:
@@ -74,13 +75,16 @@ def measure_pace(
     ----------
     net
         The network; its weights do not matter.
-    calibrations, stack, joint, device, precision
+    calibrations, stack, joint
         As for :class:`~napari_udvd.inference.stream.BlockDenoiser`.
+    device, precision
+        Where and in which floating-point type to compute.
     most_seconds
         Once this is used up, or a larger corner would take more, it ends.
     cancel
         Set it to end soon, with numbers that mean nothing.
     """
+    request = Request(device=device, precision=precision)
     height, width = stack.frame_shape
     # without shared work every core takes frames of its own
     alone = 1 if net.shares_frames else min(threads_on(device), stack.n_frames)
@@ -90,9 +94,7 @@ def measure_pace(
     for edge in EDGES:
         rows, columns = min(height, edge), min(width, edge)
         part = stack.crop(slice(0, stack.n_frames), slice(0, rows), slice(0, columns))
-        denoiser = BlockDenoiser(
-            net, calibrations, part, joint=joint, device=device, precision=precision
-        )
+        denoiser = BlockDenoiser(net, calibrations, part, request, joint=joint)
         series = denoiser.series[0]
         pixels = rows * columns * len(series.channels)
         start = time.perf_counter()
@@ -132,7 +134,7 @@ def movie_seconds(
     """Seconds to denoise every frame of a movie, block by block and tile by tile."""
     runs = [stop - start for start, stop in blocks(stack)]
     per_pixel = sum(pace.first + (frames - 1) * pace.further for frames in runs)
-    pixels = BlockDenoiser(net, (), stack, device=device).pixels_seen
+    pixels = BlockDenoiser(net, (), stack, replace(EXACT, device=device)).pixels_seen
     return per_pixel * pixels * stack.n_channels * stack.n_planes
 
 
@@ -172,7 +174,7 @@ def denoising_seconds(
     tuple
         Name of a network, and seconds; the movie is too short for the others.
     """
-    where = choose_device(device)
+    where, precision = Request(device=device).place()
     hole = (max(d.hole[0] for d in diagnoses), max(d.hole[1] for d in diagnoses))
     height, width = stack.frame_shape
     part = stack.crop(
@@ -200,7 +202,7 @@ def denoising_seconds(
             stack,
             joint=False,
             device=where,
-            precision=choose_precision(where),
+            precision=precision,
             most_seconds=SOON,
             cancel=cancel,
         )

@@ -23,7 +23,6 @@ from pydantic_core import PydanticCustomError
 
 from napari_udvd.errors import InputError
 from napari_udvd.models import NetworkSettings, NetworkSpec, catalogue
-from napari_udvd.noise import NoiseModel
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -62,7 +61,7 @@ class TrainingSettings(BaseModel):
     from_scratch: bool = Field(
         False,
         title="Do not start from the shipped weights",
-        description="do not start from the weights that are shipped",
+        description="do not start from the weights shipped",
     )
     minutes: float = Field(
         2.0,
@@ -83,18 +82,21 @@ class TrainingSettings(BaseModel):
     noise: tuple[float, float, float] | None = Field(
         None,
         title="Noise",
-        description="gain, offset and read noise in grey levels of the camera, for all "
-        "channels, where it was measured; estimated from the movie if None",
+        description="noise of a camera that you measured, for all channels: grey "
+        "levels per electron, grey level without light, read noise in grey levels; "
+        "estimated if None",
         json_schema_extra={
+            "metavar": "GAIN OFFSET READ",
             "expected": "three finite numbers, gain, offset and read noise, such as "
             "2.17, 100 and 3.48; gain and read noise must not be negative, and not "
-            "both 0"
+            "both 0",
         },
     )
     hole: tuple[int, int] | None = Field(
         None,
         title="Hole",
-        description="rows and columns not seen; from the diagnosis if None",
+        description="rows and columns not seen by the network; from the diagnosis if "
+        "None",
         json_schema_extra={
             "expected": "two odd numbers, rows and columns, such as 3 and 1"
         },
@@ -107,13 +109,13 @@ class TrainingSettings(BaseModel):
     self_ensemble: bool | None = Field(
         None,
         title="Average over turned views (slow)",
-        description="average over mirrored and turned views when denoising; if there "
-        "is time for it if None",
+        description="average over mirrored and turned views when denoising, a little "
+        "better, slower; if there is time if None",
     )
     joint_channels: bool = Field(
         False,
         title="One network for all channels at once",
-        description="one network for all channels at once",
+        description="denoise channels together, not one by one",
     )
     device: str = Field(
         "auto",
@@ -155,7 +157,7 @@ class TrainingSettings(BaseModel):
         gt=0,
         allow_inf_nan=False,
         title="Learning rate",
-        description="of Adam, at its peak; what suits if None",
+        description="highest step size of Adam; what suits if None",
         json_schema_extra={"expected": "a number above 0, such as 0.001"},
     )
     checkpoint_seconds: float = Field(
@@ -268,6 +270,8 @@ class TrainingSettings(BaseModel):
         cls, noise: tuple[float, float, float] | None
     ) -> tuple[float, float, float] | None:
         if noise is not None:
+            from napari_udvd.noise import NoiseModel  # brings much along
+
             NoiseModel(*noise)
         return noise
 

@@ -13,7 +13,7 @@ from qtpy.QtCore import QEvent, QObject
 from qtpy.QtWidgets import QMessageBox
 
 import napari_udvd as nu
-from napari_udvd._widgets.shared import jobs as _jobs
+from napari_udvd import jobs as _jobs
 from napari_udvd.metrics import psnr
 from napari_udvd.training.checkpoint import read_header
 from napari_udvd.training.learner import Learner
@@ -66,13 +66,13 @@ def begin(qtbot: QtBot, dock: DenoiseMovie, minutes: float = LONG) -> None:
 @pytest.fixture
 def trains_with(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Let a training have settings that the dock does not offer."""
-    train = _jobs.train_movie
+    train = _jobs.train_movies
 
     def patch(**more: Any) -> None:
         def trained(stack: Any, values: Any, *given: Any, **how: Any) -> Any:
             return train(stack, {**values, **more}, *given, **how)
 
-        monkeypatch.setattr(_jobs, "train_movie", trained)
+        monkeypatch.setattr(_jobs, "train_movies", trained)
 
     return patch
 
@@ -468,9 +468,10 @@ def test_cancelling_keeps_frames_and_writes_no_file(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from napari_udvd.inference import live_movie as progressive
+    from napari_udvd.inference import agenda, live_movie
 
-    monkeypatch.setattr(progressive, "blocks", lambda stack: _one_by_one(stack))
+    for module in (agenda, live_movie):
+        monkeypatch.setattr(module, "blocks", lambda stack: _one_by_one(stack))
     _, widget = dock(movie)
     widget.settings.follow_check.setChecked(False)
     begin(qtbot, widget)

@@ -25,8 +25,6 @@ from superqt import QLabeledDoubleSlider
 
 from napari_udvd._widgets.inspector.picture import pixmap_of
 from napari_udvd._widgets.motion.jobs import (
-    CHOICES,
-    MODEL_NEEDED,
     MotionQuestion,
     export_motion,
     find_motion,
@@ -40,6 +38,7 @@ from napari_udvd._widgets.shared.model_row import NO_MODEL, ModelRow
 from napari_udvd._widgets.shared.session import session_of
 from napari_udvd._widgets.shared.worker import Worker
 from napari_udvd.errors import InputError
+from napari_udvd.jobs.ways import WAYS
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -94,11 +93,11 @@ class MotionDock(ClosingDock):
         self.show_button.setCheckable(True)
         self.show_button.setToolTip("Find the motion of the frame on view, and follow")
         self.method_box = QComboBox()
-        for name, title in CHOICES.items():
-            self.method_box.addItem(title, name)
+        for name, way in WAYS.items():
+            self.method_box.addItem(way.title, name)
         self.method_box.setToolTip(
-            "Implied: the shift of the network's filters. Learned: the optical flow of "
-            "STBN. The others are classical optical flow, to compare"
+            "Implied: the shift of the network's filters. Learned: the optical flow "
+            "that the model learned. The others are classical optical flow, to compare"
         )
         self.frames_box = QComboBox()
         self.frames_box.addItem("denoised frames", True)
@@ -257,7 +256,7 @@ class MotionDock(ClosingDock):
                 "or pause the training to see motion"
             )
         method = str(self.method_box.currentData())
-        if method in MODEL_NEEDED and shown.denoiser is None:
+        if WAYS[method].needs_model and shown.denoiser is None:
             raise InputError(f"there is {NO_MODEL}; or choose optical flow")
         if shown.source != self._target:
             self._latest.forget()
@@ -276,7 +275,7 @@ class MotionDock(ClosingDock):
     def _key(self, question: MotionQuestion) -> Any:
         """Return what an answer depends on."""
         shown = question.shown
-        model = shown.denoiser if question.method in MODEL_NEEDED else shown.result
+        model = shown.denoiser if WAYS[question.method].needs_model else shown.result
         return question, id(shown.stack.data), id(model)
 
     # showing
@@ -418,7 +417,7 @@ class MotionDock(ClosingDock):
             self._enable()
 
     def _enable(self) -> None:
-        needs_model = self.method_box.currentData() in MODEL_NEEDED
+        needs_model = WAYS[str(self.method_box.currentData())].needs_model
         self.frames_box.setEnabled(not needs_model)
         exporting = self._exporting is not None
         self.export_button.setEnabled(self.motion is not None and not exporting)

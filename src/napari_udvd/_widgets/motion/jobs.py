@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_udvd import jobs as _jobs
 from napari_udvd.errors import InputError
+from napari_udvd.jobs.ways import WAYS
 
 if TYPE_CHECKING:
     import threading
@@ -18,18 +20,7 @@ if TYPE_CHECKING:
     from napari_udvd.motion import Motion
     from napari_udvd.stack import Stack
 
-__all__ = ["CHOICES", "MODEL_NEEDED", "MotionQuestion", "export_motion", "find_motion"]
-
-CHOICES = {
-    "implied": "Implied by the filters",
-    "learned": "Learned optical flow (STBN)",
-    "tvl1": "TV-L1 optical flow",
-    "ilk": "Lucas-Kanade optical flow",
-}
-"""Ways to find motion, and what users call them."""
-
-MODEL_NEEDED = ("implied", "learned")
-"""Those that a model is asked for."""
+__all__ = ["MotionQuestion", "export_motion", "find_motion"]
 
 
 @dataclass(frozen=True)
@@ -41,7 +32,7 @@ class MotionQuestion:
     shown
         The movie, its model, and its denoised frames.
     method
-        One of :data:`CHOICES`.
+        One of the :data:`~napari_udvd.jobs.ways.WAYS`.
     on_denoised
         Classical flow is computed on the denoised frames.
     spacing
@@ -57,10 +48,6 @@ class MotionQuestion:
     t: int
     c: int
     z: int
-
-
-class _CancelledError(Exception):
-    """Nobody waits for the file any more."""
 
 
 def find_motion(question: MotionQuestion, cancel: threading.Event) -> Any:
@@ -95,54 +82,32 @@ def export_motion(
     InputError, OutputError
         As :func:`find_motion`, or if the file cannot be written.
     """
-    from dataclasses import replace
-
-    from napari_udvd.motion import check_motion_output, write_motion
-
-    stack = question.shown.stack
-    check_motion_output(path, stack, overwrite=overwrite)
-
-    def motions() -> Iterator[Motion]:
-        for t in range(stack.n_frames):
-            motion = _motion(replace(question, t=t), cancel)
-            if cancel.is_set():
-                raise _CancelledError  # the writer tidies up
-            yield motion
-
-    try:
-        for done in write_motion(
-            path,
-            stack,
-            motions(),
-            overwrite=overwrite,
-            least_confidence=least_confidence,
-            record={"program": "napari-udvd", "method": question.method},
-        ):
-            yield done / stack.n_frames
-    except _CancelledError:
-        return
+    q, shown = question, question.shown
+    denoiser = shown.denoiser if WAYS[q.method].needs_model else None
+    record = _jobs.record_of_motion(q.method, denoiser, shown.stack, q.spacing)
+    for progress in _jobs.export_motion(
+        path,
+        shown.stack,
+        lambda t: _motion(replace(question, t=t), cancel),
+        overwrite=overwrite,
+        least_confidence=least_confidence,
+        record=record,
+        cancel=cancel,
+    ):
+        yield progress.done / progress.total
 
 
 def _motion(question: MotionQuestion, cancel: threading.Event) -> Motion:
-    from napari_udvd.motion import estimated_motion, implied_motion, learned_motion
-
     q, shown = question, question.shown
-    if q.method in MODEL_NEEDED:
-        assert shown.denoiser is not None
-        denoiser = shown.denoiser
-        if q.method == "learned":
-            return learned_motion(denoiser, shown.stack, q.t, q.spacing, c=q.c, z=q.z)
-        return implied_motion(
-            denoiser, shown.stack, q.t, q.spacing, c=q.c, z=q.z, cancel=cancel
-        )
-    stack = _denoised(q) if q.on_denoised else shown.stack
-    return estimated_motion(stack, q.t, q.method, q.spacing, c=q.c, z=q.z)
+    asks_model = WAYS[q.method].needs_model
+    stack = _denoised(q) if q.on_denoised and not asks_model else shown.stack
+    return _jobs.motion_of_frame(
+        q.method, shown.denoiser, stack, q.t, q.spacing, c=q.c, z=q.z, cancel=cancel
+    )
 
 
 def _denoised(q: MotionQuestion) -> Stack:
     """Movie of the denoised frames around `t`; the others are never read."""
-    from dataclasses import replace
-
     result = q.shown.result
     if result is None:
         raise InputError("the movie is not denoised yet; press Denoise, or take noisy")

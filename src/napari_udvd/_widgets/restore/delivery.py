@@ -10,10 +10,10 @@ from qtpy.QtCore import QObject, Signal
 from napari_udvd._widgets.restore.diagnosis_section import as_sentence
 from napari_udvd._widgets.restore.result import Result
 from napari_udvd._widgets.shared.activity import Activity
-from napari_udvd._widgets.shared.jobs import make_cache
 from napari_udvd._widgets.shared.messages import said
 from napari_udvd._widgets.shared.worker import Worker
 from napari_udvd.errors import InputError, OutputError
+from napari_udvd.jobs.states import Cache
 
 if TYPE_CHECKING:
     import threading
@@ -98,13 +98,15 @@ class Delivery(QObject):
             It has learned from another movie.
         **how
             Device, posterior and uncertainty, see
-            :class:`~napari_udvd.inference.live_movie.DenoisedMovie`.
+            :class:`~napari_udvd.inference.request.Request`.
         """
-        from napari_udvd.inference.live_movie import DenoisedMovie  # brings torch along
+        # they bring torch along
+        from napari_udvd.inference.live_movie import DenoisedMovie
+        from napari_udvd.inference.request import Request
 
         try:
-            make_cache(self._folder)
-            movie = DenoisedMovie(denoiser, stack, folder=self._folder, **how)
+            Cache(self._folder).make()
+            movie = DenoisedMovie(denoiser, stack, Request(**how), folder=self._folder)
         except (InputError, OutputError, OSError) as error:
             self._section.message.fail(said(error))
             return None

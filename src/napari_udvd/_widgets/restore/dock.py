@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QFrame, QMessageBox, QVBoxLayout, QWidget
 
+from napari_udvd import jobs as _jobs
 from napari_udvd._widgets.restore.compare_section import CompareSection
 from napari_udvd._widgets.restore.comparing import Comparing
 from napari_udvd._widgets.restore.delivery import Delivery
@@ -20,7 +21,6 @@ from napari_udvd._widgets.restore.settings_section import SettingsSection
 from napari_udvd._widgets.restore.trace_files import TraceFiles
 from napari_udvd._widgets.restore.training_control import TrainingControl
 from napari_udvd._widgets.restore.training_section import TrainingSection
-from napari_udvd._widgets.shared import jobs as _jobs
 from napari_udvd._widgets.shared.calm import Calm
 from napari_udvd._widgets.shared.column import Column
 from napari_udvd._widgets.shared.guarded import GuardedDock
@@ -30,6 +30,7 @@ from napari_udvd._widgets.shared.session import session_of
 from napari_udvd._widgets.shared.tabs import skip_folded, tab_order
 from napari_udvd._widgets.shared.worker import Worker
 from napari_udvd.errors import InputError
+from napari_udvd.jobs.states import Cache
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,8 +39,8 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
     from napari_udvd._widgets.restore.result import Result
-    from napari_udvd._widgets.restore.states import State
     from napari_udvd.inference.restorer import Denoiser
+    from napari_udvd.jobs.states import State
     from napari_udvd.training import Finished
 
 __all__ = ["DenoiseMovie"]
@@ -96,7 +97,7 @@ class DenoiseMovie(GuardedDock):
         self._lay_out()
         self._connect()
 
-        self._loading = Worker(partial(_jobs.load_core, cache))
+        self._loading = Worker(partial(_jobs.load_core, Cache(cache)))
         self._loading.told.connect(self._on_loaded)
         self._loading.ended.connect(self._on_load_ended)
         self._loading.start()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QFileDialog
 
-from napari_udvd._widgets.shared import jobs as _jobs
+from napari_udvd import jobs as _jobs
 from napari_udvd._widgets.shared.layers import file_beside
 from napari_udvd._widgets.shared.messages import said
 from napari_udvd._widgets.shared.model_row import MODEL_FILES

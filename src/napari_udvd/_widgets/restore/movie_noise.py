@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal
 
-from napari_udvd._widgets.shared import jobs as _jobs
+from napari_udvd import jobs as _jobs
 from napari_udvd._widgets.shared.messages import said
 from napari_udvd._widgets.shared.worker import Worker
+from napari_udvd.jobs.states import Cache
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,7 +59,9 @@ class MovieNoise(QObject):
             return
         self._section.wait()
         worker = Worker(
-            partial(_jobs.diagnose_movie, stack, self._cache, self._settings.device)
+            partial(
+                _jobs.diagnose_movie, stack, Cache(self._cache), self._settings.device
+            )
         )
         worker.told.connect(partial(self._on_told, worker))
         worker.ended.connect(partial(self._on_ended, worker))
@@ -79,7 +82,7 @@ class MovieNoise(QObject):
         elif isinstance(told, _jobs.Interrupted):
             self.found.emit(told.states)
         else:
-            self._settings.show_times(told)
+            self._settings.show_times(told.seconds)
 
     def _on_ended(self, worker: Worker, error: BaseException | None) -> None:
         if worker is not self._worker:

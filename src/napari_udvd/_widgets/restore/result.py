@@ -9,7 +9,6 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_udvd._napari.layer_data import KEPT
 from napari_udvd._widgets.restore.preview import contrast_limits
-from napari_udvd._widgets.shared.jobs import warnings_for
 from napari_udvd._widgets.shared.layers import RESULT, drawn_like, place_seen
 from napari_udvd._widgets.shared.worker import Worker
 from napari_udvd.stack import Plane
@@ -234,6 +233,11 @@ class Result(QObject):
     def _remove_std(self) -> None:
         if self.std_layer is not None and self.std_layer in self._viewer.layers:
             self._viewer.layers.remove(self.std_layer)
+
+
+def warnings_for(denoiser: Denoiser, stack: Stack) -> tuple[str, ...]:
+    """Say why a network does not suit a movie that it has not learned from."""
+    return denoiser.match(stack).warnings
 
 
 def _close(movie: DenoisedMovie, error: BaseException | None) -> None:

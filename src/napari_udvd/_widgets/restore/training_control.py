@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
+from napari_udvd import jobs as _jobs
 from napari_udvd._widgets.restore.diagnosis_section import as_sentence
 from napari_udvd._widgets.restore.preview import PreviewLayer
-from napari_udvd._widgets.restore.states import State, new_file
-from napari_udvd._widgets.shared import jobs as _jobs
 from napari_udvd._widgets.shared.activity import Activity
 from napari_udvd._widgets.shared.layers import place_seen
 from napari_udvd._widgets.shared.messages import said
 from napari_udvd._widgets.shared.worker import Worker
+from napari_udvd.jobs.states import Cache, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -132,13 +132,16 @@ class TrainingControl(QObject):
         self._live = live
         self.look()
         self._outcome, self._ending = None, "stop"
-        cache = self._cache
+        states = Cache(self._cache)
+        if resume is not None:  # of the form, these alone are for what goes on
+            values = {name: values[name] for name in ("minutes", "device")}
         self._worker = Worker(
-            lambda cancel: _jobs.train_movie(
-                part,
+            lambda cancel: _jobs.train_movies(
+                [part],
                 values,
-                new_file(stack, cache) if resume is None else resume.path,
-                resume=resume is not None,
+                states,
+                resume=None if resume is None else resume.path,
+                longer=True,
                 live=live,
                 cancel=cancel,
             )

@@ -21,7 +21,7 @@ from napari_udvd._widgets.shared.messages import Message
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari_udvd._widgets.restore.states import State
+    from napari_udvd.jobs.states import State
     from napari_udvd.training import Finished, Step
 
 __all__ = ["Phase", "TrainingSection"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton, QWidget
 
-from napari_udvd._widgets.shared import jobs as _jobs
+from napari_udvd import jobs as _jobs
 from napari_udvd._widgets.shared.messages import Message, said
 from napari_udvd._widgets.shared.worker import Worker
 

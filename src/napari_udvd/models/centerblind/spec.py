@@ -23,8 +23,7 @@ class CenterBlindSettings(NetworkSettings):
     preset: Literal["small", "medium", "large"] = Field(
         "medium",
         title="Size",
-        description="size of the centre-blind network: smaller is faster, larger "
-        "needs longer",
+        description="smaller is faster, larger needs longer: size of centerblind",
         json_schema_extra={"after": "model"},
     )
 
@@ -51,7 +50,7 @@ SPEC = NetworkSpec(
     name="centerblind",
     title="Fast (centre-blind)",
     network="napari_udvd.models.centerblind.network:CenterBlind",
-    summary="fast, and starts from weights that are shipped",
+    summary="is fast, and starts from weights that are shipped",
     settings=CenterBlindSettings,
     # output frames of a clip have nothing to share
     recipe=Recipe(batch=8, targets=1, fewest=1, rate=3e-3, warm_rate=3e-3),

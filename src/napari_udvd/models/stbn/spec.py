@@ -29,7 +29,7 @@ class STBNSettings(NetworkSettings):
         ge=4,
         le=256,
         title="Width",
-        description="features of STBN (64 as published), an even number; what suits "
+        description="features of stbn (64 as published), an even number; what suits "
         "the machine if None",
         json_schema_extra={
             "expected": "a whole number of channels from 4 to 256, such as 16",
@@ -39,16 +39,16 @@ class STBNSettings(NetworkSettings):
     flow: bool = Field(
         True,
         title="Follow what moves by optical flow",
-        description="STBN follows motion with optical flow that it learns: tried, and "
-        "kept where it helps",
+        description="let stbn follow what moves by optical flow, where it helps",
         json_schema_extra={"after": "width"},
     )
     flow_weights: str | None = Field(
         None,
         title="Weights of the flow",
-        description="published PWC-Net checkpoint that STBN's flow begins with, in "
-        "place of the light network that is shipped",
+        description="published PWC-Net checkpoint that the flow of stbn begins with; "
+        "light network if None",
         json_schema_extra={
+            "format": "path",
             "expected": "the name of a published PWC-Net checkpoint",
             "after": "flow",
         },
@@ -56,7 +56,7 @@ class STBNSettings(NetworkSettings):
     noise_input: bool = Field(
         True,
         title="See the noise",
-        description="STBN sees how strong the noise is at every pixel",
+        description="let stbn see how strong the noise is at every pixel",
         json_schema_extra={"after": "noise"},
     )
 

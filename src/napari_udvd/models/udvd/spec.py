@@ -22,7 +22,7 @@ class UDVDSettings(NetworkSettings):
         ge=4,
         le=256,
         title="Width",
-        description="channels of UDVD's first encoder (48 as published); what suits "
+        description="channels of udvd's first encoder (48 as published); what suits "
         "the machine if None",
         json_schema_extra={
             "expected": "a whole number of channels from 4 to 256, such as 16",
@@ -39,7 +39,7 @@ SPEC = NetworkSpec(
     name="udvd",
     title="UDVD",
     network="napari_udvd.models.udvd.network:UDVD",
-    summary="as published; udvd-3 and udvd-1 see three frames and one",
+    summary="is as published, udvd-3 and udvd-1 look at three frames and at one",
     settings=UDVDSettings,
     # frames of one clip share the work of the first stage
     recipe=Recipe(batch=1, targets=2, fewest=2, rate=4e-3, warm_rate=4e-3),

@@ -129,7 +129,7 @@ def test_a_training_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_: Any, **__: Any) -> Iterator[Failed]:
         yield Failed(MemoryError("choose a smaller width"))
 
-    monkeypatch.setattr(jobs, "train_events", fails)
+    monkeypatch.setattr("napari_udvd.jobs.training.train_events", fails)
     with pytest.raises(MemoryError, match="smaller width"):
         nu.train(tiny_movie())
 

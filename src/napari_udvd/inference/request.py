@@ -1,0 +1,132 @@
+"""How a movie is to be restored: said once, by whoever asks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+
+import numpy as np
+import torch
+
+from napari_udvd.errors import InputError
+from napari_udvd.runtime.device import choose_device, choose_precision
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from napari_udvd.inference.rounding import Loss
+    from napari_udvd.models import Network
+
+__all__ = ["EXACT", "Place", "Request"]
+
+
+class Place(NamedTuple):
+    """Where to compute, and in which floating-point type."""
+
+    device: torch.device
+    precision: torch.dtype
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """How to restore a movie; the defaults are what most users want.
+
+    Attributes
+    ----------
+    device
+        ``"auto"`` (the best there is), ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
+    precision
+        Floating-point type of the network; ``"auto"`` is the fastest that is good
+        enough on the device.
+    use_posterior
+        Put the noisy pixel back in, weighted by what is known of its noise. Needs a
+        likelihood head; without one the prediction is the result.
+    self_ensemble
+        Average over mirrored and turned views of the movie: a little better, four to
+        eight times slower. As the model was made if None.
+    with_std
+        Compute the standard deviation of the result too; needs a likelihood head.
+    tile
+        Rows and columns processed at a time; chosen by the device if None. It is halved
+        as often as memory runs out.
+    dtype
+        Of the result: a data type, ``"input"`` for the movie's own (integers are
+        rounded), or ``"auto"`` for that, or float32 where rounding to whole grey levels
+        would cost more than the noise that is left.
+
+    Raises
+    ------
+    InputError
+        If the tile is not positive.
+    """
+
+    device: str | torch.device = "auto"
+    precision: torch.dtype | Literal["auto"] = "auto"
+    use_posterior: bool = True
+    self_ensemble: bool | None = None
+    with_std: bool = False
+    tile: int | None = None
+    dtype: npt.DTypeLike | Literal["auto", "input"] = "auto"
+
+    def __post_init__(self) -> None:
+        if self.tile is not None and self.tile < 1:
+            raise InputError(
+                f"tile is {self.tile}; it must be a positive number of pixels"
+            )
+
+    def check(self, net: Network) -> None:
+        """Check what is asked of a network, before anything is computed.
+
+        Raises
+        ------
+        InputError
+            If a standard deviation is asked of a network that has none, or there is no
+            such device.
+        """
+        if self.with_std and not net.likelihood:
+            raise InputError(
+                "a network trained on the mean only has no standard deviation to write"
+            )
+        self.place()
+
+    def place(self) -> Place:
+        """Choose what was left to the machine.
+
+        Raises
+        ------
+        InputError
+            If there is no such device.
+        """
+        device = self.device
+        if not isinstance(device, torch.device):
+            device = choose_device(device)
+        if isinstance(self.precision, torch.dtype):
+            return Place(device, self.precision)
+        return Place(device, choose_precision(device))
+
+    @property
+    def chooses_dtype(self) -> bool:
+        """Whether the data type depends on what rounding costs."""
+        return isinstance(self.dtype, str) and self.dtype == "auto"
+
+    def dtype_of(self, movie: np.dtype[Any], loss: Loss | None = None) -> np.dtype[Any]:
+        """Return the data type of the result.
+
+        Parameters
+        ----------
+        movie
+            Data type of the movie.
+        loss
+            What rounding to whole grey levels costs; None where that does not matter,
+            or is not known yet.
+        """
+        if self.chooses_dtype:
+            rounds = movie.kind in "ui" and loss is not None
+            return np.dtype(np.float32) if rounds else movie
+        if isinstance(self.dtype, str) and self.dtype == "input":
+            return movie
+        return np.dtype(self.dtype)
+
+
+EXACT: Final = Request(device="cpu", precision=torch.float32)
+"""On the CPU in float32: the same numbers on every machine, nearly."""

@@ -1,0 +1,160 @@
+"""What the program does, from movie to file: for Python, command line and plugin.
+
+Every job that takes its time is an iterator of frozen events, ended early by a
+``threading.Event``; what goes wrong is raised where the iterator is advanced. Whoever
+runs a job decides what becomes of the events: print them, draw them, drop them.
+
+Nothing heavy is imported before it is used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari_udvd.jobs.batch import restore_files
+    from napari_udvd.jobs.choices import Choices, load_core
+    from napari_udvd.jobs.diagnosis import (
+        Diagnosed,
+        Interrupted,
+        Times,
+        diagnose_file,
+        diagnose_movie,
+    )
+    from napari_udvd.jobs.events import (
+        Begun,
+        FileFailed,
+        Inspected,
+        Note,
+        Opened,
+        Stopped,
+        Warned,
+        Written,
+    )
+    from napari_udvd.jobs.files import (
+        import_published,
+        load_model,
+        save_model,
+    )
+    from napari_udvd.jobs.filters import FilterFile
+    from napari_udvd.jobs.motion import (
+        MotionFile,
+        export_motion,
+        motion_of_frame,
+        record_of_motion,
+    )
+    from napari_udvd.jobs.restoring import (
+        ApplyModel,
+        Restoration,
+        TrainAndRestore,
+    )
+    from napari_udvd.jobs.states import (
+        Beside,
+        Cache,
+        State,
+        States,
+    )
+    from napari_udvd.jobs.training import (
+        TrainModel,
+        denoise,
+        train,
+        train_movies,
+        untrained,
+    )
+    from napari_udvd.jobs.ways import WAYS, Way
+    from napari_udvd.training.settings import make_settings
+
+__all__ = [
+    "WAYS",
+    "ApplyModel",
+    "Begun",
+    "Beside",
+    "Cache",
+    "Choices",
+    "Diagnosed",
+    "FileFailed",
+    "FilterFile",
+    "Inspected",
+    "Interrupted",
+    "MotionFile",
+    "Note",
+    "Opened",
+    "Restoration",
+    "State",
+    "States",
+    "Stopped",
+    "Times",
+    "TrainAndRestore",
+    "TrainModel",
+    "Warned",
+    "Way",
+    "Written",
+    "denoise",
+    "diagnose_file",
+    "diagnose_movie",
+    "export_motion",
+    "import_published",
+    "load_core",
+    "load_model",
+    "make_settings",
+    "motion_of_frame",
+    "record_of_motion",
+    "restore_files",
+    "save_model",
+    "train",
+    "train_movies",
+    "untrained",
+]
+
+_HOMES = {
+    "ApplyModel": "jobs.restoring",
+    "Begun": "jobs.events",
+    "Beside": "jobs.states",
+    "Cache": "jobs.states",
+    "Choices": "jobs.choices",
+    "Diagnosed": "jobs.diagnosis",
+    "FileFailed": "jobs.events",
+    "FilterFile": "jobs.filters",
+    "Inspected": "jobs.events",
+    "Interrupted": "jobs.diagnosis",
+    "MotionFile": "jobs.motion",
+    "Note": "jobs.events",
+    "Opened": "jobs.events",
+    "Restoration": "jobs.restoring",
+    "State": "jobs.states",
+    "States": "jobs.states",
+    "Stopped": "jobs.events",
+    "Times": "jobs.diagnosis",
+    "TrainAndRestore": "jobs.restoring",
+    "TrainModel": "jobs.training",
+    "WAYS": "jobs.ways",
+    "Warned": "jobs.events",
+    "Way": "jobs.ways",
+    "Written": "jobs.events",
+    "denoise": "jobs.training",
+    "diagnose_file": "jobs.diagnosis",
+    "diagnose_movie": "jobs.diagnosis",
+    "export_motion": "jobs.motion",
+    "import_published": "jobs.files",
+    "load_core": "jobs.choices",
+    "load_model": "jobs.files",
+    "make_settings": "training.settings",
+    "motion_of_frame": "jobs.motion",
+    "record_of_motion": "jobs.motion",
+    "restore_files": "jobs.batch",
+    "save_model": "jobs.files",
+    "train": "jobs.training",
+    "train_movies": "jobs.training",
+    "untrained": "jobs.training",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(f"napari_udvd.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

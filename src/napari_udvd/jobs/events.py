@@ -1,0 +1,147 @@
+"""What a job tells while it goes on.
+
+A training tells :mod:`napari_udvd.training.events` between a :class:`Begun` and its
+``Finished``, restoring tells ``Progress``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from napari_udvd.inference.stream import Progress
+from napari_udvd.training import TrainingEvent
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from napari_udvd.filters import AdaptiveFilter
+    from napari_udvd.stack import Stack
+
+__all__ = [
+    "Begun",
+    "Event",
+    "FileFailed",
+    "Inspected",
+    "Note",
+    "Opened",
+    "Stopped",
+    "Warned",
+    "Written",
+]
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A movie was opened; nothing of it is read yet.
+
+    Attributes
+    ----------
+    name
+        The movie, for people.
+    stack
+        It, with notes on how the file was understood.
+    is_one_of_several
+        What follows is about all of them.
+    """
+
+    name: str
+    stack: Stack
+    is_one_of_several: bool = False
+
+
+@dataclass(frozen=True)
+class Note:
+    """What is good to know, one sentence."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Warned:
+    """Why a result cannot be trusted, one sentence."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A part of the job that takes time.
+
+    Attributes
+    ----------
+    what
+        Which one.
+    unit
+        What its ``Progress`` counts: frames of one movie, or pictures of several
+        planes; empty for a training.
+    """
+
+    what: Literal["training", "denoising", "motion"]
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """The filter of a pixel, before it is written.
+
+    Attributes
+    ----------
+    found
+        The filter.
+    looks_at
+        Frames that the network looks at, those beyond the ends of the movie too.
+    """
+
+    found: AdaptiveFilter
+    looks_at: int
+
+
+@dataclass(frozen=True)
+class Written:
+    """A result is complete."""
+
+    path: Path
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """The job was cancelled; no result was left.
+
+    Attributes
+    ----------
+    state
+        File of the training that goes on from there; None where nothing was trained.
+    """
+
+    state: Path | None = None
+
+
+@dataclass(frozen=True)
+class FileFailed:
+    """One file of several could not be processed; the others are.
+
+    Attributes
+    ----------
+    file
+        The movie.
+    error
+        Why.
+    """
+
+    file: Path
+    error: Exception
+
+
+Event = (
+    Opened
+    | Note
+    | Warned
+    | Begun
+    | Inspected
+    | Written
+    | Stopped
+    | FileFailed
+    | TrainingEvent
+    | Progress
+)

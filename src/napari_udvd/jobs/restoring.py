@@ -1,0 +1,283 @@
+"""Restore a movie, from file to file: train on it first, or apply a model."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_udvd.errors import InputError
+from napari_udvd.formats import check_output, create, open_stack
+from napari_udvd.inference.request import Request
+from napari_udvd.inference.restorer import check_fits
+from napari_udvd.jobs.events import Begun, Note, Opened, Stopped, Warned, Written
+from napari_udvd.jobs.files import check_new_model
+from napari_udvd.jobs.states import Beside
+from napari_udvd.jobs.training import trained
+from napari_udvd.noise import check_pixels
+from napari_udvd.training.settings import make_settings
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Generator, Iterator, Mapping
+    from pathlib import Path
+
+    from napari_udvd.inference.restorer import Denoiser
+    from napari_udvd.jobs.events import Event
+    from napari_udvd.stack import Stack
+
+__all__ = ["ApplyModel", "Restoration", "TrainAndRestore"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Restoration(ABC):
+    """Restore one file; subclasses say where the model comes from.
+
+    Attributes
+    ----------
+    request
+        How to restore.
+    axes, dark
+        As for :func:`~napari_udvd.formats.open_stack`.
+    std
+        File for the standard deviation of the result; none if None.
+    overwrite
+        Whether earlier results may be replaced.
+    """
+
+    request: Request = field(default_factory=Request)
+    axes: str | None = None
+    dark: Path | None = None
+    std: Path | None = None
+    overwrite: bool = False
+
+    @property
+    @abstractmethod
+    def likelihood(self) -> bool:
+        """Whether the network predicts a standard deviation."""
+
+    @abstractmethod
+    def denoiser_for(
+        self, stack: Stack, output: Path, cancel: threading.Event | None
+    ) -> Generator[Event, None, Denoiser | None]:
+        """Train or take the model; None if that was cancelled."""
+
+    @abstractmethod
+    def finish(self, output: Path) -> None:
+        """Clean up once the result is complete."""
+
+    def resumed(self, output: Path) -> Restoration | None:
+        """Return what is left to do for one file of a batch; None if it is done."""
+        return self
+
+    def run(
+        self, file: Path, output: Path, cancel: threading.Event | None = None
+    ) -> Iterator[Event]:
+        """Restore one file.
+
+        Parameters
+        ----------
+        file
+            The movie.
+        output
+            OME-TIFF or OME-Zarr, see :func:`~napari_udvd.formats.create`.
+        cancel
+            Set it to stop; a training saves its state first.
+
+        Yields
+        ------
+        Event
+            ``Written`` or ``Stopped`` last.
+
+        Raises
+        ------
+        InputError, OutputError
+            Before time is spent, where that can be known; nothing is left behind.
+        MemoryError, RuntimeError
+            If training or restoring fails.
+        """
+        stack = open_stack(file, self.axes, dark=self.dark)
+        yield Opened(str(file), stack)
+        self._check(stack, output)
+        denoiser = yield from self.denoiser_for(stack, output, cancel)
+        if denoiser is None:
+            return
+        matched = denoiser.match(stack)
+        yield from map(Note, matched.notes)
+        yield from map(Warned, matched.warnings)
+        dtype = denoiser.dtype_for(stack, self.request)
+        loss = denoiser.rounding_loss(stack)
+        if loss and dtype.kind in "ui":
+            yield Warned(f"{loss.sentence}; leave `dtype` out, or ask for float32")
+        elif loss and self.request.chooses_dtype:
+            yield Note(f"the result is float32: {loss.sentence}")
+        if (yield from self._write(denoiser, stack, dtype, output, cancel)):
+            self.finish(output)
+            yield Written(output)
+
+    def _check(self, stack: Stack, output: Path) -> None:
+        """See that results can be written where they were asked to go."""
+        dtype = self.request.dtype_of(stack.dtype)
+        check_output(output, like=stack, dtype=dtype, overwrite=self.overwrite)
+        if self.std is None:
+            return
+        if self.std.resolve() == output.resolve():
+            raise InputError(
+                f"`std` and `output` are the same file, {str(output)!r}; name two"
+            )
+        check_output(self.std, like=stack, dtype="float32", overwrite=self.overwrite)
+        if not self.likelihood:
+            raise InputError(
+                "a model trained on the mean only has no standard deviation to write; "
+                "leave `std` out, or train without `mean_only`"
+            )
+
+    def _write(
+        self,
+        denoiser: Denoiser,
+        stack: Stack,
+        dtype: np.dtype[Any],
+        output: Path,
+        cancel: threading.Event | None,
+    ) -> Generator[Event, None, bool]:
+        """Restore block by block; False if that was cancelled."""
+        record = denoiser.provenance(stack, posterior=self.request.use_posterior)
+        if self.dark is not None:
+            record["dark"] = str(self.dark)
+        std_record = {**record, "quantity": "standard deviation"}
+        targets = [(output, dtype, record)]
+        if self.std is not None:
+            targets.append((self.std, np.dtype(np.float32), std_record))
+        n_planes = stack.n_channels * stack.n_planes
+        yield Begun("denoising", "frames" if n_planes == 1 else "pictures")
+        with ExitStack() as open_sinks:
+            sinks = [
+                open_sinks.enter_context(
+                    create(
+                        path,
+                        like=stack,
+                        dtype=kind,
+                        record=told,
+                        overwrite=self.overwrite,
+                    )
+                )
+                for path, kind, told in targets
+            ]
+            yield from denoiser.restore(
+                stack,
+                sinks[0],
+                self.request,
+                std_sink=sinks[1] if len(sinks) > 1 else None,
+                cancel=cancel,
+            )
+            if cancel is not None and cancel.is_set():
+                for sink in sinks:
+                    sink.discard()
+                yield Stopped(self.state_of(output))
+                return False
+        return True
+
+    def state_of(self, output: Path) -> Path | None:
+        """Return the file of the training that goes on after an interruption."""
+        return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainAndRestore(Restoration):
+    """Train on the file itself.
+
+    Attributes
+    ----------
+    values
+        Settings by name; None is as nothing.
+    save
+        Model file to write too; none if None.
+    resume
+        Go on with an interrupted training.
+    """
+
+    values: Mapping[str, Any] = field(default_factory=dict)
+    save: Path | None = None
+    resume: bool = False
+
+    def __post_init__(self) -> None:
+        make_settings(**self.values)
+
+    @property
+    def likelihood(self) -> bool:
+        """As the training."""
+        return make_settings(**self.values).likelihood
+
+    def denoiser_for(
+        self, stack: Stack, output: Path, cancel: threading.Event | None
+    ) -> Generator[Event, None, Denoiser | None]:
+        """Train on the movie."""
+        if self.save is not None:
+            inputs = getattr(stack.data, "files", ())
+            check_new_model(self.save, self.overwrite, [*inputs, output])
+        outcome = yield from trained(
+            [stack],
+            self.values,
+            self._states(output),
+            resume=self.resume,
+            denoising_follows=True,
+            cancel=cancel,
+        )
+        if outcome is None:
+            return None
+        if self.save is not None:
+            outcome.denoiser.save(self.save)
+        return outcome.denoiser
+
+    def resumed(self, output: Path) -> Restoration | None:
+        """Skip results of before the interruption, begin what was not begun."""
+        if not self.resume:
+            return self
+        if output.exists() and not self.overwrite:
+            return None
+        is_begun = self._states(output).path.exists()
+        return self if is_begun else replace(self, resume=False)
+
+    def finish(self, output: Path) -> None:
+        """Remove the state: there is nothing left to resume."""
+        self._states(output).complete()
+
+    def state_of(self, output: Path) -> Path | None:
+        """Return the file beside the result."""
+        return self._states(output).path
+
+    def _states(self, output: Path) -> Beside:
+        return Beside(output, self.overwrite)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApplyModel(Restoration):
+    """Use a model that was trained before.
+
+    Attributes
+    ----------
+    denoiser
+        The model.
+    """
+
+    denoiser: Denoiser
+
+    @property
+    def likelihood(self) -> bool:
+        """As the model was trained."""
+        return self.denoiser.net.likelihood
+
+    def denoiser_for(
+        self, stack: Stack, output: Path, cancel: threading.Event | None
+    ) -> Generator[Event, None, Denoiser | None]:
+        """Check that the model fits the movie."""
+        check_pixels(stack)
+        check_fits(self.denoiser, stack)
+        yield from ()  # there is nothing to tell
+        return self.denoiser
+
+    def finish(self, output: Path) -> None:
+        """Nothing was left behind."""
