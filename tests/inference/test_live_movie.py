@@ -26,6 +26,7 @@ from hypothesis import strategies as st
 from napari_udvd import cutting
 from napari_udvd.errors import InputError, OutputError
 from napari_udvd.formats import ArraySink, open_stack, read_record, to_dtype
+from napari_udvd.inference import frame_store
 from napari_udvd.inference import live_movie as progressive
 from napari_udvd.inference import restorer as denoiser_module
 from napari_udvd.inference.frame_store import FrameArray
@@ -615,7 +616,7 @@ def test_a_disk_with_too_little_space(
     denoiser, stack, *_ = case("TYX")
     needed = 4 * FRAMES * SHAPE[0] * SHAPE[1]
     usage = type("Usage", (), {"free": 2 * needed - 1})
-    monkeypatch.setattr(progressive.shutil, "disk_usage", lambda _: usage)
+    monkeypatch.setattr(frame_store.shutil, "disk_usage", lambda _: usage)
     DenoisedMovie(denoiser, stack, folder=tmp_path).close()
     with pytest.raises(OutputError) as caught:
         DenoisedMovie(denoiser, stack, folder=tmp_path, with_std=True)
