@@ -31,6 +31,7 @@ from napari_udvd.inference.restorer import Denoiser
 from napari_udvd.inference.scaling import Calibration
 from napari_udvd.inference.stream import BlockDenoiser, denoise_stack
 from napari_udvd.jobs import make_settings
+from napari_udvd.metrics import psnr
 from napari_udvd.models import (
     STBN,
     UDVD,
@@ -151,12 +152,6 @@ def movie(small: bool, kind: str = "nuclei", frames: int = 0) -> SimulatedMovie:
     """Simulate a movie that takes seconds to learn from."""
     edge = 48 if small else 256
     return simulate(kind, frames=frames or (12 if small else 48), shape=(edge, edge))
-
-
-def psnr(truth: Floats, estimate: Floats) -> float:
-    """PSNR in dB; the peak is the range of the truth."""
-    error = float(np.mean((truth.astype(np.float64) - estimate) ** 2))
-    return float(20 * np.log10(np.ptp(truth)) - 10 * np.log10(error))
 
 
 def check(is_right: bool, otherwise: str) -> None:

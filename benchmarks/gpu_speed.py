@@ -23,7 +23,7 @@ import torch
 
 import napari_udvd as nu
 from common import REPOSITORY
-from gpu_checks import clip_for, free_memory, noise_on, psnr, rms_apart, shipped
+from gpu_checks import clip_for, free_memory, noise_on, rms_apart, shipped
 from gpu_report import NotHere
 from napari_udvd.filters import adaptive_filter
 from napari_udvd.formats import ArraySink, create
@@ -32,6 +32,7 @@ from napari_udvd.inference.restorer import Denoiser
 from napari_udvd.inference.scaling import Calibration, Scaler
 from napari_udvd.inference.stream import denoise_stack
 from napari_udvd.jobs import make_settings
+from napari_udvd.metrics import psnr
 from napari_udvd.models import STBN, UDVD, CenterBlind, Clip, from_published
 from napari_udvd.models.udvd.network import UDVDStream
 from napari_udvd.noise import NoiseModel

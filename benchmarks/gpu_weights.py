@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import torch
 
-from gpu_checks import psnr
 from gpu_corpus import ClipSource, Movies, make_corpus
 from gpu_pairs import PairSource
 from napari_udvd.formats import ArraySink
@@ -22,6 +21,7 @@ from napari_udvd.inference.model_file import read_model_file, write_model_file
 from napari_udvd.inference.request import Request
 from napari_udvd.inference.scaling import calibrate
 from napari_udvd.inference.stream import denoise_stack
+from napari_udvd.metrics import psnr
 from napari_udvd.models import CenterBlind, LightFlow
 from napari_udvd.pretraining import denoiser as pretrain
 from napari_udvd.pretraining import flow as pretrain_flow

@@ -28,6 +28,7 @@ import torch
 
 import napari_udvd as nu
 from common import machine, progress, table
+from napari_udvd import metrics
 from napari_udvd.noise import NoiseModel, subtract_dark
 from napari_udvd.runtime.device import keep_freed_memory
 from napari_udvd.simulation import KINDS, simulate
@@ -218,8 +219,7 @@ def denoised(
 def psnr(truth: Frames, estimate: npt.NDArray[Any]) -> float:
     """PSNR in dB, relative to the brightest tenth of a percent of the truth."""
     bright = float(np.percentile(truth, 99.9) - truth.min())
-    error = np.mean((estimate.astype(np.float64) - truth) ** 2)
-    return float(20 * np.log10(bright) - 10 * np.log10(error))
+    return metrics.psnr(truth, estimate, peak=bright)
 
 
 def nuclei_row(

@@ -33,6 +33,7 @@ import baselines
 import napari_udvd as nu
 from common import DATA, machine, progress, table
 from movies import MOVIES, Frames, KnownMovie
+from napari_udvd import metrics
 from napari_udvd.runtime.device import keep_freed_memory
 from napari_udvd.training import Failed, Finished, TrainingSettings, train_events
 
@@ -116,8 +117,7 @@ def peak(truth: Frames) -> float:
 
 def psnr(truth: Frames, estimate: Frames) -> float:
     """PSNR in dB, see above."""
-    error = float(np.mean((truth.astype(np.float64) - estimate) ** 2))
-    return float(10 * np.log10(peak(truth) ** 2 / error))
+    return metrics.psnr(truth, estimate, peak=peak(truth))
 
 
 def ssim(truth: Frames, estimate: Frames) -> float:

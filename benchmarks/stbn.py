@@ -21,7 +21,7 @@ import numpy as np
 
 from common import machine, progress, table
 from known_motion import SCENES, MovingScene, moving_scene
-from napari_udvd import Stack, train
+from napari_udvd import Stack, metrics, train
 from napari_udvd.motion import Motion, estimated_motion, learned_motion
 
 if TYPE_CHECKING:
@@ -44,12 +44,10 @@ NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def psnr(frames: np.ndarray, scene: MovingScene) -> float:
-    """Peak signal to noise ratio, dB; the peak is the 99.9th percentile."""
+    """PSNR of the inner frames, dB; the peak is the 99.9th percentile of the scene."""
     inner = slice(EDGE, len(scene.clean) - EDGE)
-    dark = float(scene.clean.min())
-    peak = float(np.percentile(scene.clean, 99.9)) - dark
-    error = np.square(frames[inner].astype(float) - scene.clean[inner]).mean()
-    return float(10 * np.log10(peak**2 / error))
+    peak = float(np.percentile(scene.clean, 99.9)) - float(scene.clean.min())
+    return metrics.psnr(scene.clean[inner], frames[inner], peak=peak)
 
 
 def end_point_error(motion: Motion, scene: MovingScene) -> float:

@@ -24,6 +24,7 @@ import napari_udvd as nu
 from baselines import best_gaussian, best_total_variation
 from common import DATA, machine, progress, table
 from movies import FRAMES, PHOTONS, READ_NOISE, Frames, cancer_cells, scene
+from napari_udvd import metrics
 from napari_udvd.simulation import KINDS
 
 if TYPE_CHECKING:
@@ -43,8 +44,7 @@ def make_movie(name: str, data: Path, frames: int | None) -> tuple[Frames, Frame
 
 def psnr(truth: Frames, estimate: Frames) -> float:
     """PSNR in dB with the 99.9th percentile of the truth as the peak."""
-    error = float(np.mean((truth.astype(np.float64) - estimate) ** 2))
-    return float(10 * np.log10(np.percentile(truth, 99.9) ** 2 / error))
+    return metrics.psnr(truth, estimate, peak=float(np.percentile(truth, 99.9)))
 
 
 def train_and_denoise(

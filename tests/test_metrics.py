@@ -34,6 +34,12 @@ def test_integers_do_not_wrap() -> None:
     assert psnr(truth, noisy) == pytest.approx(20 * np.log10(200 / 10))
 
 
+def test_the_peak_can_be_stated() -> None:
+    truth = np.array([0.0, 1.0, 2.0, 500.0])
+    assert psnr(truth, truth + 3, peak=300) == pytest.approx(40)
+    assert psnr(truth, truth + 5) == psnr(truth, truth + 5, peak=500)
+
+
 def test_shapes_must_agree() -> None:
     with pytest.raises(ValueError, match=r"\(2, 3\).*\(3, 2\)"):
         psnr(np.zeros((2, 3)), np.zeros((3, 2)))

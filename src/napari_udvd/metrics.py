@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
@@ -15,8 +17,19 @@ TIME_SIGMAS = (0.0, 0.5, 0.7, 1.0, 1.5)
 """Widths tried in time, frames."""
 
 
-def psnr(truth: npt.NDArray[np.floating], estimate: npt.NDArray[np.floating]) -> float:
-    """Peak signal-to-noise ratio in dB, relative to the range of the truth.
+def psnr(
+    truth: npt.NDArray[Any], estimate: npt.NDArray[Any], *, peak: float | None = None
+) -> float:
+    """Peak signal-to-noise ratio in dB: ``10 log10(peak^2 / mean squared error)``.
+
+    Parameters
+    ----------
+    truth, estimate
+        Pixels of one shape, in the same units.
+    peak
+        What the error is compared with, in these units; the range of the truth if
+        None. Numbers can be compared only where it is the same: one bright pixel makes
+        a large range.
 
     Raises
     ------
@@ -26,7 +39,8 @@ def psnr(truth: npt.NDArray[np.floating], estimate: npt.NDArray[np.floating]) ->
     if truth.shape != estimate.shape:
         raise ValueError(f"shapes differ: {truth.shape} and {estimate.shape}")
     error = float(np.mean((truth.astype(np.float64) - estimate) ** 2))
-    peak = float(np.ptp(truth))
+    if peak is None:
+        peak = float(np.ptp(truth))
     return float(10 * np.log10(peak**2 / max(error, 1e-30)))
 
 

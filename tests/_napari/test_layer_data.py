@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import dask.array as da
@@ -177,6 +178,27 @@ def test_arrays_are_taken_as_they_are(make: Any) -> None:
     assert layer_data(Stack.from_array(pixels), "movie")[0] is pixels
 
 
+def test_a_result_of_another_size_has_its_own_scale() -> None:
+    movie = Stack.from_array(
+        np.zeros((4, 3, 5), "u2"),
+        "TYX",
+        scale={"T": 2.0, "Y": 0.4, "X": 0.4},
+        units={"T": "s", "Y": "µm", "X": "µm"},
+        source="a.tif",
+    )
+    like = movie.layout.zoomed(2)
+    frames = np.random.default_rng(0).random((4, 6, 10), np.float32)
+    layer = layer_data(like, "result", frames)
+    assert layer[0] is frames
+    assert layer[1]["scale"] == (2.0, 0.2, 0.2)
+    low, high = layer[1]["contrast_limits"]
+    assert 0 <= low < 0.05 and 0.95 < high <= 1
+    again = back(layer, "TYX")
+    assert again.layout == replace(like, dtype=np.dtype("f4"), notes=())
+    with pytest.raises(InputError, match=r"shape \(4, 3, 5\)"):
+        layer_data(like, "result", movie.data)
+
+
 def test_more_arguments() -> None:
     stack = Stack.from_array(np.zeros((4, 3, 3), "f4"), source="a.tif")
     _, arguments, _ = layer_data(
@@ -293,8 +315,8 @@ def test_a_real_movie(shared_data: Path) -> None:
 def test_files_and_samples_open_without_torch_and_qt() -> None:
     code = (
         "import sys\n"
-        "from napari_udvd import _layer_data, _reader, _sample_data, _writer\n"
-        "_sample_data.lattice(); _reader.get_reader('a.tif')\n"
+        "from napari_udvd._napari import layer_data, reader, sample_data, writer\n"
+        "sample_data.lattice(); reader.get_reader('a.tif')\n"
         "print(*(name.partition('.')[0] for name in sys.modules))"
     )
     done = subprocess.run(

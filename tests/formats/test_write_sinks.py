@@ -24,7 +24,8 @@ from napari_udvd.formats import (
     read_record,
     to_dtype,
 )
-from napari_udvd.stack import Plane, Stack
+from napari_udvd.inference.frame_store import FrameArray
+from napari_udvd.stack import Layout, Plane, Stack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -55,6 +56,72 @@ def test_nothing_has_the_final_name_before_the_end(
         sink.write(stack.read(slice(7, 12)), 7)
     assert everything_in(tmp_path) == [name]
     np.testing.assert_array_equal(np.asarray(open_stack(target).data), stack.data)
+
+
+def results(stack: Stack) -> dict[str, Layout]:
+    """Layouts of results that differ from the movie."""
+    like = stack.layout
+    return {
+        "finer": like.zoomed(2),
+        "one frame": like.without("T"),
+        "other channels": like.with_channels(("dz", "dy", "dx")),
+        "finer part": like.crop(slice(2, 5), slice(1, 7)).zoomed(3),
+    }
+
+
+@pytest.mark.parametrize("name", BOTH)
+@pytest.mark.parametrize("what", ["finer", "one frame", "other channels", "finer part"])
+def test_a_result_that_differs_from_the_movie(
+    tmp_path: Path, movie: Any, name: str, what: str
+) -> None:
+    two = np.stack([movie, movie[::-1]], axis=1)
+    stack = Stack.from_array(
+        two,
+        "TCYX",
+        scale={"T": 2.0, "Y": 0.4, "X": 0.2},
+        units={"T": "s", "Y": "µm", "X": "µm"},
+        channel_names=("GFP", "RFP"),
+    )
+    like = results(stack)[what]
+    pixels = np.random.default_rng(0).random(like.shape, np.float32)
+    with create(tmp_path / name, like=like, dtype="f4", record={}) as sink:
+        for c in range(like.n_channels):
+            part = pixels.take(c, like.axes.index("C"))
+            sink.write(part if "T" in like.axes else part[None], 0, Plane(c))
+    back = open_stack(tmp_path / name)
+    np.testing.assert_array_equal(np.asarray(back.data), pixels)
+    assert (back.axes, back.shape) == (like.axes, like.shape)
+    assert back.units == like.units and back.channel_names == like.channel_names
+    assert back.scale == pytest.approx(like.scale)
+    if "finer" in what:
+        zoom = 2 if what == "finer" else 3
+        assert back.scale["X"] == pytest.approx(0.2 / zoom)
+        assert back.scale["T"] == 2.0
+
+
+def test_a_larger_result_in_memory_and_on_disk(stack: Stack, tmp_path: Path) -> None:
+    like = stack.layout.zoomed(2)
+    frames = np.random.default_rng(0).random((12, *like.frame_shape), np.float32)
+    stored = FrameArray(like, tmp_path)
+    with ArraySink(like, "f4") as sink:
+        sink.write(frames, 0)
+        stored.put(3, Plane(), frames[3])
+    np.testing.assert_array_equal(sink.array, frames)
+    np.testing.assert_array_equal(stored[3], frames[3])
+    assert stored.shape == like.shape and np.isnan(stored[0]).all()
+    with pytest.raises(ValueError, match="do not fit the movie"), sink:
+        sink.write(stack.read().astype("f4"), 0)
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_no_result_replaces_the_files_of_its_movie(
+    tmp_path: Path, stack: Stack, name: str
+) -> None:
+    with create(tmp_path / name, like=stack, dtype="u2", record={}) as sink:
+        sink.write(stack.read(), 0)
+    like = open_stack(tmp_path / name).layout.zoomed(2)
+    with pytest.raises(OutputError, match="the recorded data are never changed"):
+        create(tmp_path / name, like=like, dtype="f4", record={}, overwrite=True)
 
 
 @pytest.mark.parametrize("name", BOTH)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -43,6 +44,50 @@ def test_a_view_is_a_part_of_the_result(
     expected = sink.array[4, slice(*rows), slice(*columns)]
     np.testing.assert_allclose(denoised[0], expected, rtol=1e-4, atol=1e-2)
     assert (view.rows, view.columns) == (slice(*rows), slice(*columns))
+
+
+@pytest.mark.parametrize("corner", [(100, 96), (1, 163), (99, 2)])
+def test_a_view_ends_on_the_pooling_grid(corner: tuple[int, int]) -> None:
+    """Half-planes that look down or right count it from the far end of the frame."""
+    net, calibration = tiny_net(frames=1, likelihood=True), tiny_calibration()
+    radius, grid = net.radius, net.alignment
+    rows, columns = (slice(start, start + 11) for start in corner)
+    shape = 240, 250
+    beyond = [
+        n - part.stop - radius for n, part in zip(shape, (rows, columns), strict=True)
+    ]
+    assert any(rest > 0 and rest % grid for rest in beyond)  # else nothing is aligned
+    data = np.random.default_rng(0).poisson(20, (3, *shape)).astype("u2")
+    stack = Stack.from_array(data, "TYX")
+    with ArraySink(stack, "f4") as sink:
+        for _ in denoise_stack(net, [calibration], stack, sink):
+            pass
+    live = LiveView(stack)
+    live.look_at(View(1, 0, rows, columns))
+    _, denoised = live.denoise(net, [calibration], False, CPU, torch.float32)
+    expected = sink.array[1, rows, columns]
+    np.testing.assert_allclose(denoised[0], expected, rtol=0, atol=1e-3)
+
+
+def test_somebody_who_stays_costs_no_second_look_at_the_movie() -> None:
+    class Counting:
+        shape, dtype, read = (60, 40, 44), np.dtype("u2"), 0
+
+        def __getitem__(self, key: Any) -> np.ndarray[Any, Any]:
+            block = np.random.default_rng(0).poisson(20, self.shape).astype("u2")[key]
+            Counting.read += len(block)
+            return block
+
+    live = LiveView(Stack.from_array(Counting(), "TYX"))
+    net, calibration = tiny_center_blind(), tiny_calibration()
+    frames = []
+    for t in (3, 3, 50):
+        live.look_at(View(t, 0, slice(4, 30), slice(3, 40)))
+        before = Counting.read
+        live.denoise(net, [calibration], False, CPU, torch.float32)
+        frames.append(Counting.read - before)
+    assert frames[0] >= 60
+    assert max(frames[1:]) <= 2 * net.context + 1
 
 
 def test_channels_and_depth() -> None:

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import torch
 
+from napari_udvd.inference.restorer import Denoiser
 from napari_udvd.planes import Series, read_clip
 from napari_udvd.runtime import transfer
-from napari_udvd.runtime.transfer import Arrivals, pinned, read_frames, read_there, send
+from napari_udvd.runtime.transfer import (
+    Arrivals,
+    back_to,
+    pinned,
+    read_frames,
+    read_there,
+    send,
+)
 from napari_udvd.stack import Stack
+from tiny import learned_from, tiny_calibration, tiny_center_blind, tiny_movie
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -106,6 +117,66 @@ def test_what_is_read_for_the_processor_comes_from_there(
     assert measured is None
     assert OnCard.fetched == 1
     np.testing.assert_array_equal(clip.numpy()[:, 0], on_card.hidden[0, 1:3, 0])
+
+
+class Cards:
+    """Stands in for a card that is chosen with ``with``."""
+
+    chosen = False
+
+    def __enter__(self) -> None:
+        Cards.chosen = True
+
+    def __exit__(self, *_: object) -> None:
+        Cards.chosen = False
+
+
+@pytest.fixture
+def library(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the library that the array on the card is of be one with ``asarray``."""
+
+    def asarray(data: npt.NDArray[Any]) -> OnCard:
+        assert Cards.chosen
+        return OnCard(data)
+
+    module = ModuleType("library_of_cards")
+    module.asarray = asarray  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "library_of_cards", module)
+    monkeypatch.setattr(OnCard, "__module__", "library_of_cards._core")
+    monkeypatch.setattr(OnCard, "device", Cards(), raising=False)
+
+
+@pytest.mark.usefixtures("library")
+@pytest.mark.parametrize("part", [False, True])
+def test_a_result_is_where_the_movie_is(on_card: Any, part: bool) -> None:
+    stack = Stack.from_array(on_card, "CTZYX")
+    stack = stack.crop(slice(2, 8)) if part else stack
+    result = np.arange(6.0)
+    found = back_to(stack, result)
+    assert isinstance(found, OnCard) and not Cards.chosen
+    np.testing.assert_array_equal(found.hidden, result)
+    in_memory = Stack.from_array(on_card.hidden, "CTZYX")
+    assert back_to(in_memory, result) is result
+
+
+@pytest.mark.usefixtures("library")
+def test_denoising_takes_and_returns_arrays_on_a_card() -> None:
+    movie = tiny_movie(6, (16, 20))
+    net, calibration = tiny_center_blind(), tiny_calibration()
+    denoiser = Denoiser(net, (calibration,), record=learned_from(movie))
+    expected = denoiser.denoise(movie, device="cpu")
+    found = denoiser.denoise(OnCard(movie.read()), "TYX", device="cpu")
+    assert isinstance(found, OnCard)
+    np.testing.assert_array_equal(found.hidden, expected)
+
+
+@pytest.mark.usefixtures("library")
+def test_frames_on_a_card_come_one_by_one_for_a_viewer(on_card: Any) -> None:
+    frames = Stack.from_array(on_card, "CTZYX").to_dask()
+    assert OnCard.fetched == 0
+    frame = frames[1, 4, 2].compute(scheduler="synchronous")
+    assert OnCard.fetched == 1 and type(frame) is np.ndarray
+    np.testing.assert_array_equal(frame, on_card.hidden[1, 4, 2])
 
 
 def test_on_the_processor_nothing_is_copied() -> None:

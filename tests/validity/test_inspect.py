@@ -10,6 +10,8 @@ import pytest
 from scipy import ndimage
 
 from napari_udvd.cutting import window
+from napari_udvd.errors import InputError
+from napari_udvd.noise import check_finite, check_pixels
 from napari_udvd.planes import Series, measured_box, read_measured
 from napari_udvd.simulation import KINDS, simulate
 from napari_udvd.stack import Plane, Stack
@@ -245,3 +247,53 @@ def test_a_movie_without_a_measurement_is_left_to_others() -> None:
     stack = inspect(Stack.from_array(np.zeros((5, 20, 20), np.uint8), "TYX"))
     assert stack.validity is not None
     assert stack.validity.is_empty(Plane())
+
+
+# --- how often a movie is read --------------------------------------------------------
+
+
+class Counting:
+    """Counts how often each frame is read whole."""
+
+    def __init__(self, data: Movie) -> None:
+        self._data = data
+        self.shape, self.dtype = data.shape, data.dtype
+        self.reads = np.zeros(len(data), int)
+
+    def __getitem__(self, key: Any) -> Movie:
+        block = self._data[key]
+        if block.shape[1:] == self.shape[1:]:
+            self.reads[key[0]] += 1
+        return block
+
+
+@pytest.mark.parametrize("holes", [False, True])
+@pytest.mark.parametrize("dtype", ["u2", "f4"])
+def test_a_movie_is_looked_at_once(dtype: str, holes: bool) -> None:
+    movie = nuclei(40).astype(dtype)
+    if holes and dtype == "f4":
+        movie[7, 20:24, 30:33] = np.nan
+    data = Counting(movie)
+    stack = Stack.from_array(data, "TYX")
+    check_pixels(stack)
+    found = inspect(stack)
+    check_finite(found)
+    inspect(found)
+    assert data.reads[1:].tolist() == [1] * 39
+    assert data.reads[0] == 2  # by itself, to see whether anything varies
+    assert (found is stack) == (dtype == "u2" or not holes)
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf])
+@pytest.mark.parametrize("whole", [False, True], ids=["pixel", "frame"])
+def test_infinite_pixels_are_found_on_the_way(value: float, whole: bool) -> None:
+    movie = nuclei(40).astype("f4")
+    movie[20:21, slice(None) if whole else 5, slice(None) if whole else 6] = value
+    count, place = (48 * 56, (0, 0)) if whole else (1, (5, 6))
+    expected = (
+        rf"{count} infinite pixel\(s\) of {movie.size}, the first at T = 20, "
+        rf"Y = {place[0]}, X = {place[1]}"
+    )
+    for look in (inspect, check_finite):
+        with pytest.raises(InputError, match=expected):
+            look(Stack.from_array(movie, "TYX"))

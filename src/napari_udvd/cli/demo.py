@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from napari_udvd.cli.console import Report
 from napari_udvd.errors import OutputError
-from napari_udvd.formats import create
+from napari_udvd.formats import create, write_small
 from napari_udvd.jobs.files import make_folder
 from napari_udvd.jobs.training import train_movies
 from napari_udvd.metrics import best_gaussian, psnr
@@ -76,7 +77,9 @@ def run_demo(
             "truth": truth[middle],
         }
     )
-    picture.save(folder / PICTURE)
+    content = io.BytesIO()
+    picture.save(content, "PNG")
+    write_small(folder / PICTURE, content.getvalue(), overwrite=True)
     print(f"PSNR noisy         {psnr(truth, noisy):6.2f} dB")
     print(f"PSNR best Gaussian {psnr(truth, gaussian):6.2f} dB (chosen with the truth)")
     print(f"PSNR denoised      {psnr(truth, denoised):6.2f} dB")

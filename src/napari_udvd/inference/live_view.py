@@ -72,6 +72,7 @@ class LiveView:
         self._view: View | None = None
         self._is_new = False
         self._rested = self._due = 0.0
+        self._part: tuple[slice, slice, Stack] | None = None
 
     def look_at(self, view: View) -> None:
         """Say where the user looks now."""
@@ -130,7 +131,7 @@ class LiveView:
             # what is far away matters little, and not at all for a first look
             edge, halo = edge * 3 // 4, min(halo, edge // 4)
         view = seen
-        part = self._stack.crop(slice(0, self._stack.n_frames), rows, columns)
+        part = self._part_seen(rows, columns)
         request = replace(self._request, device=device, precision=precision)
         blocks = BlockDenoiser(net, calibrations, part, request, joint=joint)
         frames = [
@@ -144,6 +145,16 @@ class LiveView:
         cost = now - began
         self._rested, self._due = now + cost, now + max(INTERVAL, cost / SHARE)
         return view, denoised
+
+    def _part_seen(self, rows: slice, columns: slice) -> Stack:
+        """Crop the movie; the very same part again for somebody who stays there.
+
+        What was measured in it is then known, without looking at all its frames.
+        """
+        if self._part is None or self._part[:2] != (rows, columns):
+            part = self._stack.crop(slice(0, self._stack.n_frames), rows, columns)
+            self._part = rows, columns, part
+        return self._part[2]
 
 
 def _middle(part: slice, edge: int) -> slice:
