@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from napari_udvd.models.camera import CameraNoise
+    from napari_udvd.models.flow.base import FlowNetwork
 
 __all__ = ["Clip", "Geometry", "Network"]
 
@@ -148,6 +149,10 @@ class Network(nn.Module):
     def forward(self, clip: Clip, precision: torch.dtype | None = None) -> Prediction:
         """Predict in the precision of the frames, or another; see :meth:`predict`."""
         return self.predict(clip, precision or clip.frames.dtype)
+
+    def flow_network(self) -> FlowNetwork | None:
+        """Return the network of optical flow that learns beside it; None by default."""
+        return None
 
     def drop_flow(self) -> None:
         """Do without optical flow from now on; nothing to do where there is none."""

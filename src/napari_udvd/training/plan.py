@@ -22,12 +22,14 @@ from napari_udvd.noise import (
     diagnose,
 )
 from napari_udvd.planes import middle_plane
+from napari_udvd.tasks import DENOISE
 from napari_udvd.validity import inspect
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_udvd.stack import Stack
+    from napari_udvd.tasks import Task
     from napari_udvd.training.settings import TrainingSettings
 
 __all__ = ["Course", "Plan", "default_network", "make_plan"]
@@ -159,9 +161,12 @@ class Plan:
 
 
 def make_plan(
-    stacks: Sequence[Stack], settings: TrainingSettings, on_cpu: bool
+    stacks: Sequence[Stack],
+    settings: TrainingSettings,
+    on_cpu: bool,
+    task: Task = DENOISE,
 ) -> Plan:
-    """Diagnose the movies and choose what the settings leave open.
+    """Diagnose the movies and choose what the settings leave open for a task.
 
     Raises
     ------
@@ -184,10 +189,7 @@ def make_plan(
         for c in range(channels)
     ]
     flat = [diagnosis for row in diagnoses for diagnosis in row]
-    hole = settings.hole or (
-        max(d.hole[0] for d in flat),
-        max(d.hole[1] for d in flat),
-    )
+    hole, warnings = task.plan(flat, settings.hole)
     for stack in stacks:
         height, width = stack.frame_shape
         if height <= hole[0] or width <= hole[1]:
@@ -229,7 +231,7 @@ def make_plan(
             "width": settings.width or (CPU_WIDTH if on_cpu else GPU_WIDTH),
         }
         name = UDVD.name
-    broken = [s for d in flat for s in d.broken_under(hole)]
+    broken = list(warnings)
     if name == STBN.name and any(d.blind_neighbours for d in flat):
         broken.append(
             "the noise of a pixel lives on in the next frame, which STBN sees in full; "

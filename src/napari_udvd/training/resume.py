@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from napari_udvd.errors import InputError
-from napari_udvd.training.checkpoint import read_checkpoint
+from napari_udvd.tasks import DENOISE
+from napari_udvd.training.checkpoint import check_task, read_checkpoint
 from napari_udvd.training.plan import UDVD_FRAMES, Plan
 
 if TYPE_CHECKING:
@@ -63,13 +64,15 @@ class SavedRun(NamedTuple):
         return plan
 
 
-def read_saved_run(checkpoint: Path | None, stacks: Sequence[Stack]) -> SavedRun:
-    """Read the checkpoint of an interrupted training of these movies.
+def read_saved_run(
+    checkpoint: Path | None, stacks: Sequence[Stack], task: str = DENOISE.name
+) -> SavedRun:
+    """Read the checkpoint of an interrupted training of these movies for a task.
 
     Raises
     ------
     InputError
-        If there is none, or it is of other movies.
+        If there is none, or it is of other movies or of another task.
     """
     if checkpoint is None or not checkpoint.exists():
         raise InputError(
@@ -77,6 +80,7 @@ def read_saved_run(checkpoint: Path | None, stacks: Sequence[Stack]) -> SavedRun
             "to start anew"
         )
     header, tensors = read_checkpoint(checkpoint)
+    check_task(checkpoint, header, task)
     before, now = header.get("movies"), [stack.fingerprint() for stack in stacks]
     if before != now:
         raise InputError(

@@ -98,8 +98,8 @@ def warm_start(net: Network) -> WarmStart:
     return WarmStart(True, "")
 
 
-def load_flow(net: STBN, path: str) -> None:
-    """Give a network's flow the weights of a published PWC-Net checkpoint.
+def load_flow(net: Network, path: str) -> None:
+    """Give a network's flow the weights of a published checkpoint.
 
     Raises
     ------
@@ -110,8 +110,9 @@ def load_flow(net: STBN, path: str) -> None:
         published = flow_from_published(read_published(path), net.channels)
     except ValueError as error:
         raise InputError(f"the weights of the flow cannot be used: {error}") from error
-    assert net.flow_net is not None
-    net.flow_net.load_state_dict(published.state_dict())
+    flow = net.flow_network()
+    assert flow is not None
+    flow.load_state_dict(published.state_dict())
 
 
 def _warm_flow(net: LightFlow) -> str:
