@@ -282,7 +282,7 @@ def test_memory_is_bounded_for_long_movies(monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.alone
 @pytest.mark.parametrize("seconds", [1.5, 3.0])
 def test_the_budget_is_kept(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trainer, "PATIENCE", 10)
+    monkeypatch.setattr(best, "PATIENCE", 10)
     began = time.monotonic()
     told = list(events(tiny_movie(20, (48, 48)), minutes=seconds / 60))
     took = time.monotonic() - began
