@@ -27,6 +27,7 @@ from napari_udvd.models.catalogue import find, package_of
 from napari_udvd.noise import check_finite
 from napari_udvd.runtime.transfer import back_to
 from napari_udvd.stack import ArrayLike, Stack
+from napari_udvd.tasks import DENOISE, TASKS, find_task
 
 if TYPE_CHECKING:
     import os
@@ -63,6 +64,8 @@ class Denoiser:
         Average over mirrored and turned views; decided by the time there was.
     record
         How it was made: settings, movie, diagnosis, validation curve.
+    task
+        Name of what it was trained for, see :data:`napari_udvd.tasks.TASKS`.
     """
 
     net: Network
@@ -70,6 +73,7 @@ class Denoiser:
     joint: bool = False
     self_ensemble: bool = False
     record: Mapping[str, Any] = field(default_factory=dict)
+    task: str = DENOISE.name
     _matches: weakref.WeakKeyDictionary[Stack, Match] = field(
         default_factory=weakref.WeakKeyDictionary, init=False, repr=False
     )
@@ -130,7 +134,8 @@ class Denoiser:
         request.check(self.net)
         for warning in self.match(stack).warnings:
             warnings.warn(warning, UserWarning, stacklevel=2)
-        with ArraySink(stack, self.dtype_for(stack, request)) as sink:
+        task = find_task(self.task)
+        with ArraySink(task.layout(stack), self.dtype_for(stack, request)) as sink:
             for _ in self.restore(stack, sink, request):
                 pass
         return back_to(stack, sink.array)
@@ -174,6 +179,7 @@ class Denoiser:
             joint=self.joint,
             std_sink=std_sink,
             cancel=cancel,
+            task=find_task(self.task),
         )
 
     def blocks(self, stack: Stack, request: Request) -> BlockDenoiser:
@@ -184,6 +190,7 @@ class Denoiser:
             stack,
             self._completed(request),
             joint=self.joint,
+            task=find_task(self.task),
         )
 
     def _completed(self, request: Request) -> Request:
@@ -260,6 +267,7 @@ class Denoiser:
         """
         header = {
             "version": __version__,
+            "task": self.task,
             "network": self.net.name,
             "configuration": self.net.configuration(),
             "calibrations": [c.to_dict() for c in self.calibrations],
@@ -291,6 +299,14 @@ def load(path: str | os.PathLike[str]) -> Denoiser:
         )
     if "package" in header:  # of others, which may not be installed
         find(str(header.get("network")), str(header["package"]))
+    # those of earlier versions say nothing: there was one task
+    task = header.get("task", DENOISE.name)
+    if task not in TASKS:
+        raise InputError(
+            f"model file {label!r} is for the task {task!r}, which this version "
+            f"({__version__}) does not know, only {', '.join(TASKS)}; it was written "
+            f"by version {header.get('version', 'unknown')}"
+        )
     try:
         net = build_network(header["network"], header["configuration"])
         net.load_state_dict(tensors)
@@ -304,7 +320,7 @@ def load(path: str | os.PathLike[str]) -> Denoiser:
             f"{header.get('version', 'unknown')}. Use that version, or train the model "
             "anew"
         ) from error
-    return Denoiser(net.eval(), calibrations, joint, self_ensemble, record)
+    return Denoiser(net.eval(), calibrations, joint, self_ensemble, record, task)
 
 
 def load_published(

@@ -30,11 +30,12 @@ from napari_udvd.cutting import (
 )
 from napari_udvd.inference.request import EXACT, Request
 from napari_udvd.inference.scaling import Calibration, Scaler
-from napari_udvd.models import Clip, Network, posterior, sweep_views
+from napari_udvd.models import Clip, Network, sweep_views
 from napari_udvd.planes import Series, measured_box, missing_frames, series_of
 from napari_udvd.runtime.memory import is_out_of_memory, release
 from napari_udvd.runtime.parallel import run_parts, threads_on
 from napari_udvd.runtime.transfer import Arrivals, pinned, read_frames, send
+from napari_udvd.tasks import DENOISE
 from napari_udvd.validity import inspect
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from napari_udvd.stack import Plane, Stack
+    from napari_udvd.tasks import Task
 
 __all__ = [
     "BlockDenoiser",
@@ -87,6 +89,7 @@ def denoise_stack(
     joint: bool = False,
     std_sink: FrameSink | None = None,
     cancel: threading.Event | None = None,
+    task: Task = DENOISE,
 ) -> Iterator[Progress]:
     """Denoise every frame of every plane, writing block by block.
 
@@ -108,6 +111,8 @@ def denoise_stack(
         Receives the standard deviation of the result; needs a likelihood head.
     cancel
         Set it to stop after the current block.
+    task
+        Finishes what the network predicts.
 
     Yields
     ------
@@ -122,7 +127,7 @@ def denoise_stack(
         If not even the smallest tile fits in memory.
     """
     request = replace(request, with_std=std_sink is not None)
-    denoiser = BlockDenoiser(net, calibrations, stack, request, joint=joint)
+    denoiser = BlockDenoiser(net, calibrations, stack, request, joint=joint, task=task)
     total = len(denoiser.series) * stack.n_frames * len(denoiser.series[0].channels)
     done = 0
     for series, (start, stop) in product(denoiser.series, blocks(stack)):
@@ -145,7 +150,7 @@ class BlockDenoiser:
 
     Parameters
     ----------
-    net, calibrations, stack, request, joint
+    net, calibrations, stack, request, joint, task
         As for :func:`denoise_stack`.
 
     Attributes
@@ -168,6 +173,7 @@ class BlockDenoiser:
         request: Request = EXACT,
         *,
         joint: bool = False,
+        task: Task = DENOISE,
     ) -> None:
         request.check(net)
         self.series = series_of(stack, joint)
@@ -178,7 +184,7 @@ class BlockDenoiser:
         self._is_inspected = False
         self._use_posterior = request.use_posterior
         self._self_ensemble = bool(request.self_ensemble)
-        self._with_std = request.with_std
+        self._with_std, self._task = request.with_std, task
         self._edge = request.tile or _first_tile(stack.frame_shape, self._device)
         self._buffer = _FrameBuffer(stack, self._device)
 
@@ -346,16 +352,13 @@ class BlockDenoiser:
         for seen in windows:
             # not around the loop: whoever waits between frames needs gradients
             with torch.inference_mode():
-                prediction = next(predictions)
-                mean, std = prediction.mean, prediction.std
-                if self._use_posterior and prediction.factor is not None:
-                    noisy = frames[seen[middle]][None]
-                    variance = scaler.noise.variance(mean)
-                    mean, std = posterior(prediction, noisy, variance)
-                    if known is not None and prediction.std is not None:
-                        own = known[seen[middle]][None]
-                        mean = torch.where(own, mean, prediction.mean)
-                        std = torch.where(own, std, prediction.std)
+                prediction, at = next(predictions), seen[middle]
+                own = None if known is None else known[at][None]
+                mean, std = self._task.finish(
+                    prediction,
+                    Clip(frames[at][None], scaler.noise, own),
+                    use_posterior=self._use_posterior,
+                )
                 result = scaler.restore(mean)[0]
                 deviation = None if std is None else scaler.restore_std(std)[0]
             yield result, deviation
