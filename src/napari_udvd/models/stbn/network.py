@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
 from napari_udvd.models.base import Network
@@ -430,8 +431,8 @@ class STBN(Network):
         back = self._travel(self.backward_block, frames[::-1], to_next[::-1])
         # what is not recurrent is computed for all frames at once
         both = (torch.cat(list(ahead)), torch.cat(list(back)[::-1]))
-        joined: Tensor = self._join(*both).unflatten(0, (len(frames), -1))
-        return joined.transpose(0, 1).contiguous()
+        joined: Tensor = self._join(*both)
+        return rearrange(joined, "(t n) c h w -> n t c h w", t=len(frames)).contiguous()
 
     def _travel(
         self,
