@@ -100,7 +100,7 @@ def training(case: Case, device: torch.device) -> Callable[[], None]:
     """Prepare a few steps of training."""
     net = network(case, device).train()
     course, patch = COURSES[net.name], TrainingSettings().patch
-    frames = course.targets + 2 * net.context
+    frames = course.targets + 2 * net.geometry.context
     scaler = Scaler([CALIBRATION], device)
     learner = Learner(net, case.precision)
     clips = scaler.normalise(_clips(course.batch, frames, patch).to(device))

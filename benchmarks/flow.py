@@ -46,7 +46,7 @@ def movement(denoiser: Denoiser, stack: Stack) -> float:
     judge = Validation(
         [movie],
         denoiser.calibrations,
-        context=denoiser.net.context,
+        context=denoiser.net.geometry.context,
         device=torch.device("cpu"),
         precision=torch.float32,
     )

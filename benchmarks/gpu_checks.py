@@ -34,6 +34,7 @@ from napari_udvd.models import (
     UDVD,
     CameraNoise,
     CenterBlind,
+    Clip,
     flow_from_published,
     from_published,
 )
@@ -124,7 +125,7 @@ def networks(small: bool, hole: tuple[int, int] = (1, 1)) -> dict[str, Network]:
 def clip_for(net: Network, edge: int, frames: int = 0, seed: int = 1) -> Tensor:
     """Random frames ``(1, T, 1, H, W)``, as many as a window has if not said."""
     rng = np.random.default_rng(seed)
-    shape = 1, frames or 2 * net.context + 1, 1, edge, edge + 4
+    shape = 1, frames or 2 * net.geometry.context + 1, 1, edge, edge + 4
     return torch.from_numpy(rng.standard_normal(shape).astype(np.float32))
 
 
@@ -177,8 +178,8 @@ def each_network_equals_the_cpu(device: torch.device) -> Found:
     small, found = is_small(device), {}
     edge = 20 if small else 64
     for name, net in networks(small).items():
-        clip = clip_for(net, edge, 2 * net.context + 3)
-        windows = [list(range(k, k + 2 * net.context + 1)) for k in range(3)]
+        clip = clip_for(net, edge, 2 * net.geometry.context + 3)
+        windows = [list(range(k, k + 2 * net.geometry.context + 1)) for k in range(3)]
 
         def numbers(
             where: torch.device,
@@ -189,9 +190,9 @@ def each_network_equals_the_cpu(device: torch.device) -> Found:
         ) -> tuple[Tensor, Tensor]:
             moved, frames = copy.deepcopy(net).to(where), clip.to(where)
             with torch.inference_mode():
-                whole = moved.predict(frames, noise_on(where), precision)
+                whole = moved.predict(Clip(frames, noise_on(where)), precision)
                 swept = list(
-                    moved.sweep(frames[0], windows, noise_on(where), precision)
+                    moved.sweep(Clip(frames, noise_on(where)), windows, precision)
                 )
             assert whole.factor is not None
             both = torch.cat([whole.mean, whole.factor[..., 0, :, :]])
@@ -220,7 +221,9 @@ def gradients_equal_those_of_the_cpu(device: torch.device) -> Found:
     small, found = is_small(device), {}
     edge = 20 if small else 64
     for name, net in networks(small).items():
-        clip = clip_for(net, edge, 2 * net.margin + (8 if net.is_recurrent else 1))
+        clip = clip_for(
+            net, edge, 2 * net.margin + (8 if net.geometry.recurrent else 1)
+        )
 
         def gradient(
             where: torch.device,
@@ -230,7 +233,7 @@ def gradients_equal_those_of_the_cpu(device: torch.device) -> Found:
         ) -> Tensor:
             moved, frames = copy.deepcopy(net).to(where), clip.to(where)
             moved.train()
-            prediction = moved.predict_clip(frames, noise_on(where), precision)
+            prediction = moved.predict_clip(Clip(frames, noise_on(where)), precision)
             noisy = frames[:, net.margin : frames.shape[1] - net.margin]
             loss = pixel_loss(prediction, noisy, noise_on(where)).mean()
             parameters = list(moved.denoising_parameters().values())
@@ -369,7 +372,7 @@ def no_network_sees_the_hole(device: torch.device) -> Found:
             )
             for precision in (torch.float32, torch.bfloat16):
                 with exact():
-                    prediction = moved.predict(clip, noise_on(device), precision)
+                    prediction = moved.predict(Clip(clip, noise_on(device)), precision)
                     assert prediction.factor is not None
                     pixel = prediction.mean + 0.7 * prediction.factor[..., 0, :, :]
                     (seen,) = torch.autograd.grad(pixel[0, 0, 0, y, x], clip)

@@ -31,7 +31,7 @@ from napari_udvd.inference.restorer import Denoiser
 from napari_udvd.inference.scaling import Calibration, Scaler
 from napari_udvd.inference.stream import denoise_stack
 from napari_udvd.jobs import make_settings
-from napari_udvd.models import STBN, UDVD, CenterBlind, from_published
+from napari_udvd.models import STBN, UDVD, CenterBlind, Clip, from_published
 from napari_udvd.models.udvd.network import UDVDStream
 from napari_udvd.noise import NoiseModel
 from napari_udvd.runtime.device import choose_precision
@@ -277,7 +277,7 @@ def beside_layer_by_layer(case: Case, found: Numbers) -> None:
 
         def step_ours(same: Tensor = same) -> None:
             net.zero_grad()
-            net(same).mean.square().mean().backward()
+            net(Clip(same, noise_on(case.device))).mean.square().mean().backward()
 
         kind = str(precision).removeprefix("torch.")
         assert last is not None
@@ -366,11 +366,13 @@ def click_to_filter(case: Case, found: Numbers) -> None:
     edge = 64 if case.is_small else 512
     for name, net in networks(case).items():
         model = Denoiser(net.to(case.device).eval(), (CALIBRATION,))
-        stack = stack_of(2 * net.context + 1, edge)
+        stack = stack_of(2 * net.geometry.context + 1, edge)
         times = []
         for k in range(3 if case.is_small else 10):
             began = time.perf_counter()
-            adaptive_filter(model, stack, net.context, edge // 2 + 3 * k, edge // 2 - k)
+            adaptive_filter(
+                model, stack, net.geometry.context, edge // 2 + 3 * k, edge // 2 - k
+            )
             times.append(1e3 * (time.perf_counter() - began))
         found[name] = {"first, ms": times[0], "others, ms": median(times[1:])}
 
@@ -395,15 +397,17 @@ def graphs_and_compiler(case: Case, found: Numbers) -> None:
 
     def forward() -> Tensor:
         with torch.no_grad():
-            mean: Tensor = net.predict(window, noise, precision).mean
+            mean: Tensor = net.predict(Clip(window, noise), precision).mean
         return mean
 
     _compare("inference", forward, case, found)
     batches = {
         course.batch: torch.randn(
-            course.batch, 2 * net.context + 1, 1, PATCH, PATCH, device=device
+            course.batch, 2 * net.geometry.context + 1, 1, PATCH, PATCH, device=device
         ),
-        64: torch.randn(64, 2 * net.context + 1, 1, PATCH, PATCH, device=device),
+        64: torch.randn(
+            64, 2 * net.geometry.context + 1, 1, PATCH, PATCH, device=device
+        ),
     }
     for batch, clips in batches.items():
         learner = CenterBlind().to(device).train()
@@ -414,8 +418,8 @@ def graphs_and_compiler(case: Case, found: Numbers) -> None:
             parameters: list[Any] = parameters,
             clips: Tensor = clips,
         ) -> Tensor:
-            prediction = learner.predict_clip(clips, noise, precision)
-            middle = learner.context
+            prediction = learner.predict_clip(Clip(clips, noise), precision)
+            middle = learner.geometry.context
             noisy = clips[:, middle : middle + 1]
             loss = pixel_loss(prediction, noisy, noise).mean()
             gradients = torch.autograd.grad(loss, parameters)

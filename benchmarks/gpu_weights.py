@@ -98,7 +98,7 @@ def go_on_with_fast(
     run = Pretraining("medium", device, seed, RATE)
     run.net.load_state_dict(tensors)
     run.average.load_state_dict(tensors)
-    context, few = run.net.context, device.type == "cpu"
+    context, few = run.net.geometry.context, device.type == "cpu"
     judge = ClipSource(device, HELD_OUT_SEED, len(movies.held_out))
     judge.store.take(movies.held_out)
     held_out = [judge.batch(sizes.batch, context) for _ in range(sizes.looks)]

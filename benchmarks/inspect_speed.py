@@ -21,7 +21,7 @@ from napari_udvd import Stack
 from napari_udvd.filters import adaptive_filter
 from napari_udvd.inference.restorer import Denoiser
 from napari_udvd.inference.scaling import Calibration, Scaler
-from napari_udvd.models import UDVD, CenterBlind, Network
+from napari_udvd.models import UDVD, CenterBlind, Clip, Network
 from napari_udvd.motion import implied_motion
 from napari_udvd.noise import NoiseModel
 
@@ -35,7 +35,7 @@ def obvious(denoiser: Denoiser, frames: np.ndarray, y: int, x: int) -> np.ndarra
     """Filter of the middle frame's pixel, from one pass over everything and back."""
     scaler = Scaler(denoiser.calibrations)
     clip = scaler.normalise(torch.from_numpy(frames)[:, None])[None].requires_grad_()
-    mean = denoiser.net.predict(clip, scaler.noise, torch.float32).mean
+    mean = denoiser.net.predict(Clip(clip, scaler.noise), torch.float32).mean
     (gradient,) = torch.autograd.grad(mean[0, 0, 0, y, x], clip)
     return gradient[0, :, 0].numpy()
 
@@ -67,10 +67,10 @@ def main() -> None:
         net.eval().requires_grad_(False)
         denoiser = Denoiser(net, (Calibration(150.0, 100.0, noise),))
         rng = np.random.default_rng(0)
-        count = 2 * net.context + 1
+        count = 2 * net.geometry.context + 1
         frames = rng.poisson(50, (count, size, size)).astype(np.float32) + 100
         stack = Stack.from_array(frames, "TYX")
-        t, y, x = net.context, size // 2, size // 2
+        t, y, x = net.geometry.context, size // 2, size // 2
 
         def one(
             denoiser: Denoiser = denoiser, stack: Stack = stack, t: int = t

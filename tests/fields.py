@@ -9,15 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from napari_udvd.models import Network, Prediction
+from napari_udvd.models import Geometry, Network, Prediction
 from napari_udvd.motion import Motion
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from torch import Tensor
-
-    from napari_udvd.models import CameraNoise
+    from napari_udvd.models import Clip
 
     Way = Callable[[int], tuple[int, int]]
 
@@ -40,7 +38,7 @@ class Following(Network):
 
     name, title = "following", "Following"
     channels, likelihood, hole = 1, False, (1, 1)
-    alignment, context, least_frames, radius = 1, 1, 1, 1
+    geometry: Geometry
     size, shares_frames = "", False
 
     def __init__(
@@ -49,11 +47,11 @@ class Following(Network):
         super().__init__()
         self.weight = nn.Parameter(torch.tensor(1 / (2 * context)))
         self.ways, self.box, self.context = ways, box, context
-        self.radius = max(max(map(abs, way(context))) for way in ways) + max(box)
+        radius = max(max(map(abs, way(context))) for way in ways) + max(box)
+        self.geometry = Geometry(context, radius, grid=1, least_frames=1)
 
-    def predict(
-        self, clip: Tensor, noise: CameraNoise, precision: torch.dtype
-    ) -> Prediction:
+    def predict(self, seen: Clip, precision: torch.dtype) -> Prediction:
+        clip = seen.frames
         middle, parts = clip.shape[1] // 2, []
         for way, columns in zip(
             self.ways,

@@ -69,7 +69,7 @@ def trained(net: CenterBlind, movie: npt.NDArray[Any], steps: int) -> CenterBlin
     (series,) = series_of(stack)
     sampler = ClipSampler(
         [Movie(stack, series, frozenset())],
-        context=net.context,
+        context=net.geometry.context,
         targets=1,
         patch=32,
         transpose=True,
@@ -130,7 +130,7 @@ def test_a_leak_would_show() -> None:
 def test_hidden_neighbours_have_no_say_either(n_frames: int) -> None:
     # for noise that lives on in the next frame
     net = tiny_center_blind(near=3, far=(2,), hidden=1)
-    if n_frames < net.least_frames:
+    if n_frames < net.geometry.least_frames:
         pytest.skip("the movie is too short for hidden neighbours, and refused")
     movie, (y, x) = noise_movie(n_frames)[:, :16, :17], (7, 9)
     before = predicted(net, movie)

@@ -74,7 +74,9 @@ def test_a_single_point_is_exact(net: Network, t: int) -> None:
     stack = tiny_movie()
     (cells,) = filter_cells(denoiser, stack, t, spacing=100)
     ((y, x),) = cells.points
-    np.testing.assert_array_equal(cells.steps, np.arange(-net.context, net.context + 1))
+    np.testing.assert_array_equal(
+        cells.steps, np.arange(-net.geometry.context, net.geometry.context + 1)
+    )
     found = adaptive_filter(denoiser, stack, t, y, x)
     expected = around(found, cells.steps)
     largest = np.abs(expected).max()
@@ -91,7 +93,7 @@ def wide_movie(shape: tuple[int, int]) -> Stack:
 def test_points_far_apart_do_not_disturb_one_another() -> None:
     net = tiny_center_blind()
     denoiser = Denoiser(net, (tiny_calibration(),))
-    apart = 2 * net.radius + CELL
+    apart = 2 * net.geometry.radius + CELL
     stack = wide_movie((24, 2 * apart))
     points = 0
     for cells in filter_cells(denoiser, stack, 2, spacing=apart):
@@ -115,7 +117,7 @@ def test_neighbouring_cells_disturb_one_another_little() -> None:
     }
     rows, columns = grid_points(34, 32), grid_points(150, 32)
     assert sorted(found) == [(y, x) for y in rows for x in columns]
-    steps = np.arange(-net.context, net.context + 1)
+    steps = np.arange(-net.geometry.context, net.geometry.context + 1)
     for point in [(rows[0], columns[0]), (rows[0], columns[2])]:
         exact = around(adaptive_filter(denoiser, stack, 2, *point), steps)
         left_over = np.square(found[point] - exact).sum() / np.square(exact).sum()

@@ -19,7 +19,7 @@ from napari_udvd.formats import ArraySink
 from napari_udvd.inference import stream as denoising
 from napari_udvd.inference.scaling import Calibration, Scaler
 from napari_udvd.inference.stream import BlockDenoiser, Progress, denoise_stack
-from napari_udvd.models import UDVD, posterior
+from napari_udvd.models import UDVD, Clip, posterior
 from napari_udvd.runtime.device import choose_device
 from napari_udvd.runtime.memory import is_out_of_memory
 from napari_udvd.runtime.transfer import Arrivals
@@ -94,11 +94,11 @@ def test_tiles_whose_halo_ends_inside_the_frame(
 ) -> None:
     # longer than the reach on both sides: a halo that is too small shows here
     net = tiny_net(frames=3, hole=hole, likelihood=True)
-    shape = (10, 2 * net.radius + 53)
+    shape = (10, 2 * net.geometry.radius + 53)
     stack = tiny_movie(3, (16, shape[1]))
     data = np.asarray(stack.data)[:, :10]
     stack = Stack.from_array(data.swapaxes(1, 2) if turned else data, "TYX")
-    assert net.radius + 30 < max(stack.frame_shape)
+    assert net.geometry.radius + 30 < max(stack.frame_shape)
     whole = run(net, stack, use_posterior=use_posterior)
     assert_close(run(net, stack, use_posterior=use_posterior, tile=29), whole)
 
@@ -107,7 +107,7 @@ def test_tiles_whose_halo_ends_inside_the_frame(
 def test_tiles_of_the_published_cascade() -> None:
     # two stages: 150 pixels of halo on each side
     net = tiny_net(frames=5, likelihood=True)
-    long = 2 * net.radius + 61
+    long = 2 * net.geometry.radius + 61
     stack = Stack.from_array(np.asarray(tiny_movie(5, (16, long)).data)[:, :7])
     whole = run(net, stack, std=True)
     tiled = run(net, stack, std=True, tile=37)
@@ -191,11 +191,11 @@ def test_each_frame_sees_its_neighbours_and_at_the_ends_those_opposite(
     movie = torch.from_numpy(stack.read().astype(np.float32))
     scaler = Scaler([tiny_calibration()])
     windows = torch.stack(
-        [movie[window(t, net.context, n_frames)] for t in range(n_frames)]
+        [movie[window(t, net.geometry.context, n_frames)] for t in range(n_frames)]
     )
     clips = scaler.normalise(windows[:, :, None])
     with torch.no_grad():
-        mean = net.predict(clips, scaler.noise, torch.float32).mean
+        mean = net.predict(Clip(clips, scaler.noise), torch.float32).mean
     assert_close(run(net, stack, use_posterior=False), scaler.restore(mean)[:, 0, 0])
 
 
@@ -362,7 +362,7 @@ def test_joint_channels_are_seen_together() -> None:
     ).astype("f4")
     clip = scaler.normalise(torch.from_numpy(padded)[None])
     with torch.no_grad():
-        prediction = net(clip)
+        prediction = net(Clip(clip, scaler.noise))
         variance = scaler.noise.variance(prediction.mean)
         mean, std = posterior(prediction, clip[:, 1:-1], variance)
     assert_close(out[0], scaler.restore(mean)[0].numpy())
@@ -489,7 +489,7 @@ def test_memory_does_not_grow_with_the_number_of_frames() -> None:
         pass
     assert sink.frames == 2000
     assert sink.largest <= cutting.BLOCK_FRAMES
-    assert data.most_at_once <= cutting.BLOCK_FRAMES + 2 * net.context
+    assert data.most_at_once <= cutting.BLOCK_FRAMES + 2 * net.geometry.context
     # each frame is read once, and looked at once before
     assert data.pixels == 2 * 2000 * 256
 
@@ -503,7 +503,7 @@ def test_blocks_of_large_frames_are_shorter(monkeypatch: pytest.MonkeyPatch) -> 
     assert inspect(stack) is stack
     data.most_at_once = 0
     next(denoise_stack(net, calibrations, stack, Nowhere()))
-    assert data.most_at_once == 5 + net.context
+    assert data.most_at_once == 5 + net.geometry.context
 
 
 OUT_OF_MEMORY = {

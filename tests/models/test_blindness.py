@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_udvd.models import UDVD, negative_log_likelihood
+from napari_udvd.models import UDVD, Clip, negative_log_likelihood
 from tiny import ANY_NOISE, tiny_net
 
 HOLES = [(1, 1), (1, 3), (3, 1), (3, 3), (5, 5), (3, 7)]
@@ -113,7 +113,7 @@ def test_inference_does_not_look_into_the_hole_either(
         with torch.inference_mode():
             if path == "clip":
                 return net.raw(x)[0]
-            (last,) = net.sweep(x[0], [[0, 1, 2]], ANY_NOISE, torch.float64)
+            (last,) = net.sweep(Clip(x, ANY_NOISE), [[0, 1, 2]], torch.float64)
             return torch.cat([last.mean[0], last.factor[0, :, 0]])
 
     one, two = outputs(clip), outputs(other)
@@ -129,7 +129,9 @@ def test_still_blind_after_learning(hole: tuple[int, int]) -> None:
     before = [p.detach().clone() for p in net.parameters()]
     for _ in range(5):
         loss = negative_log_likelihood(
-            net(clip), clip[:, 2:-2], torch.tensor(0.1, dtype=torch.float64)
+            net(Clip(clip, ANY_NOISE)),
+            clip[:, 2:-2],
+            torch.tensor(0.1, dtype=torch.float64),
         ).mean()
         gradients = torch.autograd.grad(loss, list(net.parameters()))
         with torch.no_grad():

@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_udvd.models import CameraNoise, CenterBlind, negative_log_likelihood
+from napari_udvd.models import CameraNoise, CenterBlind, Clip, negative_log_likelihood
 from napari_udvd.models.centerblind import PRESETS
 from tiny import ANY_NOISE, tiny_center_blind
 
@@ -47,7 +47,7 @@ def gradient(
 ) -> Any:
     """Of mean and factor at a pixel, mixed so that none cancels: ``(T, C, H, W)``."""
     clip = clip.detach().requires_grad_()
-    prediction = net(clip, ANY_NOISE, precision)
+    prediction = net(Clip(clip, ANY_NOISE), precision)
     values = [prediction.mean[0, 0, :, y, x]]
     if prediction.factor is not None:
         values.append(prediction.factor[0, 0, :, :, y, x].flatten())
@@ -60,9 +60,9 @@ def gradient(
 def learn(net: CenterBlind, clip: torch.Tensor, steps: int = 3) -> None:
     """Take a few steps down the gradient, large ones."""
     parameters = list(net.parameters())
-    middle = clip[:, net.context : -net.context]
+    middle = clip[:, net.geometry.context : -net.geometry.context]
     for _ in range(steps):
-        prediction = net(clip, ANY_NOISE)
+        prediction = net(Clip(clip, ANY_NOISE))
         loss = negative_log_likelihood(prediction, middle, torch.tensor(0.3)).mean()
         gradients = torch.autograd.grad(loss, parameters)
         with torch.no_grad():
@@ -97,7 +97,7 @@ def test_hidden_neighbours_do_not_show_the_hole_either(
     near: int, hidden: int, hole: tuple[int, int]
 ) -> None:
     net = tiny_center_blind(hole=hole, near=near, far=(2, 1), hidden=hidden)
-    context = net.context
+    context = net.geometry.context
     assert context == near + 3
     clip = clip_of(1, 2 * context + 1, 1, *SHAPE)
     for y, x in places(seed=hole[1]):
@@ -192,9 +192,9 @@ def test_inference_does_not_look_into_the_hole_either(
     def outputs(x: torch.Tensor) -> torch.Tensor:
         with torch.inference_mode():
             if path == "clip":
-                prediction = net(x, ANY_NOISE, precision)
+                prediction = net(Clip(x, ANY_NOISE), precision)
                 return torch.cat([prediction.mean[0, 0], prediction.factor[0, 0, 0]])
-            (last,) = net.sweep(x[0], [range(5)], ANY_NOISE, precision)
+            (last,) = net.sweep(Clip(x, ANY_NOISE), [range(5)], precision)
             return torch.cat([last.mean[0], last.factor[0, 0]])
 
     one, two = outputs(clip), outputs(other)
@@ -209,19 +209,19 @@ def test_inference_does_not_look_into_the_hole_either(
 @pytest.mark.parametrize("turned", [False, True])
 def test_nothing_beyond_the_radius_matters(hole: tuple[int, int], turned: bool) -> None:
     net = tiny_center_blind(hole=hole, near=1, far=())
-    shape = (16, 2 * net.radius + 25)
+    shape = (16, 2 * net.geometry.radius + 25)
     clip = clip_of(1, 3, 1, *(shape[::-1] if turned else shape))
     furthest = 0
     # the pooling grid makes the reach differ by where the pixel lies on it
     for shift in range(8):
-        y, x = 8, net.radius + 8 + shift
+        y, x = 8, net.geometry.radius + 8 + shift
         place = (x, y) if turned else (y, x)
         seen = gradient(net, clip, *place, torch.float32)
         along = abs(seen).max(axis=(0, 1, 3 if turned else 2)).nonzero()[0]
         furthest = max(furthest, *abs(along - x).tolist())
-    assert furthest <= net.radius
+    assert furthest <= net.geometry.radius
     if hole[0] == hole[1]:  # else one direction reaches less far than the other
-        assert furthest > net.radius - 24
+        assert furthest > net.geometry.radius - 24
 
 
 # --- clips and sweeps ---------------------------------------------------------------
@@ -249,14 +249,16 @@ def test_a_clip_is_its_windows_and_a_sweep_equals_it(
     hole: tuple[int, int],
 ) -> None:
     net = tiny_center_blind(channels=channels, near=near, far=far, hole=hole)
-    length = 2 * net.context + 1
+    length = 2 * net.geometry.context + 1
     clip = clip_of(n, length + extra, channels, height, width)
-    learning = net(clip, ANY_NOISE)  # all windows as one batch
+    learning = net(Clip(clip, ANY_NOISE))  # all windows as one batch
     with torch.no_grad():
-        whole = net(clip, ANY_NOISE)
-        single = [net(clip[:, k : k + length], ANY_NOISE) for k in range(extra + 1)]
+        whole = net(Clip(clip, ANY_NOISE))
+        single = [
+            net(Clip(clip[:, k : k + length], ANY_NOISE)) for k in range(extra + 1)
+        ]
         windows = [list(range(k, k + length)) for k in range(extra + 1)]
-        swept = list(net.sweep(clip[0], windows, ANY_NOISE, torch.float32))
+        swept = list(net.sweep(Clip(clip[:1], ANY_NOISE), windows, torch.float32))
     assert whole.mean.shape == (n, extra + 1, channels, height, width)
     assert whole.factor.shape == (n, extra + 1, channels, channels, height, width)
     assert len(swept) == extra + 1
@@ -274,10 +276,10 @@ def test_a_batch_is_its_items_even_with_noise_of_their_own() -> None:
     gain = torch.tensor([0.0, 0.2, 3.0])[:, None, None, None, None]
     noise = CameraNoise(gain, gain - 1, gain + 0.3)
     with torch.no_grad():
-        together = net(clip, noise)
+        together = net(Clip(clip, noise))
         for k in range(3):
             own = CameraNoise(*(value[k] for value in noise))
-            item = net(clip[k : k + 1], own)
+            item = net(Clip(clip[k : k + 1], own))
             torch.testing.assert_close(together.mean[k], item.mean[0])
             torch.testing.assert_close(together.factor[k], item.factor[0])
 
@@ -288,7 +290,7 @@ def test_without_gain_a_constant_moves_the_prediction_along() -> None:
     noise = CameraNoise(torch.tensor(0.0), torch.tensor(-0.5), torch.tensor(0.4))
     clip = clip_of(1, 5, 1, *SHAPE)
     with torch.no_grad():
-        before, after = net(clip, noise), net(clip + 7.25, noise)
+        before, after = net(Clip(clip, noise)), net(Clip(clip + 7.25, noise))
     torch.testing.assert_close(after.mean, before.mean + 7.25, rtol=0, atol=1e-4)
     torch.testing.assert_close(after.factor, before.factor, rtol=1e-4, atol=1e-5)
 
@@ -303,7 +305,7 @@ def test_the_units_of_the_movie_do_not_matter(factor: float, shift: float) -> No
     noise = CameraNoise(gain, dark, read)
     scaled = CameraNoise(gain * factor, dark * factor + shift, read * factor**2)
     with torch.no_grad():
-        ours, theirs = net(clip, noise), net(clip * factor + shift, scaled)
+        ours, theirs = net(Clip(clip, noise)), net(Clip(clip * factor + shift, scaled))
     slack = 1e-5 * abs(shift) + 1e-3 * factor
     torch.testing.assert_close(
         theirs.mean, ours.mean * factor + shift, rtol=1e-3, atol=slack
@@ -316,8 +318,8 @@ def test_the_units_of_the_movie_do_not_matter(factor: float, shift: float) -> No
 def test_bfloat16_is_close_to_float32_and_gradients_stay_float32() -> None:
     net = tiny_center_blind(preset="medium", near=3, far=())
     clip = clip_of(1, 7, 1, 40, 44)
-    exact = net(clip, ANY_NOISE)
-    rounded = net(clip, ANY_NOISE, torch.bfloat16)
+    exact = net(Clip(clip, ANY_NOISE))
+    rounded = net(Clip(clip, ANY_NOISE), torch.bfloat16)
     assert rounded.mean.dtype == rounded.factor.dtype == torch.float32
     error = (rounded.mean - exact.mean).square().mean().sqrt() / exact.mean.std()
     assert 0 < error < 0.03
@@ -336,7 +338,7 @@ def test_the_covariance_between_channels_is_positive(channels: int) -> None:
     net = tiny_center_blind(channels=channels, near=1, far=())
     clip = clip_of(1, 3, channels, *SHAPE)
     with torch.no_grad():
-        prediction = net(clip, ANY_NOISE)
+        prediction = net(Clip(clip, ANY_NOISE))
     # of a triangle with a positive diagonal, A^T A has positive eigenvalues only
     triangle = prediction.factor.movedim((-4, -3), (-2, -1)).flip(-1)
     assert triangle.shape[-2:] == (channels, channels)
@@ -350,16 +352,16 @@ def test_far_frames_are_seen_as_the_average_of_their_group() -> None:
     noise = CameraNoise(torch.tensor(0.0), torch.tensor(0.0), torch.tensor(1.0))
     clip = clip_of(1, 13, 1, *SHAPE)
     with torch.no_grad():
-        before = net(clip, noise).mean
-        swapped = net(clip[:, [2, 0, 1, 4, 3, *range(5, 13)]], noise).mean
-        mixed = net(clip[:, [3, 1, 2, 0, *range(4, 13)]], noise).mean
+        before = net(Clip(clip, noise)).mean
+        swapped = net(Clip(clip[:, [2, 0, 1, 4, 3, *range(5, 13)]], noise)).mean
+        mixed = net(Clip(clip[:, [3, 1, 2, 0, *range(4, 13)]], noise)).mean
     torch.testing.assert_close(swapped, before, rtol=0, atol=1e-4)
     assert (mixed - before).abs().amax() > 1e-2
 
 
 def test_the_mean_only() -> None:
     net = tiny_center_blind(likelihood=False, channels=2, near=1, far=())
-    prediction = net(clip_of(1, 4, 2, *SHAPE), ANY_NOISE)
+    prediction = net(Clip(clip_of(1, 4, 2, *SHAPE), ANY_NOISE))
     assert prediction.factor is None
     assert prediction.mean.shape == (1, 2, 2, *SHAPE)
 
@@ -371,7 +373,7 @@ def test_the_uncertainty_follows_the_noise() -> None:
     clip[..., 8:] = 500.0
     noise = CameraNoise(torch.tensor(1.0), torch.tensor(0.0), torch.tensor(0.0))
     with torch.no_grad():
-        prediction = net(clip, noise)
+        prediction = net(Clip(clip, noise))
         stable = prediction.std / noise.variance(prediction.mean).sqrt()
         told = net._outputs(
             torch.stack([2 * (clip + 0.375).sqrt() - 2 * 0.375**0.5])[0],
@@ -388,9 +390,11 @@ def test_the_configuration_builds_the_network_again() -> None:
     again = CenterBlind(**net.configuration())  # type: ignore[arg-type]
     again.load_state_dict(net.state_dict())
     clip = clip_of(1, 19, 2, 9, 9)
-    assert torch.equal(again(clip, ANY_NOISE).mean, net(clip, ANY_NOISE).mean)
+    assert torch.equal(
+        again(Clip(clip, ANY_NOISE)).mean, net(Clip(clip, ANY_NOISE)).mean
+    )
     assert again.configuration() == net.configuration()
-    assert (again.hole, again.hidden, again.context) == ((3, 1), 1, 9)
+    assert (again.hole, again.options.hidden, again.geometry.context) == ((3, 1), 1, 9)
 
 
 def test_presets_grow() -> None:
@@ -424,4 +428,4 @@ def test_impossible_networks_are_refused(wrong: dict[str, Any], said: str) -> No
 )
 def test_clips_that_do_not_fit_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=str(shape).replace("(", "\\(")[:-1]):
-        tiny_center_blind()(clip_of(*shape), ANY_NOISE)
+        tiny_center_blind()(Clip(clip_of(*shape), ANY_NOISE))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_udvd.models import STBN, Prediction
+from napari_udvd.models import STBN, Clip, Prediction
 from napari_udvd.models.views import count_views, sweep_views
 from tiny import ANY_NOISE, tiny_center_blind
 
@@ -30,14 +30,16 @@ def test_the_average_is_that_of_all_views_with_the_same_hole(
     net = tiny_center_blind(hole=hole)
     clip, windows = clip_of(10, 1, 14, 11), [range(9), range(1, 10)]
     with torch.inference_mode():
-        found = list(sweep_views(net, clip, windows, ANY_NOISE, torch.float32))
+        found = list(
+            sweep_views(net, Clip(clip[None], ANY_NOISE), windows, torch.float32)
+        )
         for k, window in enumerate(windows):
             views = []
             for turns in range(4) if hole[0] == hole[1] else (0, 2):
                 for mirrored in (False, True):
                     seen = clip[list(window)].rot90(turns, (2, 3))
                     seen = seen.flip(3) if mirrored else seen
-                    mean = net(seen[None], ANY_NOISE).mean[0, 0]
+                    mean = net(Clip(seen[None], ANY_NOISE)).mean[0, 0]
                     mean = mean.flip(2) if mirrored else mean
                     views.append(mean.rot90(-turns, (1, 2)))
             assert len(views) == count_views(hole)
@@ -66,9 +68,13 @@ def test_views_of_a_recurrent_network_do_not_keep_their_features_together(
 
     net.__class__ = Watched
     with torch.inference_mode():
-        found = list(sweep_views(net, clip, windows, ANY_NOISE, torch.float32))
-        one = list(net.sweep(clip, windows, ANY_NOISE, torch.float32))
-        turned = net.sweep(clip.rot90(1, (2, 3)), windows, ANY_NOISE, torch.float32)
+        found = list(
+            sweep_views(net, Clip(clip[None], ANY_NOISE), windows, torch.float32)
+        )
+        one = list(net.sweep(Clip(clip[None], ANY_NOISE), windows, torch.float32))
+        turned = net.sweep(
+            Clip(clip.rot90(1, (2, 3))[None], ANY_NOISE), windows, torch.float32
+        )
         other = [Prediction(p.mean.rot90(-1, (2, 3)), p.factor) for p in turned]
     assert most == 1
     assert len(found) == 2
@@ -90,7 +96,11 @@ def test_no_view_looks_into_the_hole(hole: tuple[int, int]) -> None:
     other[4, :, torch.from_numpy(hidden)] = 1e3
     with torch.inference_mode():
         one, two = (
-            next(sweep_views(net, frames, [range(9)], ANY_NOISE, torch.float32))
+            next(
+                sweep_views(
+                    net, Clip(frames[None], ANY_NOISE), [range(9)], torch.float32
+                )
+            )
             for frames in (clip, other)
         )
     assert torch.equal(one.mean[..., y, x], two.mean[..., y, x])

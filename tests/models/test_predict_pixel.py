@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
+from napari_udvd.models import Clip
 from tiny import ANY_NOISE, tiny_center_blind, tiny_net, tiny_stbn
 
 if TYPE_CHECKING:
@@ -38,13 +39,13 @@ def test_a_pixel_alone_is_the_pixel_of_the_frame(
         net.double()
     dtype = next(net.parameters()).dtype
     generator = torch.Generator().manual_seed(1)
-    size = (1, 2 * net.context + 1, net.channels, *shape)
+    size = (1, 2 * net.geometry.context + 1, net.channels, *shape)
     clip = torch.randn(size, generator=generator, dtype=dtype).requires_grad_()
-    frame = net.predict(clip, ANY_NOISE, dtype)
+    frame = net.predict(Clip(clip, ANY_NOISE), dtype)
     rows, columns = shape
     places = [(0, 0), (rows - 1, columns - 1), (rows // 2, columns // 3), (3, 44)]
     for y, x in places:
-        alone = net.predict_pixel(clip, net.context, ANY_NOISE, y, x)
+        alone = net.predict_pixel(Clip(clip, ANY_NOISE), net.geometry.context, y, x)
         assert alone.mean.shape == (1, net.channels, 1, 1)
         expected = frame.mean[0, 0, :, y, x]
         torch.testing.assert_close(alone.mean[0, :, 0, 0], expected)

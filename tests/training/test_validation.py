@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from napari_udvd.inference.scaling import Calibration
-from napari_udvd.models import ClipFlow, Prediction
+from napari_udvd.models import Clip, ClipFlow, Prediction
 from napari_udvd.noise import NoiseModel
 from napari_udvd.planes import Series
 from napari_udvd.simulation import simulate
@@ -28,8 +28,8 @@ class Known:
     def __init__(self, context: int, predict: Any) -> None:
         self.context, self._predict = context, predict
 
-    def predict(self, clip: torch.Tensor, noise: Any, precision: Any) -> Prediction:
-        grey = clip * CALIBRATION.scale + CALIBRATION.offset
+    def predict(self, clip: Clip, precision: Any) -> Prediction:
+        grey = clip.frames * CALIBRATION.scale + CALIBRATION.offset
         found = self._predict(grey, self.context)
         return Prediction((found - CALIBRATION.offset) / CALIBRATION.scale)
 

@@ -12,7 +12,7 @@ from scipy.ndimage import gaussian_filter
 from napari_udvd.inference.model_file import read_model_file, write_model_file
 from napari_udvd.inference.scaling import Calibration, calibrate
 from napari_udvd.jobs import make_settings
-from napari_udvd.models import STBN, UDVD, CenterBlind
+from napari_udvd.models import STBN, UDVD, CenterBlind, Clip
 from napari_udvd.models.centerblind import PRESETS
 from napari_udvd.noise import NoiseModel
 from napari_udvd.pretraining.denoiser import write_weights
@@ -97,7 +97,7 @@ def test_weights_widened_for_a_hole_predict_the_same_without_it(folder: Path) ->
     values = np.random.default_rng(0).standard_normal((1, length, 1, 20, 21))
     clip = torch.from_numpy(values.astype(np.float32))
     with torch.no_grad():
-        one, two = plain(clip, ANY_NOISE).mean, wide(clip, ANY_NOISE).mean
+        one, two = plain(Clip(clip, ANY_NOISE)).mean, wide(Clip(clip, ANY_NOISE)).mean
     torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-4)
 
 

@@ -60,7 +60,7 @@ class FilterJob:
         stack = open_stack(self.file, self.axes)
         check_fits(denoiser, stack)
         t, y, x = self.place
-        context = denoiser.net.context
+        context = denoiser.net.geometry.context
         seen = slice(max(t - context, 0), min(t + context + 1, stack.n_frames))
         if 0 <= t < stack.n_frames:
             check_finite(stack.crop(seen))

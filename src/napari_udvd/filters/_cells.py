@@ -136,7 +136,7 @@ def filter_cells(
     if spacing < 1:
         raise InputError(f"spacing is {spacing}; it must be a positive number of px")
     height, width = stack.frame_shape
-    context = denoiser.net.context
+    context = denoiser.net.geometry.context
     job = _Job(
         denoiser,
         stack,
@@ -200,8 +200,7 @@ class _Job:
         seen = read_window(self.denoiser, self.stack, self.series, self.t, *core)
         with frozen(net):
             leaf = seen.leaf(device_of(net))
-            clip, noise = seen.seen(leaf), seen.scaler.noise
-            frame = net.predict_frame(clip, seen.at, noise, self.precision)
+            frame = net.predict_frame(seen.seen(leaf), seen.at, self.precision)
             value = frame.mean[0, self.own]
         return self._backwards(seen, leaf, value, ys, xs)
 

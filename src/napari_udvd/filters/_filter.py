@@ -236,9 +236,7 @@ def adaptive_filter(
     row, column = y - seen.rows.start, x - seen.columns.start
     with frozen(denoiser.net):
         leaf = seen.leaf(device_of(denoiser.net))
-        prediction = denoiser.net.predict_pixel(
-            seen.seen(leaf), seen.at, seen.scaler.noise, row, column
-        )
+        prediction = denoiser.net.predict_pixel(seen.seen(leaf), seen.at, row, column)
         value, std, own_weights = _combined(prediction, seen, t, row, column, posterior)
         (gradient,) = torch.autograd.grad(value[0, own, 0, 0], leaf)
     weights = gradient.movedim(1, 0).cpu()

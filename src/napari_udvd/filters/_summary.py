@@ -80,7 +80,7 @@ def filter_summary(
     height, width = stack.frame_shape
     rows = np.array(grid_points(height, spacing)) if spacing > 0 else np.arange(0)
     columns = np.array(grid_points(width, spacing)) if spacing > 0 else np.arange(0)
-    context = denoiser.net.context
+    context = denoiser.net.geometry.context
     shape = len(rows), len(columns)
     averaged, wide, total = (np.full(shape, np.nan) for _ in range(3))
     shares = np.full((2 * context + 1, *shape), np.nan)

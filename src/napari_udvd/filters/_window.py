@@ -12,6 +12,7 @@ from napari_udvd.cutting import window, with_halo
 from napari_udvd.errors import InputError
 from napari_udvd.inference.restorer import check_fits
 from napari_udvd.inference.scaling import Scaler
+from napari_udvd.models import Clip
 from napari_udvd.planes import (
     Series,
     measured_box,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_udvd.inference.restorer import Denoiser
-    from napari_udvd.models import Network
+    from napari_udvd.models import Geometry, Network
     from napari_udvd.stack import Stack
 
 __all__ = [
@@ -80,10 +81,10 @@ class Window:
         grey = torch.from_numpy(self.grey).to(device)
         return self.scaler.normalise(grey).requires_grad_()
 
-    def seen(self, leaf: Tensor) -> Tensor:
-        """Put the frames in the order in which the network sees them: a clip of one."""
+    def seen(self, leaf: Tensor) -> Clip:
+        """Put the frames in the order in which the network sees them."""
         is_plain = self.order == list(range(len(self.frames)))
-        return (leaf if is_plain else leaf[self.order])[None]
+        return Clip((leaf if is_plain else leaf[self.order])[None], self.scaler.noise)
 
 
 def series_with(denoiser: Denoiser, stack: Stack, c: int, z: int) -> tuple[Series, int]:
@@ -141,8 +142,9 @@ def read_window(
 ) -> Window:
     """Read everything that a part of an output frame depends on."""
     net, stack = denoiser.net, inspect(stack)
+    geometry = net.geometry
     rows, columns = (
-        _with_halo_inside(part, box, length, net)
+        _with_halo_inside(part, box, length, geometry)
         for part, box, length in zip(
             (rows, columns),
             measured_box(stack, series),
@@ -150,18 +152,18 @@ def read_window(
             strict=True,
         )
     )
-    seen = window(t, net.context, stack.n_frames, missing_frames(stack, series))
+    seen = window(t, geometry.context, stack.n_frames, missing_frames(stack, series))
     frames = sorted(set(seen))
     reflected = len(seen) - len(frames)
-    if net.is_recurrent:  # it takes what there is
-        seen = frames = [k for k in frames if abs(k - t) <= net.context]
+    if geometry.recurrent:  # it takes what there is
+        seen = frames = [k for k in frames if abs(k - t) <= geometry.context]
         reflected = 0
     calibrations = denoiser.calibrations_for(stack)
     return Window(
         grey=read_clip(stack, series, frames, rows, columns),
         frames=frames,
         order=[frames.index(frame) for frame in seen],
-        at=frames.index(t) if net.is_recurrent else net.context,
+        at=frames.index(t) if geometry.recurrent else geometry.context,
         reflected=reflected,
         rows=rows,
         columns=columns,
@@ -169,12 +171,14 @@ def read_window(
     )
 
 
-def _with_halo_inside(part: slice, box: slice, length: int, net: Network) -> slice:
+def _with_halo_inside(
+    part: slice, box: slice, length: int, geometry: Geometry
+) -> slice:
     """Widen to what the network sees: nothing of a border that was not measured."""
     if not box.start <= part.start < part.stop <= box.stop:
-        return with_halo(part, length, net.radius, net.alignment)
+        return with_halo(part, length, geometry.radius, geometry.grid)
     shifted = slice(part.start - box.start, part.stop - box.start)
-    seen = with_halo(shifted, box.stop - box.start, net.radius, net.alignment)
+    seen = with_halo(shifted, box.stop - box.start, geometry.radius, geometry.grid)
     return slice(seen.start + box.start, seen.stop + box.start)
 
 

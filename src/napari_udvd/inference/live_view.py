@@ -114,7 +114,7 @@ class LiveView:
             assert self._view is not None
             view, self._is_new = self._view, False
         height, width = self._stack.frame_shape
-        edge, halo = EDGE, net.radius
+        edge, halo = EDGE, net.geometry.radius
         while True:
             rows, columns = _middle(view.rows, edge), _middle(view.columns, edge)
             seen = View(view.t, view.z, rows, columns)
@@ -161,6 +161,6 @@ def _with_halo(
 ) -> tuple[slice, slice]:
     """Widen to what the network sees; return that, and where `part` is in it."""
     start = max(part.start - halo, 0)
-    start -= start % net.alignment
+    start -= start % net.geometry.grid
     stop = min(part.stop + halo, length)
     return slice(start, stop), slice(part.start - start, part.stop - start)

@@ -298,7 +298,7 @@ def check_fits(denoiser: Denoiser, stack: Stack) -> None:
             f"{label!r} has {stack.n_channels} channel(s), but the model was trained "
             f"on {trained}; {_advice(denoiser, stack)}"
         )
-    needed = denoiser.net.least_frames
+    needed = denoiser.net.geometry.least_frames
     if stack.n_frames < needed:
         raise InputError(
             f"{label!r} has {stack.n_frames} frame(s); this model "

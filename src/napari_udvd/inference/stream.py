@@ -22,7 +22,7 @@ from torch import Tensor
 from napari_udvd.cutting import blocks, cores, tiles, window, with_halo
 from napari_udvd.errors import InputError
 from napari_udvd.inference.scaling import Calibration, Scaler
-from napari_udvd.models import Network, posterior, sweep_views
+from napari_udvd.models import Clip, Network, posterior, sweep_views
 from napari_udvd.planes import Series, measured_box, missing_frames, series_of
 from napari_udvd.runtime.memory import is_out_of_memory, release
 from napari_udvd.runtime.parallel import run_parts, threads_on
@@ -237,10 +237,10 @@ class BlockDenoiser:
     def pixels_seen(self) -> int:
         """Pixels of a frame that are computed, overlaps of tiles counted again."""
         height, width = self._stack.frame_shape
-        total, net = 0, self._net
+        total, geometry = 0, self._net.geometry
         for rows, columns in tiles(height, width, self._edge):
-            seen_rows = with_halo(rows, height, net.radius, net.alignment)
-            seen_columns = with_halo(columns, width, net.radius, net.alignment)
+            seen_rows = with_halo(rows, height, geometry.radius, geometry.grid)
+            seen_columns = with_halo(columns, width, geometry.radius, geometry.grid)
             total += (seen_rows.stop - seen_rows.start) * (
                 seen_columns.stop - seen_columns.start
             )
@@ -307,7 +307,7 @@ class BlockDenoiser:
         """Denoise in tiles of at most `edge` pixels, see :meth:`steps`."""
         missing = missing_frames(self._stack, series)
         windows = [
-            window(t, self._net.context, self._stack.n_frames, missing)
+            window(t, self._net.geometry.context, self._stack.n_frames, missing)
             for t in range(start, stop)
         ]
         needed = sorted({t for frames in windows for t in frames})
@@ -322,10 +322,10 @@ class BlockDenoiser:
         box = (..., *measured_box(self._stack, series))
         mean, std = whole_mean[box], None if whole_std is None else whole_std[box]
         height, width = grey.shape[2:]
-        arrivals, net = Arrivals(), self._net
+        arrivals, geometry = Arrivals(), self._net.geometry
         for rows, columns in tiles(height, width, edge):
-            seen_rows = with_halo(rows, height, net.radius, net.alignment)
-            seen_columns = with_halo(columns, width, net.radius, net.alignment)
+            seen_rows = with_halo(rows, height, geometry.radius, geometry.grid)
+            seen_columns = with_halo(columns, width, geometry.radius, geometry.grid)
             inner = (
                 ...,
                 slice(rows.start - seen_rows.start, rows.stop - seen_rows.start),
@@ -390,9 +390,10 @@ class BlockDenoiser:
 
         Pixels that are not `known` are not put back.
         """
-        middle = self._net.context
+        middle = self._net.geometry.context
         sweep = sweep_views if self._self_ensemble else type(self._net).sweep
-        predictions = sweep(self._net, frames, windows, scaler.noise, self._precision)
+        clip = Clip(frames[None], scaler.noise)
+        predictions = sweep(self._net, clip, windows, self._precision)
         for seen in windows:
             # not around the loop: whoever waits between frames needs gradients
             with torch.inference_mode():

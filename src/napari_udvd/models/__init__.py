@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from napari_udvd.models.base import Network
+from napari_udvd.models.base import Clip, Geometry, Network
 from napari_udvd.models.camera import CameraNoise
 from napari_udvd.models.catalogue import NETWORKS, build_network
 from napari_udvd.models.centerblind import CenterBlind
@@ -26,8 +26,10 @@ __all__ = [
     "UDVD",
     "CameraNoise",
     "CenterBlind",
+    "Clip",
     "ClipFlow",
     "FlowNetwork",
+    "Geometry",
     "LightFlow",
     "Network",
     "PWCNet",

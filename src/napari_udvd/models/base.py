@@ -3,21 +3,70 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from napari_udvd.models.likelihood import Prediction
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from torch import Tensor
-
     from napari_udvd.models.camera import CameraNoise
 
-__all__ = ["Network"]
+__all__ = ["Clip", "Geometry", "Network"]
+
+
+class Geometry(NamedTuple):
+    """What one output of a network depends on, and where it lies.
+
+    Attributes
+    ----------
+    context
+        Frames seen before and after the output frame.
+    radius
+        Pixels in any direction that an output pixel can depend on.
+    grid
+        Rows and columns of its pooling: tiles begin at multiples of it, px.
+    least_frames
+        Frames of the shortest movie that the network is of use for.
+    recurrent
+        Predicting a clip is as much work as all of its frames, and takes any number of
+        them.
+    zoom
+        Output pixels for each pixel of a frame, along rows and along columns.
+    local
+        Nothing further away than `radius` has a say. Where something has, tiles differ
+        a little from the whole frame.
+    """
+
+    context: int
+    radius: int
+    grid: int
+    least_frames: int
+    recurrent: bool = False
+    zoom: int = 1
+    local: bool = True
+
+
+class Clip(NamedTuple):
+    """Frames as a network sees them.
+
+    Attributes
+    ----------
+    frames
+        ``(N, T, C, H, W)``, float32, in network units.
+    noise
+        In the same units; its entries broadcast with `frames`.
+    mask
+        ``(N, T, 1, H, W)`` or one for each channel, bool: False where nothing was
+        measured; None where everything was.
+    """
+
+    frames: Tensor
+    noise: CameraNoise
+    mask: Tensor | None = None
 
 
 class Network(nn.Module):
@@ -29,8 +78,11 @@ class Network(nn.Module):
         What model files call it.
     title
         What users call it.
+    companion
+        ``"module:Class"`` of what learns beside it in training; None where nothing
+        does.
     channels
-        Of a frame.
+        Channels of a frame.
     likelihood
         It predicts an uncertainty.
     hole
@@ -39,24 +91,20 @@ class Network(nn.Module):
 
     name: str
     title: str
+    companion: ClassVar[str | None] = None
     channels: int
     likelihood: bool
     hole: tuple[int, int]
 
     @property
     @abstractmethod
-    def alignment(self) -> int:
-        """Grid of its pooling: tiles begin at multiples of it, px."""
-
-    @property
-    @abstractmethod
-    def context(self) -> int:
-        """Frames seen before and after the output frame."""
+    def geometry(self) -> Geometry:
+        """What an output depends on."""
 
     @property
     def margin(self) -> int:
         """Frames at either end of a training clip that :meth:`predict_clip` omits."""
-        return self.context
+        return self.geometry.context
 
     @property
     def noise_tolerance(self) -> float:
@@ -65,16 +113,6 @@ class Network(nn.Module):
         A network that is told the noise stands more than one that has learned it.
         """
         return 1.5
-
-    @property
-    @abstractmethod
-    def least_frames(self) -> int:
-        """Frames of the shortest movie that it is of use for."""
-
-    @property
-    @abstractmethod
-    def radius(self) -> int:
-        """Pixels in any direction that an output pixel can depend on."""
 
     @property
     @abstractmethod
@@ -91,17 +129,13 @@ class Network(nn.Module):
         """Return the arguments that build this network again."""
 
     @abstractmethod
-    def predict(
-        self, clip: Tensor, noise: CameraNoise, precision: torch.dtype
-    ) -> Prediction:
+    def predict(self, clip: Clip, precision: torch.dtype) -> Prediction:
         """Predict all frames that have their full context.
 
         Parameters
         ----------
         clip
-            ``(N, T, C, H, W)``, float32.
-        noise
-            In the units of `clip`, for networks that want to know.
+            Frames ``(N, T, C, H, W)``.
         precision
             Floating-point type to compute in.
 
@@ -111,31 +145,26 @@ class Network(nn.Module):
             Mean ``(N, T - 2 context, C, H, W)`` and factor, float32.
         """
 
-    @property
-    def is_recurrent(self) -> bool:
-        """Whether predicting a clip is as much work as all of its frames."""
-        return False
+    def forward(self, clip: Clip, precision: torch.dtype | None = None) -> Prediction:
+        """Predict in the precision of the frames, or another; see :meth:`predict`."""
+        return self.predict(clip, precision or clip.frames.dtype)
 
     def drop_flow(self) -> None:
         """Do without optical flow from now on; nothing to do where there is none."""
 
-    def predict_fairly(
-        self, clip: Tensor, noise: CameraNoise, precision: torch.dtype
-    ) -> Prediction:
+    def predict_fairly(self, clip: Clip, precision: torch.dtype) -> Prediction:
         """Predict the middle frame of a clip, to be judged by its noisy pixels.
 
         As :meth:`predict`, but nothing about the network may have seen them.
         """
-        return self.predict(clip, noise, precision)
+        return self.predict(clip, precision)
 
-    def predict_clip(
-        self, clip: Tensor, noise: CameraNoise, precision: torch.dtype
-    ) -> Prediction:
+    def predict_clip(self, clip: Clip, precision: torch.dtype) -> Prediction:
         """Predict as many frames of a training clip as the network can.
 
         Parameters
         ----------
-        clip, noise, precision
+        clip, precision
             As in :meth:`predict`.
 
         Returns
@@ -143,26 +172,22 @@ class Network(nn.Module):
         Prediction
             Mean ``(N, T - 2 margin, C, H, W)`` and factor, float32.
         """
-        return self.predict(clip, noise, precision)
+        return self.predict(clip, precision)
 
     def denoising_parameters(self) -> dict[str, nn.Parameter]:
         """Return what the likelihood of noisy pixels teaches, by name."""
         return dict(self.named_parameters())
 
-    def predict_frame(
-        self, window: Tensor, at: int, noise: CameraNoise, precision: torch.dtype
-    ) -> Prediction:
+    def predict_frame(self, clip: Clip, at: int, precision: torch.dtype) -> Prediction:
         """Predict one frame of a window.
 
         Parameters
         ----------
-        window
-            ``(1, 2 context + 1, C, H, W)``, float32; of a recurrent network any frames
-            in their order.
+        clip
+            Frames ``(1, 2 context + 1, C, H, W)``; of a recurrent network any frames in
+            their order.
         at
             Which frame; the middle one, if the network is not recurrent.
-        noise
-            In the units of `window`.
         precision
             Floating-point type to compute in.
 
@@ -171,12 +196,10 @@ class Network(nn.Module):
         Prediction
             Mean ``(1, C, H, W)`` and factor.
         """
-        mean, factor = self.predict(window, noise, precision)
+        mean, factor = self.predict(clip, precision)
         return Prediction(mean[:, 0], None if factor is None else factor[:, 0])
 
-    def predict_pixel(
-        self, window: Tensor, at: int, noise: CameraNoise, y: int, x: int
-    ) -> Prediction:
+    def predict_pixel(self, clip: Clip, at: int, y: int, x: int) -> Prediction:
         """Predict one pixel of one frame of a window.
 
         The same number as :meth:`predict_frame` gives there in float32, and the same
@@ -185,7 +208,7 @@ class Network(nn.Module):
 
         Parameters
         ----------
-        window, at, noise
+        clip, at
             As in :meth:`predict_frame`.
         y, x
             Row and column of the pixel.
@@ -195,27 +218,23 @@ class Network(nn.Module):
         Prediction
             Mean ``(1, C, 1, 1)`` and factor.
         """
-        mean, factor = self.predict_frame(window, at, noise, torch.float32)
+        mean, factor = self.predict_frame(clip, at, torch.float32)
         here = (..., slice(y, y + 1), slice(x, x + 1))
         return Prediction(mean[here], None if factor is None else factor[here])
 
     @abstractmethod
     def sweep(
-        self,
-        clip: Tensor,
-        windows: Iterable[Sequence[int]],
-        noise: CameraNoise,
-        precision: torch.dtype,
+        self, clip: Clip, windows: Iterable[Sequence[int]], precision: torch.dtype
     ) -> Iterator[Prediction]:
         """Predict one window of frames after the other.
 
         Parameters
         ----------
         clip
-            ``(T, C, H, W)``, float32.
+            Frames ``(1, T, C, H, W)``.
         windows
-            Indices into `clip` of the ``2 context + 1`` frames that each output sees.
-        noise, precision
+            Numbers of the ``2 context + 1`` frames that each output sees.
+        precision
             As in :meth:`predict`.
 
         Yields

@@ -11,6 +11,7 @@ from functools import reduce
 from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
+from napari_udvd.models.base import Clip
 from napari_udvd.models.likelihood import Prediction
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_udvd.models.base import Network
-    from napari_udvd.models.camera import CameraNoise
 
 __all__ = ["count_views", "sweep_views"]
 
@@ -61,9 +61,8 @@ def count_views(hole: tuple[int, int]) -> int:
 
 def sweep_views(
     net: Network,
-    clip: Tensor,
+    clip: Clip,
     windows: Sequence[Sequence[int]],
-    noise: CameraNoise,
     precision: torch.dtype,
 ) -> Iterator[Prediction]:
     """Like :meth:`Network.sweep`, averaged over all views of the clip.
@@ -73,13 +72,11 @@ def sweep_views(
     """
     views = _views(net.hole)
     sweeps = (
-        _seen_through(
-            view, net.sweep(view.of(clip).contiguous(), windows, noise, precision)
-        )
+        _seen_through(view, net.sweep(_turned(clip, view), windows, precision))
         for view in views
     )
     totals: Iterable[Prediction]
-    if net.is_recurrent:
+    if net.geometry.recurrent:
         # one view after the other: each keeps the features of all frames meanwhile
         totals = list(next(sweeps))
         for sweep in sweeps:
@@ -89,6 +86,11 @@ def sweep_views(
     for mean, factor in totals:
         count = len(views)
         yield Prediction(mean / count, None if factor is None else factor / count)
+
+
+def _turned(clip: Clip, view: View) -> Clip:
+    mask = None if clip.mask is None else view.of(clip.mask).contiguous()
+    return Clip(view.of(clip.frames).contiguous(), clip.noise, mask)
 
 
 def _seen_through(view: View, sweep: Iterator[Prediction]) -> Iterator[Prediction]:

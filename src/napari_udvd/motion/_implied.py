@@ -66,7 +66,7 @@ def implied_motion(
     MemoryError
         If not even a small tile fits in memory.
     """
-    if denoiser.net.context < 1:
+    if denoiser.net.geometry.context < 1:
         raise InputError(
             "this model looks at one frame only, so its filters follow no motion; "
             "choose a model that sees several frames"

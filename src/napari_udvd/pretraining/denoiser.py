@@ -29,6 +29,7 @@ from napari_udvd.cutting import window
 from napari_udvd.errors import InputError
 from napari_udvd.formats import open_stack
 from napari_udvd.inference.model_file import write_model_file
+from napari_udvd.models.base import Clip
 from napari_udvd.models.camera import CameraNoise
 from napari_udvd.models.centerblind import PRESETS, CenterBlind
 from napari_udvd.pretraining.corpus import clean_movie
@@ -231,9 +232,9 @@ class Pretraining:
         prediction = functional_call(
             self._views[batch.hole],
             dict(net.named_parameters()),
-            (batch.noisy, batch.told, self.precision),
+            (Clip(batch.noisy, batch.told), self.precision),
         )
-        return posterior_loss(prediction, batch, net.context)
+        return posterior_loss(prediction, batch, net.geometry.context)
 
     def save(self, path: Path) -> None:
         """Write everything needed to go on."""
@@ -323,7 +324,7 @@ def main() -> None:
     checkpoint = options.output.with_suffix(".checkpoint")
     if options.resume:
         run.restore(checkpoint)
-    context = run.net.context
+    context = run.net.geometry.context
     judge = Source(np.random.default_rng(VALIDATION_SEED), [], 48)
     held_out = [judge.batch(8, context) for _ in range(12)]
     rng = np.random.default_rng([options.seed, run.step])

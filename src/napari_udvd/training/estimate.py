@@ -177,7 +177,7 @@ def denoising_seconds(
     ]
     for name in NETWORKS:
         net = build_network(name, default_network(name, hole, where.type == "cpu"))
-        if stack.n_frames < UDVD_FRAMES.get(name, net.least_frames):
+        if stack.n_frames < UDVD_FRAMES.get(name, net.geometry.least_frames):
             continue
         pace = measure_pace(
             net.eval(),

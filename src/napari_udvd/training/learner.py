@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
+from napari_udvd.models import Clip
 from napari_udvd.runtime.parallel import run_parts, threads_on
 from napari_udvd.training.loss import pixel_loss
 from napari_udvd.training.optimiser import Adam
@@ -142,7 +143,7 @@ class Learner:
     def _losses(self, clips: Tensor, noise: CameraNoise) -> tuple[Tensor, Tensor]:
         """Loss of every pixel, and the clean frames that are predicted."""
         margin = self.net.margin
-        prediction = self.net.predict_clip(clips, noise, self.precision)
+        prediction = self.net.predict_clip(Clip(clips, noise), self.precision)
         noisy = clips[:, margin : clips.shape[1] - margin]
         return pixel_loss(prediction, noisy, noise), prediction.mean.detach()
 

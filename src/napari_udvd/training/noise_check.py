@@ -147,7 +147,7 @@ class _Judge:
         validation = Validation(
             self._movies,
             [replace(self._calibration, noise=noise)] * (self._channel + 1),
-            context=self._net.context,
+            context=self._net.geometry.context,
             device=self._device,
             precision=choose_precision(self._device),
         )

@@ -256,13 +256,14 @@ class _Run:
         self._pace = self._measured() if is_timed or denoising_follows else None
         most, edge = WINDOWS[0]
         if is_timed and self._pace is not None:
-            looks = 2 if net.is_recurrent else 1  # fairly, with and without its noise
+            # fairly, with and without its noise
+            looks = 2 if net.geometry.recurrent else 1
             share = VALIDATION_COST * 60 * settings.minutes
             edge, most = affordable(looks * self._pace.first, share)
         self._validation = Validation(
             movies,
             plan.calibrations,
-            context=net.context,
+            context=net.geometry.context,
             device=device,
             precision=self._precision,
             edge=edge,

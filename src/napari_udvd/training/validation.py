@@ -16,7 +16,7 @@ import torch
 
 from napari_udvd.cutting import window
 from napari_udvd.inference.scaling import Calibration, Scaler
-from napari_udvd.models import Network, Prediction, posterior
+from napari_udvd.models import Clip, Network, Prediction, posterior
 from napari_udvd.planes import measured_box, missing_frames, read_measured
 from napari_udvd.training.loss import pixel_loss
 
@@ -26,11 +26,12 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from napari_udvd.models import STBN
-    from napari_udvd.training.sampling import Clip, Movie
+    from napari_udvd.training.sampling import Movie
 
 __all__ = ["Residual", "Validation", "affordable", "hold_out"]
 
 Doubles: TypeAlias = "npt.NDArray[np.float64]"
+Frames: TypeAlias = "npt.NDArray[np.float32]"
 
 EDGE = 160
 """Rows and columns of a validation window: enough context, little time."""
@@ -111,7 +112,7 @@ def affordable(seconds_per_pixel: float, seconds: float) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class _Window:
-    clip: Clip  # (T, C, h, w), grey levels; the output frame is in the middle
+    clip: Frames  # (T, C, h, w), grey levels; the output frame is in the middle
     scaler: Scaler
     measured: npt.NDArray[np.bool_]  # (h, w), in all channels
 
@@ -245,7 +246,7 @@ class Validation:
             )
         return ()
 
-    def preview(self, net: Network) -> tuple[Clip, Clip]:
+    def preview(self, net: Network) -> tuple[Frames, Frames]:
         """First window, noisy and denoised, ``(C, h, w)`` in grey levels."""
         window = self._windows[0]
         with torch.inference_mode():
@@ -314,7 +315,9 @@ class Validation:
         """Clip of a window, and its middle frame as nobody who saw it predicts it."""
         clip = self._normalised(window)
         seen = self._seen(clip)
-        return clip, net.predict_fairly(seen, window.scaler.noise, self._precision)
+        return clip, net.predict_fairly(
+            Clip(seen, window.scaler.noise), self._precision
+        )
 
     def _predicted(
         self, window: _Window, net: Network
@@ -322,7 +325,7 @@ class Validation:
         """Clip of a window, and its middle frame as it is predicted in use."""
         clip = self._normalised(window)
         seen = self._seen(clip)
-        return clip, net.predict(seen, window.scaler.noise, self._precision)
+        return clip, net.predict(Clip(seen, window.scaler.noise), self._precision)
 
     def _seen(self, clip: torch.Tensor) -> torch.Tensor:
         """Frames of a window that a network sees."""
@@ -355,7 +358,7 @@ def _first(movie: Movie) -> int:
     return min(t for t in range(movie.stack.n_frames) if t not in missing)
 
 
-def _most_structure(frame: Clip, edge: int) -> tuple[slice, slice]:
+def _most_structure(frame: Frames, edge: int) -> tuple[slice, slice]:
     def starts(length: int) -> range:
         return range(0, max(length - edge, 0) + 1, edge // 4)
 

@@ -12,7 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_udvd.models import CameraNoise, negative_log_likelihood
+from napari_udvd.models import CameraNoise, Clip, negative_log_likelihood
 from napari_udvd.models.flow.base import ClipFlow
 from napari_udvd.models.likelihood import Prediction
 from napari_udvd.models.published import (
@@ -22,6 +22,7 @@ from napari_udvd.models.published import (
 )
 from napari_udvd.models.stbn.lattice import BlindSpotBlock, SpatialExpansion, lattice
 from napari_udvd.models.stbn.network import STBN
+from napari_udvd.models.stbn.noise_map import noise_map
 from napari_udvd.models.stbn.published import (
     block_parameters,
     expansion_parameters,
@@ -67,7 +68,7 @@ def gradient(
 ) -> Tensor:
     """Of all outputs at a pixel, mixed so that none cancels: ``(T, C, H, W)``."""
     clip = clip.detach().requires_grad_()
-    mean, factor = net.predict_all(clip, ANY_NOISE, clip.dtype, flow)
+    mean, factor = net.predict_all(Clip(clip, ANY_NOISE), clip.dtype, flow)
     mixed = (mean[0, t, :, y, x] * torch.linspace(0.7, 1.3, net.channels)).sum()
     if factor is not None:
         mixed = mixed + (0.6 * factor[0, t, :, :, y, x]).sum()
@@ -157,7 +158,7 @@ def test_parity_of_the_whole_network(
     assert (error <= 1e-4).mean() >= 0.99
     # the same through the interface of all networks
     zero = torch.zeros(())
-    mean, factor = net.predict_all(clip, CameraNoise(zero, zero, std**2))
+    mean, factor = net.predict_all(Clip(clip, CameraNoise(zero, zero, std**2)))
     assert factor is not None
     np.testing.assert_allclose(mean, ours[:, :, :3], atol=1e-4 * np.abs(ours).max())
     np.testing.assert_allclose(
@@ -328,14 +329,14 @@ def test_large_changes_do_not_show_either(hole: tuple[int, int], path: str) -> N
     @torch.inference_mode()
     def outputs(clip: Tensor) -> Tensor:
         if path == "all":
-            prediction = net.predict_all(clip, ANY_NOISE, torch.float64)
+            prediction = net.predict_all(Clip(clip, ANY_NOISE), torch.float64)
             mean, factor = (part[:, t] for part in prediction if part is not None)
         elif path == "sweep":
-            sweep = net.sweep(clip[0], [range(5)], ANY_NOISE, torch.float64)
+            sweep = net.sweep(Clip(clip, ANY_NOISE), [range(5)], torch.float64)
             (prediction,) = sweep
             mean, factor = prediction
         else:
-            prediction = net.predict(clip, ANY_NOISE, torch.float64)
+            prediction = net.predict(Clip(clip, ANY_NOISE), torch.float64)
             mean, factor = (part[:, 0] for part in prediction if part is not None)
         return torch.cat([mean[0], factor[0, 0]])
 
@@ -359,7 +360,7 @@ def test_the_flow_is_all_that_the_own_pixel_can_change() -> None:
     assert not gradient(net, clip, t, y, x)[t, :, y, x].any()
 
     def output(clip: Tensor, flow: ClipFlow | None) -> Tensor:
-        mean = net.predict_all(clip, ANY_NOISE, torch.float64, flow).mean
+        mean = net.predict_all(Clip(clip, ANY_NOISE), torch.float64, flow).mean
         return mean[0, t, :, y, x].detach()
 
     given = output(clip, flow)
@@ -380,7 +381,7 @@ def test_still_blind_after_learning(hole: tuple[int, int]) -> None:
     before = {name: parameter.detach().clone() for name, parameter in trained.items()}
     losses = []
     for step in range(6):
-        prediction = net.predict_all(clip, ANY_NOISE, torch.float64)
+        prediction = net.predict_all(Clip(clip, ANY_NOISE), torch.float64)
         loss = negative_log_likelihood(
             prediction, clip, torch.tensor(0.1, dtype=torch.float64)
         ).mean()
@@ -408,10 +409,13 @@ def test_the_noise_map_is_constant_where_the_noise_is() -> None:
     clip = noise(1, 3, 1, 12, 14)
     zero = torch.zeros((), dtype=torch.float64)
     camera = CameraNoise(zero, zero, zero + 0.25)
-    mean = net.predict_all(clip, camera, torch.float64).mean
+    mean = net.predict_all(Clip(clip, camera), torch.float64).mean
     raw = net.raw(clip, zero + 0.5)
     torch.testing.assert_close(mean, raw[:, :, :1])
     assert not torch.allclose(net.raw(clip, zero + 1.0), raw)
+    # a plain number, or one for each frame
+    assert torch.equal(net.raw(clip, 0.5), raw)
+    assert torch.equal(net.raw(clip, (zero + 0.5).expand(1, 3, 1, 1, 1)), raw)
 
 
 def test_the_noise_map_follows_brightness() -> None:
@@ -419,7 +423,7 @@ def test_the_noise_map_follows_brightness() -> None:
     camera = CameraNoise(torch.tensor(0.5), torch.tensor(-1.0), torch.tensor(0.1))
     bright = torch.full((1, 2, 1, 20, 20), 3.0)
     bright[..., :10, :] = 0.0
-    std = net._noise_map(bright, camera)
+    std = noise_map(bright, camera, net._stride)
     assert std.shape == bright.shape
     # away from the step and at the border: the camera's equation at the true level
     for rows, level in ((slice(0, 5), 0.0), (slice(15, 20), 3.0)):
@@ -434,10 +438,12 @@ def test_noise_that_differs_between_the_clips_of_a_batch() -> None:
     net = tiny_stbn(channels=2).double()
     clip = noise(2, 3, 2, 12, 12)
     gain = torch.tensor([0.1, 0.7], dtype=torch.float64).view(2, 1, 1, 1, 1)
-    both = net.predict_all(clip, CameraNoise(gain, -4 * gain, gain), torch.float64)
+    both = net.predict_all(
+        Clip(clip, CameraNoise(gain, -4 * gain, gain)), torch.float64
+    )
     for k in range(2):
         camera = CameraNoise(gain[k], -4 * gain[k], gain[k])
-        alone = net.predict_all(clip[k : k + 1], camera, torch.float64)
+        alone = net.predict_all(Clip(clip[k : k + 1], camera), torch.float64)
         torch.testing.assert_close(alone.mean[0], both.mean[k])
 
 
@@ -445,8 +451,10 @@ def test_a_network_that_is_not_told_the_noise() -> None:
     net = tiny_stbn(noise_input=False).double()
     clip = noise(1, 3, 1, 8, 8)
     zero = torch.zeros(())
-    one = net.predict_all(clip, ANY_NOISE, torch.float64).mean
-    two = net.predict_all(clip, CameraNoise(zero, zero, zero + 9), torch.float64).mean
+    one = net.predict_all(Clip(clip, ANY_NOISE), torch.float64).mean
+    two = net.predict_all(
+        Clip(clip, CameraNoise(zero, zero, zero + 9)), torch.float64
+    ).mean
     assert torch.equal(one, two)
     assert torch.equal(net.raw(clip)[:, :, :1], one)
     with pytest.raises(ValueError, match="give noise_std"):
@@ -473,44 +481,46 @@ def at(prediction: Prediction, *index: Any) -> Prediction:
 def test_sweep_is_the_recurrence_over_the_clip(flow: str) -> None:
     net = tiny_stbn(flow=flow).double()
     clip = noise(7, 1, 18, 21)
-    whole = net.predict_all(clip[None], ANY_NOISE, torch.float64)
+    whole = net.predict_all(Clip(clip[None], ANY_NOISE), torch.float64)
     # as at the ends of a movie, with frames reflected; some not asked for; back again
     windows = [[2, 1, 0, 1, 2], [3, 0, 1, 2, 3], [1, 2, 3, 4, 5], [4, 5, 6, 5, 4]]
     windows += [[0, 1, 2, 3, 4], [0, 1, 2, 3, 4]]
-    swept = net.sweep(clip, iter(windows), ANY_NOISE, torch.float64)
+    swept = net.sweep(Clip(clip[None], ANY_NOISE), iter(windows), torch.float64)
     for window, prediction in zip(windows, swept, strict=True):
         assert prediction.mean.shape == (1, 1, 18, 21)
         assert_same(prediction, at(whole, slice(None), window[2]))
-    assert not list(net.sweep(clip, [], ANY_NOISE, torch.float64))
+    assert not list(net.sweep(Clip(clip[None], ANY_NOISE), [], torch.float64))
 
 
 @torch.no_grad()
 def test_predict_gives_the_frames_with_full_context() -> None:
     net = tiny_stbn().double()
     clip = noise(2, 6, 1, 12, 12)
-    full = net.predict(clip, ANY_NOISE, torch.float64)
-    whole = net.predict_all(clip, ANY_NOISE, torch.float64)
+    full = net.predict(Clip(clip, ANY_NOISE), torch.float64)
+    whole = net.predict_all(Clip(clip, ANY_NOISE), torch.float64)
     assert full.mean.shape == (2, 2, 1, 12, 12)
     assert_same(full, at(whole, slice(None), slice(2, 4)))
     window = clip[:1, :5].float()
-    pixel = net.float().predict_pixel(window, net.context, ANY_NOISE, 3, 4)
-    expected = net.predict(window, ANY_NOISE, torch.float32)
+    pixel = net.float().predict_pixel(
+        Clip(window, ANY_NOISE), net.geometry.context, 3, 4
+    )
+    expected = net.predict(Clip(window, ANY_NOISE), torch.float32)
     assert_same(pixel, at(expected, slice(None), 0, ..., slice(3, 4), slice(4, 5)))
     with pytest.raises(ValueError, match=r"2 frames on each side.*clip of 4"):
-        net.predict(clip[:, :4], ANY_NOISE, torch.float32)
+        net.predict(Clip(clip[:, :4], ANY_NOISE), torch.float32)
 
 
 def test_time_reversed_with_the_directions_swapped() -> None:
     """Both directions are treated alike."""
     net = tiny_stbn(flow="light").double()
     clip = noise(1, 4, 1, 16, 16)
-    one = net.predict_all(clip, ANY_NOISE, torch.float64)
+    one = net.predict_all(Clip(clip, ANY_NOISE), torch.float64)
     net.forward_block, net.backward_block = net.backward_block, net.forward_block
-    half = net.features * 4
+    half = net.options.features * 4
     with torch.no_grad():
         head = net.expand.head.weight
         head.copy_(torch.cat([head[:, half:], head[:, :half]], dim=1))
-    two = net.predict_all(clip.flip(1), ANY_NOISE, torch.float64)
+    two = net.predict_all(Clip(clip.flip(1), ANY_NOISE), torch.float64)
     assert_same(at(two, slice(None), torch.arange(3, -1, -1)), one)
 
 
@@ -519,8 +529,8 @@ def test_bfloat16_is_close() -> None:
     net = tiny_stbn(features=16, flow="light").float()
     clip = noise(1, 4, 1, 32, 32).float()
     flow = net.estimate_flow(clip)
-    exact = net.predict_all(clip, ANY_NOISE, torch.float32, flow)
-    quick = net.predict_all(clip, ANY_NOISE, torch.bfloat16, flow)
+    exact = net.predict_all(Clip(clip, ANY_NOISE), torch.float32, flow)
+    quick = net.predict_all(Clip(clip, ANY_NOISE), torch.bfloat16, flow)
     assert quick.mean.dtype == torch.float32
     error = (quick.mean - exact.mean).square().mean() / exact.mean.square().mean()
     assert error.sqrt() < 0.05
@@ -528,26 +538,28 @@ def test_bfloat16_is_close() -> None:
 
 def test_radius_is_how_far_it_sees() -> None:
     net = tiny_stbn(context=1, likelihood=False).double()
-    shape = (9, 2 * net.radius + 21)
+    shape = (9, 2 * net.geometry.radius + 21)
     clip = noise(1, 3, 1, *shape)
     furthest = 0
-    for x in range(net.radius + 8, net.radius + 12):
+    for x in range(net.geometry.radius + 8, net.geometry.radius + 12):
         seen = gradient(net, clip, 1, 4, x)
         (columns,) = torch.nonzero(seen.sum(dim=(0, 1, 2)), as_tuple=True)
         furthest = max(furthest, int((columns - x).abs().max()))
-    assert net.radius - 8 <= furthest <= net.radius
+    assert net.geometry.radius - 8 <= furthest <= net.geometry.radius
 
 
 @torch.no_grad()
 def test_tiles_on_the_grid_have_no_seams() -> None:
     net = tiny_stbn(context=1).double()
-    assert net.alignment == 4
-    assert tiny_stbn(flow="light").alignment == 16
-    assert tiny_stbn(flow="light", hole=(5, 1)).alignment == 48
-    clip = noise(1, 3, 1, 10, 100 + net.radius)
-    start = 100 // net.alignment * net.alignment - net.radius // 4 * 4 - 4
-    whole = net.predict(clip, ANY_NOISE, torch.float64)
-    part = net.predict(clip[..., start:], ANY_NOISE, torch.float64)
+    assert net.geometry.grid == 4
+    assert tiny_stbn(flow="light").geometry.grid == 16
+    assert tiny_stbn(flow="light", hole=(5, 1)).geometry.grid == 48
+    clip = noise(1, 3, 1, 10, 100 + net.geometry.radius)
+    start = (
+        100 // net.geometry.grid * net.geometry.grid - net.geometry.radius // 4 * 4 - 4
+    )
+    whole = net.predict(Clip(clip, ANY_NOISE), torch.float64)
+    part = net.predict(Clip(clip[..., start:], ANY_NOISE), torch.float64)
     torch.testing.assert_close(part.mean[..., 100 - start :], whole.mean[..., 100:])
 
 
@@ -567,7 +579,7 @@ def test_configuration_builds_the_network_again(configuration: dict[str, Any]) -
     assert again.configuration() == net.configuration()
     again.load_state_dict(net.state_dict())
     clip = noise(1, 3, net.channels, 16, 16).float()
-    one, two = (n.predict_all(clip, ANY_NOISE).mean for n in (net, again.eval()))
+    one, two = (n.predict_all(Clip(clip, ANY_NOISE)).mean for n in (net, again.eval()))
     assert torch.equal(one, two)
 
 
@@ -575,10 +587,10 @@ def test_flow_can_be_switched_off_for_good() -> None:
     net = tiny_stbn(flow="light")
     clip = noise(1, 3, 1, 16, 16).float()
     still = ClipFlow(*torch.zeros(2, 1, 2, 2, 16, 16))
-    moving = net.predict_all(clip, ANY_NOISE).mean
-    expected = net.predict_all(clip, ANY_NOISE, flow=still).mean
+    moving = net.predict_all(Clip(clip, ANY_NOISE)).mean
+    expected = net.predict_all(Clip(clip, ANY_NOISE), flow=still).mean
     net.drop_flow()
-    assert torch.equal(net.predict_all(clip, ANY_NOISE).mean, expected)
+    assert torch.equal(net.predict_all(Clip(clip, ANY_NOISE)).mean, expected)
     assert not torch.equal(moving, expected)
     assert net.estimate_flow(clip) is None
     assert net.configuration()["flow"] == "none"
@@ -593,7 +605,7 @@ def test_what_is_learned_can_begin() -> None:
         torch.manual_seed(seed)
         net = STBN(features=16, modules=2, blocks=4, flow="none")
         clip = noise(1, 30, 1, 16, 16, seed=seed).float()
-        prediction = net.predict_all(clip, ANY_NOISE)
+        prediction = net.predict_all(Clip(clip, ANY_NOISE))
         assert prediction.factor is not None
         for part in (prediction.mean, prediction.factor):
             assert 0.01 < float(part.std()) < 10
@@ -614,16 +626,16 @@ def test_clips_that_do_not_fit_are_refused(
 ) -> None:
     net, clip = tiny_stbn(), torch.zeros(shape)
     with pytest.raises(ValueError, match=message):
-        net.predict_all(clip, ANY_NOISE)
+        net.predict_all(Clip(clip, ANY_NOISE))
     with pytest.raises(ValueError, match=message):
-        net.predict(clip, ANY_NOISE, torch.float32)
+        net.predict(Clip(clip, ANY_NOISE), torch.float32)
     with pytest.raises(ValueError, match=message):
         net.raw(clip, torch.ones(()))
 
 
 def test_a_grey_movie_for_an_rgb_network() -> None:
     with pytest.raises(ValueError, match="three times as red, green and blue"):
-        tiny_stbn(channels=3).predict_all(torch.zeros(1, 3, 1, 8, 8), ANY_NOISE)
+        tiny_stbn(channels=3).predict_all(Clip(torch.zeros(1, 3, 1, 8, 8), ANY_NOISE))
 
 
 @pytest.mark.parametrize(
@@ -658,7 +670,7 @@ def test_a_fair_prediction_hardly_depends_on_the_noise_that_judges_it() -> None:
         with torch.no_grad():
             for predict in moved:
                 one, two = (
-                    predict(c, ANY_NOISE, clip.dtype).mean[0, 0, 0, y, x]
+                    predict(Clip(c, ANY_NOISE), clip.dtype).mean[0, 0, 0, y, x]
                     for c in (clip, other)
                 )
                 moved[predict] += float((one - two).abs())
@@ -673,8 +685,10 @@ def test_the_gain_is_that_of_what_the_network_sees() -> None:
     variance = torch.full((), 0.04, dtype=clip.dtype)
     zero = torch.zeros_like(variance)
     with torch.no_grad():
-        expected = one.predict_all(3 * clip, CameraNoise(zero, zero, 9 * variance))
-        found = three.predict_all(clip, CameraNoise(zero, zero, variance))
+        expected = one.predict_all(
+            Clip(3 * clip, CameraNoise(zero, zero, 9 * variance))
+        )
+        found = three.predict_all(Clip(clip, CameraNoise(zero, zero, variance)))
     torch.testing.assert_close(found.mean, expected.mean / 3)
     assert found.factor is not None
     assert expected.factor is not None
@@ -689,7 +703,7 @@ def test_gradients_in_bfloat16_are_those_of_float32(features: int) -> None:
     clip = torch.randn(1, 3, 1, 64, 64)
     found = []
     for precision in (torch.float32, torch.bfloat16):
-        mean = net.predict_clip(clip, ANY_NOISE, precision).mean
+        mean = net.predict_clip(Clip(clip, ANY_NOISE), precision).mean
         parameters = net.denoising_parameters()
         gradients = torch.autograd.grad(
             (mean - clip).square().mean(),

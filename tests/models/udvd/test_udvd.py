@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_udvd.models import UDVD, from_published
+from napari_udvd.models import UDVD, Clip, from_published
 from napari_udvd.models.udvd import halfplane
 from napari_udvd.models.udvd import network as udvd
 from plain_udvd import PlainUDVD, shift_down
@@ -175,10 +175,10 @@ def test_a_stream_equals_the_clip(
     with pytest.MonkeyPatch.context() as patch, torch.no_grad():
         if not batched:
             patch.setattr(udvd, "TOGETHER_BYTES", 0)
-        whole = net(clip)
+        whole = net(Clip(clip, ANY_NOISE))
         stream = udvd.UDVDStream(net)
         pushed = [stream.push(frame) for frame in clip.unbind(1)]
-    waiting = 2 * net.context
+    waiting = 2 * net.geometry.context
     assert all(prediction is None for prediction in pushed[:waiting])
     assert len(pushed) - waiting == whole.mean.shape[1] == extra + 1
     for t, prediction in enumerate(pushed[waiting:]):
@@ -201,8 +201,8 @@ def test_a_sweep_over_any_windows_equals_the_clips(
     windows = [list(range(t - half, t + half + 1)) for t in middles]
     windows += [window[::-1] for window in windows]
     with torch.no_grad():
-        swept = list(net.sweep(clip, windows, ANY_NOISE, torch.float64))
-        expected = [net(clip[None, window]) for window in windows]
+        swept = list(net.sweep(Clip(clip[None], ANY_NOISE), windows, torch.float64))
+        expected = [net(Clip(clip[None, window], ANY_NOISE)) for window in windows]
     assert len(swept) == len(windows)
     for ours, theirs in zip(swept, expected, strict=True):
         torch.testing.assert_close(ours.mean, theirs.mean[:, 0])
@@ -230,8 +230,9 @@ def test_a_batch_is_its_items() -> None:
     net = tiny_net(frames=3).double()
     clip = clip_of(3, 4, 1, 12, 17)
     with torch.no_grad():
-        together = net(clip).mean
-        single = torch.cat([net(item[None]).mean for item in clip])
+        together = net(Clip(clip, ANY_NOISE)).mean
+        items = [net(Clip(item[None], ANY_NOISE)).mean for item in clip]
+        single = torch.cat(items)
     assert_equal(together, single, 1e-12)
 
 
@@ -310,18 +311,18 @@ def test_nothing_beyond_the_radius_matters(
     frames: int, hole: tuple[int, int], turned: bool
 ) -> None:
     net = tiny_net(frames=frames, hole=hole, width=4).double()
-    shape = (9, 2 * net.radius + 25)
+    shape = (9, 2 * net.geometry.radius + 25)
     furthest = 0
     # the pooling grid makes the reach differ by where the pixel lies on it
     for shift in range(4 if frames == 1 else 2):
-        place = (4, net.radius + 11 + shift)
+        place = (4, net.geometry.radius + 11 + shift)
         if turned:
             far = reach(net, *place[::-1], shape[::-1])[0]
         else:
             far = reach(net, *place, shape)[1]
         furthest = max(furthest, far)
     # a halo need not be larger than the reach by more than a few pixels per stage
-    assert net.radius - 20 <= furthest <= net.radius
+    assert net.geometry.radius - 20 <= furthest <= net.geometry.radius
 
 
 def test_the_configuration_builds_the_network_again() -> None:
@@ -332,7 +333,7 @@ def test_the_configuration_builds_the_network_again() -> None:
     assert torch.equal(again.raw(clip), net.raw(clip))
     assert again.configuration() == net.configuration()
     assert again.hole == (3, 1)
-    assert again.context == 1
+    assert again.geometry.context == 1
 
 
 def test_the_published_size() -> None:

@@ -33,14 +33,10 @@ import math
 from typing import TYPE_CHECKING
 
 import torch
-import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from napari_udvd.models.base import Network
-from napari_udvd.models.flow.light import LightFlow
-from napari_udvd.models.flow.pwc_net import PWCNet
-from napari_udvd.models.flow.warp import sample_bilinear, sample_nearest
+from napari_udvd.models.base import Clip, Geometry, Network
 from napari_udvd.models.likelihood import Prediction, factor_entries, split
 from napari_udvd.models.stbn.lattice import (
     GROUPS,
@@ -49,8 +45,10 @@ from napari_udvd.models.stbn.lattice import (
     SpatialExpansion,
     convolve,
     lattice,
-    pack,
 )
+from napari_udvd.models.stbn.noise_map import noise_map
+from napari_udvd.models.stbn.options import FLOW_NETWORKS, Options, check_arguments
+from napari_udvd.models.stbn.recurrence import flow_around, travel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -60,17 +58,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FLOW_NETWORKS", "STBN"]
 
-FLOW_NETWORKS: dict[str, type[PWCNet | LightFlow]] = {
-    PWCNet.name: PWCNet,
-    LightFlow.name: LightFlow,
-}
-"""Class of each flow network, by the name that settings call it."""
-
 GAIN = 3.0
 """What frames are multiplied by; see the benchmarks."""
-
-BRIGHTNESS_REACH = 2
-"""Lattice points on either side that the brightness for the noise map is averaged."""
 
 
 class STBN(Network):
@@ -138,17 +127,12 @@ class STBN(Network):
         context: int = 4,
     ) -> None:
         super().__init__()
-        _check(channels, features, modules, blocks, hole, flow, context)
-        if fetch not in ("bilinear", "nearest"):
-            raise ValueError(f"fetch is {fetch!r}; choose bilinear or nearest")
-        if not 0 < gain < math.inf:
-            raise ValueError(f"gain is {gain!r}; it must be positive")
-        self.fetch, self.gain = fetch, float(gain)
-        self.channels, self.features = channels, features
-        self.depth, self.blocks = modules, blocks
+        self.options = Options(
+            features, modules, blocks, noise_input, fetch, float(gain), context
+        )
+        check_arguments(self.options, channels, hole, flow)
+        self.channels, self.likelihood = channels, likelihood
         self.hole = (int(hole[0]), int(hole[1]))
-        self.likelihood, self.noise_input = likelihood, noise_input
-        self._context = context
         self.flow_net = None if flow == "none" else FLOW_NETWORKS[flow](channels)
         self.follows_flow = True
         self._stride = lattice(self.hole)[1]
@@ -168,15 +152,26 @@ class STBN(Network):
         return "none" if self.flow_net is None else self.flow_net.name
 
     @property
-    def alignment(self) -> int:
-        """Grid of the spatial expansion and of the flow network, px."""
-        grid = 1 if self.flow_net is None else self.flow_net.grid
-        return math.lcm(*(2 * stride for stride in self._stride), grid)
+    def geometry(self) -> Geometry:
+        """What an output depends on, within the context.
 
-    @property
-    def context(self) -> int:
-        """Frames on each side that are enough for one output."""
-        return self._context
+        The radius is that where nothing moves: features that are fetched from elsewhere
+        have seen what is there, and the flow has a view of its own. The grid is that of
+        the spatial expansion and of the flow network.
+        """
+        options, stride = self.options, max(self._stride)
+        per_frame = max(lattice(self.hole)[0]) + 2 * options.modules * stride
+        expansion = (GROUPS * options.blocks + 2) * 2 * stride + stride
+        leaving = (options.modules // 2) * stride
+        grid = 1 if self.flow_net is None else self.flow_net.grid
+        return Geometry(
+            context=options.context,
+            radius=(options.context + 1) * per_frame + expansion + leaving,
+            grid=math.lcm(*(2 * step for step in self._stride), grid),
+            least_frames=2,
+            recurrent=True,
+            local=self.flow_net is None,
+        )
 
     @property
     def margin(self) -> int:
@@ -184,32 +179,11 @@ class STBN(Network):
         return 0
 
     @property
-    def is_recurrent(self) -> bool:
-        """Features travel over all frames."""
-        return True
-
-    @property
-    def least_frames(self) -> int:
-        """Frames of the shortest movie in which there is a neighbour."""
-        return 2
-
-    @property
-    def radius(self) -> int:
-        """Pixels in any direction that an output pixel depends on, within the context.
-
-        Where nothing moves: features that are fetched from elsewhere have seen what
-        is there, and the flow has a view of its own.
-        """
-        stride = max(self._stride)
-        per_frame = max(lattice(self.hole)[0]) + 2 * self.depth * stride
-        expansion = (GROUPS * self.blocks + 2) * 2 * stride + stride
-        return (self.context + 1) * per_frame + expansion + (self.depth // 2) * stride
-
-    @property
     def size(self) -> str:
         """Features, modules and flow."""
         flow = "no flow" if self.flow_net is None else f"{self.flow} flow"
-        return f"{self.features} features, {self.depth} modules, {flow}"
+        features, modules, *_ = self.options
+        return f"{features} features, {modules} modules, {flow}"
 
     @property
     def shares_frames(self) -> bool:
@@ -219,22 +193,22 @@ class STBN(Network):
     @property
     def noise_tolerance(self) -> float:
         """More where it sees the standard deviation of the noise beside each pixel."""
-        return 2.0 if self.noise_input else super().noise_tolerance
+        return 2.0 if self.options.noise_input else super().noise_tolerance
 
     def configuration(self) -> dict[str, object]:
         """Return the arguments that build this network again."""
         return {
             "channels": self.channels,
-            "features": self.features,
-            "modules": self.depth,
-            "blocks": self.blocks,
+            "features": self.options.features,
+            "modules": self.options.modules,
+            "blocks": self.options.blocks,
             "hole": list(self.hole),
             "likelihood": self.likelihood,
-            "noise_input": self.noise_input,
+            "noise_input": self.options.noise_input,
             "flow": self.flow,
-            "fetch": self.fetch,
-            "gain": self.gain,
-            "context": self.context,
+            "fetch": self.options.fetch,
+            "gain": self.options.gain,
+            "context": self.options.context,
         }
 
     def drop_flow(self) -> None:
@@ -255,20 +229,19 @@ class STBN(Network):
 
     @torch.no_grad()
     def estimate_flow(
-        self, clip: Tensor, precision: torch.dtype = torch.float32
+        self, frames: Tensor, precision: torch.dtype = torch.float32
     ) -> ClipFlow | None:
-        """Flow between neighbouring frames of ``(N, T, C, H, W)``, without gradient.
+        """Flow between neighbouring frames ``(N, T, C, H, W)``, without gradient.
 
         None where nothing is taken to move.
         """
         if self.flow_net is None or not self.follows_flow:
             return None
-        return self.flow_net.of_clip(clip, precision)
+        return self.flow_net.of_clip(frames, precision)
 
     def predict_all(
         self,
-        clip: Tensor,
-        noise: CameraNoise,
+        clip: Clip,
         precision: torch.dtype = torch.float32,
         flow: ClipFlow | None = None,
     ) -> Prediction:
@@ -277,9 +250,7 @@ class STBN(Network):
         Parameters
         ----------
         clip
-            ``(N, T, C, H, W)`` float32, two frames or more of any height and width.
-        noise
-            Of the clip, in its units.
+            Frames ``(N, T, C, H, W)`` float32, two or more of any height and width.
         precision
             Floating-point type of the convolutions.
         flow
@@ -295,57 +266,53 @@ class STBN(Network):
         ValueError
             If the clip has fewer frames or another number of channels.
         """
-        self._check_clip(clip)
-        std = self._noise_map(clip, noise) if self.noise_input else None
-        return split(self._outputs(clip, std, precision, flow), self.channels)
+        frames, noise, _ = clip
+        self._check_frames(frames)
+        std = None
+        if self.options.noise_input:
+            std = noise_map(frames, noise, self._stride)
+        return split(self._outputs(frames, std, precision, flow), self.channels)
 
-    def predict(
-        self, clip: Tensor, noise: CameraNoise, precision: torch.dtype
-    ) -> Prediction:
+    def predict(self, clip: Clip, precision: torch.dtype) -> Prediction:
         """Predict all frames that have their full context, see :class:`Network`."""
-        self._check_clip(clip)
-        frames = clip.shape[1]
-        if frames < 2 * self.context + 1:
+        self._check_frames(clip.frames)
+        frames, context = clip.frames.shape[1], self.options.context
+        if frames < 2 * context + 1:
             raise ValueError(
-                f"this network sees {self.context} frames on each side, got a clip of "
-                f"{frames}: shape {tuple(clip.shape)}; predict_all takes any length"
+                f"this network sees {context} frames on each side, got a clip of "
+                f"{frames}: shape {tuple(clip.frames.shape)}; predict_all takes any "
+                "length"
             )
-        mean, factor = self.predict_all(clip, noise, precision)
-        full = slice(self.context, frames - self.context)
+        mean, factor = self.predict_all(clip, precision)
+        full = slice(context, frames - context)
         return Prediction(mean[:, full], None if factor is None else factor[:, full])
 
-    def predict_fairly(
-        self, clip: Tensor, noise: CameraNoise, precision: torch.dtype
-    ) -> Prediction:
+    def predict_fairly(self, clip: Clip, precision: torch.dtype) -> Prediction:
         """Predict the middle frame, whose noise the flow has not seen either.
 
         The flow is estimated with the prediction in its place.
         """
         if self.flow_net is None or not self.follows_flow:
-            return self.predict(clip, noise, precision)
-        prediction = self.predict_all(clip, noise, precision)
-        middle = clip.shape[1] // 2
-        known = clip.clone()
+            return self.predict(clip, precision)
+        prediction = self.predict_all(clip, precision)
+        middle = clip.frames.shape[1] // 2
+        known = clip.frames.clone()
         known[:, middle] = prediction.mean[:, middle]
         flow = self.estimate_flow(known, precision)
-        mean, factor = self.predict_all(clip, noise, precision, flow)
+        mean, factor = self.predict_all(clip, precision, flow)
         here = slice(middle, middle + 1)
         return Prediction(mean[:, here], None if factor is None else factor[:, here])
 
-    def predict_clip(
-        self, clip: Tensor, noise: CameraNoise, precision: torch.dtype
-    ) -> Prediction:
+    def predict_clip(self, clip: Clip, precision: torch.dtype) -> Prediction:
         """Predict all frames of a training clip."""
-        return self.predict_all(clip, noise, precision)
+        return self.predict_all(clip, precision)
 
-    def predict_frame(
-        self, window: Tensor, at: int, noise: CameraNoise, precision: torch.dtype
-    ) -> Prediction:
+    def predict_frame(self, clip: Clip, at: int, precision: torch.dtype) -> Prediction:
         """Predict one frame of a window of any length."""
-        mean, factor = self.predict_all(window, noise, precision)
+        mean, factor = self.predict_all(clip, precision)
         return Prediction(mean[:, at], None if factor is None else factor[:, at])
 
-    def raw(self, clip: Tensor, noise_std: Tensor | None = None) -> Tensor:
+    def raw(self, clip: Tensor, noise_std: Tensor | float | None = None) -> Tensor:
         """Return the published output channels for every frame.
 
         Parameters
@@ -353,29 +320,26 @@ class STBN(Network):
         clip
             ``(N, T, C, H, W)``.
         noise_std
-            Standard deviation of the noise in units of `clip`, broadcastable to it;
-            for networks with `noise_input`.
+            Standard deviation of the noise in units of `clip`: a number, or what
+            broadcasts with it; for networks with `noise_input`.
 
         Returns
         -------
         Tensor
             ``(N, T, outputs, H, W)``.
         """
-        self._check_clip(clip)
-        if self.noise_input and noise_std is None:
-            raise ValueError(
-                "this network takes the noise level as an input: give noise_std"
-            )
-        return self._outputs(
-            clip, noise_std if self.noise_input else None, clip.dtype, None
-        )
+        self._check_frames(clip)
+        std = None
+        if self.options.noise_input:
+            if noise_std is None:
+                raise ValueError(
+                    "this network takes the noise level as an input: give noise_std"
+                )
+            std = torch.as_tensor(noise_std).to(clip)
+        return self._outputs(clip, std, clip.dtype, None)
 
     def sweep(
-        self,
-        clip: Tensor,
-        windows: Iterable[Sequence[int]],
-        noise: CameraNoise,
-        precision: torch.dtype,
+        self, clip: Clip, windows: Iterable[Sequence[int]], precision: torch.dtype
     ) -> Iterator[Prediction]:
         """Predict the middle frame of one window after the other.
 
@@ -383,19 +347,21 @@ class STBN(Network):
         also where a window has fewer, and again only where windows go back in time.
         Features are kept for one direction and the frames that are asked for.
         """
-        self._check_clip(clip[None])
+        self._check_frames(clip.frames)
+        frames, noise = clip.frames[0], clip.noise
         wanted = [window[len(window) // 2] for window in windows]
         if not wanted:
             return
         first, last, kept = min(wanted), max(wanted), set(wanted)
-        onward, homeward = range(last + 1), range(len(clip) - 1, first - 1, -1)
-        to_next, to_previous = self._flow_around(clip, first, last, precision)
+        onward, homeward = range(last + 1), range(len(frames) - 1, first - 1, -1)
+        flow_net = self.flow_net if self.follows_flow else None
+        to_next, to_previous = flow_around(flow_net, frames, first, last, precision)
 
         def travel(
             block: BlindSpotBlock, order: range, flows: Iterable[Tensor | None]
         ) -> Iterator[tuple[int, Tensor]]:
-            frames = (self._seen(clip[t][None], noise, precision) for t in order)
-            return zip(order, self._travel(block, frames, flows), strict=True)
+            seen = (self._seen(frames[t][None], noise, precision) for t in order)
+            return zip(order, self._travel(block, seen, flows), strict=True)
 
         back = {
             t: hidden
@@ -423,7 +389,7 @@ class STBN(Network):
         if flow is None:
             flow = self.estimate_flow(clip, precision)
         seen = clip if std is None else torch.cat([clip, std.expand_as(clip)], dim=2)
-        frames = list((self.gain * seen).to(precision).unbind(1))
+        frames = list((self.options.gain * seen).to(precision).unbind(1))
         still: list[Tensor | None] = [None] * (len(frames) - 1)
         to_previous = still if flow is None else flow.to_previous.unbind(1)
         to_next = still if flow is None else flow.to_next.unbind(1)
@@ -440,108 +406,25 @@ class STBN(Network):
         frames: Iterable[Tensor],
         flows: Iterable[Tensor | None],
     ) -> Iterator[Tensor]:
-        """Carry features from frame to frame, fetched along the flow.
-
-        Parameters
-        ----------
-        block
-            Of this direction.
-        frames
-            What the block sees, ``(N, S, H, W)`` each, in order of travel.
-        flows
-            From every frame but the first to the one before it in order of travel.
-
-        Yields
-        ------
-        Tensor
-            Features at every frame, ``(N, F, H, W)``.
-        """
-        flows = iter(flows)
-        hidden = None
-        for frame in frames:
-            if hidden is None:
-                hidden = block(pack(frame))
-            else:
-                flow = next(flows)
-                fetched = hidden if flow is None else self._fetch(hidden, flow)
-                own = block(pack(frame), fetched)
-                hidden = self.fuse(torch.cat([own, fetched], dim=1))
-            yield hidden
-
-    def _fetch(self, hidden: Tensor, flow: Tensor) -> Tensor:
-        """Features ``(N, F, H, W)`` from where the flow leads, zero outside."""
-        if self.fetch == "nearest":
-            return sample_nearest(hidden, flow)
-        fetched = sample_bilinear(hidden.to(flow.dtype), flow, "zeros")
-        return pack(fetched.to(hidden.dtype))
+        return travel(block, self.fuse, frames, flows, self.options.fetch)
 
     def _join(self, ahead: Tensor, back: Tensor) -> Tensor:
         """Output channels of one frame from the features of both directions."""
         x = self.leave.features(self.expand(torch.cat([ahead, back], dim=1)))
         # a movie has more grey levels than bfloat16: the last sum is in float32
         x = x.to(torch.promote_types(x.dtype, torch.float))
-        return convolve(self.leave.leave, x) / self.gain
-
-    @torch.no_grad()
-    def _flow_around(
-        self, clip: Tensor, first: int, last: int, precision: torch.dtype
-    ) -> tuple[list[Tensor | None], list[Tensor | None]]:
-        """Flow that leads to the frames `first` to `last` of ``(T, C, H, W)``.
-
-        Returns
-        -------
-        to_next, to_previous
-            From every frame but the last one, from `first` on, and from every frame but
-            the first one, up to `last`; ``(1, 2, H, W)`` each, or None where nothing is
-            taken to move. Features of frames are kept for one pair at a time.
-        """
-        to_next: list[Tensor | None] = [None] * (len(clip) - 1 - first)
-        to_previous: list[Tensor | None] = [None] * last
-        if self.flow_net is None or not self.follows_flow:
-            return to_next, to_previous
-        size, before = (clip.shape[2], clip.shape[3]), None
-        for t, frame in enumerate(clip):
-            now = self.flow_net.features(frame[None], precision)
-            if before is not None and t > first:
-                to_next[t - 1 - first] = self.flow_net.match(
-                    before, now, size, precision
-                )
-            if before is not None and t <= last:
-                to_previous[t - 1] = self.flow_net.match(now, before, size, precision)
-            before = now
-        return to_next, to_previous
+        return convolve(self.leave.leave, x) / self.options.gain
 
     def _seen(
         self, frame: Tensor, noise: CameraNoise, precision: torch.dtype
     ) -> Tensor:
         """Return what the blind-spot blocks see of frames ``(N, C, H, W)``."""
-        if self.noise_input:
-            frame = torch.cat([frame, self._noise_map(frame, noise)], dim=1)
-        return (self.gain * frame).to(precision)
+        if self.options.noise_input:
+            std = noise_map(frame, noise, self._stride)
+            frame = torch.cat([frame, std], dim=1)
+        return (self.options.gain * frame).to(precision)
 
-    def _noise_map(self, frames: Tensor, noise: CameraNoise) -> Tensor:
-        """Return the standard deviation of the noise at every pixel of a frame.
-
-        Of frames ``(..., C, H, W)``. Where noise grows with brightness, brightness is
-        the average of the frame itself over lattice points around the pixel. The
-        lattice keeps it blind: the map enters together with the frame, in front of
-        the mask, and a pixel of it holds nothing but pixels that are multiples of the
-        stride away. An ordinary blur would hold neighbours that lead back into the
-        hole; neighbouring frames would carry their sight of this frame here along
-        the recurrence.
-        """
-        images = frames.reshape(-1, 1, *frames.shape[-2:])
-        side = 2 * BRIGHTNESS_REACH + 1
-        kernel = images.new_ones(1, 1, side, side)
-        padding = [BRIGHTNESS_REACH * stride for stride in self._stride]
-        total, count = (
-            F.conv2d(x, kernel, padding=padding, dilation=self._stride)
-            for x in (images, torch.ones_like(images[:1]))
-        )
-        brightness = (total / count).view_as(frames)
-        return noise.variance(brightness).sqrt().expand_as(frames)
-
-    def _check_clip(self, clip: Tensor) -> None:
+    def _check_frames(self, clip: Tensor) -> None:
         if clip.dim() != 5 or clip.shape[2] != self.channels:
             hint = ""
             if self.channels == 3 and clip.dim() == 5 and clip.shape[2] == 1:
@@ -558,32 +441,3 @@ class STBN(Network):
                 "STBN carries features from frame to frame and needs at least two "
                 f"frames, got a clip of {clip.shape[1]}: shape {tuple(clip.shape)}"
             )
-
-
-def _check(
-    channels: int,
-    features: int,
-    modules: int,
-    blocks: int,
-    hole: Sequence[int],
-    flow: str,
-    context: int,
-) -> None:
-    counts = {
-        "channels": channels,
-        "features": features,
-        "modules": modules,
-        "blocks": blocks,
-        "context": context,
-    }
-    for name, value in counts.items():
-        if value < 1:
-            raise ValueError(f"{name} is {value!r}; it must be positive")
-    if features % 2:
-        raise ValueError(f"features is {features!r}; it must be even")
-    if len(hole) != 2 or any(n < 1 or n % 2 == 0 for n in hole):
-        raise ValueError(f"hole is {tuple(hole)!r}; it must be odd (rows, columns)")
-    if flow not in (*FLOW_NETWORKS, "none"):
-        raise ValueError(
-            f"flow is {flow!r}; choose one of {', '.join(FLOW_NETWORKS)} or none"
-        )

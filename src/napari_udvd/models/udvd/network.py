@@ -21,15 +21,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from napari_udvd.models.base import Network
+from napari_udvd.models.base import Clip, Geometry, Network
 from napari_udvd.models.likelihood import Prediction, factor_entries, split
 from napari_udvd.models.udvd.halfplane import BORDER, SLOPE, HalfPlaneUNet, relative
 from napari_udvd.models.udvd.noise_level import NoiseLevelNet
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-    from napari_udvd.models.camera import CameraNoise
 
 __all__ = ["UDVD", "UDVDStream"]
 
@@ -100,25 +98,11 @@ class UDVD(Network):
             self.noise_level = NoiseLevelNet(frames * channels, width)
 
     @property
-    def alignment(self) -> int:
-        """Grid of the two poolings, px."""
-        return 4
-
-    @property
-    def context(self) -> int:
-        """Frames before and after the output frame that it depends on."""
-        return self.frames // 2
-
-    @property
-    def least_frames(self) -> int:
-        """Frames of the shortest movie that it is of use for."""
-        return self.context + 1
-
-    @property
-    def radius(self) -> int:
-        """Pixels in any direction that an output pixel can depend on."""
-        stages = 2 if self.frames == 5 else 1
-        return stages * HALF_PLANE_REACH + 1 + max(self.hole) // 2
+    def geometry(self) -> Geometry:
+        """What an output depends on; the grid is that of the two poolings."""
+        context, stages = self.frames // 2, len(self._stages())
+        radius = stages * HALF_PLANE_REACH + 1 + max(self.hole) // 2
+        return Geometry(context, radius, grid=4, least_frames=context + 1)
 
     @property
     def size(self) -> str:
@@ -140,24 +124,6 @@ class UDVD(Network):
             "likelihood": self.likelihood,
             "blind_noise": self.blind_noise,
         }
-
-    def forward(self, clip: Tensor) -> Prediction:
-        """Predict every frame of a clip that has its full context.
-
-        Computes in the precision of `clip` (float32 or bfloat16) and puts out float32.
-
-        Parameters
-        ----------
-        clip
-            ``(N, T, C, H, W)``, any height and width.
-
-        Returns
-        -------
-        Prediction
-            For frames ``context .. T - context - 1``: mean ``(N, T - 2 context, C, H,
-            W)`` and factor.
-        """
-        return split(self._outputs(clip), self.channels)
 
     def raw(self, clip: Tensor, noise_std: Tensor | None = None) -> Tensor:
         """Return the published output channels for one window of frames.
@@ -189,22 +155,21 @@ class UDVD(Network):
         estimate: Tensor = self.noise_level(clip.flatten(1, 2))
         return estimate
 
-    def predict(
-        self, clip: Tensor, noise: CameraNoise, precision: torch.dtype
-    ) -> Prediction:
-        """Predict like every network; this one needs not be told the noise."""
-        return self(clip.to(precision))  # type: ignore[no-any-return]
+    def predict(self, clip: Clip, precision: torch.dtype) -> Prediction:
+        """Predict all frames that have their full context, see :class:`Network`.
 
-    def predict_pixel(
-        self, window: Tensor, at: int, noise: CameraNoise, y: int, x: int
-    ) -> Prediction:
+        Frames may have any height and width; the network needs not be told the noise.
+        """
+        return split(self._outputs(clip.frames.to(precision)), self.channels)
+
+    def predict_pixel(self, clip: Clip, at: int, y: int, x: int) -> Prediction:
         """Predict one pixel, see :class:`Network`.
 
         Every rotation runs over its own half-plane, and every stage where the next
         one sees it: a tenth of the operations.
         """
-        images = window.flatten(0, 1)
-        height, width = window.shape[3:]
+        images = clip.frames.flatten(0, 1)
+        height, width = images.shape[2:]
         views = {
             turn: self._view_at(images, turn, *_place(y, x, turn, height, width))
             for turn in range(4)
@@ -235,17 +200,13 @@ class UDVD(Network):
         return x[:, :, row : row + 1, column : column + 1]
 
     def sweep(
-        self,
-        clip: Tensor,
-        windows: Iterable[Sequence[int]],
-        noise: CameraNoise,
-        precision: torch.dtype,
+        self, clip: Clip, windows: Iterable[Sequence[int]], precision: torch.dtype
     ) -> Iterator[Prediction]:
         """Predict one window of frames after the other, see :class:`Network`.
 
         Windows that move on by one frame share the first stage.
         """
-        frames = clip.to(precision)
+        frames = clip.frames[0].to(precision)
         stream, before = UDVDStream(self), None
         for window in windows:
             moved_on = before is not None and list(window[:-1]) == list(before[1:])

@@ -24,7 +24,6 @@ uncertainty in units of the input.
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -32,8 +31,23 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from napari_udvd.models.base import Network
+from napari_udvd.models.base import Clip, Geometry, Network
 from napari_udvd.models.camera import CameraNoise, destabilise, stabilise
+from napari_udvd.models.centerblind.branches import (
+    PRESETS,
+    LatticeBranch,
+    OpenBranch,
+    Preset,
+)
+from napari_udvd.models.centerblind.layers import (
+    Residual,
+    apply,
+    blur,
+    convolution,
+    like,
+    pack,
+    places,
+)
 from napari_udvd.models.likelihood import Prediction, factor_entries, split
 
 if TYPE_CHECKING:
@@ -54,32 +68,27 @@ LEAST_STD = 1e-3
 """Smallest prior standard deviation, in units of the noise."""
 
 
-class Preset(NamedTuple):
-    """Channels of the layers.
+class Options(NamedTuple):
+    """What the network is built with, beside channels, hole and likelihood.
 
     Attributes
     ----------
-    full
-        On the lattice, at full resolution.
-    half, quarter, eighth
-        Of the open branch, at half, quarter and eighth resolution.
+    near, far, preset, hidden
+        As the parameters of :class:`CenterBlind`.
     """
 
-    full: int
-    half: int
-    quarter: int
-    eighth: int
+    near: int
+    far: tuple[int, ...]
+    preset: str
+    hidden: int
+
+    @property
+    def context(self) -> int:
+        """Frames seen before and after the output frame."""
+        return self.near + sum(self.far)
 
 
-PRESETS = {
-    "small": Preset(16, 32, 48, 64),
-    "medium": Preset(32, 48, 96, 128),
-    "large": Preset(48, 96, 128, 192),
-}
-"""Sizes to choose from."""
-
-
-class CenterBlind(Network):
+class CenterBlind(OpenBranch, LatticeBranch, Network):
     """The network; see the module's docstring.
 
     Parameters
@@ -123,68 +132,55 @@ class CenterBlind(Network):
     ) -> None:
         super().__init__()
         _check(channels, near, far, preset, hole, hidden)
-        self.channels, self.preset = channels, preset
-        self.near, self.far = near, tuple(int(n) for n in far)
+        self.channels, self.likelihood = channels, likelihood
         self.hole = (int(hole[0]), int(hole[1]))
-        self.hidden, self.likelihood = hidden, likelihood
-        full, half, quarter, eighth = PRESETS[preset]
-        frames = 2 * near + 1 + 2 * len(self.far)
+        self.options = Options(near, tuple(int(n) for n in far), preset, hidden)
+        sizes = PRESETS[preset]
+        frames = 2 * near + 1 + 2 * len(self.options.far)
         # the same weights serve every hole up to 3 x 3: only the mask differs
-        self._reach = [max(REACH, n // 2 + 1) for n in self.hole]
-        self._stride = [
-            max(2 * REACH, r + n // 2 + 1)
-            for r, n in zip(self._reach, self.hole, strict=True)
-        ]
-        self.look = _convolution(
-            frames * channels, full, (2 * self._reach[0] + 1, 2 * self._reach[1] + 1)
+        down, aside = (max(REACH, n // 2 + 1) for n in self.hole)
+        self._reach = down, aside
+        self._stride = (
+            max(2 * REACH, down + self.hole[0] // 2 + 1),
+            max(2 * REACH, aside + self.hole[1] // 2 + 1),
         )
+        kernel = 2 * down + 1, 2 * aside + 1
+        self.look = convolution(frames * channels, sizes.full, kernel)
         self.register_buffer("mask", self._mask(frames), persistent=False)
-        self.open_in = _convolution(4 * (frames - 1) * channels, half, 3)
-        self.open_half = _Residual(half)
-        self.open_down = nn.Conv2d(half, quarter, 2, stride=2)
-        self.open_quarter = _Residual(quarter)
-        self.open_deeper = nn.Conv2d(quarter, eighth, 2, stride=2)
-        self.open_eighth = _Residual(eighth)
-        self.open_rise = nn.ConvTranspose2d(eighth, quarter, 2, stride=2)
-        self.open_join = _Residual(quarter)
-        self.open_up = nn.ConvTranspose2d(quarter, half, 2, stride=2)
-        self.open_out = _Residual(half)
-        self.open_full = nn.ConvTranspose2d(half, full, 2, stride=2)
-        self.lattice_a = _Residual(full)
-        self.lattice_b = _Residual(full)
-        self.join_a = nn.Conv2d(full, full, 1)
-        self.join_b = nn.Conv2d(full, full, 1)
+        self.add_open_layers(4 * (frames - 1) * channels, sizes)
+        self.add_lattice_layers(sizes.full)
+        self.join_a = nn.Conv2d(sizes.full, sizes.full, 1)
+        self.join_b = nn.Conv2d(sizes.full, sizes.full, 1)
         outputs = channels + (factor_entries(channels) if likelihood else 0)
-        self.join_c = nn.Conv2d(full, outputs, 1)
+        self.join_c = nn.Conv2d(sizes.full, outputs, 1)
         self._initialise()
 
     @property
-    def alignment(self) -> int:
-        """Grid of pooling and lattice, px."""
-        return math.lcm(POOLING, *self._stride)
+    def preset(self) -> str:
+        """Name of its size."""
+        return self.options.preset
 
     @property
-    def context(self) -> int:
-        """Frames seen before and after the output frame."""
-        return self.near + sum(self.far)
+    def geometry(self) -> Geometry:
+        """What an output depends on; the grid is that of pooling and lattice.
 
-    @property
-    def least_frames(self) -> int:
-        """Frames of the shortest movie in which a neighbour is seen in full."""
-        return 2 + 2 * self.hidden
+        In the shortest movie a neighbour is seen in full.
+        """
+        # residuals at half, quarter and eighth resolution, their samplings, the blur
+        opened = 2 * (1 + 2 + 2) + 4 * (2 + 2) + 8 * 2 + 8 + BLUR // 2
+        return Geometry(
+            context=self.options.context,
+            radius=opened + max(self._reach) + 4 * max(self._stride),
+            grid=math.lcm(POOLING, *self._stride),
+            least_frames=2 + 2 * self.options.hidden,
+        )
 
     @property
     def size(self) -> str:
         """Preset and context."""
-        hidden = f" ({self.hidden} of them with the hole)" if self.hidden else ""
-        return f"{self.preset}, {self.context} frames on each side{hidden}"
-
-    @property
-    def radius(self) -> int:
-        """Pixels in any direction that an output pixel can depend on."""
-        # residuals at half, quarter and eighth resolution, their samplings, the blur
-        opened = 2 * (1 + 2 + 2) + 4 * (2 + 2) + 8 * 2 + 8 + BLUR // 2
-        return opened + max(self._reach) + 4 * max(self._stride)
+        _, _, preset, hidden = self.options
+        how = f" ({hidden} of them with the hole)" if hidden else ""
+        return f"{preset}, {self.options.context} frames on each side{how}"
 
     @property
     def shares_frames(self) -> bool:
@@ -200,20 +196,15 @@ class CenterBlind(Network):
         """Return the arguments that build this network again."""
         return {
             "channels": self.channels,
-            "near": self.near,
-            "far": list(self.far),
-            "preset": self.preset,
+            "near": self.options.near,
+            "far": list(self.options.far),
+            "preset": self.options.preset,
             "hole": list(self.hole),
-            "hidden": self.hidden,
+            "hidden": self.options.hidden,
             "likelihood": self.likelihood,
         }
 
-    def forward(
-        self,
-        clip: Tensor,
-        noise: CameraNoise,
-        precision: torch.dtype = torch.float32,
-    ) -> Prediction:
+    def predict(self, clip: Clip, precision: torch.dtype) -> Prediction:
         """Predict every frame of a clip that has its full context.
 
         No frame of the clip may be the same as the one that is predicted, or as noise
@@ -222,9 +213,7 @@ class CenterBlind(Network):
         Parameters
         ----------
         clip
-            ``(N, T, C, H, W)`` float32, any height and width.
-        noise
-            Of the clip, in its units.
+            Frames ``(N, T, C, H, W)`` float32, any height and width.
         precision
             Floating-point type of the convolutions.
 
@@ -234,64 +223,53 @@ class CenterBlind(Network):
             For frames ``context .. T - context - 1``: mean ``(N, T - 2 context, C, H,
             W)`` and factor, float32, in units of `clip`.
         """
-        if clip.dim() != 5 or clip.shape[2] != self.channels:
+        shape, length = tuple(clip.frames.shape), 2 * self.options.context + 1
+        if len(shape) != 5 or shape[2] != self.channels:
             raise ValueError(
-                f"this network takes clips (N, T >= {2 * self.context + 1}, "
-                f"{self.channels}, H, W), got shape {tuple(clip.shape)}"
+                f"this network takes clips (N, T >= {length}, {self.channels}, H, W), "
+                f"got shape {shape}"
             )
-        length = 2 * self.context + 1
-        if clip.shape[1] < length:
+        if shape[1] < length:
             raise ValueError(
                 f"this network sees {length} frames at once, got a clip of "
-                f"{clip.shape[1]}: shape {tuple(clip.shape)}"
+                f"{shape[1]}: shape {shape}"
             )
-        stable = stabilise(clip, noise)
-        count = clip.shape[1] - length + 1
+        stable = stabilise(clip.frames, clip.noise)
+        count = shape[1] - length + 1
         windows = [self._condensed(stable, range(k, k + length)) for k in range(count)]
         out = self._outputs(torch.cat(windows), precision)
         out = rearrange(out, "(windows n) c h w -> n windows c h w", windows=count)
-        return self._in_units_of_input(split(out, self.channels), noise)
+        return self._in_units_of_input(split(out, self.channels), clip.noise)
 
-    def predict(
-        self, clip: Tensor, noise: CameraNoise, precision: torch.dtype
-    ) -> Prediction:
-        """Predict like every network, see :meth:`forward`."""
-        return self(clip, noise, precision)  # type: ignore[no-any-return]
-
-    def predict_pixel(
-        self, window: Tensor, at: int, noise: CameraNoise, y: int, x: int
-    ) -> Prediction:
+    def predict_pixel(self, clip: Clip, at: int, y: int, x: int) -> Prediction:
         """Predict one pixel, see :class:`Network`.
 
         It needs one point in sixteen of the lattice, and the joins nowhere else.
         """
-        stable = stabilise(window, noise)
-        condensed = self._condensed(stable, range(window.shape[1]))
+        stable = stabilise(clip.frames, clip.noise)
+        condensed = self._condensed(stable, range(stable.shape[1]))
         out = self._outputs(condensed, torch.float32, (y, x))
-        return self._in_units_of_input(split(out, self.channels), noise)
+        return self._in_units_of_input(split(out, self.channels), clip.noise)
 
     def sweep(
-        self,
-        clip: Tensor,
-        windows: Iterable[Sequence[int]],
-        noise: CameraNoise,
-        precision: torch.dtype,
+        self, clip: Clip, windows: Iterable[Sequence[int]], precision: torch.dtype
     ) -> Iterator[Prediction]:
         """Predict one window of frames after the other, see :class:`Network`."""
-        stable = stabilise(clip, noise)[None]
+        stable = stabilise(clip.frames, clip.noise)
         for window in windows:
             out = self._outputs(self._condensed(stable, window), precision)
-            yield self._in_units_of_input(split(out, self.channels), noise)
+            yield self._in_units_of_input(split(out, self.channels), clip.noise)
 
     def _condensed(self, stable: Tensor, window: Sequence[int]) -> Tensor:
         """Near frames of ``(N, T, C, H, W)`` in order, then averages of far ones."""
+        near, far, *_ = self.options
         middle = len(window) // 2
-        first, last = middle - self.near, middle + self.near
+        first, last = middle - near, middle + near
         device = stable.device
-        parts = [stable[:, _places(tuple(window[first : last + 1]), device)]]
-        for size in self.far:
+        parts = [stable[:, places(tuple(window[first : last + 1]), device)]]
+        for size in far:
             for group in (window[first - size : first], window[last + 1 :][:size]):
-                seen = stable[:, _places(tuple(group), device)]
+                seen = stable[:, places(tuple(group), device)]
                 parts.append(seen.mean(dim=1, keepdim=True))
             first, last = first - size, last + size
         return torch.cat(parts, dim=1)
@@ -306,80 +284,46 @@ class CenterBlind(Network):
 
         Of every pixel, or of one.
         """
+        near, _, _, hidden = self.options
         height, width = window.shape[-2:]
         base = self._base(window)
         down, right = -height % POOLING, -width % POOLING
         x = F.pad(window - base[:, None], (0, right, 0, down)).to(precision)
-        opened = torch.cat([x[:, : self.near], x[:, self.near + 1 :]], dim=1)
-        if self.hidden:  # what is hidden looks like the average
-            opened[:, self.near - self.hidden : self.near + self.hidden] = 0
-        opened = self._open(_pack(F.pixel_unshuffle(opened.flatten(1, 2), 2)))
+        opened = torch.cat([x[:, :near], x[:, near + 1 :]], dim=1)
+        if hidden:  # what is hidden looks like the average
+            opened[:, near - hidden : near + hidden] = 0
+        opened = self.look_openly(pack(F.pixel_unshuffle(opened.flatten(1, 2), 2)))
         assert self.look.bias is not None
         features = opened + F.conv2d(
-            _pack(x.flatten(1, 2)),
-            _like(self.look.weight * self.mask, x),
+            pack(x.flatten(1, 2)),
+            like(self.look.weight * self.mask, x),
             self.look.bias.to(x.dtype),
             padding=self._reach,
         )
         features = features[:, :, :height, :width]
         if pixel is None:
-            features = self._on_lattice(F.relu_(features))
+            features = self.on_lattice(F.relu_(features), self._stride)
         else:
-            features, base = self._on_one_lattice(F.relu_(features), base, pixel)
-        features = F.relu_(_apply(self.join_a, F.relu_(features)))
-        features = F.relu_(_apply(self.join_b, features))
+            features, base = self.on_one_lattice(
+                F.relu_(features), base, pixel, self._stride
+            )
+        features = F.relu_(apply(self.join_a, F.relu_(features)))
+        features = F.relu_(apply(self.join_b, features))
         # a movie has more grey levels than bfloat16: the last sum is in float32
-        out = _apply(self.join_c, features.to(torch.float32))
+        out = apply(self.join_c, features.to(torch.float32))
         mean = out[:, : self.channels] + base
         return torch.cat([mean, self._positive(out[:, self.channels :])], dim=1)
 
-    def _open(self, x: Tensor) -> Tensor:
-        half = self.open_half(F.relu_(_apply(self.open_in, x)))
-        quarter = self.open_quarter(F.relu_(_apply(self.open_down, half)))
-        eighth = self.open_eighth(F.relu_(_apply(self.open_deeper, quarter)))
-        quarter = self.open_join(quarter + _apply(self.open_rise, eighth))
-        half = self.open_out(half + _apply(self.open_up, quarter))
-        return _apply(self.open_full, F.relu_(half))
-
-    def _on_lattice(self, x: Tensor) -> Tensor:
-        """Convolve pixels that are multiples of the stride apart."""
-        height, width = x.shape[2:]
-        rows, columns = self._stride
-        x = F.pad(x, (0, -width % columns, 0, -height % rows))
-        lattice = {"rows": rows, "columns": columns}
-        # channels are last in memory, of gradients too
-        x = rearrange(x, "n c h w -> n h w c")
-        apart = "n (h rows) (w columns) c -> (n rows columns) h w c"
-        x = rearrange(rearrange(x, apart, **lattice), "n h w c -> n c h w")
-        x = rearrange(self.lattice_b(self.lattice_a(x)), "n c h w -> n h w c")
-        together = "(n rows columns) h w c -> n (h rows) (w columns) c"
-        x = rearrange(x, together, **lattice)[:, :height, :width]
-        return rearrange(x, "n h w c -> n c h w")
-
-    def _on_one_lattice(
-        self, x: Tensor, base: Tensor, pixel: tuple[int, int]
-    ) -> tuple[Tensor, Tensor]:
-        """Features and base ``(N, ..., 1, 1)`` of one pixel, from its own lattice."""
-        (rows, columns), (top, left) = self._stride, pixel
-        x = F.pad(x, (0, -x.shape[3] % columns, 0, -x.shape[2] % rows))
-        points = x[:, :, top % rows :: rows, left % columns :: columns]
-        points = self.lattice_b(self.lattice_a(_pack(points)))
-        row, column = top // rows, left // columns
-        return (
-            points[:, :, row : row + 1, column : column + 1],
-            base[:, :, top : top + 1, left : left + 1],
-        )
-
     def _base(self, window: Tensor) -> Tensor:
         """Blurred average of the nearest frames that are seen in full."""
-        nearest = self.hidden + 1
-        farthest = min(nearest + 1, self.near)
+        near, _, _, hidden = self.options
+        nearest = hidden + 1
+        farthest = min(nearest + 1, near)
         frames = [
-            self.near + side * k
-            for k in range(nearest, farthest + 1)
-            for side in (-1, 1)
+            near + side * k for k in range(nearest, farthest + 1) for side in (-1, 1)
         ]
-        return _blur(window[:, _places(tuple(frames), window.device)].mean(dim=1))
+        seen = window[:, places(tuple(frames), window.device)]
+        return blur(seen.mean(dim=1), BLUR)
 
     def _positive(self, entries: Tensor) -> Tensor:
         """Make the last entry of each row of the factor positive."""
@@ -400,9 +344,10 @@ class CenterBlind(Network):
         return Prediction(mean, stable.factor * std.unsqueeze(-4))
 
     def _mask(self, frames: int) -> Tensor:
+        near, _, _, hidden = self.options
         rows, columns = self._reach
         mask = torch.ones(frames, self.channels, 2 * rows + 1, 2 * columns + 1)
-        first, last = self.near - self.hidden, self.near + self.hidden
+        first, last = near - hidden, near + hidden
         above, aside = self.hole[0] // 2, self.hole[1] // 2
         mask[
             first : last + 1,
@@ -420,59 +365,9 @@ class CenterBlind(Network):
                 nn.init.zeros_(module.bias)
         with torch.no_grad():
             for module in self.modules():
-                if isinstance(module, _Residual):  # begin near the identity
+                if isinstance(module, Residual):  # begin near the identity
                     module.b.weight *= 0.3
             self.join_c.weight *= 0.1
-
-
-class _Residual(nn.Module):
-    """``x + conv(relu(conv(x)))``, 3x3."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.a = _convolution(width, width, 3)
-        self.b = _convolution(width, width, 3)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + _apply(self.b, F.relu_(_apply(self.a, x)))
-
-
-@lru_cache(maxsize=1024)
-def _places(frames: tuple[int, ...], device: torch.device) -> Tensor:
-    """Numbers of frames as an index that is on the device.
-
-    An index in a list is copied there each time, and a card waited for.
-    """
-    with torch.inference_mode(False):  # it serves gradients, too
-        return torch.tensor(frames, device=device)
-
-
-def _convolution(inputs: int, outputs: int, kernel: int | tuple[int, int]) -> nn.Conv2d:
-    rows, columns = (kernel, kernel) if isinstance(kernel, int) else kernel
-    padding = rows // 2, columns // 2
-    return nn.Conv2d(inputs, outputs, (rows, columns), padding=padding)
-
-
-def _apply(layer: nn.Conv2d | nn.ConvTranspose2d, x: Tensor) -> Tensor:
-    """Compute in the precision of the input; the parameters stay in float32."""
-    assert layer.bias is not None
-    weight, bias = _like(layer.weight, x), layer.bias.to(x.dtype)
-    if isinstance(layer, nn.ConvTranspose2d):
-        return F.conv_transpose2d(x, weight, bias, stride=layer.stride)
-    return F.conv2d(x, weight, bias, layer.stride, layer.padding)
-
-
-def _like(weight: Tensor, x: Tensor) -> Tensor:
-    return weight.to(dtype=x.dtype, memory_format=torch.channels_last)
-
-
-def _pack(x: Tensor) -> Tensor:
-    return x.contiguous(memory_format=torch.channels_last)
-
-
-def _blur(x: Tensor) -> Tensor:
-    """Average over a box; at the border over what there is of it."""
-    return F.avg_pool2d(x, BLUR, stride=1, padding=BLUR // 2, count_include_pad=False)
 
 
 def _check(

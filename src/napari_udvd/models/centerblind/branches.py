@@ -1,0 +1,112 @@
+"""Two branches: neighbouring frames in full, and the lattice that stays blind.
+
+Each brings its layers to the network, which is made of both. Their names, and the order
+in which they are made, are those of the files that hold weights.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+from napari_udvd.models.centerblind.layers import Residual, apply, convolution, pack
+
+__all__ = ["PRESETS", "LatticeBranch", "OpenBranch", "Preset"]
+
+
+class Preset(NamedTuple):
+    """Channels of the layers.
+
+    Attributes
+    ----------
+    full
+        On the lattice, at full resolution.
+    half, quarter, eighth
+        Of the open branch, at half, quarter and eighth resolution.
+    """
+
+    full: int
+    half: int
+    quarter: int
+    eighth: int
+
+
+PRESETS = {
+    "small": Preset(16, 32, 48, 64),
+    "medium": Preset(32, 48, 96, 128),
+    "large": Preset(48, 96, 128, 192),
+}
+"""Sizes to choose from."""
+
+
+class OpenBranch(nn.Module):
+    """U-Net over frames that are seen in full, at half resolution."""
+
+    def add_open_layers(self, inputs: int, preset: Preset) -> None:
+        """Make the layers, for so many channels at half resolution."""
+        full, half, quarter, eighth = preset
+        self.open_in = convolution(inputs, half, 3)
+        self.open_half = Residual(half)
+        self.open_down = nn.Conv2d(half, quarter, 2, stride=2)
+        self.open_quarter = Residual(quarter)
+        self.open_deeper = nn.Conv2d(quarter, eighth, 2, stride=2)
+        self.open_eighth = Residual(eighth)
+        self.open_rise = nn.ConvTranspose2d(eighth, quarter, 2, stride=2)
+        self.open_join = Residual(quarter)
+        self.open_up = nn.ConvTranspose2d(quarter, half, 2, stride=2)
+        self.open_out = Residual(half)
+        self.open_full = nn.ConvTranspose2d(half, full, 2, stride=2)
+
+    def look_openly(self, x: Tensor) -> Tensor:
+        """Features at full resolution from ``(N, inputs, H / 2, W / 2)``."""
+        half = self.open_half(F.relu_(apply(self.open_in, x)))
+        quarter = self.open_quarter(F.relu_(apply(self.open_down, half)))
+        eighth = self.open_eighth(F.relu_(apply(self.open_deeper, quarter)))
+        quarter = self.open_join(quarter + apply(self.open_rise, eighth))
+        half = self.open_out(half + apply(self.open_up, quarter))
+        return apply(self.open_full, F.relu_(half))
+
+
+class LatticeBranch(nn.Module):
+    """Convolutions that join only pixels that are multiples of a stride apart."""
+
+    def add_lattice_layers(self, width: int) -> None:
+        """Make the layers."""
+        self.lattice_a = Residual(width)
+        self.lattice_b = Residual(width)
+
+    def on_lattice(self, x: Tensor, stride: tuple[int, int]) -> Tensor:
+        """Convolve pixels that are multiples of the stride apart."""
+        height, width = x.shape[2:]
+        rows, columns = stride
+        x = F.pad(x, (0, -width % columns, 0, -height % rows))
+        lattice = {"rows": rows, "columns": columns}
+        # channels are last in memory, of gradients too
+        x = rearrange(x, "n c h w -> n h w c")
+        apart = "n (h rows) (w columns) c -> (n rows columns) h w c"
+        x = rearrange(rearrange(x, apart, **lattice), "n h w c -> n c h w")
+        x = rearrange(self.lattice_b(self.lattice_a(x)), "n c h w -> n h w c")
+        together = "(n rows columns) h w c -> n (h rows) (w columns) c"
+        x = rearrange(x, together, **lattice)[:, :height, :width]
+        return rearrange(x, "n h w c -> n c h w")
+
+    def on_one_lattice(
+        self,
+        x: Tensor,
+        base: Tensor,
+        pixel: tuple[int, int],
+        stride: tuple[int, int],
+    ) -> tuple[Tensor, Tensor]:
+        """Features and base ``(N, ..., 1, 1)`` of one pixel, from its own lattice."""
+        (rows, columns), (top, left) = stride, pixel
+        x = F.pad(x, (0, -x.shape[3] % columns, 0, -x.shape[2] % rows))
+        points = x[:, :, top % rows :: rows, left % columns :: columns]
+        points = self.lattice_b(self.lattice_a(pack(points)))
+        row, column = top // rows, left // columns
+        return (
+            points[:, :, row : row + 1, column : column + 1],
+            base[:, :, top : top + 1, left : left + 1],
+        )
