@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from napari_udvd.models.camera import CameraNoise
+    from napari_udvd.models.flow.base import FlowNetwork
 
 __all__ = ["Clip", "Geometry", "Network"]
 
@@ -149,8 +150,22 @@ class Network(nn.Module):
         """Predict in the precision of the frames, or another; see :meth:`predict`."""
         return self.predict(clip, precision or clip.frames.dtype)
 
+    def flow_network(self) -> FlowNetwork | None:
+        """Return the network of optical flow that learns beside it; None by default."""
+        return None
+
     def drop_flow(self) -> None:
         """Do without optical flow from now on; nothing to do where there is none."""
+
+    def fitted(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Change shipped weights so that they fit this network, if they can.
+
+        Parameters
+        ----------
+        weights
+            By the names of the parameters, for one channel, with likelihood.
+        """
+        return weights
 
     def predict_fairly(self, clip: Clip, precision: torch.dtype) -> Prediction:
         """Predict the middle frame of a clip, to be judged by its noisy pixels.

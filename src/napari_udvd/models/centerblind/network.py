@@ -204,6 +204,19 @@ class CenterBlind(OpenBranch, LatticeBranch, Network):
             "likelihood": self.likelihood,
         }
 
+    def fitted(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Widen the masked convolution for a hole that needs it.
+
+        Any hole and any hidden neighbours will do: they only mask the weights.
+        """
+        look = weights["look.weight"]
+        rows, columns = (
+            (want - have) // 2
+            for want, have in zip(self.look.kernel_size, look.shape[2:], strict=True)
+        )
+        wide = F.pad(look, (columns, columns, rows, rows))
+        return {**weights, "look.weight": wide}
+
     def predict(self, clip: Clip, precision: torch.dtype) -> Prediction:
         """Predict every frame of a clip that has its full context.
 
