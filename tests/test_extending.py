@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import tifffile
 
 import napari_udvd as nu
 from extending import FILES, PACKAGE, installed
@@ -122,17 +123,12 @@ def test_the_command_line(package: Path, tmp_path: Path) -> None:
     help_of = program(package, "denoise", "--help")
     for said in (NAME, "--reach", "frames it sees on each side", "--features"):
         assert said in help_of.stdout, help_of.stdout + help_of.stderr
-    movie = tiny_movie(12)
-    nu.formats.write_stack(tmp_path / "movie.ome.tif", movie)
+    movie, result = tiny_movie(12), tmp_path / "clean.ome.tif"
+    path = tmp_path / "movie.tif"
+    tifffile.imwrite(path, movie.read(), imagej=True, metadata={"axes": "TYX"})
     wanted = ["--model", NAME, "--reach", "1", "--minutes", "0.02", "--device", "cpu"]
-    result = tmp_path / "clean.ome.tif"
     done = program(
-        package,
-        "denoise",
-        str(tmp_path / "movie.ome.tif"),
-        "--output",
-        str(result),
-        *wanted,
+        package, "denoise", str(path), "--output", str(result), "--quiet", *wanted
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert nu.open(result).shape == movie.shape
