@@ -187,8 +187,19 @@ def test_settings_of_two_networks_at_once() -> None:
 
 
 def test_a_setting_that_no_network_has_that_is_chosen_automatically() -> None:
-    with pytest.raises(InputError, match=r"flow is False.*STBN.*model stbn"):
-        make_plan([tiny_movie()], make_settings(flow=False), on_cpu=True)
+    for more in ({}, {"width": 8}):
+        settings = make_settings(flow=False, **more)
+        with pytest.raises(InputError, match=r"flow is False.*STBN.*model stbn"):
+            make_plan([tiny_movie()], settings, on_cpu=True)
+
+
+def test_what_speaks_against_the_first_network_is_told() -> None:
+    several = make_plan([tiny_movie()], make_settings(targets=2), on_cpu=True)
+    assert several.name == "udvd"
+    assert several.reason == "several targets per clip were asked for"
+    with pytest.raises(InputError, match="the centre-blind network takes one"):
+        settings = make_settings(targets=2, preset="small")
+        make_plan([tiny_movie()], settings, on_cpu=True)
 
 
 @pytest.mark.parametrize("model", ["auto", *catalogue.names()])
@@ -215,6 +226,12 @@ def test_options_are_read_and_given_like_all_settings() -> None:
         _ = settings.depth
 
 
+@pytest.mark.parametrize("network", [5, "udvd", {"depth": 3}])
+def test_options_that_are_none(network: Any) -> None:
+    with pytest.raises(InputError, match=r"depth|network"):
+        make_settings(model="udvd", network=network)
+
+
 # --- networks of other packages -------------------------------------------------------
 
 
@@ -232,6 +249,16 @@ def test_a_network_of_another_package(install: Callable[..., None]) -> None:
         make_settings(model="stbn", depth=3)
     with pytest.raises(InputError, match=r"expected auto, .*udvd-1, stbn or slow"):
         make_settings(model="resnet")
+
+
+def test_a_setting_of_every_training_is_no_network_s(
+    install: Callable[..., None],
+) -> None:
+    install(FOREIGN.replace("depth: int", "seed: int"))
+    settings = make_settings(model="slow", seed=7)
+    assert settings.seed == 7
+    assert settings.network.model_fields_set == set()
+    assert "seed" not in options()
 
 
 def test_what_it_learned_needs_its_package(
@@ -284,6 +311,11 @@ BROKEN = [
     ("", "slow = slow_spec:SPEC", "SPEC"),
     ("", "slow = slow_nowhere", "slow_nowhere"),
     ("SPEC = {}", "slow = slow_spec:SPEC", "slow_spec:SPEC is dict, not a NetworkSpec"),
+    (
+        FOREIGN.replace("Field(2, ge=1,", "Field(ge=1,"),
+        "slow = slow_spec:SPEC",
+        "no default that can be used: depth",
+    ),
     (
         FOREIGN.replace('name="slow"', 'name="udvd-3"'),
         "slow = slow_spec:SPEC",
