@@ -34,7 +34,7 @@ unexport PYTHONHOME PYTHONPATH
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 .PHONY: help app demo test gpu docs screenshots architecture \
-	lint format constraints clean
+	lint format constraints release clean
 
 help: ## list what make can do
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -77,8 +77,13 @@ format: $(VENV)/.dev ## put the code into the project's style
 	$(BIN)/ruff format
 
 constraints: $(VENV)/.dev ## write the versions that .venv has to constraints.txt
-	$(PIP) install --quiet -c constraints.txt -e ".[dev,docs,cluster]"
+	$(PIP) install --quiet -c constraints.txt -e ".[all]" --group dev --group docs
 	$(BIN)/python tools/freeze.py constraints.txt
+
+release: $(VENV)/.dev ## build what is published into ./dist, and check what is in it
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist
+	$(BIN)/python tools/check_dist.py dist
 
 clean: ## remove the environment, caches and what the demo wrote
 	rm -rf $(VENV) demo dist gpu site .coverage .hypothesis .import_linter_cache \
@@ -88,6 +93,12 @@ clean: ## remove the environment, caches and what the demo wrote
 # Stamp files: an environment is installed again only when its inputs change.
 $(VENV)/bin/python:
 	@sh tools/make_venv.sh $(VENV) $(PYTHON)
+
+# Groups of packages (`--group`) are known to pip from 25.1 on; an environment begins
+# with the pip that its Python came with.
+$(VENV)/.pip: | $(VENV)/bin/python
+	$(PIP) install --quiet "pip>=25.1"
+	@touch $@
 
 # Torch goes first and alone, by its exact version: that is how pip takes a CPU build
 # that a machine keeps for it (a wheel in PIP_FIND_LINKS, another PIP_EXTRA_INDEX_URL)
@@ -106,17 +117,17 @@ $(VENV)/.app: pyproject.toml constraints.txt $(VENV)/.torch
 	$(PIP) install --quiet -c constraints.txt -e ".[all]"
 	@touch $@
 
-$(VENV)/.docs: pyproject.toml constraints.txt $(VENV)/.torch
+$(VENV)/.docs: pyproject.toml constraints.txt $(VENV)/.torch $(VENV)/.pip
 	@echo "Installing what writes the documentation (a minute, the first time)"
-	$(PIP) install --quiet -c constraints.txt -e ".[docs]"
+	$(PIP) install --quiet -c constraints.txt -e . --group docs
 	@touch $@
 
-$(VENV)/.test: pyproject.toml constraints.txt $(VENV)/.torch
+$(VENV)/.test: pyproject.toml constraints.txt $(VENV)/.torch $(VENV)/.pip
 	@echo "Installing napari-udvd with what its tests need (minutes, the first time)"
-	$(PIP) install --quiet -c constraints.txt -e ".[test]"
+	$(PIP) install --quiet -c constraints.txt -e ".[all]" --group test
 	@touch $@ $(VENV)/.app
 
-$(VENV)/.dev: pyproject.toml constraints.txt $(VENV)/.torch
+$(VENV)/.dev: pyproject.toml constraints.txt $(VENV)/.torch $(VENV)/.pip
 	@echo "Installing napari-udvd with the developers' tools (minutes, the first time)"
-	$(PIP) install --quiet -c constraints.txt -e ".[dev]"
+	$(PIP) install --quiet -c constraints.txt -e ".[all]" --group dev
 	@touch $@ $(VENV)/.test $(VENV)/.app

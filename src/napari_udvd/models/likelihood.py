@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
+from einops import rearrange
 from torch import Tensor
 
 __all__ = [
@@ -171,13 +172,13 @@ def _exact(x: Tensor) -> torch.dtype:
 
 def _prior_covariance(factor: Tensor) -> Tensor:
     """``A^T A`` with the channel axes last: ``(..., H, W, C, C)``."""
-    a = factor.movedim((-4, -3), (-2, -1))
+    a = rearrange(factor, "... i j h w -> ... h w i j")
     return a.mT @ a
 
 
 def _channels_last(x: Tensor) -> Tensor:
-    return x.movedim(-3, -1)
+    return rearrange(x, "... c h w -> ... h w c")
 
 
 def _channels_first(x: Tensor) -> Tensor:
-    return x.movedim(-1, -3)
+    return rearrange(x, "... h w c -> ... c h w")

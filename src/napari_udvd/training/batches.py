@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_udvd.inference.scaling import Calibration
+    from napari_udvd.models import Recipe
     from napari_udvd.stack import Stack
     from napari_udvd.tasks import Batch, Task
     from napari_udvd.training.learner import Learner
-    from napari_udvd.training.plan import Plan, Recipe
+    from napari_udvd.training.plan import Plan
     from napari_udvd.training.settings import TrainingSettings
 
 __all__ = ["Batches", "Drawn", "make_batches", "movies_of"]

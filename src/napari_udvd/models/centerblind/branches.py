@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
 from napari_udvd.models.centerblind.layers import Residual, apply, convolution, pack
@@ -79,16 +80,18 @@ class LatticeBranch(nn.Module):
 
     def on_lattice(self, x: Tensor, stride: tuple[int, int]) -> Tensor:
         """Convolve pixels that are multiples of the stride apart."""
-        n, features, height, width = x.shape
+        height, width = x.shape[2:]
         rows, columns = stride
         x = F.pad(x, (0, -width % columns, 0, -height % rows))
-        tall, wide = x.shape[2] // rows, x.shape[3] // columns
-        x = x.permute(0, 2, 3, 1).reshape(n, tall, rows, wide, columns, features)
-        x = x.permute(0, 2, 4, 1, 3, 5).reshape(-1, tall, wide, features)
-        x = self.lattice_b(self.lattice_a(x.permute(0, 3, 1, 2))).permute(0, 2, 3, 1)
-        x = x.reshape(n, rows, columns, tall, wide, features)
-        x = x.permute(0, 3, 1, 4, 2, 5).reshape(n, tall * rows, wide * columns, -1)
-        return x[:, :height, :width].permute(0, 3, 1, 2)
+        lattice = {"rows": rows, "columns": columns}
+        # channels are last in memory, of gradients too
+        x = rearrange(x, "n c h w -> n h w c")
+        apart = "n (h rows) (w columns) c -> (n rows columns) h w c"
+        x = rearrange(rearrange(x, apart, **lattice), "n h w c -> n c h w")
+        x = rearrange(self.lattice_b(self.lattice_a(x)), "n c h w -> n h w c")
+        together = "(n rows columns) h w c -> n (h rows) (w columns) c"
+        x = rearrange(x, together, **lattice)[:, :height, :width]
+        return rearrange(x, "n h w c -> n c h w")
 
     def on_one_lattice(
         self,

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
 from napari_udvd.models.base import Clip, Geometry, Network
@@ -250,7 +251,7 @@ class CenterBlind(OpenBranch, LatticeBranch, Network):
         count = shape[1] - length + 1
         windows = [self._condensed(stable, range(k, k + length)) for k in range(count)]
         out = self._outputs(torch.cat(windows), precision)
-        out = out.unflatten(0, (count, -1)).transpose(0, 1)
+        out = rearrange(out, "(windows n) c h w -> n windows c h w", windows=count)
         return self._in_units_of_input(split(out, self.channels), clip.noise)
 
     def predict_pixel(self, clip: Clip, at: int, y: int, x: int) -> Prediction:

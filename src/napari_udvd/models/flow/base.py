@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
 __all__ = ["ClipFlow", "FlowNetwork", "correlate"]
@@ -206,24 +207,28 @@ def correlate(first: Tensor, second: Tensor, radius: int) -> Tensor:
         ``(N, (2 radius + 1)^2, H, W)``: mean over channels of the products; channel
         ``(dy + radius) * (2 radius + 1) + dx + radius`` is displacement (dy, dx).
     """
-    n, channels, height, width = first.shape
+    channels, height, width = first.shape[1:]
     reach, side = 2 * radius + 1, TILE + 2 * radius
     down, right = -height % TILE, -width % TILE
-    rows, columns = (height + down) // TILE, (width + right) // TILE
+    grid = {"rows": (height + down) // TILE, "columns": (width + right) // TILE}
     # every pixel of a tile with every pixel around it is one matrix product
-    tiles = F.pad(first / channels, (0, right, 0, down)).permute(0, 2, 3, 1)
-    tiles = tiles.reshape(n, rows, TILE, columns, TILE, channels).transpose(2, 3)
-    around = F.pad(second, (radius, radius + right, radius, radius + down))
-    around = around.permute(0, 2, 3, 1).unfold(1, side, TILE).unfold(2, side, TILE)
+    tiles = F.pad(first / channels, (0, right, 0, down))
     # channels stay last, as they are in memory
-    around = around.permute(0, 1, 2, 4, 5, 3).reshape(-1, side * side, channels)
+    tiles = rearrange(tiles, "n c h w -> n h w c")
+    in_tiles = "n (rows y) (columns x) c -> (n rows columns) (y x) c"
+    tiles = rearrange(tiles, in_tiles, **grid)
+    around = F.pad(second, (radius, radius + right, radius, radius + down))
+    around = rearrange(around, "n c h w -> n h w c")
+    around = around.unfold(1, side, TILE).unfold(2, side, TILE)
+    around = rearrange(around, "n rows columns c y x -> (n rows columns) (y x) c")
     with torch.autocast(first.device.type, enabled=False):
-        products = torch.bmm(
-            tiles.reshape(-1, TILE * TILE, channels), around.transpose(1, 2)
-        )
+        products = torch.bmm(tiles, around.mT)
     # of these, keep the pairs that are at most the radius apart
     steps = (products.stride(0), TILE * side**2 + side, side**2 + 1, side, 1)
     costs = products.as_strided((len(products), TILE, TILE, reach, reach), steps)
-    costs = costs.reshape(n, rows, columns, TILE, TILE, -1).transpose(2, 3)
-    costs = costs.reshape(n, rows * TILE, columns * TILE, -1)
-    return costs[:, :height, :width].permute(0, 3, 1, 2)
+    costs = rearrange(
+        costs,
+        "(n rows columns) y x dy dx -> n (rows y) (columns x) (dy dx)",
+        **grid,
+    )
+    return rearrange(costs[:, :height, :width], "n h w d -> n d h w")

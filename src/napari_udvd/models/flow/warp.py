@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor
 
 __all__ = ["sample_bilinear", "sample_nearest"]
@@ -37,17 +38,17 @@ def sample_nearest(image: Tensor, flow: Tensor) -> Tensor:
     Tensor
         ``(N, C, H, W)``, memory channels last.
     """
-    n, channels, height, width = image.shape
+    n, _, height, width = image.shape
     # positions need more digits than bfloat16 has
     rows, columns = _targets(flow.to(torch.promote_types(flow.dtype, torch.float)))
     rows, columns = rows.round(), columns.round()
     inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
     first = torch.arange(n, device=image.device).view(n, 1, 1) * (height * width)
     row, column = (torch.where(inside, at, 0).long() for at in (rows, columns))
-    pixels = image.permute(0, 2, 3, 1).reshape(-1, channels)
+    pixels = rearrange(image, "n c h w -> (n h w) c")
     fetched = pixels.index_select(0, (first + row * width + column).flatten())
     fetched = fetched.masked_fill(~inside.view(-1, 1), 0)
-    return fetched.view(n, height, width, channels).permute(0, 3, 1, 2)
+    return rearrange(fetched, "(n h w) c -> n c h w", h=height, w=width)
 
 
 def sample_bilinear(image: Tensor, flow: Tensor, outside: str = "border") -> Tensor:

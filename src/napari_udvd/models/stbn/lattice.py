@@ -10,6 +10,7 @@ import math
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
 __all__ = [
@@ -178,33 +179,30 @@ class SpatialExpansion(nn.Module):
 
     def _gather(self, x: Tensor) -> Tensor:
         """``(N, C, H, W)`` to ``(N, 4 C, H / 2, W / 2)``, each on its lattice."""
-        n, channels, height, width = x.shape
         rows, columns = self.stride
-        x = x.reshape(
-            n,
-            channels,
-            height // (2 * rows),
-            2,
-            rows,
-            width // (2 * columns),
-            2,
-            columns,
+        x = rearrange(
+            x,
+            "n c (h two rows) (w too columns) -> n (h rows) (w columns) (c two too)",
+            two=2,
+            too=2,
+            rows=rows,
+            columns=columns,
         )
-        x = x.permute(0, 2, 4, 5, 7, 1, 3, 6)
-        x = x.reshape(n, height // 2, width // 2, 4 * channels)
-        return x.permute(0, 3, 1, 2)
+        return rearrange(x, "n h w c -> n c h w")
 
     def _spread(self, x: Tensor) -> Tensor:
         """Inverse of :meth:`_gather`."""
-        n, channels, height, width = x.shape
         rows, columns = self.stride
-        x = x.permute(0, 2, 3, 1)
-        x = x.reshape(
-            n, height // rows, rows, width // columns, columns, channels // 4, 2, 2
+        x = rearrange(x, "n c h w -> n h w c")  # as in memory, of gradients too
+        x = rearrange(
+            x,
+            "n (h rows) (w columns) (c two too) -> n (h two rows) (w too columns) c",
+            two=2,
+            too=2,
+            rows=rows,
+            columns=columns,
         )
-        x = x.permute(0, 1, 6, 2, 3, 7, 4, 5)
-        x = x.reshape(n, 2 * height, 2 * width, channels // 4)
-        return x.permute(0, 3, 1, 2)
+        return rearrange(x, "n h w c -> n c h w")
 
 
 class _LatticeResidual(nn.Module):

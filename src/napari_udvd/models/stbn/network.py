@@ -33,6 +33,7 @@ import math
 from typing import TYPE_CHECKING
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 
 from napari_udvd.models.base import Clip, Geometry, Network
@@ -401,8 +402,8 @@ class STBN(Network):
         back = self._travel(self.backward_block, frames[::-1], to_next[::-1])
         # what is not recurrent is computed for all frames at once
         both = (torch.cat(list(ahead)), torch.cat(list(back)[::-1]))
-        joined: Tensor = self._join(*both).unflatten(0, (len(frames), -1))
-        return joined.transpose(0, 1).contiguous()
+        joined: Tensor = self._join(*both)
+        return rearrange(joined, "(t n) c h w -> n t c h w", t=len(frames)).contiguous()
 
     def _travel(
         self,

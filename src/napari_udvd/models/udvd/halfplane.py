@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
@@ -372,7 +373,7 @@ def _weight_gradient(
         for k in range(kernel):
             first = k // stride
             total[k] += part @ strip[k % stride, first : first + size].view(-1, side)
-    return total.view(kernel, outputs, kernel, pixel).permute(1, 3, 0, 2)
+    return rearrange(total, "row o (column i) -> o i row column", column=kernel)
 
 
 class _CausalConv(torch.autograd.Function):
