@@ -210,7 +210,7 @@ def look_inside(at: Tour, viewer: napari.Viewer, dock: Any) -> None:
     )
     viewer.reset_view()
     viewer.layers.selection.active = result.layer
-    motion.colours_check.setChecked(True)
+    motion.controls.colours_check.setChecked(True)
     motion.show_button.click()
     at.until(lambda: motion.motion is not None, 300)
     at.shoot("6-motion")

@@ -11,7 +11,6 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from plain_udvd import PlainUDVD
 
 from napari_udvd.models import (
     UDVD,
@@ -23,6 +22,7 @@ from napari_udvd.models import (
 )
 from napari_udvd.models.likelihood import split
 from parity import published_weights
+from plain_udvd import PlainUDVD
 from tiny import fill
 
 if TYPE_CHECKING:

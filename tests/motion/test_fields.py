@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from fields import moved
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fields import moved
 from napari_udvd.motion import Motion, colour_wheel, flow_colours, tracks_through
 from napari_udvd.motion._motion import agreement
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from fields import Following
 
+from fields import Following
 from napari_udvd.errors import InputError
 from napari_udvd.filters import adaptive_filter
 from napari_udvd.inference.restorer import Denoiser

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from fields import moved
 
+from fields import moved
 from napari_udvd.errors import OutputError
 from napari_udvd.formats import open_stack, read_record
 from napari_udvd.motion import check_motion_output, tracks_through, write_motion

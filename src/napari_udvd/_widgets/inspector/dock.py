@@ -25,7 +25,6 @@ from napari_udvd._widgets.inspector.inspection import (
     inspect_pixel,
 )
 from napari_udvd._widgets.inspector.picker import Picker
-from napari_udvd._widgets.inspector.picture import Picture
 from napari_udvd._widgets.inspector.pins import Pins
 from napari_udvd._widgets.inspector.trace_plot import TracePlot
 from napari_udvd._widgets.shared.closing import ClosingDock
@@ -33,6 +32,7 @@ from napari_udvd._widgets.shared.latest import Latest
 from napari_udvd._widgets.shared.layers import pixel_at
 from napari_udvd._widgets.shared.messages import Message, said
 from napari_udvd._widgets.shared.model_row import NO_MODEL, ModelRow
+from napari_udvd._widgets.shared.picture import Picture
 from napari_udvd._widgets.shared.session import Session, Shown, session_of
 from napari_udvd.errors import InputError, OutputError
 

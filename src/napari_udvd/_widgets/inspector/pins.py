@@ -9,8 +9,8 @@ from qtpy.QtCore import Qt, QTimer, Signal
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QHeaderView, QTableWidget, QTableWidgetItem
 
-from napari_udvd._widgets.restore.overlays import OWN, put_over
 from napari_udvd._widgets.shared.layers import drawn_like
+from napari_udvd._widgets.shared.overlays import OWN, put_over
 
 if TYPE_CHECKING:
     import napari.viewer

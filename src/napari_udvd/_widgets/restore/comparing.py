@@ -11,9 +11,9 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_udvd._widgets.restore.curtain_drag import CurtainDrag
 from napari_udvd._widgets.restore.diagnosis_section import as_sentence
-from napari_udvd._widgets.restore.overlays import OWN
 from napari_udvd._widgets.restore.preview import contrast_limits
 from napari_udvd._widgets.shared.layers import drawn_like
+from napari_udvd._widgets.shared.overlays import OWN
 
 if TYPE_CHECKING:
     import napari.viewer

@@ -18,7 +18,6 @@ from qtpy.QtWidgets import (
 )
 from superqt import QCollapsible
 
-from napari_udvd._widgets.restore.overlays import OWN
 from napari_udvd._widgets.shared.layers import (
     RESULT,
     axes_of,
@@ -27,6 +26,7 @@ from napari_udvd._widgets.shared.layers import (
     stack_of,
 )
 from napari_udvd._widgets.shared.messages import Message
+from napari_udvd._widgets.shared.overlays import OWN
 from napari_udvd.errors import InputError
 
 if TYPE_CHECKING:

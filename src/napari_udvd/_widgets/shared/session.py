@@ -8,8 +8,8 @@ from weakref import WeakSet
 from napari.layers import Image
 from qtpy.QtCore import QObject, Signal
 
-from napari_udvd._widgets.restore.overlays import OWN
 from napari_udvd._widgets.shared.layers import axes_of, stack_of
+from napari_udvd._widgets.shared.overlays import OWN
 from napari_udvd.errors import InputError
 
 if TYPE_CHECKING:
