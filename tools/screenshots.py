@@ -197,13 +197,13 @@ def look_inside(at: Tour, viewer: napari.Viewer, dock: Any) -> None:
         inspector._picker.picked.emit(tuple(source.data_to_world((t, y + dy, x + dx))))
         at.until(lambda before=before: inspector.inspected is not before, 60)
         if dy or dx:
-            inspector.pin_button.click()
+            inspector.keep.pin_button.click()
     viewer.scene.camera.center = source.data_to_world((t, y, x))
     viewer.scene.camera.zoom *= 4
     at.shoot("5-inspector")
     inspector.inspect_button.click()
     inspector.overlay_check.setChecked(False)
-    inspector.pins.clear_pins()
+    inspector.keep.pins.clear_pins()
 
     _, motion = viewer.window.add_plugin_dock_widget(
         "napari-udvd", "Motion", tabify=True
