@@ -397,8 +397,9 @@ def test_answers_that_nobody_waits_for_are_dropped(
     slow.go.set()
     at_rest(qtbot, dock)
     assert len(shown) == 1 and not overlay_of(viewer).visible
-    viewer.layers.selection.active = first
-    assert inspected(qtbot, Opened(viewer, dock), first, 3, 5, 5)
+    assert dock.inspected is None
+    click(viewer, first, 3, 5, 5)
+    assert "no layer is selected" in says(dock.message)
     assert not said_aloud
 
 
