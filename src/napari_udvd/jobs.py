@@ -5,9 +5,6 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any
 
-import pydantic
-
-from napari_udvd.errors import InputError
 from napari_udvd.stack import ArrayLike, Stack
 from napari_udvd.training import (
     Failed,
@@ -16,7 +13,7 @@ from napari_udvd.training import (
     TrainingSettings,
     train_events,
 )
-from napari_udvd.training.settings import EXPECTED
+from napari_udvd.training.settings import make_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -110,31 +107,3 @@ def _trained(
 
 def _as_stack(movie: Any, axes: str | None) -> Stack:
     return movie if isinstance(movie, Stack) else Stack.from_array(movie, axes)
-
-
-def make_settings(**values: Any) -> TrainingSettings:
-    """Build training settings; values that are None keep their default.
-
-    Raises
-    ------
-    InputError
-        If a value is out of range or a name unknown.
-    """
-    given = {name: value for name, value in values.items() if value is not None}
-    try:
-        return TrainingSettings(**given)
-    except pydantic.ValidationError as error:
-        wrong = dict.fromkeys(str(problem["loc"][0]) for problem in error.errors())
-        raise InputError("; ".join(_wrong(name, given[name]) for name in wrong)) from (
-            error
-        )
-
-
-def _wrong(name: str, value: Any) -> str:
-    """Say what is wrong with a setting; not in pydantic's words."""
-    if name not in EXPECTED:
-        return (
-            f"there is no setting {name!r} (it was given {value!r}); settings are "
-            f"{', '.join(EXPECTED)}"
-        )
-    return f"{name} is {value!r}; expected {EXPECTED[name]}"

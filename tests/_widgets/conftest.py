@@ -18,7 +18,7 @@ from qtpy.QtWidgets import QApplication, QWidget
 
 from napari_udvd._widgets import DenoiseMovie
 from napari_udvd._widgets.shared import worker as _worker
-from napari_udvd.models.catalogue import NETWORKS
+from napari_udvd.models.catalogue import specs
 from napari_udvd.simulation import simulate
 from napari_udvd.training import estimate
 
@@ -76,8 +76,8 @@ def quick_estimate(
 ) -> None:
     """Time one network only when a movie is chosen, but in tests of the whole path."""
     if request.node.get_closest_marker("slow") is None:
-        first = dict(islice(NETWORKS.items(), 1))
-        monkeypatch.setattr(estimate, "NETWORKS", first)
+        first = dict(islice(specs().items(), 1))
+        monkeypatch.setattr(estimate, "specs", lambda: first)
 
 
 @pytest.fixture

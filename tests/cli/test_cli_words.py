@@ -22,7 +22,8 @@ from napari_udvd.formats import open_stack
 from napari_udvd.inference.restorer import load
 from napari_udvd.jobs import make_settings
 from napari_udvd.training import Failed
-from napari_udvd.training.settings import EXPECTED, TrainingSettings
+from napari_udvd.models.catalogue import names
+from napari_udvd.training.settings import TrainingSettings, expected, options
 from tiny import tiny_movie
 
 if TYPE_CHECKING:
@@ -101,15 +102,17 @@ def test_values_of_another_kind(
 
 
 def test_every_setting_says_what_it_may_be() -> None:
-    assert list(EXPECTED) == list(TrainingSettings.model_fields)
-    for name in EXPECTED:
+    fields = TrainingSettings.model_fields.keys() | options().keys()
+    assert expected().keys() == fields - {"network"}
+    assert list(expected()) == list(TrainingSettings().model_dump())
+    for name in expected():
         with pytest.raises(InputError) as caught:
             make_settings(**{name: ["nonsense"]})
         in_our_words(str(caught.value), f"{name} is ['nonsense']; expected ")
-    for name in ("model", "preset"):
-        schema = TrainingSettings.model_json_schema()["properties"][name]
-        for choice in schema["enum"]:
-            assert choice in EXPECTED[name]
+    for choice in ("small", "medium", "large"):
+        assert choice in expected()["preset"]
+    for choice in ("auto", *names()):
+        assert choice in expected()["model"]
     with pytest.raises(InputError) as caught:
         make_settings(momentum=0.9)
     in_our_words(str(caught.value), "no setting 'momentum'", "0.9", "learning_rate")

@@ -11,7 +11,7 @@ from napari_udvd.inference.stream import denoise_stack
 from napari_udvd.jobs import make_settings
 from napari_udvd.models import build_network
 from napari_udvd.training.estimate import denoising_seconds
-from napari_udvd.training.plan import default_network, make_plan
+from napari_udvd.training.plan import make_plan
 from tiny import tiny_movie
 
 
@@ -22,7 +22,7 @@ def test_the_estimate_is_of_the_right_size() -> None:
     diagnosis = nu.diagnose(stack)
     times = dict(denoising_seconds(stack, [diagnosis], "cpu"))
     assert list(times) == ["centerblind", "udvd", "stbn"]
-    net = build_network("centerblind", default_network("centerblind", (1, 1), True))
+    net = build_network("centerblind", {})
     plan = make_plan([stack], make_settings(), on_cpu=True)
     began = time.perf_counter()
     with ArraySink(stack, "f4") as sink:

@@ -1,24 +1,45 @@
-"""Networks: PyTorch modules that know nothing of stacks, files or training."""
+"""Networks: PyTorch modules that know nothing of stacks, files or training.
+
+Nothing is imported before it is used: what networks there are, `catalogue` says
+without torch.
+"""
 
 from __future__ import annotations
 
-from napari_udvd.models.base import Network
-from napari_udvd.models.camera import CameraNoise
-from napari_udvd.models.catalogue import NETWORKS, build_network
-from napari_udvd.models.centerblind import CenterBlind
-from napari_udvd.models.flow.base import ClipFlow, FlowNetwork
-from napari_udvd.models.flow.light import LightFlow
-from napari_udvd.models.flow.pwc_net import PWCNet
-from napari_udvd.models.flow.warp import sample_bilinear, sample_nearest
-from napari_udvd.models.likelihood import Prediction, negative_log_likelihood, posterior
-from napari_udvd.models.published import (
-    flow_from_published,
-    from_published,
-    read_published,
-)
-from napari_udvd.models.stbn.network import STBN
-from napari_udvd.models.udvd.network import UDVD
-from napari_udvd.models.views import count_views, sweep_views
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari_udvd.models.base import Network
+    from napari_udvd.models.camera import CameraNoise
+    from napari_udvd.models.catalogue import build_network
+    from napari_udvd.models.centerblind.network import CenterBlind
+    from napari_udvd.models.flow.base import ClipFlow, FlowNetwork
+    from napari_udvd.models.flow.light import LightFlow
+    from napari_udvd.models.flow.pwc_net import PWCNet
+    from napari_udvd.models.flow.warp import sample_bilinear, sample_nearest
+    from napari_udvd.models.likelihood import (
+        Prediction,
+        negative_log_likelihood,
+        posterior,
+    )
+    from napari_udvd.models.published import (
+        flow_from_published,
+        from_published,
+        read_published,
+    )
+    from napari_udvd.models.spec import (
+        Facts,
+        NetworkSettings,
+        NetworkSpec,
+        Recipe,
+        Unfit,
+    )
+    from napari_udvd.models.stbn.network import STBN
+    from napari_udvd.models.udvd.network import UDVD
+    from napari_udvd.models.views import count_views, sweep_views
+
+    NETWORKS: dict[str, type[Network]]
 
 __all__ = [
     "NETWORKS",
@@ -27,11 +48,16 @@ __all__ = [
     "CameraNoise",
     "CenterBlind",
     "ClipFlow",
+    "Facts",
     "FlowNetwork",
     "LightFlow",
     "Network",
+    "NetworkSettings",
+    "NetworkSpec",
     "PWCNet",
     "Prediction",
+    "Recipe",
+    "Unfit",
     "build_network",
     "count_views",
     "flow_from_published",
@@ -43,3 +69,44 @@ __all__ = [
     "sample_nearest",
     "sweep_views",
 ]
+
+_HOMES = {
+    "STBN": "stbn.network",
+    "UDVD": "udvd.network",
+    "CameraNoise": "camera",
+    "CenterBlind": "centerblind.network",
+    "ClipFlow": "flow.base",
+    "Facts": "spec",
+    "FlowNetwork": "flow.base",
+    "LightFlow": "flow.light",
+    "Network": "base",
+    "NetworkSettings": "spec",
+    "NetworkSpec": "spec",
+    "PWCNet": "flow.pwc_net",
+    "Prediction": "likelihood",
+    "Recipe": "spec",
+    "Unfit": "spec",
+    "build_network": "catalogue",
+    "count_views": "views",
+    "flow_from_published": "published",
+    "from_published": "published",
+    "negative_log_likelihood": "likelihood",
+    "posterior": "likelihood",
+    "read_published": "published",
+    "sample_bilinear": "flow.warp",
+    "sample_nearest": "flow.warp",
+    "sweep_views": "views",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "NETWORKS":  # class of each network, by the name that files carry
+        found = import_module("napari_udvd.models.catalogue").specs()
+        return {spec.name: spec.load() for spec in found.values()}
+    if name in _HOMES:
+        return getattr(import_module(f"napari_udvd.models.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

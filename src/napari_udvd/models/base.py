@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_udvd.models.camera import CameraNoise
+    from napari_udvd.models.flow.base import FlowNetwork
 
 __all__ = ["Network"]
 
@@ -116,8 +117,22 @@ class Network(nn.Module):
         """Whether predicting a clip is as much work as all of its frames."""
         return False
 
+    def flow_network(self) -> FlowNetwork | None:
+        """Return the network of optical flow that learns beside it; None by default."""
+        return None
+
     def drop_flow(self) -> None:
         """Do without optical flow from now on; nothing to do where there is none."""
+
+    def fitted(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Change shipped weights so that they fit this network, if they can.
+
+        Parameters
+        ----------
+        weights
+            By the names of the parameters, for one channel, with likelihood.
+        """
+        return weights
 
     def predict_fairly(
         self, clip: Tensor, noise: CameraNoise, precision: torch.dtype

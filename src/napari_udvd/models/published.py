@@ -1,8 +1,8 @@
-"""Published checkpoints: recognise the variant, map the names, load the weights.
+"""Published checkpoints: read the file, and ask each network whether it is its own.
 
-The names and shapes of the parameters tell the network and its variant, the number of
-channels, the width and the head. UDVD's hole leaves no trace in them, so it is an
-argument.
+A module that a spec names as ``published`` has ``from_published(parameters, hole)``,
+which returns the network with its weights, or None where the names are those of
+another one, and ``SIGNS``, which says how it is recognised.
 """
 
 from __future__ import annotations
@@ -12,44 +12,30 @@ import pickle
 import re
 import warnings
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from napari_udvd.errors import system_reason
-from napari_udvd.models.likelihood import factor_entries
-from napari_udvd.models.stbn.published import (
-    is_pwc,
-    is_stbn,
-    load_exactly,
-    pwc_from_published,
-    stbn_from_published,
-)
-from napari_udvd.models.udvd.network import UDVD
+from napari_udvd.models.catalogue import specs
+from napari_udvd.models.flow.published import pwc_from_published
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from napari_udvd.models.flow.pwc_net import PWCNet
-    from napari_udvd.models.stbn.network import STBN
+    from napari_udvd.models.base import Network
+    from napari_udvd.models.flow.base import FlowNetwork
 
 __all__ = ["flow_from_published", "from_published", "read_published"]
-
-_STAGES = {
-    "unet": "stage_one",
-    "denoiser_1": "stage_one",
-    "denoiser_2": "stage_two",
-    "sigma_net": "noise_level",
-}
-_JOINS = {"nin_A": "join_a", "nin_B": "join_b", "nin_C": "join_c"}
 
 
 def from_published(
     state_dict: Mapping[str, Any],
     hole: Sequence[int] = (1, 1),
     channels: int | None = None,
-) -> UDVD | STBN:
+) -> Network:
     """Build the network of a published state dict and load its weights.
 
     Parameters
@@ -64,7 +50,7 @@ def from_published(
 
     Returns
     -------
-    UDVD or STBN
+    Network
         In evaluation mode.
 
     Raises
@@ -74,17 +60,7 @@ def from_published(
         number of channels.
     """
     published = _state_dict(state_dict, "the state dict")
-    net: UDVD | STBN
-    if is_stbn(published):
-        net = stbn_from_published(published, hole)
-    elif is_pwc(published):
-        raise ValueError(
-            "these are the weights of PWC-Net, which estimates flow and does not "
-            "denoise; give the file as flow_weights when you train STBN, or use "
-            "flow_from_published"
-        )
-    else:
-        net = _udvd_from_published(published, hole)
+    net = _recognised(published, hole)
     if channels is not None and channels != net.channels:
         raise ValueError(
             f"the checkpoint is of a network for {net.channels} channel(s), the movie "
@@ -98,7 +74,25 @@ def from_published(
     return net
 
 
-def flow_from_published(state_dict: Mapping[str, Any], channels: int = 3) -> PWCNet:
+def _recognised(published: Mapping[str, Tensor], hole: Sequence[int]) -> Network:
+    signs = []
+    for spec in specs().values():
+        if spec.published is not None:
+            module = import_module(spec.published)
+            net: Network | None = module.from_published(published, hole)
+            if net is not None:
+                return net
+            signs.append(module.SIGNS)
+    prefixes = sorted({name.partition(".")[0] for name in published})
+    raise ValueError(
+        f"parameters that begin with {', '.join(prefixes[:8])} are not those of "
+        f"{', nor of '.join(signs)}"
+    )
+
+
+def flow_from_published(
+    state_dict: Mapping[str, Any], channels: int = 3
+) -> FlowNetwork:
     """Build PWC-Net of a published state dict and load its weights.
 
     Parameters
@@ -110,7 +104,7 @@ def flow_from_published(state_dict: Mapping[str, Any], channels: int = 3) -> PWC
 
     Returns
     -------
-    PWCNet
+    FlowNetwork
         In evaluation mode.
 
     Raises
@@ -119,56 +113,6 @@ def flow_from_published(state_dict: Mapping[str, Any], channels: int = 3) -> PWC
         If names or shapes are those of another flow network.
     """
     return pwc_from_published(_state_dict(state_dict, "the state dict"), channels)
-
-
-def _udvd_from_published(published: Mapping[str, Tensor], hole: Sequence[int]) -> UDVD:
-    prefixes = {name.partition(".")[0] for name in published}
-    joins = set(_JOINS)
-    variants = {
-        frozenset({"unet"} | joins): 1,
-        frozenset({"denoiser_1"} | joins): 3,
-        frozenset({"denoiser_1", "denoiser_2"} | joins): 5,
-    }
-    blind_noise = "sigma_net" in prefixes
-    frames = variants.get(frozenset(prefixes - {"sigma_net"}))
-    if frames is None:
-        raise ValueError(
-            f"parameters that begin with {', '.join(sorted(prefixes)[:8])} are not "
-            "those of a published UDVD network (it has denoiser_1 or unet, and nin_A "
-            "to nin_C), nor of STBN (it has forward_rnn and backward_rnn)"
-        )
-    if any(name.endswith("bias") for name in published):
-        raise ValueError(
-            "the network has biases; only the published bias-free networks can be "
-            "imported, because their rewriting for speed is exact without biases only"
-        )
-    first = "unet" if frames == 1 else "denoiser_1"
-    width, inputs = _shape(published, f"{first}.enc1.conv1.conv.weight")[:2]
-    outputs = _shape(published, "nin_C.weight")[0]
-    if inputs % min(frames, 3) or not inputs:
-        raise ValueError(
-            f"{inputs} input channels are not those of {min(frames, 3)} frame(s) of a "
-            "published UDVD network"
-        )
-    channels = inputs // min(frames, 3)
-    known = {channels: False, channels + factor_entries(channels): True}
-    if outputs not in known:
-        # "unknown noise" networks of the paper put out mean and factor alike
-        raise ValueError(
-            f"{outputs} outputs for {channels} channel(s): expected "
-            f"{' or '.join(map(str, known))} (mean, or mean and covariance factor)"
-        )
-    net = UDVD(
-        frames=frames,
-        channels=channels,
-        width=width,
-        hole=hole,
-        likelihood=known[outputs],
-        blind_noise=blind_noise,
-    )
-    ours = {_our_name(name): tensor for name, tensor in published.items()}
-    load_exactly(net, ours, "UDVD")
-    return net.eval()
 
 
 def read_published(path: str | Path) -> Mapping[str, Any]:
@@ -224,25 +168,3 @@ def _state_dict(content: Any, label: str) -> dict[str, Tensor]:
             )
         tensors[re.sub(r"^(module\.)+", "", str(name))] = value.float()
     return tensors
-
-
-def _shape(published: Mapping[str, Tensor], name: str) -> tuple[int, ...]:
-    if name not in published:
-        raise ValueError(f"the parameter {name} of a published UDVD network is missing")
-    shape = tuple(published[name].shape)
-    if len(shape) != 4:
-        raise ValueError(
-            f"the parameter {name} has shape {shape}; in a published UDVD network it "
-            "has four dimensions"
-        )
-    return shape
-
-
-def _our_name(name: str) -> str:
-    stage, _, rest = name.partition(".")
-    if stage in _JOINS:
-        return f"{_JOINS[stage]}.{rest}"
-    ours = f"{_STAGES[stage]}.{rest.replace('.conv.', '.')}"
-    if stage == "sigma_net":  # its chains are numbered from zero
-        ours = re.sub(r"conv(\d)", lambda m: str(int(m[1]) - 1), ours)
-    return ours

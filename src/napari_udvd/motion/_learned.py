@@ -15,6 +15,7 @@ from napari_udvd.filters import (
     read_window,
     series_with,
 )
+from napari_udvd.models.catalogue import specs
 from napari_udvd.motion._motion import Motion, agreement
 
 if TYPE_CHECKING:
@@ -33,15 +34,17 @@ def flow_network(denoiser: Denoiser) -> FlowNetwork:
     InputError
         If it has none.
     """
-    found: FlowNetwork | None = getattr(denoiser.net, "flow_net", None)
+    found = denoiser.net.flow_network()
     if found is None:
+        able = {name: spec for name, spec in specs().items() if spec.learns_flow}
         why = (
             "its flow was switched off, or was of no use in training"
-            if denoiser.net.name == "stbn"
+            if denoiser.net.name in able
             else f"{denoiser.net.title} has none"
         )
+        titles = " or ".join(spec.title for spec in able.values())
         raise InputError(
-            f"this model has no learned optical flow: {why}; train STBN, or take "
+            f"this model has no learned optical flow: {why}; train {titles}, or take "
             "another kind of motion"
         )
     return found
@@ -61,7 +64,7 @@ def learned_motion(
     Parameters
     ----------
     denoiser
-        A model with a flow network (STBN).
+        A model with a flow network.
     stack
         The noisy movie.
     t

@@ -6,13 +6,13 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from napari_udvd.cutting import blocks
+from napari_udvd.errors import InputError
 from napari_udvd.inference.scaling import calibrate
 from napari_udvd.inference.stream import BlockDenoiser
-from napari_udvd.models import build_network
-from napari_udvd.models.catalogue import NETWORKS
+from napari_udvd.models import Facts
+from napari_udvd.models.catalogue import specs
 from napari_udvd.runtime.device import choose_device, choose_precision
 from napari_udvd.runtime.parallel import threads_on
-from napari_udvd.training.plan import UDVD_FRAMES, default_network
 
 if TYPE_CHECKING:
     import threading
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import torch
 
     from napari_udvd.inference.scaling import Calibration
-    from napari_udvd.models import Network
+    from napari_udvd.models import Network, NetworkSpec
     from napari_udvd.noise import Diagnosis
     from napari_udvd.stack import Stack
 
@@ -136,6 +136,15 @@ def movie_seconds(
     return per_pixel * pixels * stack.n_channels * stack.n_planes
 
 
+def _usual(spec: NetworkSpec, facts: Facts) -> Network | None:
+    """Build a network as one gets it without asking; None if the movie is too short."""
+    options = spec.settings()
+    if spec.unfit(spec.name, options, facts) is not None:
+        return None
+    net = spec.load()(**spec.arguments(spec.name, options, facts))
+    return None if facts.n_frames < net.least_frames else net
+
+
 def denoising_seconds(
     stack: Stack,
     diagnoses: Sequence[Diagnosis],
@@ -175,9 +184,15 @@ def denoising_seconds(
         calibrate([part], channel, diagnosis.noise)
         for channel, diagnosis in enumerate(diagnoses)
     ]
-    for name in NETWORKS:
-        net = build_network(name, default_network(name, hole, where.type == "cpu"))
-        if stack.n_frames < UDVD_FRAMES.get(name, net.least_frames):
+    facts = Facts(
+        stack.n_frames, stack.source or "", on_cpu=where.type == "cpu", hole=hole
+    )
+    for name, spec in specs().items():
+        try:
+            net = _usual(spec, facts)
+        except InputError:  # of another package, and not to be imported
+            continue
+        if net is None:
             continue
         pace = measure_pace(
             net.eval(),

@@ -21,7 +21,8 @@ import numpy.typing as npt
 import torch
 
 from napari_udvd.errors import InputError
-from napari_udvd.models import CenterBlind
+from napari_udvd.models import Facts, build_network
+from napari_udvd.models.catalogue import specs
 from napari_udvd.noise import NoiseModel, fit_line
 from napari_udvd.planes import Series, middle_plane, missing_frames
 from napari_udvd.runtime.device import choose_precision
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_udvd.inference.scaling import Calibration
+    from napari_udvd.models import Network
     from napari_udvd.stack import Stack
     from napari_udvd.training.plan import Plan
     from napari_udvd.training.settings import TrainingSettings
@@ -89,17 +91,21 @@ def confirm_noise(
     Noise that the user gave is not corrected, only doubted.
     """
     calibrations, sentences = [], []
-    hidden = int(
-        min(stack.n_frames for stack in stacks) > 3
-        and any(d["blind_neighbours"] for d in plan.diagnoses)
+    spec = next(spec for spec in specs().values() if spec.weights is not None)
+    facts = Facts(
+        n_frames=min(stack.n_frames for stack in stacks),
+        source="",
+        hole=plan.hole,
+        lingers=any(d["blind_neighbours"] for d in plan.diagnoses),
     )
+    arguments = spec.arguments(spec.name, spec.settings(), facts)
     for c, calibration in enumerate(plan.calibrations):
         own = [d for d in plan.diagnoses if d["channel"] == c]
         if not own:  # nothing was measured in this channel
             calibrations.append(calibration)
             continue
         with torch.random.fork_rng(devices=[]):  # leaves the caller's seed alone
-            net = CenterBlind(hole=plan.hole, hidden=hidden)
+            net = build_network(spec.name, arguments)
         fine_share = min(float(d["fine_share"]) for d in own)
         judge = _Judge(stacks, c, calibration, net, fine_share, device)
         noise, sentence = _confirmed(judge, settings.noise is not None)
@@ -122,7 +128,7 @@ class _Judge:
         stacks: Sequence[Stack],
         channel: int,
         calibration: Calibration,
-        net: CenterBlind,
+        net: Network,
         fine_share: float,
         device: torch.device,
     ) -> None:

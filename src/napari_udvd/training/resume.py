@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from napari_udvd.errors import InputError
+from napari_udvd.models import catalogue
 from napari_udvd.training.checkpoint import read_checkpoint
-from napari_udvd.training.plan import UDVD_FRAMES, Plan
+from napari_udvd.training.plan import Plan
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     import torch
+    from pydantic import BaseModel
 
     from napari_udvd.stack import Stack
     from napari_udvd.training.settings import TrainingSettings
@@ -43,24 +45,35 @@ class SavedRun(NamedTuple):
             If settings that were given contradict it.
         """
         plan = Plan.from_dict(self.header["plan"])
-        before = {**plan.network, "joint_channels": plan.joint, "model": _model(plan)}
-        if "features" in before:  # as a user calls it
-            before["width"] = before["features"]
-        # of these the plan says what became of them, not what was asked for
-        asked_then = self.header["settings"]
-        before |= {name: asked_then[name] for name in ("flow", "flow_weights")}
-        before["noise"] = asked_then["noise"] and tuple(asked_then["noise"])
-        for name in (
-            "model", "preset", "width", "hole", "likelihood", "joint_channels",
-            "flow", "flow_weights", "noise", "noise_input",
-        ):  # fmt: skip
-            asked, was = getattr(settings, name), before.get(name)
-            if name in settings.model_fields_set and asked not in (None, "auto", was):
-                raise InputError(
-                    f"the checkpoint was made with {name} {was}, not {asked}; leave it "
-                    "out to resume, or start anew"
-                )
+        spec = catalogue.find(plan.name, self.header["plan"].get("package"))
+        # of some settings the plan says what became of them, not what was asked for
+        was = {
+            **self.header["settings"],
+            **spec.settings.as_built(plan.network),
+            "model": spec.variant_of(plan.network),
+            "hole": plan.hole,
+            "likelihood": plan.network["likelihood"],
+            "joint_channels": plan.joint,
+        }
+        was["noise"] = was["noise"] and tuple(was["noise"])
+        self._compare(settings, ("model",), was)
+        options = settings.network_as(spec)
+        self._compare(options, spec.settings.model_fields, was)
+        self._compare(settings, ("hole", "likelihood", "joint_channels", "noise"), was)
         return plan
+
+    def _compare(
+        self, asked: BaseModel, names: Iterable[str], was: Mapping[str, Any]
+    ) -> None:
+        for name in names:
+            value = getattr(asked, name)
+            if name not in asked.model_fields_set or value in (None, catalogue.AUTO):
+                continue
+            if value != was.get(name):
+                raise InputError(
+                    f"the checkpoint was made with {name} {was.get(name)}, not "
+                    f"{value}; leave it out to resume, or start anew"
+                )
 
 
 def read_saved_run(checkpoint: Path | None, stacks: Sequence[Stack]) -> SavedRun:
@@ -84,9 +97,3 @@ def read_saved_run(checkpoint: Path | None, stacks: Sequence[Stack]) -> SavedRun
             f"are {before}, these are {now} (axes, shape, type and a checksum)"
         )
     return SavedRun(header, tensors)
-
-
-def _model(plan: Plan) -> str:
-    """Name of the network as a user chooses it."""
-    frames = plan.network.get("frames")
-    return next((n for n, count in UDVD_FRAMES.items() if count == frames), plan.name)

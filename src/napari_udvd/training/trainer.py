@@ -8,7 +8,7 @@ import threading
 import time
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from napari_udvd.inference.matching import pixel_sizes
 from napari_udvd.inference.restorer import Denoiser
 from napari_udvd.inference.scaling import Scaler
 from napari_udvd.models import build_network, count_views
+from napari_udvd.models.catalogue import find
 from napari_udvd.planes import measured_series, missing_frames
 from napari_udvd.runtime.device import choose_device, choose_precision
 from napari_udvd.runtime.memory import is_out_of_memory
@@ -45,7 +46,7 @@ from napari_udvd.training.flow_course import FlowCourse
 from napari_udvd.training.learner import Learner
 from napari_udvd.training.losses import Losses
 from napari_udvd.training.noise_check import confirm_noise
-from napari_udvd.training.plan import COURSES, Plan, make_plan
+from napari_udvd.training.plan import Plan, make_plan
 from napari_udvd.training.resume import SavedRun, read_saved_run
 from napari_udvd.training.sampling import ClipSampler, Movie
 from napari_udvd.training.validation import (
@@ -66,7 +67,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_udvd.inference.live_view import LiveView
-    from napari_udvd.models import STBN
     from napari_udvd.stack import Stack
     from napari_udvd.training.settings import TrainingSettings
 
@@ -225,7 +225,7 @@ class _Run:
         self._learner = Learner(net, self._precision)
         self._best = copy.deepcopy(self._learner.average)
         self._flow = FlowCourse(self._learner)
-        course = COURSES[plan.name]
+        course = find(plan.name).recipe
         self._batch = settings.batch or course.batch
         self._batch_was_found = False
         self._rate = settings.learning_rate or course.rate
@@ -284,8 +284,8 @@ class _Run:
     def start_warm(self) -> None:
         """Begin with the shipped weights where there are any, or a user's."""
         net = self._learner.net
-        if self._settings.flow_weights is not None:
-            load_flow(cast("STBN", net), self._settings.flow_weights)
+        if (flow_weights := self._settings.network.published_flow) is not None:
+            load_flow(net, flow_weights)
             self._learner.average.load_state_dict(net.state_dict())
         if self._settings.from_scratch:
             return
@@ -297,7 +297,7 @@ class _Run:
             self._remarks.append(start.remark)
         if start.done:
             if self._settings.learning_rate is None:
-                self._rate = COURSES[self._plan.name].warm_rate
+                self._rate = find(self._plan.name).recipe.warm_rate
             if unlike := outside_of_training(self._plan.calibrations):
                 self._remarks.append(unlike)
 

@@ -9,31 +9,26 @@ from __future__ import annotations
 import copy
 import hashlib
 from importlib.resources import as_file, files
-from typing import TYPE_CHECKING, Any, NamedTuple
+from string import Formatter
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
-import torch.nn.functional as F
 
 from napari_udvd.errors import InputError
 from napari_udvd.inference.model_file import read_model_file
-from napari_udvd.models import (
-    STBN,
-    CameraNoise,
-    CenterBlind,
-    LightFlow,
-    Network,
-    flow_from_published,
-    read_published,
-)
+from napari_udvd.models import CameraNoise, flow_from_published, read_published
 from napari_udvd.models.camera import stabilise
+from napari_udvd.models.catalogue import specs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from importlib.resources.abc import Traversable
     from pathlib import Path
 
     from torch import Tensor
 
     from napari_udvd.inference.scaling import Calibration
+    from napari_udvd.models import FlowNetwork, Network
 
 __all__ = [
     "WarmStart",
@@ -44,6 +39,9 @@ __all__ = [
 ]
 
 FOLDER = files("napari_udvd").joinpath("weights")
+
+DAMAGED = (InputError, RuntimeError, KeyError, StopIteration, ValueError)
+"""Errors in which damaged weights end."""
 
 
 class WarmStart(NamedTuple):
@@ -62,44 +60,42 @@ class WarmStart(NamedTuple):
 
 
 def warm_start(net: Network) -> WarmStart:
-    """Give a network the shipped weights, if there are any that fit.
-
-    Any hole and any hidden neighbours will do: they only mask the weights.
-    """
-    if isinstance(net, STBN) and isinstance(net.flow_net, LightFlow):
-        return WarmStart(False, _warm_flow(net.flow_net))
-    if not isinstance(net, CenterBlind):
+    """Give a network the shipped weights, or its flow, if there are any that fit."""
+    flow = net.flow_network()
+    if flow is not None and flow.weights is not None:
+        return WarmStart(False, _warm_flow(flow, flow.weights))
+    known = specs().get(net.name)
+    if known is None or known.weights is None:
         return WarmStart(False, "")
     if net.channels > 1 or not net.likelihood:
         what = "joint channels" if net.channels > 1 else "the mean only"
         return WarmStart(
             False, f"no weights for {what} are shipped; training starts from scratch"
         )
-    resource = FOLDER.joinpath(f"{net.name}-{net.preset}.safetensors")
+    own = net.configuration()
+    resource = FOLDER.joinpath(known.weights.format(**own))
     if not resource.is_file():
+        which = [name for _, name, *_ in Formatter().parse(known.weights) if name]
+        what = " and ".join(f"the {name} {own[name]}" for name in which)
         return WarmStart(
             False,
-            f"no weights for the preset {net.preset} are shipped with this "
-            "installation; training starts from scratch and takes longer",
+            f"no weights for {what or net.title} are shipped with this installation; "
+            "training starts from scratch and takes longer",
         )
     try:
-        with as_file(resource) as path:
-            tensors = _fitted(_read(path), net)
-        # what does not fit must not leave a network that is half overwritten
-        copy.deepcopy(net).load_state_dict(tensors)
-    except (InputError, RuntimeError, KeyError, ValueError):
+        _give(net, resource)
+    except DAMAGED:
         return WarmStart(
             False,
             f"the shipped weights cannot be used: {resource.name} is damaged; training "
             "starts from scratch and takes longer; installing the package again brings "
             "them back",
         )
-    net.load_state_dict(tensors)
     return WarmStart(True, "")
 
 
-def load_flow(net: STBN, path: str) -> None:
-    """Give a network's flow the weights of a published PWC-Net checkpoint.
+def load_flow(net: Network, path: str) -> None:
+    """Give a network's flow the weights of a published checkpoint.
 
     Raises
     ------
@@ -110,29 +106,32 @@ def load_flow(net: STBN, path: str) -> None:
         published = flow_from_published(read_published(path), net.channels)
     except ValueError as error:
         raise InputError(f"the weights of the flow cannot be used: {error}") from error
-    assert net.flow_net is not None
-    net.flow_net.load_state_dict(published.state_dict())
+    flow = net.flow_network()
+    assert flow is not None
+    flow.load_state_dict(published.state_dict())
 
 
-def _warm_flow(net: LightFlow) -> str:
+def _warm_flow(net: FlowNetwork, file: str) -> str:
     """Give a flow network the shipped weights; return what the user should know."""
-    resource = FOLDER.joinpath(f"flow-{net.name}.safetensors")
+    resource = FOLDER.joinpath(file)
     try:
-        with as_file(resource) as path:
-            tensors = _read(path)
-        # they are for grey frames: channels are looked at alike, and averaged
-        first = next(name for name in tensors if name.endswith("shrink.0.weight"))
-        tensors[first] = tensors[first].repeat(1, net.channels, 1, 1) / net.channels
-        copy.deepcopy(net).load_state_dict(tensors)
-    except (InputError, RuntimeError, KeyError, ValueError):
+        _give(net, resource)
+    except DAMAGED:
         state = "damaged" if resource.is_file() else "missing"
         return (
             f"the shipped weights of the flow cannot be used: {resource.name} is "
             f"{state}; it begins with guesses and takes longer to learn; installing "
             "the package again brings them back"
         )
-    net.load_state_dict(tensors)
     return ""
+
+
+def _give(net: Network | FlowNetwork, resource: Traversable) -> None:
+    with as_file(resource) as path:
+        tensors = net.fitted(_read(path))
+    # what does not fit must not leave a network that is half overwritten
+    copy.deepcopy(net).load_state_dict(tensors)
+    net.load_state_dict(tensors)
 
 
 def outside_of_training(calibrations: Sequence[Calibration]) -> str:
@@ -180,13 +179,3 @@ def _read(path: Path) -> dict[str, Tensor]:
     if header["weights"]["checksum"] != checksum(tensors):
         raise InputError(f"{path.name} is damaged: its checksum is not right")
     return {name: tensor.to(torch.float32) for name, tensor in tensors.items()}
-
-
-def _fitted(tensors: dict[str, Tensor], net: CenterBlind) -> dict[str, Any]:
-    """Widen the masked convolution for a hole that needs it."""
-    look = tensors["look.weight"]
-    rows, columns = (
-        (want - have) // 2
-        for want, have in zip(net.look.kernel_size, look.shape[2:], strict=True)
-    )
-    return {**tensors, "look.weight": F.pad(look, (columns, columns, rows, rows))}

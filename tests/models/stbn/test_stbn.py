@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from napari_udvd.models import CameraNoise, negative_log_likelihood
 from napari_udvd.models.flow.base import ClipFlow
 from napari_udvd.models.likelihood import Prediction
+from napari_udvd.models.parameters import load_exactly
 from napari_udvd.models.published import (
     flow_from_published,
     from_published,
@@ -22,11 +23,7 @@ from napari_udvd.models.published import (
 )
 from napari_udvd.models.stbn.lattice import BlindSpotBlock, SpatialExpansion, lattice
 from napari_udvd.models.stbn.network import STBN
-from napari_udvd.models.stbn.published import (
-    block_parameters,
-    expansion_parameters,
-    load_exactly,
-)
+from napari_udvd.models.stbn.published import block_parameters, expansion_parameters
 from parity import published_weights
 from tiny import ANY_NOISE
 

@@ -62,12 +62,12 @@ def states_of(stack: Stack, cache: Path) -> tuple[State, ...]:
 
 def read_state(path: Path) -> State | None:
     """Read what a file says of its training; None where it cannot go on."""
-    from napari_udvd.models.catalogue import NETWORKS
+    from napari_udvd.models.catalogue import specs
     from napari_udvd.training.checkpoint import read_header
 
     try:
         header = read_header(path)
-        title = NETWORKS[header["plan"]["name"]].title
+        title = specs()[header["plan"]["name"]].title
         return State(path, title, float(header["elapsed"]), path.stat().st_mtime)
     except (InputError, OSError, KeyError):
         return None  # damaged, gone meanwhile, or of another version

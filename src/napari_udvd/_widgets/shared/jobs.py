@@ -63,10 +63,10 @@ class Interrupted:
 def load_core(cache: Path, cancel: threading.Event) -> Iterator[Choices]:
     """Import what is heavy, say what there is to choose from, tidy the cache."""
     from napari_udvd import training, workflows  # noqa: F401
-    from napari_udvd.models.catalogue import NETWORKS
+    from napari_udvd.models.catalogue import specs
     from napari_udvd.runtime.device import available_devices
 
-    titles = {name: network.title for name, network in NETWORKS.items()}
+    titles = {name: spec.title for name, spec in specs().items()}
     yield Choices(titles, available_devices())
     tidy(cache)
 

@@ -56,8 +56,11 @@ class FlowNetwork(nn.Module):
         (PWC-Net, which resizes frames: nearly).
     allows_less
         Its convolutions may be computed in less than float32.
+    weights
+        File name of shipped weights that it starts from, or None.
     """
 
+    weights: str | None = None
     name: str
     channels: int
     grid: int
@@ -164,6 +167,10 @@ class FlowNetwork(nn.Module):
             for one, two in ((before, after), (after, before))
         ]
         return ClipFlow(*(flow.unflatten(0, (n, frames - 1)) for flow in flows))
+
+    def fitted(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Change shipped weights, which are for grey frames, so that they fit."""
+        return weights
 
     @abstractmethod
     def _pyramid(self, frames: Tensor) -> list[Tensor]:

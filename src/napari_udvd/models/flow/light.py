@@ -59,6 +59,7 @@ class LightFlow(FlowNetwork):
         If `channels` is not positive.
     """
 
+    weights = "flow-light.safetensors"
     name = "light"
     grid = 2 ** len(PYRAMID)
     allows_less = True
@@ -96,6 +97,12 @@ class LightFlow(FlowNetwork):
             x = F.leaky_relu_(refine(x), SLOPE)
             levels.append(_normalised(project(x)))
         return levels
+
+    def fitted(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Look at all channels alike, and average them."""
+        first = next(name for name in weights if name.endswith("shrink.0.weight"))
+        alike = weights[first].repeat(1, self.channels, 1, 1) / self.channels
+        return {**weights, first: alike}
 
     def levels(self, first: Tensor, second: Tensor) -> list[Tensor]:
         """Estimate the flow of every level, for training.

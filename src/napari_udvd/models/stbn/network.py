@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from napari_udvd.models.camera import CameraNoise
-    from napari_udvd.models.flow.base import ClipFlow
+    from napari_udvd.models.flow.base import ClipFlow, FlowNetwork
 
 __all__ = ["FLOW_NETWORKS", "STBN"]
 
@@ -235,6 +235,10 @@ class STBN(Network):
             "gain": self.gain,
             "context": self.context,
         }
+
+    def flow_network(self) -> FlowNetwork | None:
+        """Return the network of optical flow, unless it was switched off."""
+        return self.flow_net
 
     def drop_flow(self) -> None:
         """Switch the flow off for good: from now on nothing is taken to move.

@@ -1,4 +1,4 @@
-"""Published STBN and PWC-Net checkpoints: their parameter names, and ours.
+"""Published STBN checkpoints: their parameter names, and ours.
 
 A table leads from every published name to ours. Two layers are stored differently: the
 first convolution of a blind-spot block, which sees frame, features and noise map at
@@ -11,44 +11,34 @@ import re
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from napari_udvd.models.flow.published import PREFIX, is_pwc, pwc_parameters
 from napari_udvd.models.flow.pwc_net import PWCNet
 from napari_udvd.models.likelihood import factor_entries
+from napari_udvd.models.parameters import load_exactly, shape_of
 from napari_udvd.models.stbn.network import STBN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 __all__ = [
+    "SIGNS",
     "block_parameters",
     "expansion_parameters",
+    "from_published",
     "fusion_parameters",
-    "is_pwc",
-    "is_stbn",
-    "load_exactly",
-    "pwc_from_published",
-    "stbn_from_published",
 ]
 
-_NUMBERS = {"One": 0, "Two": 1, "Thr": 2, "Fou": 3, "Fiv": 4, "Six": 5}
-_FLOW = "pwcnet."
+SIGNS = "STBN (it has forward_rnn and backward_rnn)"
+"""How its checkpoints are recognised, for messages."""
+
 _PARTS = {"forward_rnn": "forward_block", "backward_rnn": "backward_block"}
 
 
-def is_stbn(published: Mapping[str, Tensor]) -> bool:
-    """Tell STBN from other published networks."""
-    return any(name.startswith("forward_rnn.") for name in published)
-
-
-def is_pwc(published: Mapping[str, Tensor]) -> bool:
-    """Tell PWC-Net from other published networks."""
-    return any(re.match(r"(net|module)Extractor\.", name) for name in published)
-
-
-def stbn_from_published(
+def from_published(
     published: Mapping[str, Tensor], hole: Sequence[int] = (1, 1)
-) -> STBN:
+) -> STBN | None:
     """Build the STBN of a published state dict and load its weights.
 
     Channels, features, modules, head and whether the noise level is an input are read
@@ -63,28 +53,37 @@ def stbn_from_published(
 
     Returns
     -------
-    STBN
-        In evaluation mode.
+    STBN or None
+        In evaluation mode; None if the state dict is of another network.
 
     Raises
     ------
     ValueError
-        If names or shapes are not those of a published STBN, or for another hole.
+        If names or shapes are not those of a published STBN, or for another hole; or
+        if these are the weights of its flow network alone.
     """
+    if is_pwc(published):
+        raise ValueError(
+            "these are the weights of PWC-Net, which estimates flow and does not "
+            "denoise; give the file as flow_weights when you train STBN, or use "
+            "flow_from_published"
+        )
+    if not any(name.startswith("forward_rnn.") for name in published):
+        return None
     if tuple(hole) != (1, 1):
         raise ValueError(
             f"the published STBN hides one pixel, not {hole[0]} x {hole[1]}; train an "
             "STBN with this hole on the movie itself"
         )
-    features = _shape(published, "forward_rnn.branch1.body.0.weight")[0]
-    inputs = _shape(published, "forward_rnn.head.0.weight")[1] - features
+    features = shape_of(published, "forward_rnn.branch1.body.0.weight", "STBN")[0]
+    inputs = shape_of(published, "forward_rnn.head.0.weight", "STBN")[1] - features
     modules = _count(published, r"forward_rnn\.branch1\.body\.(\d+)\.body\.0\.weight")
     blocks = _count(
         published,
         r"d\.encoder\.interpolate\.body\.0\.body\.(\d+)\.body\.body\.0\.weight",
     )
     last = f"d2.convs.{modules // 2 + 1}.weight"
-    channels, likelihood = _head(inputs, _shape(published, last)[0])
+    channels, likelihood = _head(inputs, shape_of(published, last, "STBN")[0])
     net = STBN(
         channels=channels,
         features=features,
@@ -99,8 +98,8 @@ def stbn_from_published(
     parts: dict[str, dict[str, Tensor]] = {}
     flow = {}
     for name, tensor in published.items():
-        if name.startswith(_FLOW):
-            flow[name.removeprefix(_FLOW)] = tensor
+        if name.startswith(PREFIX):
+            flow[name.removeprefix(PREFIX)] = tensor
         else:
             part, _, rest = name.partition(".")
             parts.setdefault(part, {})[rest] = tensor
@@ -116,43 +115,8 @@ def stbn_from_published(
             renamed = inside
         place = {**_PARTS, "concat": "fuse", "d": "expand", "d2": "leave"}
         ours |= {f"{place.get(part, part)}.{k}": v for k, v in renamed.items()}
-    ours |= {f"flow_net.{k}": v for k, v in _pwc_parameters(flow).items()}
+    ours |= {f"flow_net.{k}": v for k, v in pwc_parameters(flow).items()}
     load_exactly(net, ours, "STBN")
-    return net.eval()
-
-
-def pwc_from_published(published: Mapping[str, Tensor], channels: int = 3) -> PWCNet:
-    """Build PWC-Net and load published weights, from STBN's or from its own file.
-
-    Parameters
-    ----------
-    published
-        Published parameter names to tensors. The names of older files (``module``
-        where newer ones say ``net``) are understood.
-    channels
-        Of the frames it shall be shown, see :class:`PWCNet`.
-
-    Raises
-    ------
-    ValueError
-        If names or shapes are not those of this PWC-Net.
-    """
-    if is_stbn(published):
-        published = {
-            name.removeprefix(_FLOW): tensor
-            for name, tensor in published.items()
-            if name.startswith(_FLOW)
-        }
-    if not is_pwc(published):
-        prefixes = sorted({name.partition(".")[0] for name in published})
-        raise ValueError(
-            f"parameters that begin with {', '.join(prefixes[:6])} are not those of "
-            "PWC-Net in PyTorch (netExtractor, netTwo to netSix, netRefiner); weights "
-            "of another flow network cannot be used. Choose the light flow network, "
-            "which learns from the movie itself"
-        )
-    net = PWCNet(channels)
-    load_exactly(net, _pwc_parameters(published), "PWC-Net")
     return net.eval()
 
 
@@ -224,60 +188,6 @@ def expansion_parameters(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {_renamed(name, layers): tensor for name, tensor in published.items()}
 
 
-def load_exactly(net: nn.Module, tensors: Mapping[str, Tensor], title: str) -> None:
-    """Load parameters that must all be there, in shape, and no others.
-
-    Raises
-    ------
-    ValueError
-        Otherwise; it names the first few of each kind.
-    """
-    expected = net.state_dict()
-    missing = sorted(set(expected) - set(tensors))
-    foreign = sorted(set(tensors) - set(expected))
-    misshaped = [
-        f"{name} {tuple(tensors[name].shape)} instead of {tuple(expected[name].shape)}"
-        for name in sorted(set(tensors) & set(expected))
-        if tensors[name].shape != expected[name].shape
-    ]
-    if missing or foreign or misshaped:
-        raise ValueError(
-            f"the parameters do not fit a published {title} network: "
-            f"missing {missing[:4]}, unknown {foreign[:4]}, shapes {misshaped[:4]}"
-        )
-    net.load_state_dict(tensors)
-
-
-def _pwc_parameters(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {
-        _pwc_name(re.sub(r"(^|\.)module(?=[A-Z])", r"\1net", name)): tensor
-        for name, tensor in published.items()
-    }
-
-
-def _pwc_name(name: str) -> str:
-    """Our name; a name that is not PWC-Net's stays as it is."""
-    word = "|".join(_NUMBERS)
-    if found := re.fullmatch(rf"netExtractor\.net({word})\.([024])\.(\w+)", name):
-        return f"pyramid.{_NUMBERS[found[1]]}.{int(found[2]) // 2}.{found[3]}"
-    if found := re.fullmatch(r"netRefiner\.netMain\.(\d+)\.(\w+)", name):
-        layer = int(found[1]) // 2
-        return (
-            f"refiner.{layer}.{found[2]}" if layer < 6 else f"refiner_flow.{found[2]}"
-        )
-    if found := re.fullmatch(rf"net({word})\.net(Upflow|Upfeat|{word})\.(.+)", name):
-        decoder = f"decoders.{5 - _NUMBERS[found[1]]}"
-        rest = found[3].removeprefix("0.")
-        if found[2] in ("Upflow", "Upfeat"):
-            layer_name = "up_flow" if found[2] == "Upflow" else "up_features"
-        elif found[2] == "Six":
-            layer_name = "flow"
-        else:
-            layer_name = f"layers.{_NUMBERS[found[2]]}"
-        return f"{decoder}.{layer_name}.{rest}"
-    return name
-
-
 def _residual(published: str, ours: str) -> dict[str, str]:
     return {f"{published}.0": f"{ours}.spread", f"{published}.2": f"{ours}.mix"}
 
@@ -315,15 +225,3 @@ def _check_mask(mask: Tensor) -> None:
             "the mask of the checkpoint hides something else than the centre pixel; "
             "only the published blind spot of one pixel can be imported"
         )
-
-
-def _shape(published: Mapping[str, Tensor], name: str) -> tuple[int, ...]:
-    if name not in published:
-        raise ValueError(f"the parameter {name} of a published STBN network is missing")
-    shape = tuple(published[name].shape)
-    if len(shape) != 4:
-        raise ValueError(
-            f"the parameter {name} has shape {shape}; in a published STBN network it "
-            "has four dimensions"
-        )
-    return shape

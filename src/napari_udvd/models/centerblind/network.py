@@ -207,6 +207,19 @@ class CenterBlind(Network):
             "likelihood": self.likelihood,
         }
 
+    def fitted(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Widen the masked convolution for a hole that needs it.
+
+        Any hole and any hidden neighbours will do: they only mask the weights.
+        """
+        look = weights["look.weight"]
+        rows, columns = (
+            (want - have) // 2
+            for want, have in zip(self.look.kernel_size, look.shape[2:], strict=True)
+        )
+        wide = F.pad(look, (columns, columns, rows, rows))
+        return {**weights, "look.weight": wide}
+
     def forward(
         self,
         clip: Tensor,

@@ -1,0 +1,61 @@
+"""What the centre-blind network is, and its options."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from napari_udvd.models.spec import (
+    Facts,
+    NetworkSettings,
+    NetworkSpec,
+    Recipe,
+    Unfit,
+)
+
+__all__ = ["SPEC", "CenterBlindSettings"]
+
+
+class CenterBlindSettings(NetworkSettings):
+    """Options of the centre-blind network."""
+
+    preset: Literal["small", "medium", "large"] = Field(
+        "medium",
+        title="Size",
+        description="size of the centre-blind network: smaller is faster, larger "
+        "needs longer",
+        json_schema_extra={"after": "model"},
+    )
+
+    def arguments(self, facts: Facts) -> dict[str, Any]:
+        """Return preset, and how many neighbours must not show the hole."""
+        # noise that lives on in the next frame must not be seen there; a movie of
+        # three frames has no others, and the user is warned
+        hidden = int(facts.n_frames > 3 and facts.lingers)
+        return {"preset": self.preset, "hidden": hidden}
+
+    def unfit(self, facts: Facts) -> Unfit | None:
+        """Refuse clips of several output frames."""
+        if (facts.targets or 1) == 1:
+            return None
+        # neighbouring targets would be seen as neighbours at the ends of the movie
+        return Unfit(
+            f"targets is {facts.targets}; the centre-blind network takes one per clip: "
+            "choose a larger batch instead",
+            "several targets per clip were asked for",
+        )
+
+
+SPEC = NetworkSpec(
+    name="centerblind",
+    title="Fast (centre-blind)",
+    network="napari_udvd.models.centerblind.network:CenterBlind",
+    summary="fast, and starts from weights that are shipped",
+    settings=CenterBlindSettings,
+    # output frames of a clip have nothing to share
+    recipe=Recipe(batch=8, targets=1, fewest=1, rate=3e-3, warm_rate=3e-3),
+    automatic=True,
+    strength="it was better than UDVD after the same time in the benchmarks",
+    weights="centerblind-{preset}.safetensors",
+)
