@@ -132,9 +132,9 @@ def tour(folder: Path, work: Path, minutes: float, movie: Path | None) -> None:
     at = Tour(folder, viewer, dock)
 
     at.until(lambda: dock.settings.estimate.text(), 300)
-    dock.diagnosis.details.expand(animate=False)
+    dock.noise.section.details.expand(animate=False)
     at.shoot("1-diagnosis")
-    dock.diagnosis.details.collapse(animate=False)
+    dock.noise.section.details.collapse(animate=False)
 
     dock.settings.minutes_spin.setValue(minutes)
     dock.training.train_button.click()
@@ -146,10 +146,10 @@ def tour(folder: Path, work: Path, minutes: float, movie: Path | None) -> None:
     at.until(lambda: not dock.trainer.is_running, 300 + 60 * minutes)
     at.until(lambda: dock.delivery.results[0].is_complete, 600)
     at.until(lambda: not dock.delivery.is_filling, 60)
-    dock.compare.split_check.setChecked(True)
+    dock.comparing.section.split_check.setChecked(True)
     viewer.reset_view()
     viewer.scene.camera.zoom *= ZOOM
-    at.shoot("3-result", below=dock.compare.split_check)
+    at.shoot("3-result", below=dock.comparing.section.split_check)
 
     messages.gui_notification_level = "info"
     dock.export_to(Path("nuclei.denoised.ome.tif"))
@@ -159,14 +159,14 @@ def tour(folder: Path, work: Path, minutes: float, movie: Path | None) -> None:
     at.close_notifications()
     if movie is None:
         at.until(lambda: not dock.delivery.is_exporting, 60)
-        dock.compare.split_check.setChecked(False)
+        dock.comparing.section.split_check.setChecked(False)
         layer = viewer.layers[0]
     else:
         viewer.layers.clear()
         (layer,) = viewer.open(str(movie), plugin="napari-udvd")
         at.until(lambda: dock.movie.layer == layer, 60)
         at.until(lambda: dock.settings.estimate.text(), 300)
-        dock.compare.split_check.setChecked(False)
+        dock.comparing.section.split_check.setChecked(False)
         dock.training.train_button.click()
         at.until(lambda: dock.trainer.is_running, 60)
         at.until(lambda: not dock.trainer.is_running, 300 + 60 * minutes)

@@ -21,8 +21,8 @@ from napari_udvd.errors import InputError, OutputError, system_reason
 from napari_udvd.formats import open_stack
 from napari_udvd.inference.restorer import load
 from napari_udvd.jobs import make_settings
-from napari_udvd.training import Failed
 from napari_udvd.models.catalogue import names
+from napari_udvd.training import Failed
 from napari_udvd.training.settings import TrainingSettings, expected, options
 from tiny import tiny_movie
 

@@ -28,6 +28,7 @@ class Oven(BaseModel):
     minutes: int | None = Field(None, ge=5, le=90, description="how long")
     salt: float | None = Field(None, gt=0)
     size: tuple[int, int] | None = Field(None, description="of the form, cm")
+    box: tuple[int, int] = Field((1, 1), json_schema_extra={"expected": "two odd ones"})
     name: str = "Ada"
     note: str | None = None
 
@@ -58,6 +59,7 @@ def test_each_type_has_its_control(form: SettingsForm) -> None:
         "minutes": LineEdit,
         "salt": LineEdit,
         "size": LineEdit,
+        "box": LineEdit,
         "name": LineEdit,
         "note": LineEdit,
     }
@@ -101,6 +103,7 @@ def test_what_is_set_comes_back(form: SettingsForm) -> None:
         "minutes": 45,
         "salt": 1e-4,
         "size": (10, 20),
+        "box": (3, 5),
         "name": "Eve",
         "note": "no hurry",
     }
@@ -144,6 +147,7 @@ def test_several_numbers(form: SettingsForm, typed: str) -> None:
         ("size", "axb", "2 whole numbers"),
         ("size", "10x20x30", "2 whole numbers"),
         ("size", "9x20", "must be even"),
+        ("box", "1", "expected two odd ones"),
     ],
 )
 def test_what_the_model_refuses_is_quoted(
@@ -154,7 +158,7 @@ def test_what_the_model_refuses_is_quoted(
         form.values()
     assert str(refusal.value).startswith(f"{name} is {typed!r}")
     assert said in str(refusal.value)
-    form.set_values({name: None})
+    form.set_values({name: Oven().model_dump()[name]})
     assert form.values() == {}
 
 

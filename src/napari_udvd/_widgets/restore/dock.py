@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QFrame, QMessageBox, QVBoxLayout, QWidget
 
-from napari_udvd._widgets.restore.compare_section import CompareSection
 from napari_udvd._widgets.restore.comparing import Comparing
 from napari_udvd._widgets.restore.delivery import Delivery
-from napari_udvd._widgets.restore.diagnosis_section import DiagnosisSection, as_sentence
+from napari_udvd._widgets.restore.diagnosis_section import as_sentence
 from napari_udvd._widgets.restore.model_in_use import ModelInUse
 from napari_udvd._widgets.restore.movie_noise import MovieNoise
 from napari_udvd._widgets.restore.movie_section import MovieSection
@@ -30,6 +29,7 @@ from napari_udvd._widgets.shared.session import session_of
 from napari_udvd._widgets.shared.tabs import skip_folded, tab_order
 from napari_udvd._widgets.shared.worker import Worker
 from napari_udvd.errors import InputError
+from napari_udvd.models.catalogue import specs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,21 +78,19 @@ class DenoiseMovie(GuardedDock):
         cache = preferences.cache
 
         self.movie = MovieSection(viewer)
-        self.diagnosis = DiagnosisSection()
         self.settings = SettingsSection(preferences)
         self.training = TrainingSection()
         self.result = ResultSection()
-        self.compare = CompareSection()
 
-        self.noise = MovieNoise(self.diagnosis, self.settings, cache)
+        self.noise = MovieNoise(self.settings, cache)
         self.trainer = TrainingControl(viewer, self.training, cache)
         self.model = ModelInUse(self._session, self.movie, self.result)
         self.delivery = Delivery(viewer, self.result, cache / "frames")
         self.orders = Orders(
             viewer, self.movie, self.settings, self.result, self.model, self.delivery
         )
-        self.comparing = Comparing(viewer, self.compare, self.delivery)
-        self.traces = TraceFiles(viewer, self.compare, self.comparing)
+        self.comparing = Comparing(viewer, self.delivery)
+        self.traces = TraceFiles(viewer, self.comparing)
         self._lay_out()
         self._connect()
 
@@ -105,26 +103,29 @@ class DenoiseMovie(GuardedDock):
     def _lay_out(self) -> None:
         inside = QWidget()
         layout = QVBoxLayout(inside)
-        for section in (self.movie, self.diagnosis, self.settings, self.training):
+        for section in (self.movie, self.noise.section, self.settings, self.training):
             layout.addWidget(section)
             line = QFrame()
             line.setFrameShape(QFrame.Shape.HLine)
             layout.addWidget(line)
         layout.addWidget(self.result)
-        layout.addWidget(self.compare)
+        layout.addWidget(self.comparing.section)
         layout.addStretch()
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(Column(inside))
         Calm(inside)
-        for part in (self.movie.part, self.settings.advanced, self.diagnosis.details):
+        for part in (
+            self.movie.part.fold,
+            self.settings.advanced,
+            self.noise.section.details,
+        ):
             skip_folded(part)
         settings, training = self.settings, self.training
         tab_order(
             self.movie.layer_box,
             self.movie.axes_edit,
             settings.model_box,
-            settings.preset_box,
             settings.device_box,
             settings.minutes_spin,
             training.train_button,
@@ -136,7 +137,7 @@ class DenoiseMovie(GuardedDock):
         self.movie.changed.connect(self._on_movie_changed)
         self.movie.removed.connect(self._on_movie_removed)
         self.movie.may_change = self.may_change
-        self.settings.device_box.activated.connect(self._diagnose)
+        self.settings.device_chosen.connect(self._diagnose)
         self.noise.found.connect(self._on_states)
         self.training.train.connect(self.train)
         self.training.resume.connect(partial(self.train, resume=True))
@@ -217,7 +218,7 @@ class DenoiseMovie(GuardedDock):
         if self._is_shut_down:
             return
         self.is_loaded = True
-        self.settings.offer(choices.titles, choices.devices)
+        self.settings.offer(specs().values(), choices.devices)
         self.model.follow()  # another dock may have one
         self._diagnose()
         self._enable()
@@ -251,7 +252,7 @@ class DenoiseMovie(GuardedDock):
             )
             self.trainer.end("leave")
 
-    def _diagnose(self, _index: int = 0) -> None:
+    def _diagnose(self) -> None:
         self.noise.measure(self.movie.stack if self.is_loaded else None)
 
     # training

@@ -49,6 +49,9 @@ class SettingsForm(QWidget):
 
     A switch becomes a check box, a choice a list, a number a spin box. Texts, several
     numbers, and numbers that may be left open (None) are typed; an empty line is open.
+    Labels are the titles of the fields, tooltips their descriptions. What a refused
+    value should have been is ``"expected"`` in the field's ``json_schema_extra``, or
+    follows from its type and limits.
 
     Parameters
     ----------
@@ -138,9 +141,9 @@ class SettingsForm(QWidget):
         if field is None:
             return said
         given = f"{field.title.lower()} is {self.controls[field.name].value!r}"
-        if first["type"] == "value_error":  # a rule of the model, in its own words
-            return f"{given}: {said}"
-        return f"{given}; it must be {field.expected}"
+        if field.said is None and first["type"] == "value_error":
+            return f"{given}: {said}"  # a rule of the model, in its own words
+        return f"{given}; expected {field.said or field.expected}"
 
 
 class _Field(NamedTuple):
@@ -209,8 +212,15 @@ class _Field(NamedTuple):
         return least, most
 
     @property
+    def said(self) -> str | None:
+        """What the model itself says that it may be."""
+        extra = self.info.json_schema_extra
+        known = extra.get("expected") if isinstance(extra, dict) else None
+        return None if known is None else str(known)
+
+    @property
     def expected(self) -> str:
-        """What may be typed, in words."""
+        """What may be typed, in words, by type and limits."""
         parts = get_args(self.kind) if get_origin(self.kind) is tuple else ()
         kind = parts[0] if parts else self.kind
         what = {int: "whole number", float: "number"}.get(kind, "text")

@@ -62,7 +62,7 @@ class Interrupted:
 
 def load_core(cache: Path, cancel: threading.Event) -> Iterator[Choices]:
     """Import what is heavy, say what there is to choose from, tidy the cache."""
-    from napari_udvd import training, workflows  # noqa: F401
+    from napari_udvd import jobs, training  # noqa: F401
     from napari_udvd.models.catalogue import specs
     from napari_udvd.runtime.device import available_devices
 
