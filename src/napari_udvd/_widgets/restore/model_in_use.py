@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,7 +61,7 @@ class ModelInUse(QObject):
         super().__init__()
         self._session, self._movie, self._section = session, movie, section
         self.denoiser: Denoiser | None = None
-        self._own_stack: Stack | None = None
+        self._own: weakref.ref[Stack] | None = None  # the movie may go before the model
         self._job: Worker | None = None
         self._is_shut_down = False
         session.changed.connect(self.follow)
@@ -91,7 +92,8 @@ class ModelInUse(QObject):
         """
         from napari_udvd.inference.restorer import check_fits
 
-        self.denoiser, self._own_stack = denoiser, own
+        self.denoiser = denoiser
+        self._own = None if own is None else weakref.ref(own)
         self._session.update(denoiser=denoiser)
         text = f"Model: {denoiser.net.title}, {denoiser.net.size}, {origin}."
         try:
@@ -104,8 +106,8 @@ class ModelInUse(QObject):
         self.changed.emit()
 
     def is_foreign_to(self, stack: Stack) -> bool:
-        """Whether nothing is known of how it does on a movie."""
-        return stack is not self._own_stack
+        """Tell whether nothing is known of how it does on a movie."""
+        return self._own is None or stack is not self._own()
 
     def follow(self) -> None:
         """Take the model that another dock has read."""

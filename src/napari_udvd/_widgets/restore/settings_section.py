@@ -69,7 +69,7 @@ class SettingsSection(QWidget):
         self.model_box.setToolTip("The network; Automatic takes what suits the movie")
         self.forms: dict[str, SettingsForm] = {}
         """Settings of each network, by its name; only one is seen."""
-        self._place = QVBoxLayout()
+        self._form, self._place = QFormLayout(), QVBoxLayout()
         self.device_box = QComboBox()
         self.device_box.addItem("Automatic", "auto")
         self.device_box.setToolTip("Where to compute; Automatic takes the fastest")
@@ -117,16 +117,15 @@ class SettingsSection(QWidget):
         self.advanced.toggleButton().setToolTip(
             "Settings that are right for most movies as they are"
         )
-        form = QFormLayout()
-        form.addRow("Network", self.model_box)
-        form.addRow(self._place)
-        form.addRow("Device", self.device_box)
-        form.addRow("Time", self.minutes_spin)
-        form.addRow(self.estimate)
-        form.addRow(self.message)
+        self._form.addRow("Network", self.model_box)
+        self._form.addRow(self._place)
+        self._form.addRow("Device", self.device_box)
+        self._form.addRow("Time", self.minutes_spin)
+        self._form.addRow(self.estimate)
+        self._form.addRow(self.message)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(form)
+        layout.addLayout(self._form)
         layout.addWidget(self.advanced)
 
     def offer(self, networks: Iterable[NetworkSpec], devices: Sequence[str]) -> None:
@@ -139,9 +138,11 @@ class SettingsSection(QWidget):
         devices
             Names of devices, best first.
         """
+        width = self._form.labelForField(self.model_box).sizeHint().width()
         for spec in networks:
-            self.forms[spec.name] = SettingsForm(spec.settings)
-            self._place.addWidget(self.forms[spec.name])
+            self.forms[spec.name] = form = SettingsForm(spec.settings)
+            form.align(width)
+            self._place.addWidget(form)
             self.model_box.addItem(spec.title, spec.name)
             row = self.model_box.count() - 1
             self.model_box.setItemData(row, spec.summary, Qt.ItemDataRole.ToolTipRole)

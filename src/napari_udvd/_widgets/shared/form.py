@@ -14,7 +14,7 @@ import pydantic
 from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox, LineEdit, SpinBox
 from pydantic_core import PydanticUndefined
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFormLayout, QLabel, QWidget
+from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QWidget
 
 from napari_udvd._widgets.shared.calm import Calm
 from napari_udvd.errors import InputError
@@ -78,19 +78,40 @@ class SettingsForm(QWidget):
         """The fields, by name."""
         self.controls = {name: _control(field) for name, field in self.fields.items()}
         """The control of each field, by name."""
-        layout = QFormLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
+        self._layout = QFormLayout(self)
+        self._layout.setContentsMargins(0, 0, 0, 0)
         for name, control in self.controls.items():
-            field = self.fields[name]
-            control.native.setToolTip(field.tooltip)
-            if isinstance(control, CheckBox):
-                layout.addRow(control.native)
-            else:
-                label = QLabel(field.title)
-                label.setToolTip(field.tooltip)
-                layout.addRow(label, control.native)
+            self._add(self.fields[name], control)
             control.changed.connect(self._on_control_changed)
         Calm(self)
+
+    def _add(self, field: _Field, control: ValueWidget[Any]) -> None:
+        control.native.setToolTip(field.tooltip)
+        if isinstance(control, CheckBox):
+            self._layout.addRow(control.native)
+            return
+        label = QLabel(field.title)
+        label.setToolTip(field.tooltip)
+        if field.kind is bool:  # named by a sentence, which has the row to itself
+            row = QHBoxLayout()
+            row.addWidget(label)
+            row.addWidget(control.native, 1)
+            self._layout.addRow(row)
+        else:
+            self._layout.addRow(label, control.native)
+
+    def align(self, label_width: int) -> None:
+        """Begin the controls where those of a form above it begin.
+
+        Parameters
+        ----------
+        label_width
+            Width of the labels there, in pixels; longer ones keep theirs.
+        """
+        for control in self.controls.values():
+            label = self._layout.labelForField(control.native)
+            if label is not None:
+                label.setMinimumWidth(label_width)
 
     def values(self) -> dict[str, Any]:
         """Return the settings that differ from the defaults of the model.
