@@ -184,8 +184,8 @@ class NetworkSpec:
     published
         Module that recognises and converts published checkpoints, see
         :mod:`napari_udvd.models.published`.
-    learns_flow
-        Optical flow can learn beside it.
+    companion
+        ``"module:Class"`` of what learns beside it: its optical flow.
     """
 
     name: str
@@ -205,7 +205,7 @@ class NetworkSpec:
     strength: str = ""
     weights: str | None = None
     published: str | None = None
-    learns_flow: bool = False
+    companion: str | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
