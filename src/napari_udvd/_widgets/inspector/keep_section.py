@@ -30,7 +30,7 @@ class KeepSection(QWidget):
     viewer
         The viewer, which shows the pins as points.
     message
-        Where it is said how writing went.
+        Label that says how writing went.
     """
 
     pinned = Signal()

@@ -31,7 +31,7 @@ COLUMNS = {
     "t, y, x": "The pixel",
     "averaged": "How many pixels",
     "own frame": "Share of the weights that is in the pixel's own frame",
-    "width": "Of the filter in its own frame",
+    "width": "Width of the filter in the pixel's own frame",
     "motion": "Along y and x that the filter follows, pixels per frame",
 }
 
@@ -73,7 +73,7 @@ class Pins(QTableWidget):
 
     @property
     def kept(self) -> list[Inspected]:
-        """What was found at the pinned pixels, in the order of pinning."""
+        """Filters of the pinned pixels, in the order of pinning."""
         return list(self._kept)
 
     @property
@@ -121,7 +121,7 @@ class Pins(QTableWidget):
         self.changed.emit()
 
     def clear_pins(self) -> None:
-        """Drop all."""
+        """Drop all pins."""
         self._kept = []
         self.setRowCount(0)
         self.setVisible(False)

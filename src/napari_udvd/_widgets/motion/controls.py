@@ -108,12 +108,12 @@ class MotionControls(QWidget):
 
     @property
     def needs_model(self) -> bool:
-        """Whether the motion is that of a network."""
+        """True where the motion is that of a network."""
         return self.method in MODEL_NEEDED
 
     @property
     def on_denoised(self) -> bool:
-        """Whether classical flow looks at the denoised frames."""
+        """True where classical flow looks at the denoised frames."""
         return bool(self.frames_box.currentData())
 
     @property

@@ -33,7 +33,7 @@ class ExportSection(QWidget):
     Parameters
     ----------
     message
-        Where it is said how that went.
+        Label that says how that went.
     """
 
     asked = Signal(object, bool)
@@ -69,7 +69,7 @@ class ExportSection(QWidget):
 
     @property
     def is_running(self) -> bool:
-        """Whether a file is being written."""
+        """True while a file is being written."""
         return self._worker is not None
 
     def allow(self, possible: bool) -> None:

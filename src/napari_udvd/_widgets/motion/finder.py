@@ -30,7 +30,7 @@ class MotionFinder(QObject):
     """The exception that a question ended with."""
 
     busy = Signal(bool)
-    """Whether an answer is to come."""
+    """An answer is to come, or no longer."""
 
     def __init__(self) -> None:
         super().__init__()

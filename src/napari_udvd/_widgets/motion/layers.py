@@ -48,12 +48,12 @@ class MotionLayers:
         arrows: bool,
         colours: bool,
     ) -> None:
-        """Draw.
+        """Draw the motion of a frame.
 
         Parameters
         ----------
         motion
-            Of the frame.
+            Motion of the frame.
         source, stack
             The movie.
         place
@@ -65,7 +65,7 @@ class MotionLayers:
         largest
             Speed drawn in full colour, px per frame.
         arrows, colours
-            Which of both.
+            Draw it so.
         """
         self._arrows = self._usable(self._arrows, stack)
         self._colours = self._usable(self._colours, stack)

@@ -130,7 +130,7 @@ class CompareSection(QWidget):
         chosen
             Which one is looked at, -1 for none.
         has_channels
-            Whether that has several channels.
+            The chosen one has several channels.
         doubts
             Why each must not be trusted, empty where nothing speaks against it.
         """
@@ -154,7 +154,7 @@ class CompareSection(QWidget):
 
     @property
     def curtain_share(self) -> float:
-        """Where the curtain hangs, as a share of the width."""
+        """Place of the curtain, as a share of the width."""
         return float(self.slider.value() / self.slider.maximum())
 
     def hang_curtain(self, share: float) -> None:

@@ -48,7 +48,7 @@ COMPARE_KEY = "D"
 """Switches between movie and result."""
 
 CLOSING_SECONDS = 60
-"""How long a window that closes waits for the state of a training to be saved."""
+"""Seconds that a window that closes waits for the state of a training."""
 
 
 class DenoiseMovie(GuardedDock):
@@ -66,7 +66,7 @@ class DenoiseMovie(GuardedDock):
     Attributes
     ----------
     is_loaded
-        Whether the choices are there, and the dock can be used.
+        The choices are there, and the dock can be used.
     """
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:

@@ -1,4 +1,4 @@
-"""What happens to the layers of a viewer, told as a few signals."""
+"""Events of the layers of a viewer, as a few signals."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ class ModelInUse(QObject):
 
     @property
     def is_busy(self) -> bool:
-        """Whether a model is being read, written or judged."""
+        """True while a model is being read, written or judged."""
         return self._job is not None
 
     def shut_down(self) -> None:
@@ -86,7 +86,7 @@ class ModelInUse(QObject):
         denoiser
             The model.
         origin
-            Where it comes from, in words.
+            Origin of the model, in words.
         own
             The movie that it has learned from, or was judged on.
         """

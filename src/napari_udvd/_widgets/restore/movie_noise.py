@@ -48,7 +48,7 @@ class MovieNoise(QObject):
 
     @property
     def is_measuring(self) -> bool:
-        """Whether there is something to come."""
+        """True while there is something to come."""
         return self._worker is not None
 
     def measure(self, stack: Stack | None) -> None:
@@ -68,7 +68,7 @@ class MovieNoise(QObject):
         worker.start()
 
     def shut_down(self) -> None:
-        """Stop."""
+        """Stop measuring."""
         if self._worker is not None:
             self._worker.cancel()
             self._worker = None

@@ -52,11 +52,11 @@ class MovieSection(QWidget):
     Attributes
     ----------
     layer
-        The chosen one, or None.
+        The chosen layer, or None.
     stack
         Its movie, or None where it cannot be read as one; the message says why.
     follows
-        Whether the layer that is selected becomes the movie.
+        The layer that is selected becomes the movie.
     may_change
         Asked before a user's choice takes the place of the movie.
     """

@@ -99,17 +99,17 @@ class Result(QObject):
 
     @property
     def is_complete(self) -> bool:
-        """Whether every frame is denoised."""
+        """True once every frame is denoised."""
         return self._movie.complete
 
     def lacks_frames_of(self, denoiser: Denoiser | None, stack: Stack) -> bool:
-        """Whether it is what this network makes of this movie, and incomplete."""
+        """Tell whether frames are missing of what a network makes of a movie."""
         same = self.denoiser is denoiser and self.stack is stack
         return same and not self._movie.complete
 
     @property
     def is_filling(self) -> bool:
-        """Whether frames are being denoised in the background."""
+        """True while frames are being denoised in the background."""
         return self._worker is not None
 
     def fill(self) -> None:

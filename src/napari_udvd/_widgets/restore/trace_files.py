@@ -51,7 +51,7 @@ class TraceFiles(QObject):
         self._section.traces.connect(self._on_section_traces)
 
     def shut_down(self) -> None:
-        """Stop."""
+        """Stop measuring."""
         self._is_shut_down = True
         if self._worker is not None:
             self._worker.cancel()

@@ -56,7 +56,7 @@ class TrainingControl(QObject):
     """
 
     changed = Signal()
-    """It began, is about to end, or has ended."""
+    """A training began, is about to end, or has ended."""
 
     trained = Signal(object, bool)
     """A `Finished` event, and whether the training was only paused."""
@@ -90,12 +90,12 @@ class TrainingControl(QObject):
 
     @property
     def is_running(self) -> bool:
-        """Whether a network is being trained, or its state being saved."""
+        """True while a network is being trained, or its state being saved."""
         return self._worker is not None
 
     @property
     def is_ending(self) -> bool:
-        """Whether it was asked to end and has not yet."""
+        """True between the request to end and the end."""
         return self._worker is not None and self._worker.is_cancelled
 
     def begin(
@@ -123,7 +123,7 @@ class TrainingControl(QObject):
         resume
             Go on from there; else the states that there are stay as they are.
         use_posterior
-            Whether the preview puts the noisy pixel back in.
+            The preview puts the noisy pixel back in.
         """
         from napari_udvd.training import LiveView
 
@@ -170,7 +170,7 @@ class TrainingControl(QObject):
 
     @property
     def worker(self) -> Worker | None:
-        """What runs until the state of the training is saved."""
+        """Worker that runs until the state of the training is saved, or None."""
         return self._worker
 
     def shut_down(self) -> None:

@@ -109,7 +109,7 @@ class TrainingSection(QWidget):
 
     @property
     def state_chosen(self) -> State | None:
-        """What Resume goes on with; None where there is nothing."""
+        """State of the training that Resume goes on with; None where there is none."""
         index = self.states_box.currentIndex()
         return self._states[index] if index >= 0 else None
 
@@ -135,7 +135,7 @@ class TrainingSection(QWidget):
         Parameters
         ----------
         outcome
-            Of the training.
+            The last event of the training.
         warnings
             What was said against the movie when it began.
         """

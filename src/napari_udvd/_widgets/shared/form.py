@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["SettingsForm"]
 
 OPEN = "automatic"
-"""What stands in a control whose setting is left open (None)."""
+"""Text in a control whose setting is left open (None)."""
 
 MOST = 2**63 - 1
 """Size of whole numbers without a limit of their own."""
@@ -41,7 +41,7 @@ BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 """Limits of a number, and what they are in words."""
 
 BETWEEN = re.compile(r"[\s,;x×]+")
-"""What may stand between the numbers of a setting that has several."""
+"""Separators between the numbers of a setting that has several."""
 
 
 class SettingsForm(QWidget):
@@ -168,30 +168,30 @@ class SettingsForm(QWidget):
 
 
 class _Field(NamedTuple):
-    """What a model says of one of its fields."""
+    """One field of a model, and all that the model says of it."""
 
     name: str
     info: FieldInfo
 
     @property
     def title(self) -> str:
-        """What users call it."""
+        """Name that users know the setting by."""
         return self.info.title or self.name.replace("_", " ").capitalize()
 
     @property
     def tooltip(self) -> str:
-        """Sentence about what it does."""
+        """Sentence about what the setting does."""
         said = self.info.description or self.title
         return f"{said[:1].upper()}{said[1:]}"
 
     @property
     def default(self) -> Any:
-        """Value that it has where nothing is said."""
+        """Value of the setting where nothing is said."""
         return self.info.get_default(call_default_factory=True)
 
     @property
     def is_optional(self) -> bool:
-        """Whether it may be left open."""
+        """True for a setting that may be left open."""
         return NoneType in _members(self.info.annotation)
 
     @property
@@ -202,7 +202,7 @@ class _Field(NamedTuple):
 
     @property
     def choices(self) -> tuple[Any, ...]:
-        """Values that there are to choose from; empty where that is not so."""
+        """Values of a setting that is a choice; empty for all others."""
         if get_origin(self.kind) is Literal:
             return get_args(self.kind)
         return (True, False) if self.kind is bool and self.is_optional else ()
@@ -234,14 +234,14 @@ class _Field(NamedTuple):
 
     @property
     def said(self) -> str | None:
-        """What the model itself says that it may be."""
+        """Values that it takes, in the words of the model; None where it has none."""
         extra = self.info.json_schema_extra
         known = extra.get("expected") if isinstance(extra, dict) else None
         return None if known is None else str(known)
 
     @property
     def expected(self) -> str:
-        """What may be typed, in words, by type and limits."""
+        """Values that it takes, in words that follow from type and limits."""
         parts = get_args(self.kind) if get_origin(self.kind) is tuple else ()
         kind = parts[0] if parts else self.kind
         what = {int: "whole number", float: "number"}.get(kind, "text")

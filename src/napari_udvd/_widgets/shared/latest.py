@@ -38,7 +38,7 @@ class Latest(QObject):
     """The exception that a question ended with."""
 
     busy = Signal(bool)
-    """Whether an answer is to come."""
+    """True while an answer is to come."""
 
     def __init__(self, answer: Callable[[Any, threading.Event], Any]) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class Latest(QObject):
 
     @property
     def is_busy(self) -> bool:
-        """Whether an answer is to come."""
+        """True while an answer is to come."""
         is_wanted = self._worker is not None and not self._worker.is_cancelled
         return is_wanted or bool(self._waiting)
 

@@ -41,7 +41,7 @@ RESULT = "napari-udvd-result"
 
 
 class Place(NamedTuple):
-    """What a user looks at: frame, channel, depth, and the part on the canvas."""
+    """Place in a movie that is on view: frame, channel, depth, part on the canvas."""
 
     t: int
     c: int
@@ -120,7 +120,7 @@ def drawn_like(layer: Image, offset: npt.ArrayLike | None = None) -> dict[str, A
     layer
         The movie.
     offset
-        Where the other's first pixel is in the movie, in pixels of each axis.
+        Place of the other's first pixel in the movie, in pixels of each axis.
     """
     place = {
         "scale": layer.scale,

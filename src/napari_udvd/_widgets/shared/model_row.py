@@ -1,4 +1,4 @@
-"""Which model is looked into, and loading one."""
+"""The model that is looked into, by name, and a button that loads another."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class ModelRow(QWidget):
     Parameters
     ----------
     session
-        Whose model it is.
+        The session that has the model.
     message
-        Where errors are said.
+        Label that says errors.
     """
 
     def __init__(self, session: Session, message: Message) -> None:
