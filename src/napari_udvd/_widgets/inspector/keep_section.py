@@ -54,9 +54,9 @@ class KeepSection(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.pins)
         layout.addLayout(row)
-        self.pin_button.clicked.connect(self._on_pin)
+        self.pin_button.clicked.connect(self._on_pin_clicked)
         self.clear_button.clicked.connect(self.pins.clear_pins)
-        self.save_button.clicked.connect(self._on_save)
+        self.save_button.clicked.connect(self._on_save_clicked)
         self.pins.changed.connect(self._on_pins_changed)
         self._enable()
 
@@ -82,7 +82,7 @@ class KeepSection(QWidget):
         else:
             self._message.done(f"Saved as {path.name}.")
 
-    def _on_pin(self) -> None:
+    def _on_pin_clicked(self) -> None:
         if self._inspected is not None:
             self.pins.pin(self._inspected)
 
@@ -90,7 +90,7 @@ class KeepSection(QWidget):
         self._enable()
         self.pinned.emit()
 
-    def _on_save(self) -> None:
+    def _on_save_clicked(self) -> None:
         name, kind = QFileDialog.getSaveFileName(self, "Save filter", "", FILTER_FILES)
         if not name:
             return

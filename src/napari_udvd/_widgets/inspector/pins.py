@@ -68,8 +68,8 @@ class Pins(QTableWidget):
         self.setMaximumHeight(150)
         self.setToolTip("Pinned pixels; a click shows what was found there again")
         self.setVisible(False)
-        self.cellClicked.connect(self._on_clicked)
-        viewer.layers.events.removed.connect(self._on_removed)
+        self.cellClicked.connect(self._on_cell_clicked)
+        viewer.layers.events.removed.connect(self._on_layer_removed)
 
     @property
     def kept(self) -> list[Inspected]:
@@ -132,7 +132,7 @@ class Pins(QTableWidget):
 
     def shut_down(self) -> None:
         """Let go of the viewer; the points stay."""
-        self._viewer.layers.events.removed.disconnect(self._on_removed)
+        self._viewer.layers.events.removed.disconnect(self._on_layer_removed)
 
     def _draw(self) -> None:
         question = self._kept[-1].question
@@ -173,10 +173,10 @@ class Pins(QTableWidget):
         )
         self._viewer.layers.selection = selected
 
-    def _on_clicked(self, row: int, _column: int) -> None:
+    def _on_cell_clicked(self, row: int, _column: int) -> None:
         self.chosen.emit(self._kept[row])
 
-    def _on_removed(self, event: Event) -> None:
+    def _on_layer_removed(self, event: Event) -> None:
         is_layer = self._layer is not None and event.value == self._layer
         if is_layer:
             self._layer = None

@@ -75,15 +75,15 @@ class MotionControls(QWidget):
         self._lay_out()
 
         for box in (self.method_box, self.frames_box):
-            box.currentIndexChanged.connect(self._on_choice)
-        self.spacing_spin.valueChanged.connect(self._on_choice)
+            box.currentIndexChanged.connect(self._on_choice_changed)
+        self.spacing_spin.valueChanged.connect(self._on_choice_changed)
         for changed in (
             self.confidence_slider.valueChanged,
             self.length_spin.valueChanged,
             self.arrows_check.toggled,
             self.colours_check.toggled,
         ):
-            changed.connect(self._on_style)
+            changed.connect(self._on_style_changed)
         self._enable()
 
     def _lay_out(self) -> None:
@@ -131,11 +131,11 @@ class MotionControls(QWidget):
         """Length of the arrow of fast motion, in steps of the grid."""
         return float(self.length_spin.value())
 
-    def _on_choice(self, _value: Any = None) -> None:
+    def _on_choice_changed(self, _value: Any = None) -> None:
         self._enable()
         self.asked.emit()
 
-    def _on_style(self, _value: Any = None) -> None:
+    def _on_style_changed(self, _value: Any = None) -> None:
         self.restyled.emit()
 
     def _enable(self) -> None:

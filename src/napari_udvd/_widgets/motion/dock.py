@@ -69,7 +69,7 @@ class MotionDock(ClosingDock):
         self._soon = QTimer(self)
         self._soon.setSingleShot(True)
         self._soon.timeout.connect(self._ask)
-        self.show_button.toggled.connect(self._on_shown)
+        self.show_button.toggled.connect(self._on_show_toggled)
         self.controls.asked.connect(self._on_controls_asked)
         self.controls.restyled.connect(self._draw)
         self.export.asked.connect(self._on_export_asked)
@@ -103,7 +103,7 @@ class MotionDock(ClosingDock):
 
     # asking
 
-    def _on_shown(self, on: bool) -> None:
+    def _on_show_toggled(self, on: bool) -> None:
         if on:
             self._ask()
         else:

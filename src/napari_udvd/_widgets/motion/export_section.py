@@ -63,7 +63,7 @@ class ExportSection(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(buttons)
         layout.addWidget(self.progress)
-        self.export_button.clicked.connect(self._on_export)
+        self.export_button.clicked.connect(self._on_export_clicked)
         self.cancel_button.clicked.connect(self.cancel)
         self._enable()
 
@@ -88,8 +88,8 @@ class ExportSection(QWidget):
         """Begin to write the motion of all frames, found as that of one frame."""
         work = partial(export_motion, question, path, least_confidence, overwrite)
         worker = Worker(work)
-        worker.told.connect(self._on_written)
-        worker.ended.connect(partial(self._on_ended, worker, path))
+        worker.told.connect(self._on_worker_told)
+        worker.ended.connect(partial(self._on_worker_ended, worker, path))
         self._worker = worker
         self.progress.setValue(0)
         self._enable()
@@ -100,7 +100,7 @@ class ExportSection(QWidget):
         if self._worker is not None:
             self._worker.cancel()
 
-    def _on_export(self) -> None:
+    def _on_export_clicked(self) -> None:
         name, kind = QFileDialog.getSaveFileName(
             self, "Export motion", "", MOTION_FILES
         )
@@ -112,10 +112,10 @@ class ExportSection(QWidget):
             path = path.with_name(path.name + SUFFIXES[kind.split()[0]])
         self.asked.emit(path, may_replace)
 
-    def _on_written(self, share: float) -> None:
+    def _on_worker_told(self, share: float) -> None:
         self.progress.setValue(int(self.progress.maximum() * share))
 
-    def _on_ended(
+    def _on_worker_ended(
         self, worker: Worker, path: Path, error: BaseException | None
     ) -> None:
         self._worker = None

@@ -37,7 +37,7 @@ class MotionFinder(QObject):
         self._known: dict[Any, Motion] = {}
         self._asked: Any = None
         self._latest = Latest(find_motion)
-        self._latest.answered.connect(self._on_answered)
+        self._latest.answered.connect(self._on_latest_answered)
         self._latest.failed.connect(self.failed)
         self._latest.busy.connect(self.busy)
 
@@ -66,7 +66,7 @@ class MotionFinder(QObject):
         if self._asked is not None and self._asked[0].shown.source == layer:
             self._asked = None
 
-    def _on_answered(self, answer: tuple[MotionQuestion, Motion]) -> None:
+    def _on_latest_answered(self, answer: tuple[MotionQuestion, Motion]) -> None:
         question, motion = answer
         if len(self._known) >= KEPT_FRAMES:
             self._known.pop(next(iter(self._known)))

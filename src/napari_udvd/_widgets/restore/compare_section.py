@@ -102,12 +102,12 @@ class CompareSection(QWidget):
         layout.addLayout(grid)
         layout.addWidget(self.hint)
         layout.addWidget(self.message)
-        self.results.currentRowChanged.connect(self._on_row)
+        self.results.currentRowChanged.connect(self._on_results_row)
         self.residual_check.toggled.connect(self.residual)
         self.link_check.toggled.connect(self.linked)
         self.split_check.toggled.connect(self.side_by_side)
-        self.curtain_check.toggled.connect(self._on_curtain)
-        self.slider.valueChanged.connect(self._on_slider)
+        self.curtain_check.toggled.connect(self._on_curtain_toggled)
+        self.slider.valueChanged.connect(self._on_slider_moved)
         self.channel_button.clicked.connect(self.channels)
         self.trace_button.clicked.connect(self.traces)
         self.offer((), -1, has_channels=False)
@@ -161,13 +161,13 @@ class CompareSection(QWidget):
         """Move the curtain, and the slider with it."""
         self.slider.setValue(round(share * self.slider.maximum()))
 
-    def _on_row(self, row: int) -> None:
+    def _on_results_row(self, row: int) -> None:
         if row >= 0:
             self.chosen.emit(row)
 
-    def _on_curtain(self, on: bool) -> None:
+    def _on_curtain_toggled(self, on: bool) -> None:
         self.slider.setVisible(on)
         self.curtain.emit(on)
 
-    def _on_slider(self, _value: int) -> None:
+    def _on_slider_moved(self, _value: int) -> None:
         self.curtain_at.emit(self.curtain_share)

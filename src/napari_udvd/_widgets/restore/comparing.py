@@ -77,7 +77,7 @@ class Comparing(QObject):
         self._drag = CurtainDrag(viewer, self._curtain_seen)
         self._drag.dragged.connect(section.hang_curtain)
         delivery.changed.connect(self.refresh)
-        section.chosen.connect(self._on_chosen)
+        section.chosen.connect(self._on_section_chosen)
         section.residual.connect(self._show_residual)
         section.linked.connect(self._link)
         section.curtain.connect(self._show_curtain)
@@ -116,7 +116,7 @@ class Comparing(QObject):
         self._delivery.changed.disconnect(self.refresh)
         self._drag.shut_down()
 
-    def _on_chosen(self, row: int) -> None:
+    def _on_section_chosen(self, row: int) -> None:
         result = self._delivery.results[::-1][row]
         self._look_at(result)
         self.chosen.emit(result)

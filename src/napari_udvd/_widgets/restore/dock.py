@@ -95,8 +95,8 @@ class DenoiseMovie(GuardedDock):
         self._connect()
 
         self._loading = Worker(partial(_jobs.load_core, cache))
-        self._loading.told.connect(self._on_loaded)
-        self._loading.ended.connect(self._on_load_ended)
+        self._loading.told.connect(self._on_loading_told)
+        self._loading.ended.connect(self._on_loading_ended)
         self._loading.start()
         self._enable()
 
@@ -138,19 +138,19 @@ class DenoiseMovie(GuardedDock):
         self.movie.removed.connect(self._on_movie_removed)
         self.movie.may_change = self.may_change
         self.settings.device_chosen.connect(self._diagnose)
-        self.noise.found.connect(self._on_states)
+        self.noise.found.connect(self._on_noise_found)
         self.training.train.connect(self.train)
         self.training.resume.connect(partial(self.train, resume=True))
         self.training.pause.connect(partial(self.trainer.end, "pause"))
         self.training.stop.connect(partial(self.trainer.end, "stop"))
-        self.trainer.changed.connect(self._on_training_changed)
-        self.trainer.trained.connect(self._on_trained)
+        self.trainer.changed.connect(self._on_trainer_changed)
+        self.trainer.trained.connect(self._on_trainer_trained)
         self.trainer.left.connect(self._diagnose)
         self.model.changed.connect(self._enable)
-        self.model.judged.connect(self._on_judged)
+        self.model.judged.connect(self._on_model_judged)
         self.result.denoise_now.connect(self.denoise_now)
         self.delivery.changed.connect(self._on_delivery_changed)
-        self.comparing.chosen.connect(self._on_result_chosen)
+        self.comparing.chosen.connect(self._on_comparing_chosen)
         self._viewer.bind_key(COMPARE_KEY, self.switch, overwrite=True)
 
     @property
@@ -214,7 +214,7 @@ class DenoiseMovie(GuardedDock):
 
     # the movie and its noise
 
-    def _on_loaded(self, choices: _jobs.Choices) -> None:
+    def _on_loading_told(self, choices: _jobs.Choices) -> None:
         if self._is_shut_down:
             return
         self.is_loaded = True
@@ -223,7 +223,7 @@ class DenoiseMovie(GuardedDock):
         self._diagnose()
         self._enable()
 
-    def _on_load_ended(self, error: BaseException | None) -> None:
+    def _on_loading_ended(self, error: BaseException | None) -> None:
         if error is not None and not self._is_shut_down:
             self.training.message.fail(said(error))
 
@@ -283,7 +283,7 @@ class DenoiseMovie(GuardedDock):
             use_posterior=self.settings.posterior_check.isChecked(),
         )
 
-    def _on_states(self, states: tuple[State, ...]) -> None:
+    def _on_noise_found(self, states: tuple[State, ...]) -> None:
         """List the trainings of the movie that were found in the cache."""
         is_news = not self.trainer.is_running and not self.trainer.states
         self.trainer.add(states)
@@ -297,11 +297,11 @@ class DenoiseMovie(GuardedDock):
             )
         self._enable()
 
-    def _on_training_changed(self) -> None:
+    def _on_trainer_changed(self) -> None:
         self._enable()
         self._session.update(is_training=self.trainer.is_running)
 
-    def _on_trained(self, outcome: Finished, is_paused: bool) -> None:
+    def _on_trainer_trained(self, outcome: Finished, is_paused: bool) -> None:
         origin = f"trained on {self.movie.summary.text()}"
         self.model.take(outcome.denoiser, origin, own=self.movie.stack)
         if is_paused:
@@ -321,7 +321,7 @@ class DenoiseMovie(GuardedDock):
         if not self.trainer.is_running:
             self.model.take_shipped(self.settings.device)
 
-    def _on_judged(self, outcome: Finished) -> None:
+    def _on_model_judged(self, outcome: Finished) -> None:
         if outcome.warnings:
             self.training.message.warn(" ".join(map(as_sentence, outcome.warnings)))
         self.denoise()
@@ -350,7 +350,7 @@ class DenoiseMovie(GuardedDock):
         self._enable()
         self._session.update(results=self.delivery.results)
 
-    def _on_result_chosen(self, result: Result) -> None:
+    def _on_comparing_chosen(self, result: Result) -> None:
         self.model.take(result.denoiser, f"of the result {result.layer.name!r}")
 
     def switch(self, _viewer: Any = None) -> None:

@@ -45,12 +45,14 @@ class LayerWatch(QObject):
         events = viewer.layers.events
         for event in (events.inserted, events.removed, events.reordered):
             event.connect(self._on_layers_changed)
-        viewer.layers.selection.events.active.connect(self._on_selected)
+        viewer.layers.selection.events.active.connect(self._on_selection_changed)
         self._watch_new()
 
     def shut_down(self) -> None:
         """Let go of the viewer."""
-        self._viewer.layers.selection.events.active.disconnect(self._on_selected)
+        self._viewer.layers.selection.events.active.disconnect(
+            self._on_selection_changed
+        )
         events = self._viewer.layers.events
         for event in (events.inserted, events.removed, events.reordered):
             event.disconnect(self._on_layers_changed)
@@ -75,27 +77,27 @@ class LayerWatch(QObject):
                 self._watch(layer)
 
     def _watch(self, layer: Layer) -> None:
-        layer.events.name.connect(self._on_renamed)
-        layer.events.data.connect(self._on_data_changed)
-        layer.events.scale.connect(self._on_calibrated)
-        layer.events.units.connect(self._on_calibrated)
-        layer.events.axis_labels.connect(self._on_calibrated)
+        layer.events.name.connect(self._on_layer_renamed)
+        layer.events.data.connect(self._on_layer_data_changed)
+        layer.events.scale.connect(self._on_layer_calibrated)
+        layer.events.units.connect(self._on_layer_calibrated)
+        layer.events.axis_labels.connect(self._on_layer_calibrated)
 
     def _unwatch(self, layer: Layer) -> None:
-        layer.events.name.disconnect(self._on_renamed)
-        layer.events.data.disconnect(self._on_data_changed)
-        layer.events.scale.disconnect(self._on_calibrated)
-        layer.events.units.disconnect(self._on_calibrated)
-        layer.events.axis_labels.disconnect(self._on_calibrated)
+        layer.events.name.disconnect(self._on_layer_renamed)
+        layer.events.data.disconnect(self._on_layer_data_changed)
+        layer.events.scale.disconnect(self._on_layer_calibrated)
+        layer.events.units.disconnect(self._on_layer_calibrated)
+        layer.events.axis_labels.disconnect(self._on_layer_calibrated)
 
-    def _on_renamed(self, _event: Event) -> None:
+    def _on_layer_renamed(self, _event: Event) -> None:
         self.listed.emit(None)
 
-    def _on_data_changed(self, event: Event) -> None:
+    def _on_layer_data_changed(self, event: Event) -> None:
         self.data_changed.emit(event.source)
 
-    def _on_calibrated(self, event: Event) -> None:
+    def _on_layer_calibrated(self, event: Event) -> None:
         self.calibrated.emit(event.source)
 
-    def _on_selected(self, event: Event) -> None:
+    def _on_selection_changed(self, event: Event) -> None:
         self.selected.emit(event.value)

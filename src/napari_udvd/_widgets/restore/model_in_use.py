@@ -65,8 +65,8 @@ class ModelInUse(QObject):
         self._job: Worker | None = None
         self._is_shut_down = False
         session.changed.connect(self.follow)
-        section.save_model.connect(self._on_save)
-        section.load_model.connect(self._on_load)
+        section.save_model.connect(self._on_section_save)
+        section.load_model.connect(self._on_section_load)
 
     @property
     def is_busy(self) -> bool:
@@ -146,17 +146,17 @@ class ModelInUse(QObject):
             return
         self._section.message.inform("Looking at the movie …")
         self._run(
-            partial(_jobs.untrained, stack, device), partial(self._on_judged, stack)
+            partial(_jobs.untrained, stack, device), partial(self._take_judged, stack)
         )
 
-    def _on_judged(self, stack: Stack, outcome: Finished) -> None:
+    def _take_judged(self, stack: Stack, outcome: Finished) -> None:
         self._section.message.clear()
         if stack is self._movie.stack:  # no other was chosen meanwhile
             origin = "shipped weights, not trained on this movie"
             self.take(outcome.denoiser, origin, own=stack)
             self.judged.emit(outcome)
 
-    def _on_save(self) -> None:
+    def _on_section_save(self) -> None:
         name, _ = QFileDialog.getSaveFileName(
             self._section,
             "Save model",
@@ -166,7 +166,7 @@ class ModelInUse(QObject):
         if name:
             self.save(Path(name))
 
-    def _on_load(self) -> None:
+    def _on_section_load(self) -> None:
         name, _ = QFileDialog.getOpenFileName(
             self._section, "Load model", "", MODEL_FILES
         )
@@ -180,12 +180,12 @@ class ModelInUse(QObject):
     ) -> None:
         worker = Worker(work)
         worker.told.connect(lambda told: None if self._is_shut_down else then(told))
-        worker.ended.connect(self._on_ended)
+        worker.ended.connect(self._on_worker_ended)
         self._job = worker
         self.changed.emit()
         worker.start()
 
-    def _on_ended(self, error: BaseException | None) -> None:
+    def _on_worker_ended(self, error: BaseException | None) -> None:
         self._job = None
         if self._is_shut_down:
             return

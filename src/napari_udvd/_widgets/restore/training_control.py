@@ -81,7 +81,7 @@ class TrainingControl(QObject):
         self.warnings: tuple[str, ...] = ()
         self.preview = PreviewLayer(viewer)
         viewer.dims.events.current_step.connect(self.look)
-        viewer.scene.camera.events.connect(self._on_camera)
+        viewer.scene.camera.events.connect(self._on_camera_moved)
         # the camera tells of every step of a drag: look once it rests
         self._look_soon = QTimer(self)
         self._look_soon.setSingleShot(True)
@@ -143,8 +143,8 @@ class TrainingControl(QObject):
                 cancel=cancel,
             )
         )
-        self._worker.told.connect(self._on_event)
-        self._worker.ended.connect(self._on_ended)
+        self._worker.told.connect(self._on_worker_told)
+        self._worker.ended.connect(self._on_worker_ended)
         self.changed.emit()
         self._section.begin()
         # the viewer handles events while it makes the bar: no second press gets through
@@ -180,7 +180,7 @@ class TrainingControl(QObject):
         self._close_activity()
         self._look_soon.stop()
         self._viewer.dims.events.current_step.disconnect(self.look)
-        self._viewer.scene.camera.events.disconnect(self._on_camera)
+        self._viewer.scene.camera.events.disconnect(self._on_camera_moved)
 
     def look(self, _event: Any = None) -> None:
         """Tell the training which place is on view."""
@@ -192,11 +192,11 @@ class TrainingControl(QObject):
             place = place_seen(self._viewer, self._layer, self._stack)
             self._live.look_at(View(place.t, place.z, place.rows, place.columns))
 
-    def _on_camera(self, _event: Any = None) -> None:
+    def _on_camera_moved(self, _event: Any = None) -> None:
         if self._worker is not None:
             self._look_soon.start()
 
-    def _on_event(self, event: TrainingEvent | State) -> None:
+    def _on_worker_told(self, event: TrainingEvent | State) -> None:
         from napari_udvd.training import (
             Failed,
             Finished,
@@ -231,7 +231,7 @@ class TrainingControl(QObject):
             remarks = map(as_sentence, (event.summary, *event.remarks))
             self._section.message.inform(" ".join(remarks))
 
-    def _on_ended(self, error: BaseException | None) -> None:
+    def _on_worker_ended(self, error: BaseException | None) -> None:
         """Take over what was learned; all events came before this."""
         self._worker = self._live = None
         outcome, self._outcome = error or self._outcome, None

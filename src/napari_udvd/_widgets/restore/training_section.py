@@ -71,7 +71,7 @@ class TrainingSection(QWidget):
         layout.addWidget(self.message)
         layout.addWidget(self.plot)
         self.train_button.clicked.connect(self.train)
-        self.pause_button.clicked.connect(self._on_pause)
+        self.pause_button.clicked.connect(self._on_pause_clicked)
         self.stop_button.clicked.connect(self.stop)
         self.set_phase("nothing")
         self.bar.setVisible(False)
@@ -168,7 +168,7 @@ class TrainingSection(QWidget):
         self.plot.setVisible(False)
         self.message.clear()
 
-    def _on_pause(self) -> None:
+    def _on_pause_clicked(self) -> None:
         (self.resume if self._phase == "interrupted" else self.pause).emit()
 
 
