@@ -25,9 +25,7 @@ RECIPES = {"pretraining/denoiser.py", "pretraining/flow.py"}
 """Recipes of the weights that are shipped: each is of one network, as its loss is."""
 
 STILL_NAMED: dict[str, int] = {
-    "_widgets/motion/dock.py": 1,
     "_widgets/motion/jobs.py": 1,
-    "_widgets/restore/settings_section.py": 6,
     "_widgets/shared/jobs.py": 1,
     "cli/app.py": 12,
     "training/flow_course.py": 4,

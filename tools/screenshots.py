@@ -132,9 +132,9 @@ def tour(folder: Path, work: Path, minutes: float, movie: Path | None) -> None:
     at = Tour(folder, viewer, dock)
 
     at.until(lambda: dock.settings.estimate.text(), 300)
-    dock.diagnosis.details.expand(animate=False)
+    dock.noise.section.details.expand(animate=False)
     at.shoot("1-diagnosis")
-    dock.diagnosis.details.collapse(animate=False)
+    dock.noise.section.details.collapse(animate=False)
 
     dock.settings.minutes_spin.setValue(minutes)
     dock.training.train_button.click()
@@ -146,10 +146,10 @@ def tour(folder: Path, work: Path, minutes: float, movie: Path | None) -> None:
     at.until(lambda: not dock.trainer.is_running, 300 + 60 * minutes)
     at.until(lambda: dock.delivery.results[0].is_complete, 600)
     at.until(lambda: not dock.delivery.is_filling, 60)
-    dock.compare.split_check.setChecked(True)
+    dock.comparing.section.split_check.setChecked(True)
     viewer.reset_view()
     viewer.scene.camera.zoom *= ZOOM
-    at.shoot("3-result", below=dock.compare.split_check)
+    at.shoot("3-result", below=dock.comparing.section.split_check)
 
     messages.gui_notification_level = "info"
     dock.export_to(Path("nuclei.denoised.ome.tif"))
@@ -159,14 +159,14 @@ def tour(folder: Path, work: Path, minutes: float, movie: Path | None) -> None:
     at.close_notifications()
     if movie is None:
         at.until(lambda: not dock.delivery.is_exporting, 60)
-        dock.compare.split_check.setChecked(False)
+        dock.comparing.section.split_check.setChecked(False)
         layer = viewer.layers[0]
     else:
         viewer.layers.clear()
         (layer,) = viewer.open(str(movie), plugin="napari-udvd")
         at.until(lambda: dock.movie.layer == layer, 60)
         at.until(lambda: dock.settings.estimate.text(), 300)
-        dock.compare.split_check.setChecked(False)
+        dock.comparing.section.split_check.setChecked(False)
         dock.training.train_button.click()
         at.until(lambda: dock.trainer.is_running, 60)
         at.until(lambda: not dock.trainer.is_running, 300 + 60 * minutes)
@@ -197,20 +197,20 @@ def look_inside(at: Tour, viewer: napari.Viewer, dock: Any) -> None:
         inspector._picker.picked.emit(tuple(source.data_to_world((t, y + dy, x + dx))))
         at.until(lambda before=before: inspector.inspected is not before, 60)
         if dy or dx:
-            inspector.pin_button.click()
+            inspector.keep.pin_button.click()
     viewer.scene.camera.center = source.data_to_world((t, y, x))
     viewer.scene.camera.zoom *= 4
     at.shoot("5-inspector")
     inspector.inspect_button.click()
     inspector.overlay_check.setChecked(False)
-    inspector.pins.clear_pins()
+    inspector.keep.pins.clear_pins()
 
     _, motion = viewer.window.add_plugin_dock_widget(
         "napari-udvd", "Motion", tabify=True
     )
     viewer.reset_view()
     viewer.layers.selection.active = result.layer
-    motion.colours_check.setChecked(True)
+    motion.controls.colours_check.setChecked(True)
     motion.show_button.click()
     at.until(lambda: motion.motion is not None, 300)
     at.shoot("6-motion")

@@ -57,7 +57,7 @@ def assert_usable(widget: DenoiseMovie, noisy: np.ndarray, rest: Any) -> None:
     assert widget.movie.summary.text() == "12 frames, 48 x 48"
     for message in (widget.movie.layer_message, widget.movie.axes_message):
         assert says(message) == ""
-    assert not widget.diagnosis.details.isHidden()
+    assert not widget.noise.section.details.isHidden()
     assert widget.training.train_button.isEnabled()
 
 
@@ -109,7 +109,7 @@ def test_what_is_no_movie_is_named_beside_its_control(
     assert says(getattr(widget.movie, other.pop())) == ""
     assert refused(widget)
     assert not widget.result.denoise_button.isEnabled()
-    assert says(widget.diagnosis.sentence) == ""
+    assert says(widget.noise.section.sentence) == ""
     widget.train()  # as from the console: nothing happens but a message
     assert not widget.trainer.is_running
     assert said in says(widget.training.message)
@@ -154,9 +154,9 @@ def test_what_cannot_be_learned_from_is_said_at_once(
     make, said = NO_USE[case]
     layer = make(noisy)
     _, widget = dock(layer)
-    text = says(widget.diagnosis.sentence)
+    text = says(widget.noise.section.sentence)
     assert said in text and layer.name in text
-    assert widget.diagnosis.details.isHidden()
+    assert widget.noise.section.details.isHidden()
     if not refused(widget):
         assert said in press_train(widget, qtbot)
         assert any(said in text for text in notified)
@@ -171,12 +171,12 @@ def test_depth_that_is_typed_for_time_is_said_with_the_remedy(
     widget.movie.axes_edit.setText("ZYX")
     widget.movie.axes_edit.editingFinished.emit()
     rest(widget)
-    text = says(widget.diagnosis.sentence)
+    text = says(widget.noise.section.sentence)
     assert "'deep' has no time axis (axes ZYX" in text and "TYX" in text
     widget.movie.axes_edit.setText("TYX")
     widget.movie.axes_edit.editingFinished.emit()
     rest(widget)
-    assert not widget.diagnosis.details.isHidden()
+    assert not widget.noise.section.details.isHidden()
 
 
 def test_files_that_vanished(
@@ -200,12 +200,12 @@ def test_files_that_vanished(
     )
     layer = Image(frames, name="lost", contrast_limits=(0, 1000))
     _, widget = dock(layer)
-    assert not widget.diagnosis.details.isHidden()
+    assert not widget.noise.section.details.isHidden()
     for path in paths:
         path.unlink()
     widget.movie.choose(layer)
     rest(widget)
-    assert "/frame" in says(widget.diagnosis.sentence)
+    assert "/frame" in says(widget.noise.section.sentence)
     assert "/frame" in press_train(widget, qtbot)
     assert any("/frame" in text for text in notified)
     assert_usable(widget, noisy, rest)
@@ -221,7 +221,7 @@ def test_the_finest_level_of_a_multiscale_layer_is_the_movie(
     _, widget = dock(layer)
     assert widget.movie.summary.text() == "12 frames, 48 x 48"
     assert widget.movie.stack is not None and widget.movie.stack.shape == noisy.shape
-    assert not widget.diagnosis.details.isHidden()
+    assert not widget.noise.section.details.isHidden()
     assert widget.training.train_button.isEnabled()
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import gc
 import threading
+import weakref
 from importlib import import_module
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -21,6 +23,7 @@ from qtpy.QtWidgets import QFileDialog
 from napari_udvd._widgets import PixelInspector
 from napari_udvd._widgets.inspector import dock as pixel_inspector
 from napari_udvd._widgets.inspector.inspection import inspect_pixel
+from napari_udvd._widgets.inspector.keep_section import FILTER_FILES
 from napari_udvd._widgets.shared.layers import axes_of, stack_of
 from napari_udvd.filters import adaptive_filter
 from napari_udvd.inference.restorer import Denoiser
@@ -266,21 +269,21 @@ def check_click(
     assert middle[3] == 0  # nothing where the weight is zero
     assert viewer.layers.selection.active == layer
 
-    assert not dock.strip.isHidden() and dock.strip.pixmap().width() > 50
-    words = dock.words.text()
+    assert not dock.view.strip.isHidden() and dock.view.strip.pixmap().width() > 50
+    words = dock.view.words.text()
     assert "t = 3, y = 11, x = 22" in words
     assert "averaged about 18 pixels" in words
     assert "motion of (1.0, -2.0) px/frame" in words
     assert ("channel 1" in words) == ("C" in axes)
     assert ("plane 2" in words) == ("Z" in axes)
     index = tuple({**place, "T": slice(None)}[axis] for axis in axes)
-    frames, noisy = dock.trace._noisy.getData()
+    frames, noisy = dock.view.trace._noisy.getData()
     np.testing.assert_array_equal(frames, np.arange(FRAMES))
     np.testing.assert_array_equal(noisy, layer.data[index])
-    assert dock.trace._denoised.getData()[0] is None or not len(
-        dock.trace._denoised.getData()[0]
+    assert dock.view.trace._denoised.getData()[0] is None or not len(
+        dock.view.trace._denoised.getData()[0]
     )
-    assert dock.trace._now.value() == 3
+    assert dock.view.trace._now.value() == 3
 
 
 def test_the_mouse_on_the_canvas(opened: Callable[..., Opened], qtbot: QtBot) -> None:
@@ -394,7 +397,9 @@ def test_answers_that_nobody_waits_for_are_dropped(
     slow.go.set()
     at_rest(qtbot, dock)
     assert len(shown) == 1 and not overlay_of(viewer).visible
-    assert inspected(qtbot, Opened(viewer, dock), first, 3, 5, 5)
+    assert dock.inspected is None
+    click(viewer, first, 3, 5, 5)
+    assert "no layer is selected" in says(dock.message)
     assert not said_aloud
 
 
@@ -432,7 +437,7 @@ def test_the_trace_is_noisy_and_denoised(
     for each in (result.layer, result.std_layer):
         viewer.add_layer(each)
     dock._session.update(results=[result])
-    plot = dock.trace
+    plot = dock.view.trace
 
     # nothing is denoised yet
     viewer.layers.selection.active = result.layer
@@ -478,7 +483,7 @@ def test_with_the_pixel_itself(
     net = tiny_center_blind(likelihood=True)
     viewer, dock = opened(layer, model=Denoiser(net, (tiny_calibration(),)))
     blind = inspected(qtbot, Opened(viewer, dock), layer, 4, 11, 22).found
-    assert not blind.is_posterior and f"± {blind.std:.3g}" in dock.words.text()
+    assert not blind.is_posterior and f"± {blind.std:.3g}" in dock.view.words.text()
     own = blind.pixel[0] - blind.origin[0], 11 - blind.origin[1], 22 - blind.origin[2]
     assert blind.weights[own] == 0
     dock.posterior_check.click()  # the same pixel again
@@ -503,11 +508,13 @@ def test_pinned_pixels(opened: Callable[..., Opened], qtbot: QtBot) -> None:
     layer = movie(**CALIBRATED, translate=(4, 10, -3))
     viewer, dock = opened(layer, movie(name="others"))
     both, other = Opened(viewer, dock), viewer.layers[1]
-    assert not dock.pin_button.isEnabled() and not dock.clear_button.isEnabled()
+    assert (
+        not dock.keep.pin_button.isEnabled() and not dock.keep.clear_button.isEnabled()
+    )
     places = [(3, 11, 22), (2, 20, 8), (0, 5, 6)]
     for place in places:
         inspected(qtbot, both, layer, *place)
-        dock.pin_button.click()
+        dock.keep.pin_button.click()
     pins = viewer.layers["pinned pixels"]
     np.testing.assert_array_equal(pins.data, places)
     for place, point in zip(places, pins.data, strict=True):
@@ -521,32 +528,39 @@ def test_pinned_pixels(opened: Callable[..., Opened], qtbot: QtBot) -> None:
     assert sum(each.name.startswith("pinned") for each in viewer.layers) == 1
 
     def texts(row: int) -> list[str]:
-        return [dock.pins.item(row, k).text() for k in range(dock.pins.columnCount())]
+        return [
+            dock.keep.pins.item(row, k).text()
+            for k in range(dock.keep.pins.columnCount())
+        ]
 
-    assert dock.pins.rowCount() == 3 and not dock.pins.isHidden()
+    assert dock.keep.pins.rowCount() == 3 and not dock.keep.pins.isHidden()
     assert texts(1) == ["B", "2, 20, 8", "18 px", "0%", texts(1)[4], "1.0, -2.0"]
-    assert len(dock.trace._pinned) == 3
-    np.testing.assert_array_equal(line(dock.trace._pinned[1])[1], layer.data[:, 20, 8])
-    dock.pins.cellClicked.emit(0, 1)
+    assert len(dock.view.trace._pinned) == 3
+    np.testing.assert_array_equal(
+        line(dock.view.trace._pinned[1])[1], layer.data[:, 20, 8]
+    )
+    dock.keep.pins.cellClicked.emit(0, 1)
     assert dock.inspected.found.pixel == (3, 0, 0, 11, 22)
-    assert "t = 3" in dock.words.text()
+    assert "t = 3" in dock.view.words.text()
 
     # the layer taken out by hand; another movie; Clear; the movie taken out
     viewer.layers.remove(pins)
-    qtbot.waitUntil(lambda: dock.pins.isHidden())
-    assert not dock.pins.kept and not dock.trace._pinned
+    qtbot.waitUntil(lambda: dock.keep.pins.isHidden())
+    assert not dock.keep.pins.kept and not dock.view.trace._pinned
     for each in (layer, other):
         viewer.layers.selection.active = each
         inspected(qtbot, both, each, 3, 11, 22)
-        dock.pin_button.click()
-        assert [kept.question.shown.source for kept in dock.pins.kept] == [each]
+        dock.keep.pin_button.click()
+        assert [kept.question.shown.source for kept in dock.keep.pins.kept] == [each]
     np.testing.assert_array_equal(viewer.layers["pinned pixels"].data, [(3, 11, 22)])
     np.testing.assert_array_equal(viewer.layers["pinned pixels"].scale, other.scale)
-    dock.clear_button.click()
-    assert "pinned pixels" not in viewer.layers and not dock.clear_button.isEnabled()
-    dock.pin_button.click()
+    dock.keep.clear_button.click()
+    assert (
+        "pinned pixels" not in viewer.layers and not dock.keep.clear_button.isEnabled()
+    )
+    dock.keep.pin_button.click()
     viewer.layers.remove(other)
-    qtbot.waitUntil(lambda: dock.pins.isHidden())
+    qtbot.waitUntil(lambda: dock.keep.pins.isHidden())
     assert "pinned pixels" not in viewer.layers
 
 
@@ -559,15 +573,15 @@ def test_saving(
 ) -> None:
     layer = movie()
     viewer, dock = opened(layer)
-    assert not dock.save_button.isEnabled()
+    assert not dock.keep.save_button.isEnabled()
     found = inspected(qtbot, Opened(viewer, dock), layer, 3, 11, 22).found
     answer = "", ""
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: answer)
-    dock.save_button.click()  # cancelled
+    dock.keep.save_button.click()  # cancelled
     assert says(dock.message) == ""
-    for kind in pixel_inspector.FILTER_FILES.split(";;"):
+    for kind in FILTER_FILES.split(";;"):
         answer = str(tmp_path / "filter"), kind
-        dock.save_button.click()
+        dock.keep.save_button.click()
         assert says(dock.message).startswith("Saved as filter.")
     assert {path.suffix for path in tmp_path.glob("filter.*")} == {
         ".png",
@@ -581,14 +595,14 @@ def test_saving(
 
     said_aloud.clear()
     answer = str(tmp_path / "filter"), "Weights (*.npz)"
-    dock.save_button.click()  # nobody was asked about filter.npz
+    dock.keep.save_button.click()  # nobody was asked about filter.npz
     assert "exists" in says(dock.message)
     answer = str(tmp_path / "filter.npz"), "Weights (*.npz)"
-    dock.save_button.click()  # the dialog has asked
+    dock.keep.save_button.click()  # the dialog has asked
     assert says(dock.message) == "Saved as filter.npz."
     for name, said in (("no/such/folder.npz", "does not exist"), ("a.xls", ".xls")):
         answer = str(tmp_path / name), "Weights (*.npz)"
-        dock.save_button.click()
+        dock.keep.save_button.click()
         assert said in says(dock.message) and said_aloud[-1] == says(dock.message)
 
 
@@ -629,6 +643,29 @@ def test_the_overlay_comes_back(opened: Callable[..., Opened], qtbot: QtBot) -> 
     inspected(qtbot, both, deep, 3, 1, 11, 22)
     assert overlay_of(viewer).ndim == 4
     assert sum(each.name.startswith("filter") for each in viewer.layers) == 1
+
+
+@pytest.mark.parametrize("is_imported", [False, True])
+def test_a_movie_that_was_removed_is_let_go(
+    opened: Callable[..., Opened],
+    following: Callable[..., Denoiser],
+    qtbot: QtBot,
+    is_imported: bool,
+) -> None:
+    model = following()
+    if is_imported:  # as a published network, which measures every movie anew
+        model = Denoiser(model.net, (), record={"imported": "published.pt"})
+    viewer, dock = opened(movie(), model=model)
+    inspected(qtbot, Opened(viewer, dock), viewer.layers[0], 3, 11, 22)
+    stack = weakref.ref(dock.inspected.question.shown.stack)
+    assert stack() is not None and overlay_of(viewer).visible
+    viewer.layers.remove("cells")
+    at_rest(qtbot, dock)
+    gc.collect()
+    assert stack() is None
+    assert dock.inspected is None and not overlay_of(viewer).visible
+    assert dock.view.how.isVisibleTo(dock) and not dock.view.strip.isVisibleTo(dock)
+    assert not dock.view.words.text() and not dock.keep.save_button.isEnabled()
 
 
 # closing

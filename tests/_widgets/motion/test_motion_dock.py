@@ -17,7 +17,8 @@ from scipy.ndimage import gaussian_filter
 
 import napari_udvd as nu
 from napari_udvd._widgets import MotionDock
-from napari_udvd._widgets.motion import dock as motion
+from napari_udvd._widgets.motion import finder
+from napari_udvd._widgets.motion.export_section import MOTION_FILES
 from napari_udvd._widgets.motion.jobs import find_motion
 from napari_udvd._widgets.shared.layers import axes_of, stack_of
 from napari_udvd.inference.restorer import Denoiser
@@ -81,7 +82,7 @@ def following(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Denoiser]:
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> Any:
     made = Slow()
-    monkeypatch.setattr(motion, "find_motion", made)
+    monkeypatch.setattr(finder, "find_motion", made)
     yield made
     made.go.set()
 
@@ -141,11 +142,11 @@ def soon(qtbot: QtBot, dock: MotionDock) -> None:
 
 def at_rest(qtbot: QtBot, dock: MotionDock) -> None:
     soon(qtbot, dock)
-    qtbot.waitUntil(lambda: dock._latest._worker is None, timeout=20_000)
+    qtbot.waitUntil(lambda: dock._finder._latest._worker is None, timeout=20_000)
 
 
 def exported(qtbot: QtBot, dock: MotionDock) -> None:
-    qtbot.waitUntil(lambda: dock._exporting is None, timeout=20_000)
+    qtbot.waitUntil(lambda: dock.export._worker is None, timeout=20_000)
 
 
 def says(dock: MotionDock) -> str:
@@ -214,15 +215,15 @@ def test_arrows_colours_and_numbers(
 ) -> None:
     layer = movie(**CALIBRATED)
     viewer, dock = opened(layer)
-    dock.colours_check.click()
+    dock.controls.colours_check.click()
     shown(qtbot, dock)
     check_arrows(viewer, layer, "TYX", 3)
     check_colours(viewer, layer, "TYX", 3)
     assert viewer.layers.selection.active == layer
     names = [each.name for each in viewer.layers]
     assert names.index("motion") > names.index("motion colours")
-    assert not dock.wheel.pixmap().isNull()
-    text = dock.statistics.text()
+    assert not dock.legend.wheel.pixmap().isNull()
+    text = dock.legend.statistics.text()
     speed = np.hypot(*WAY)
     assert text.startswith("Frame 3: ") and "of 20 points are sure" in text
     assert f"{speed:.1f}" in text and "px/frame" in text
@@ -232,26 +233,26 @@ def test_arrows_colours_and_numbers(
     assert said == pytest.approx(speed * 0.5 / 2, rel=0.05)
 
     before = arrows_of(viewer).data.copy()
-    dock.length_spin.setValue(2)
+    dock.controls.length_spin.setValue(2)
     np.testing.assert_allclose(
         arrows_of(viewer).data[:, 1], 2 * before[:, 1], rtol=1e-5
     )
-    dock.length_spin.setValue(1)
-    dock.confidence_slider.setValue(1)
+    dock.controls.length_spin.setValue(1)
+    dock.controls.confidence_slider.setValue(1)
     assert not len(arrows_of(viewer).data)
-    assert "nothing is sure enough" in dock.statistics.text()
+    assert "nothing is sure enough" in dock.legend.statistics.text()
     viewer.window.screenshot(canvas_only=False, flash=False)  # it can be drawn
-    dock.confidence_slider.setValue(0)
+    dock.controls.confidence_slider.setValue(0)
     assert len(arrows_of(viewer).data) == 20
-    dock.confidence_slider.setValue(0.5)
+    dock.controls.confidence_slider.setValue(0.5)
     for seen in (False, True):
-        dock.arrows_check.click()
+        dock.controls.arrows_check.click()
         assert has_arrows(viewer) is seen
-        dock.colours_check.click()
+        dock.controls.colours_check.click()
         assert viewer.layers["motion colours"].visible is seen
     for length, name in enumerate(("motion", "motion colours"), 2):
         viewer.layers.remove(name)
-        dock.length_spin.setValue(length)
+        dock.controls.length_spin.setValue(length)
         assert viewer.layers[name].visible  # it comes back with the next change
     dock.show_button.click()
     assert not has_arrows(viewer) and not viewer.layers["motion colours"].visible
@@ -267,7 +268,7 @@ def test_movies_with_other_axes(
 ) -> None:
     layer = movie(rotate=20, translate=(0, 7, 8))
     viewer, dock = opened(layer)
-    dock.colours_check.click()
+    dock.controls.colours_check.click()
     shown(qtbot, dock)
     check_arrows(viewer, layer, "TYX", 3)
     check_colours(viewer, layer, "TYX", 3)
@@ -299,27 +300,27 @@ def test_it_follows_the_slider(
         viewer.dims.set_current_step(0, t)
         soon(qtbot, dock)
     # what is drawn anew meanwhile is the motion that is there, in its frame
-    dock.length_spin.setValue(1.5)
+    dock.controls.length_spin.setValue(1.5)
     assert (arrows_of(viewer).data[:, 0, 0] == 3).all()
     assert dock.show_button.text() != "Show motion"
     slow.go.set()
     at_rest(qtbot, dock)
     assert slow.frames == [3, 4, 1]
     assert dock.motion.t == 1 and (arrows_of(viewer).data[:, 0, 0] == 1).all()
-    assert dock.statistics.text().startswith("Frame 1:")
+    assert dock.legend.statistics.text().startswith("Frame 1:")
     assert dock.show_button.text() == "Show motion"
     for t in (3, 4, 1):  # known already
         viewer.dims.set_current_step(0, t)
         soon(qtbot, dock)
-        assert dock.motion.t == t and dock._latest._worker is None
+        assert dock.motion.t == t and dock._finder._latest._worker is None
     assert slow.frames == [3, 4, 1]
-    dock.spacing_spin.setValue(32)  # another question
+    dock.controls.spacing_spin.setValue(32)  # another question
     at_rest(qtbot, dock)
     assert slow.frames == [3, 4, 1, 1] and dock.motion.to_next.shape == (2, 2, 2)
     dock.show_button.click()
     viewer.dims.set_current_step(0, 5)
     soon(qtbot, dock)
-    assert dock._latest._worker is None and not has_arrows(viewer)
+    assert dock._finder._latest._worker is None and not has_arrows(viewer)
 
 
 def test_classical_flow(
@@ -330,18 +331,23 @@ def test_classical_flow(
 ) -> None:
     layer = movie()
     viewer, dock = opened(layer)
-    assert not dock.frames_box.isEnabled() and not dock.export_button.isEnabled()
+    assert (
+        not dock.controls.frames_box.isEnabled()
+        and not dock.export.export_button.isEnabled()
+    )
     dock._session.denoiser = None  # it needs no model
     dock.show_button.click()
     assert "no model yet" in says(dock) and "optical flow" in says(dock)
-    dock.method_box.setCurrentIndex(dock.method_box.findData("tvl1"))
+    dock.controls.method_box.setCurrentIndex(dock.controls.method_box.findData("tvl1"))
     at_rest(qtbot, dock)
-    assert dock.frames_box.isEnabled() and dock.motion is None
+    assert dock.controls.frames_box.isEnabled() and dock.motion is None
     assert "is not denoised yet" in says(dock)
-    dock.frames_box.setCurrentIndex(1)
+    dock.controls.frames_box.setCurrentIndex(1)
     at_rest(qtbot, dock)
     for method in ("tvl1", "ilk"):
-        dock.method_box.setCurrentIndex(dock.method_box.findData(method))
+        dock.controls.method_box.setCurrentIndex(
+            dock.controls.method_box.findData(method)
+        )
         at_rest(qtbot, dock)
         assert says(dock) == "" and dock.motion.method == method
         middle = dock.motion.per_frame[1:-1, 1:-1].reshape(-1, 2)
@@ -360,7 +366,7 @@ def test_classical_flow(
     )
     mean[:4] = 400  # nothing moves there
     dock._session.update(results=[result])
-    dock.frames_box.setCurrentIndex(0)
+    dock.controls.frames_box.setCurrentIndex(0)
     at_rest(qtbot, dock)
     assert "frame 3 or one beside it is not denoised yet" in says(dock)
     assert not has_arrows(viewer)
@@ -377,7 +383,9 @@ def test_answers_that_nobody_waits_for_are_dropped(
     first, second = movie(), movie(name="others")
     viewer, dock = opened(first, second)
     taken: list[Any] = []
-    dock._latest.answered.connect(lambda answer: taken.append(answer[0].shown.source))
+    dock._finder._latest.answered.connect(
+        lambda answer: taken.append(answer[0].shown.source)
+    )
 
     def ask(layer: Layer, t: int) -> None:
         slow.go.clear()
@@ -407,7 +415,7 @@ def test_answers_that_nobody_waits_for_are_dropped(
     at_rest(qtbot, dock)
     assert len(taken) == 3
     assert not dock.show_button.isChecked() and not has_arrows(viewer)
-    assert all(key[0].shown.source == first for key in dock._found)
+    assert all(key[0].shown.source == first for key in dock._finder._known)
     viewer.layers.selection.active = first
     shown(qtbot, dock)
     assert not said_aloud
@@ -429,19 +437,22 @@ def test_exports(
     shown(qtbot, dock)
     answer = "", ""
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: answer)
-    dock.export_button.click()
-    assert dock._exporting is None
+    dock.export.export_button.click()
+    assert dock.export._worker is None
     shares: list[float] = []
-    for kind in motion.MOTION_FILES.split(";;"):
+    for kind in MOTION_FILES.split(";;"):
         answer = str(tmp_path / "motion"), kind
-        dock.export_button.click()
-        assert not dock.export_button.isEnabled() and dock.cancel_button.isEnabled()
-        dock._exporting.told.connect(shares.append)
+        dock.export.export_button.click()
+        assert (
+            not dock.export.export_button.isEnabled()
+            and dock.export.cancel_button.isEnabled()
+        )
+        dock.export._worker.told.connect(shares.append)
         exported(qtbot, dock)
         assert says(dock).startswith("The motion is exported as motion.")
         assert shares[-1] == 1 and sorted(shares) == shares and len(shares) >= FRAMES
         shares.clear()
-        assert dock.export_button.isEnabled() and dock.progress.isHidden()
+        assert dock.export.export_button.isEnabled() and dock.export.progress.isHidden()
     with np.load(tmp_path / "motion.npz") as file:
         assert file["to_next"].shape == (FRAMES, 4, 5, 2)
         np.testing.assert_allclose(file["to_next"][2, 1:3, 1:4].mean((0, 1)), WAY, 0.1)
@@ -464,7 +475,9 @@ def test_exports(
     said_aloud.clear()
     for suffix in (".npz", ".ome.tif"):
         dock.export_to(tmp_path / f"cancelled{suffix}")
-        dock._exporting.told.connect(lambda share: dock.cancel_button.click())
+        dock.export._worker.told.connect(
+            lambda share: dock.export.cancel_button.click()
+        )
         exported(qtbot, dock)
         if "cancelled; nothing" in says(dock):
             assert set(tmp_path.iterdir()) == before
@@ -475,7 +488,7 @@ def test_exports(
     assert has_arrows(viewer)
     # what is cancelled before it begins
     dock.export_to(tmp_path / "early.csv")
-    dock.cancel_button.click()
+    dock.export.cancel_button.click()
     exported(qtbot, dock)
     assert "cancelled; nothing was written" in says(dock)
     assert not (tmp_path / "early.csv").exists()
@@ -483,7 +496,7 @@ def test_exports(
     # the dock is closed while a file is written
     at_rest(qtbot, dock)
     dock.export_to(tmp_path / "closed.ome.tif")
-    worker = dock._exporting
+    worker = dock.export._worker
     viewer.window.remove_dock_widget(dock)
     assert worker.is_cancelled
     qtbot.waitUntil(lambda: not worker.is_running, timeout=10_000)
@@ -507,7 +520,7 @@ def test_closing_while_computing(
     slow.go.clear()
     viewer.dims.set_current_step(0, 1)
     soon(qtbot, dock)
-    worker, model = dock._latest._worker, dock._session.denoiser
+    worker, model = dock._finder._latest._worker, dock._session.denoiser
     if how == "dock":
         viewer.window.remove_dock_widget(dock)
         assert not has_arrows(viewer)
@@ -561,16 +574,18 @@ def test_what_has_no_motion(
     refused("'photo' is a colour picture", photo)
     refused("no layer is selected", None)
     for method, said in (("implied", ""), ("tvl1", "two frames at least")):
-        dock.method_box.setCurrentIndex(dock.method_box.findData(method))
-        dock.frames_box.setCurrentIndex(1)
+        dock.controls.method_box.setCurrentIndex(
+            dock.controls.method_box.findData(method)
+        )
+        dock.controls.frames_box.setCurrentIndex(1)
         viewer.layers.selection.active = still
         dock.show_button.click()
         at_rest(qtbot, dock)
         assert said in says(dock) and bool(said) == bool(says(dock))
         assert not has_arrows(viewer)
-        assert said or "nothing is sure enough" in dock.statistics.text()
+        assert said or "nothing is sure enough" in dock.legend.statistics.text()
         dock.show_button.click()
-    dock.method_box.setCurrentIndex(0)
+    dock.controls.method_box.setCurrentIndex(0)
     dock.motion = None
     dock._session.update(denoiser=following(channels=2))
     refused("1 channel(s), but the model was trained on 2")

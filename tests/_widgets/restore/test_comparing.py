@@ -74,30 +74,32 @@ def test_results_are_kept_named_and_compared(
     box = widget.movie.layer_box
     assert [box.itemText(k) for k in range(box.count())] == ["cells"]
 
-    widget.compare.results.setCurrentRow(1)  # the newest is the first in the list
+    widget.comparing.section.results.setCurrentRow(
+        1
+    )  # the newest is the first in the list
     assert (first.layer.visible, second.layer.visible) == (True, False)
     assert widget.denoiser is models[0]
 
-    widget.compare.residual_check.setChecked(True)
+    widget.comparing.section.residual_check.setChecked(True)
     (residual,) = (layer for layer in viewer.layers if "residual" in layer.name)
     expected = movie.data[3] - np.asarray(first.layer.data[3])
     np.testing.assert_allclose(residual.data[3], expected)
 
-    widget.compare.curtain_check.setChecked(True)
-    widget.compare.slider.setValue(250)
+    widget.comparing.section.curtain_check.setChecked(True)
+    widget.comparing.section.slider.setValue(250)
     (curtain,) = (layer for layer in viewer.layers if "curtain" in layer.name)
     shown = curtain.data[5]
     np.testing.assert_allclose(shown[:, :12], movie.data[5][:, :12])
     np.testing.assert_allclose(shown[:, 12:], first.layer.data[5][:, 12:])
 
-    widget.compare.link_check.setChecked(True)
+    widget.comparing.section.link_check.setChecked(True)
     first.layer.contrast_limits = (20, 90)
     assert tuple(movie.contrast_limits) == (20, 90)
-    widget.compare.link_check.setChecked(False)
+    widget.comparing.section.link_check.setChecked(False)
 
     # a part of the residual, in a file
-    widget.movie.first_frame.setValue(2)
-    widget.movie.last_frame.setValue(6)
+    widget.movie.part.first_frame.setValue(2)
+    widget.movie.part.last_frame.setValue(6)
     widget.result.part_check.setChecked(True)
     widget.result.what_box.setCurrentIndex(2)
     viewer.layers.selection.active = first.layer
@@ -134,11 +136,11 @@ def test_same_contrast_gives_back_what_each_had(
     widget = compared(dock, qtbot, movie)
     (result,) = widget.delivery.results
     movie.contrast_limits, result.layer.contrast_limits = (10, 70), (20, 60)
-    widget.compare.link_check.setChecked(True)
+    widget.comparing.section.link_check.setChecked(True)
     assert tuple(movie.contrast_limits) == (20, 60)
     result.layer.contrast_limits = (0, 99)
     assert tuple(movie.contrast_limits) == (0, 99)
-    widget.compare.link_check.setChecked(False)
+    widget.comparing.section.link_check.setChecked(False)
     assert tuple(movie.contrast_limits) == (10, 70)
     assert tuple(result.layer.contrast_limits) == (20, 60)
     movie.contrast_limits = (11, 71)  # each on its own again
@@ -150,11 +152,11 @@ def test_a_result_that_was_linked_empty_gets_limits_of_its_own(
 ) -> None:
     _, widget = dock(movie)
     own = tuple(movie.contrast_limits)
-    widget.compare.link_check.setChecked(True)
+    widget.comparing.section.link_check.setChecked(True)
     widget.model.take(model(), "of a test")
     widget.denoise()
     filled(qtbot, widget, 1)
-    widget.compare.link_check.setChecked(False)
+    widget.comparing.section.link_check.setChecked(False)
     (result,) = widget.delivery.results
     assert tuple(movie.contrast_limits) == own
     assert tuple(result.layer.contrast_limits) == result.limits
@@ -165,8 +167,8 @@ def test_a_result_that_fills_shows_in_what_compares_it(
     dock: Callable[..., Any], qtbot: QtBot, movie: Image
 ) -> None:
     viewer, widget = dock(movie)
-    widget.compare.curtain_check.setChecked(True)
-    widget.compare.residual_check.setChecked(True)
+    widget.comparing.section.curtain_check.setChecked(True)
+    widget.comparing.section.residual_check.setChecked(True)
     viewer.dims.set_current_step(0, 3)
     widget.model.take(model(), "of a test")
     widget.denoise()
@@ -184,7 +186,7 @@ def test_a_result_that_is_looked_at_again_has_its_layers_again(
     dock: Callable[..., Any], qtbot: QtBot, movie: Image
 ) -> None:
     viewer, widget = dock(movie)
-    widget.compare.residual_check.setChecked(True)
+    widget.comparing.section.residual_check.setChecked(True)
     for seed in (1, 2):
         widget.model.take(model(seed), "of a test")
         widget.denoise()
@@ -192,7 +194,7 @@ def test_a_result_that_is_looked_at_again_has_its_layers_again(
     residuals = [layer for layer in viewer.layers if "residual" in layer.name]
     assert [layer.visible for layer in residuals] == [False, True]
     for row in (1, 0, 1):
-        widget.compare.results.setCurrentRow(row)
+        widget.comparing.section.results.setCurrentRow(row)
     assert [layer for layer in viewer.layers if "residual" in layer.name] == residuals
     assert [layer.visible for layer in residuals] == [True, False]
 
@@ -202,7 +204,7 @@ def test_what_was_made_of_a_result_is_hidden_when_that_goes(
 ) -> None:
     widget = compared(dock, qtbot, movie)
     viewer = widget._viewer
-    widget.compare.residual_check.setChecked(True)
+    widget.comparing.section.residual_check.setChecked(True)
     (residual,) = (layer for layer in viewer.layers if "residual" in layer.name)
     viewer.layers.remove(widget.delivery.results[0].layer)
     qtbot.wait(50)
@@ -265,7 +267,7 @@ def test_the_curtain_is_dragged_by_its_border(
         return tuple(movie.data_to_world((0, 20, column)))
 
     assert not mouse.drag(at(width / 2), at(3))  # there is no curtain
-    widget.compare.curtain_check.setChecked(True)
+    widget.comparing.section.curtain_check.setChecked(True)
     (curtain,) = (layer for layer in viewer.layers if "curtain" in layer.name)
     border = width // 2 - 0.5
     near, far = 4 / pixel, 12 / pixel
@@ -277,14 +279,14 @@ def test_the_curtain_is_dragged_by_its_border(
     assert mouse.drag(at(border + near), at(20), at(11.5))
     assert curtain.data.column == 12
     assert viewer.scene.camera.mouse_pan  # moves the picture again
-    assert widget.compare.slider.value() == 250
+    assert widget.comparing.section.slider.value() == 250
     shown = curtain.data[5]
     np.testing.assert_allclose(shown[:, :12], movie.data[5][:, :12])
     np.testing.assert_array_equal(curtain._data_view, shown)
 
     mouse.drag(at(11.5), at(-30))  # outside
     assert curtain.data.column == 0
-    widget.compare.hang_curtain(0.5)
+    widget.comparing.section.hang_curtain(0.5)
     curtain.visible = False
     assert not mouse.drag(at(border), at(3))
 
@@ -294,7 +296,7 @@ def test_dragging_the_curtain_does_not_move_the_picture(
 ) -> None:
     widget = compared(dock, qtbot, movie)
     viewer = widget._viewer
-    widget.compare.curtain_check.setChecked(True)
+    widget.comparing.section.curtain_check.setChecked(True)
     (curtain,) = (layer for layer in viewer.layers if "curtain" in layer.name)
     before = curtain.data.column
     camera = viewer.scene.camera
@@ -318,7 +320,7 @@ def test_the_curtain_stays_while_the_mouse_draws(
 ) -> None:
     widget = compared(dock, qtbot, movie)
     viewer = widget._viewer
-    widget.compare.curtain_check.setChecked(True)
+    widget.comparing.section.curtain_check.setChecked(True)
     shapes = viewer.add_layer(Shapes(name="regions", ndim=3))
     shapes.mode = "add_rectangle"
     assert not viewer.scene.camera.mouse_pan
@@ -338,8 +340,8 @@ def test_a_wheel_in_passing_changes_nothing(
         widget.movie.layer_box,
         widget.settings.model_box,
         widget.settings.minutes_spin,
-        widget.settings.seed_spin,
-        widget.compare.slider,
+        widget.settings.common.controls["seed"].native,
+        widget.comparing.section.slider,
     )
     widget.training.train_button.setFocus()
     before = widget.movie.layer
@@ -363,9 +365,9 @@ def test_train_is_a_few_tabs_away(dock: Callable[..., Any], movie: Image) -> Non
         ):
             steps += 1
         assert steps <= 8
-    assert not widget.settings.seed_spin.isVisible()
+    assert not widget.settings.common.controls["seed"].native.isVisible()
     widget.settings.advanced.expand(animate=False)
-    assert widget.settings.seed_spin.isVisibleTo(widget)
+    assert widget.settings.common.controls["seed"].native.isVisibleTo(widget)
 
 
 def test_warnings_come_first(
@@ -423,7 +425,7 @@ def test_a_model_of_larger_pixels_is_doubted_where_its_result_is(
     assert "A pixel of the movie is 0.5 µm along Y" in text
     assert text.endswith("coarse is denoised.")
     assert any("Do not trust the result for cells" in words for words in notified)
-    good, bad = (widget.compare.results.item(row) for row in (0, 1))
+    good, bad = (widget.comparing.section.results.item(row) for row in (0, 1))
     assert (good.text(), good.toolTip()) == ("coarse (denoised)", "")
     assert bad.text() == "⚠ cells (denoised)"
     assert "a pixel of the movie" in bad.toolTip().lower()

@@ -122,7 +122,7 @@ def test_from_a_sample_to_an_exported_file(
     # the sample's truth is not what gets denoised
     assert dock.movie.layer.name == noisy.name
     assert "60 frames, 256 x 256" in dock.movie.summary.text()
-    assert "fit to be denoised" in dock.diagnosis.sentence.text()
+    assert "fit to be denoised" in dock.noise.section.sentence.text()
 
     trains_with(steps=6)  # it ends by itself, however busy the machine is
     begin(qtbot, dock)
@@ -221,7 +221,7 @@ def test_train_again_keeps_what_was_paused(
     paused = first.read_bytes()
     assert not box.isVisible()  # there is nothing to choose
 
-    widget.settings.likelihood_check.setChecked(False)
+    widget.settings.common.set_values({"likelihood": False})
     begin(qtbot, widget)  # anew
     widget.training.pause_button.click()
     ended(qtbot, widget)
@@ -522,9 +522,9 @@ def test_compare(dock: Callable[..., Any], qtbot: QtBot, movie: Image) -> None:
     for visible in (False, True):
         widget.switch()
         assert layer.visible is visible
-    widget.compare.split_check.setChecked(True)
+    widget.comparing.section.split_check.setChecked(True)
     assert viewer.canvas.grid.enabled
-    widget.compare.split_check.setChecked(False)
+    widget.comparing.section.split_check.setChecked(False)
     assert not viewer.canvas.grid.enabled
 
 
@@ -552,9 +552,11 @@ def test_training_on_a_part_denoises_the_whole(
     viewer, widget = dock(movie)
     box = np.array([[0, 5, 6], [0, 5, 40], [0, 44, 40], [0, 44, 6]]) * movie.scale
     viewer.add_shapes([box + movie.translate], name="box", units=("s", "µm", "µm"))
-    widget.movie.region_box.setCurrentIndex(widget.movie.region_box.findText("box"))
-    widget.movie.first_frame.setValue(2)
-    widget.movie.last_frame.setValue(10)
+    widget.movie.part.region_box.setCurrentIndex(
+        widget.movie.part.region_box.findText("box")
+    )
+    widget.movie.part.first_frame.setValue(2)
+    widget.movie.part.last_frame.setValue(10)
     part = widget.movie.training_stack()
     assert part.shape == (9, 40, 35)
     np.testing.assert_array_equal(part.read(), movie.data[2:11, 5:45, 6:41])
@@ -657,13 +659,13 @@ def test_resume_takes_the_settings_of_the_run(
     dock: Callable[..., Any], qtbot: QtBot, movie: Image
 ) -> None:
     _, widget = dock(movie)
-    widget.settings.likelihood_check.setChecked(False)
-    widget.settings.scratch_check.setChecked(True)
+    widget.settings.common.set_values({"likelihood": False})
+    widget.settings.common.set_values({"from_scratch": True})
     begin(qtbot, widget)
     widget.training.pause_button.click()
     ended(qtbot, widget)
-    widget.settings.likelihood_check.setChecked(True)
-    widget.settings.scratch_check.setChecked(False)
+    widget.settings.common.set_values({"likelihood": True})
+    widget.settings.common.set_values({"from_scratch": False})
     widget.training.pause_button.click()
     qtbot.waitUntil(lambda: steps(widget), timeout=30_000)
     widget.training.stop_button.click()

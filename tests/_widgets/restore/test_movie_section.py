@@ -243,7 +243,7 @@ def test_other_data_are_read_anew(
     with qtbot.waitSignal(section.changed):
         layer.data = np.zeros((9, 30, 30), np.float32)
     assert section.summary.text() == "9 frames, 30 x 30"
-    assert section.last_frame.value() == 8
+    assert section.part.last_frame.value() == 8
 
 
 def test_typed_axes_outlive_other_data(
@@ -402,17 +402,17 @@ def test_a_range_of_frames(
 ) -> None:
     viewer.add_layer(movie())
     section = open_section()
-    section.first_frame.setValue(2)
-    section.last_frame.setValue(4)
+    section.part.first_frame.setValue(2)
+    section.part.last_frame.setValue(4)
     assert section.training_stack().shape == (3, 40, 60)
-    section.first_frame.setValue(99)  # the box does not let it
-    assert section.first_frame.value() == 5
+    section.part.first_frame.setValue(99)  # the box does not let it
+    assert section.part.first_frame.value() == 5
     with pytest.raises(InputError, match=r"first .*, 5, comes after the last, 4"):
         section.training_stack()
-    assert "5, comes after the last, 4" in says(section.part_message)
-    section.last_frame.setValue(5)
+    assert "5, comes after the last, 4" in says(section.part.message)
+    section.part.last_frame.setValue(5)
     assert section.training_stack().shape == (1, 40, 60)
-    assert says(section.part_message) == ""
+    assert says(section.part.message) == ""
 
 
 def test_a_region(
@@ -422,13 +422,13 @@ def test_a_region(
     section = open_section()
     shapes = viewer.add_shapes(ndim=2, name="region")
     viewer.layers.selection.active = layer
-    section.region_box.setCurrentText("region")
+    section.part.region_box.setCurrentText("region")
     with pytest.raises(InputError, match="'region' has no shape"):
         section.training_stack()
-    assert "'region' has no shape" in says(section.part_message)
+    assert "'region' has no shape" in says(section.part.message)
     shapes.add_rectangles(np.array([[10, 20], [10, 30], [15, 30], [15, 20]]))
     assert section.training_stack().shape == (6, 6, 11)
-    assert says(section.part_message) == ""
+    assert says(section.part.message) == ""
     assert section.layer == layer  # and not the shapes, which came last
 
 
@@ -438,7 +438,7 @@ def test_a_region_without_unit_over_a_calibrated_movie(
     viewer.add_layer(movie(scale=(1, 0.1, 0.1), units=("s", "um", "um")))
     section = open_section()
     viewer.add_shapes(np.array([[1, 2], [1, 3], [1.5, 3], [1.5, 2]]), name="region")
-    section.region_box.setCurrentText("region")
+    section.part.region_box.setCurrentText("region")
     assert section.training_stack().shape == (6, 6, 11)
 
 
@@ -449,11 +449,11 @@ def test_a_region_that_is_gone_is_the_whole_frame(
     viewer.add_shapes(np.array([[10, 20], [10, 30], [15, 30], [15, 20]]), name="region")
     viewer.layers.selection.active = viewer.layers["movie"]
     section = open_section()
-    section.region_box.setCurrentText("region")
+    section.part.region_box.setCurrentText("region")
     viewer.layers["region"].name = "other"
-    assert section.region_box.currentText() == "other"
+    assert section.part.region_box.currentText() == "other"
     viewer.layers.remove("other")
-    assert section.region_box.currentData() is None
+    assert section.part.region_box.currentData() is None
     assert section.training_stack() is section.stack
 
 
@@ -462,11 +462,14 @@ def test_a_new_movie_is_learned_from_as_a_whole(
 ) -> None:
     viewer.layers.extend([movie("first"), movie("second", (20, 30, 30))])
     section = open_section()
-    section.first_frame.setValue(15)
+    section.part.first_frame.setValue(15)
     pick(section, "first")
-    assert (section.first_frame.value(), section.last_frame.value()) == (0, 5)
+    assert (section.part.first_frame.value(), section.part.last_frame.value()) == (0, 5)
     pick(section, "second")
-    assert (section.first_frame.value(), section.last_frame.value()) == (0, 19)
+    assert (section.part.first_frame.value(), section.part.last_frame.value()) == (
+        0,
+        19,
+    )
 
 
 def test_a_calibration_keeps_the_part(
@@ -474,9 +477,9 @@ def test_a_calibration_keeps_the_part(
 ) -> None:
     layer = viewer.add_layer(movie())
     section = open_section()
-    section.first_frame.setValue(3)
+    section.part.first_frame.setValue(3)
     layer.scale = (1, 0.5, 0.5)
-    assert section.first_frame.value() == 3
+    assert section.part.first_frame.value() == 3
 
 
 # in a viewer, which hands out its layers by proxies

@@ -6,18 +6,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from qtpy.QtCore import Qt
 
 from napari_udvd._widgets.restore.settings_section import SettingsSection, about
 from napari_udvd._widgets.shared.preferences import Preferences, read_preferences
 from napari_udvd.errors import InputError
 from napari_udvd.jobs import make_settings
+from napari_udvd.models.catalogue import specs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytestqt.qtbot import QtBot
-
-TITLES = {"centerblind": "Center-blind", "udvd": "UDVD", "stbn": "STBN"}
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def make_section(qtbot: QtBot) -> Callable[..., SettingsSection]:
     def make(device: str = "auto", minutes: float = 2.0) -> SettingsSection:
         section = SettingsSection(Preferences(device, minutes, Path()))
         qtbot.addWidget(section)
-        section.offer(TITLES, ["cuda", "cpu"])
+        section.offer(specs().values(), ["cuda", "cpu"])
         return section
 
     return make
@@ -38,153 +38,162 @@ def section(make_section: Callable[..., SettingsSection]) -> SettingsSection:
     return make_section()
 
 
+def choose(section: SettingsSection, model: str) -> None:
+    section.model_box.setCurrentIndex(section.model_box.findData(model))
+
+
 def test_the_defaults_are_a_valid_request(section: SettingsSection) -> None:
     values = section.values()
-    assert (values["model"], values["device"], values["minutes"]) == ("auto", "auto", 2)
-    open_ones = ("preset", "hole", "width", "batch", "learning_rate")
-    assert all(values[name] is None for name in open_ones)
+    # a user waits for the result: no views are averaged unless that is chosen
+    assert values == {
+        "model": "auto",
+        "device": "auto",
+        "minutes": 2,
+        "self_ensemble": False,
+    }
     make_settings(**values)
     assert section.message.isHidden() and not section.advanced.isExpanded()
 
 
+def test_the_networks_are_those_of_the_catalogue(section: SettingsSection) -> None:
+    box = section.model_box
+    shown = {
+        box.itemData(k): (box.itemText(k), box.itemData(k, Qt.ItemDataRole.ToolTipRole))
+        for k in range(1, box.count())
+    }
+    assert shown == {spec.name: (spec.title, spec.summary) for spec in specs().values()}
+
+
+@pytest.mark.parametrize("model", ["auto", *specs()])
+def test_only_settings_of_the_chosen_network_are_seen(
+    section: SettingsSection, model: str
+) -> None:
+    choose(section, model)
+    name = next(iter(specs())) if model == "auto" else model
+    seen = [form for form in section.forms.values() if form.isVisibleTo(section)]
+    assert seen == [section.forms[name]] == [section.form]
+    assert list(seen[0].controls) == list(specs()[name].settings.model_fields)
+
+
 @pytest.mark.parametrize(
-    ("typed", "hole"),
+    ("model", "own"),
     [
-        ("", None),
-        ("  ", None),
-        ("1x3", (1, 3)),
-        ("3X1", (3, 1)),
-        (" 3 × 5 ", (3, 5)),
+        ("auto", {"preset": "small"}),
+        ("centerblind", {"preset": "large"}),
+        ("udvd", {"width": 16}),
+        ("stbn", {"width": 16, "flow": False, "noise_input": False}),
     ],
 )
-def test_a_hole(
-    section: SettingsSection, typed: str, hole: tuple[int, int] | None
+def test_settings_of_a_network_are_sent_with_it_alone(
+    section: SettingsSection, model: str, own: dict[str, Any]
 ) -> None:
-    section.hole_edit.setText(typed)
-    assert section.values()["hole"] == hole
+    before = section.values()
+    choose(section, model)
+    assert section.form is not None
+    section.form.set_values(own)
+    values = section.values()
+    assert {k: values[k] for k in values if k not in before} == own
+    assert make_settings(**values).network.model_dump(exclude_defaults=True) == own
+    for other in specs():
+        if other != model and not (model == "auto" and "preset" in own):
+            choose(section, other)
+            assert section.values() == {**before, "model": other}
 
 
 @pytest.mark.parametrize(
-    "typed", ["3", "1x3x5", "axb", "1.5x3", "x", "1,3", "2x3", "0x1", "-1x3"]
+    ("name", "typed", "value"),
+    [
+        ("hole", "1x3", (1, 3)),
+        ("hole", "3X1", (3, 1)),
+        ("hole", " 3 × 5 ", (3, 5)),
+        ("learning_rate", "0.001", 0.001),
+        ("learning_rate", " 1e-4 ", 1e-4),
+        ("noise", "2.17 100 3.48", (2.17, 100, 3.48)),
+        ("noise", "0, 90, 2", (0, 90, 2)),
+    ],
 )
-def test_a_hole_that_is_none_is_quoted(section: SettingsSection, typed: str) -> None:
-    section.hole_edit.setText(typed)
-    refuses(section, typed, "odd")
+def test_what_is_typed(
+    section: SettingsSection, name: str, typed: str, value: Any
+) -> None:
+    control = section.common.controls[name]
+    control.value = typed
+    values = section.values()
+    assert values[name] == value
+    assert getattr(make_settings(**values), name) == value
+    control.value = "  "
+    assert name not in section.values()
 
 
 @pytest.mark.parametrize(
-    ("typed", "rate"), [("", None), ("0.001", 0.001), (" 1e-4 ", 1e-4)]
+    ("name", "typed", "said"),
+    [
+        ("hole", "3", "odd"),
+        ("hole", "1x3x5", "odd"),
+        ("hole", "axb", "odd"),
+        ("hole", "1.5x3", "odd"),
+        ("hole", "x", "odd"),
+        ("hole", "2x3", "odd"),
+        ("hole", "0x1", "odd"),
+        ("hole", "-1x3", "odd"),
+        ("learning_rate", "fast", "learning rate"),
+        ("learning_rate", "0,001", "learning rate"),
+        ("learning_rate", "0", "learning rate"),
+        ("learning_rate", "-0.1", "learning rate"),
+        ("learning_rate", "nan", "learning rate"),
+        ("learning_rate", "inf", "learning rate"),
+        ("noise", "2", "three finite numbers"),
+        ("noise", "a b c", "three finite numbers"),
+        ("noise", "-1 0 2", "three finite numbers"),
+        ("noise", "0 100 0", "three finite numbers"),
+        ("noise", "nan 0 1", "three finite numbers"),
+    ],
 )
-def test_a_learning_rate(
-    section: SettingsSection, typed: str, rate: float | None
+def test_what_is_no_value_is_quoted(
+    section: SettingsSection, name: str, typed: str, said: str
 ) -> None:
-    section.rate_edit.setText(typed)
-    assert section.values()["learning_rate"] == rate
-
-
-@pytest.mark.parametrize("typed", ["fast", "0,001", "0", "-0.1", "nan", "inf"])
-def test_a_learning_rate_that_is_none_is_quoted(
-    section: SettingsSection, typed: str
-) -> None:
-    section.rate_edit.setText(typed)
-    refuses(section, typed, "learning rate")
-
-
-def refuses(section: SettingsSection, typed: str, said: str) -> None:
-    """Check that the message quotes what was typed, and goes once it is mended."""
+    """The message quotes what was typed, and goes once it is mended."""
+    section.common.controls[name].value = typed
     with pytest.raises(InputError, match=said) as refusal:
         section.values()
-    assert typed in str(refusal.value)
+    assert repr(typed) in str(refusal.value)
     assert section.message.text() == str(refusal.value)
     assert not section.message.isHidden()
-    section.hole_edit.clear()
-    section.noise_edit.clear()
-    section.rate_edit.clear()
+    section.common.set_values({name: None})
     make_settings(**section.values())
     assert section.message.isHidden()
-
-
-@pytest.mark.parametrize(
-    ("typed", "noise"),
-    [("", None), ("2.17 100 3.48", (2.17, 100, 3.48)), ("0, 90, 2", (0, 90, 2))],
-)
-def test_the_noise_of_a_known_camera(
-    section: SettingsSection, typed: str, noise: tuple[float, ...] | None
-) -> None:
-    section.noise_edit.setText(typed)
-    values = section.values()
-    assert values["noise"] == noise
-    assert make_settings(**values).noise == noise
-
-
-@pytest.mark.parametrize("typed", ["2", "a b c", "-1 0 2", "0 100 0", "nan 0 1"])
-def test_noise_that_is_none_is_quoted(section: SettingsSection, typed: str) -> None:
-    section.noise_edit.setText(typed)
-    refuses(section, typed, "three numbers")
-
-
-def test_flow_is_stbn_s(section: SettingsSection) -> None:
-    assert not section.flow_check.isEnabled()
-    assert section.values()["flow"] is None
-    section.model_box.setCurrentIndex(section.model_box.findData("stbn"))
-    assert section.flow_check.isEnabled()
-    assert section.values()["flow"] is None
-    section.flow_check.setChecked(False)
-    assert make_settings(**section.values()).flow is False
-    section.model_box.setCurrentIndex(section.model_box.findData("udvd"))
-    assert section.values()["flow"] is None
-
-
-@pytest.mark.parametrize(
-    ("model", "has_preset", "has_width"),
-    [("auto", True, False), ("centerblind", True, False), ("udvd", False, True)],
-)
-def test_a_network_has_the_settings_that_it_knows(
-    section: SettingsSection, model: str, has_preset: bool, has_width: bool
-) -> None:
-    section.preset_box.setCurrentText("small")
-    section.width_spin.setValue(16)
-    section.model_box.setCurrentIndex(section.model_box.findData(model))
-    assert section.preset_box.isEnabled() == has_preset
-    assert section.width_spin.isEnabled() == has_width
-    values = section.values()
-    assert values["model"] == model
-    assert values["preset"] == ("small" if has_preset else None)
-    assert values["width"] == (16 if has_width else None)
-    make_settings(**values)
 
 
 def test_every_control_reaches_the_request(section: SettingsSection) -> None:
     before = section.values()
     section.minutes_spin.setValue(7.5)
-    section.patch_spin.setValue(32)
-    section.batch_spin.setValue(3)
-    section.seed_spin.setValue(5)
     section.device_box.setCurrentIndex(section.device_box.findData("cpu"))
-    for check in (
-        section.likelihood_check,
-        section.joint_check,
-        section.scratch_check,
-        section.ensemble_check,
-    ):
-        check.toggle()
-    after = section.values()
-    assert {k: after[k] for k in after if after[k] != before[k]} == {
-        "minutes": 7.5,
+    chosen = {
         "patch": 32,
         "batch": 3,
         "seed": 5,
-        "device": "cpu",
         "likelihood": False,
         "joint_channels": True,
         "from_scratch": True,
         "self_ensemble": True,
+        "hole": (3, 1),
+        "noise": (1.0, 2.0, 3.0),
+        "learning_rate": 0.01,
     }
+    assert set(chosen) == set(section.common.controls)
+    section.common.set_values(chosen)
+    after = section.values()
+    assert {k: after[k] for k in after if after[k] != before.get(k)} == {
+        **chosen,
+        "minutes": 7.5,
+        "device": "cpu",
+    }
+    make_settings(**after)
 
 
 @pytest.mark.parametrize("text", ["small", "medium", "large"])
 def test_every_size_can_be_trained(section: SettingsSection, text: str) -> None:
-    section.preset_box.setCurrentText(text)
+    assert section.form is not None
+    section.form.set_values({"preset": text})
     make_settings(**section.values())
 
 
@@ -219,7 +228,7 @@ def test_the_time_is_estimated_for_the_network_that_is_chosen(
     section.show_times({"centerblind": 5.0, "udvd": 600.0})
     text = "Training takes about 2 min, denoising then about 5 s."
     assert section.estimate.text() == text  # Automatic takes the first
-    section.model_box.setCurrentIndex(section.model_box.findData("udvd"))
+    choose(section, "udvd")
     assert "denoising then about 10 min" in section.estimate.text()
     section.minutes_spin.setValue(180)
     assert "Training takes about 3.0 h" in section.estimate.text()

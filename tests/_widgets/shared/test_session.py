@@ -12,8 +12,8 @@ from napari.components import ViewerModel
 from napari.layers import Image, Labels, Points, Shapes
 from napari.utils._proxies import PublicOnlyProxy
 
-from napari_udvd._widgets.restore.overlays import OWN
 from napari_udvd._widgets.shared import session as _session
+from napari_udvd._widgets.shared.overlays import OWN
 from napari_udvd._widgets.shared.session import session_of
 from napari_udvd.errors import InputError
 

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QCheckBox,
-    QFileDialog,
     QHBoxLayout,
-    QLabel,
-    QProgressBar,
     QPushButton,
     QScrollArea,
     QVBoxLayout,
@@ -19,35 +15,29 @@ from qtpy.QtWidgets import (
 )
 
 from napari_udvd._widgets.inspector.filter_layer import FilterLayer
+from napari_udvd._widgets.inspector.filter_view import FilterView
 from napari_udvd._widgets.inspector.inspection import (
     Inspected,
     PixelQuestion,
     inspect_pixel,
 )
+from napari_udvd._widgets.inspector.keep_section import KeepSection
 from napari_udvd._widgets.inspector.picker import Picker
-from napari_udvd._widgets.inspector.picture import Picture
-from napari_udvd._widgets.inspector.pins import Pins
-from napari_udvd._widgets.inspector.trace_plot import TracePlot
 from napari_udvd._widgets.shared.closing import ClosingDock
 from napari_udvd._widgets.shared.latest import Latest
 from napari_udvd._widgets.shared.layers import pixel_at
 from napari_udvd._widgets.shared.messages import Message, said
 from napari_udvd._widgets.shared.model_row import NO_MODEL, ModelRow
 from napari_udvd._widgets.shared.session import Session, Shown, session_of
-from napari_udvd.errors import InputError, OutputError
+from napari_udvd.errors import InputError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import napari.viewer
     from napari.layers import Layer
 
 __all__ = ["PixelInspector"]
-
-FILTER_FILES = "Picture (*.png);;Weights (*.npz);;Table (*.csv)"
-
-HOW = (
-    "Press Inspect, then click a pixel of the movie or of its denoised layer, or drag "
-    "over it: the weights are shown over the movie, in the frames that they are in."
-)
 
 
 class PixelInspector(ClosingDock):
@@ -84,49 +74,29 @@ class PixelInspector(ClosingDock):
         )
         self.posterior_check = QCheckBox("With the pixel itself")
         self.posterior_check.setToolTip(
-            "Of the denoised value as it is put out: the prediction combined with the "
-            "noisy pixel, which the network itself never sees"
+            "The filter of the denoised value as it is put out: the prediction "
+            "combined with the noisy pixel, which the network itself never sees"
         )
         self.message = Message()
         self.model = ModelRow(self._session, self.message)
-        self.bar = QProgressBar()
-        self.bar.setRange(0, 0)  # only moves: a filter takes as long as it takes
-        self.bar.setTextVisible(False)
-        self.bar.setFixedHeight(6)
-        self.bar.setVisible(False)
-        self.how = QLabel(HOW)
-        self.how.setWordWrap(True)
-        self.strip = Picture()
-        self.words = QLabel()
-        self.words.setWordWrap(True)
-        self.words.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.trace = TracePlot()
-        self.pins = Pins(viewer)
-        self.pin_button, self.clear_button = QPushButton("Pin"), QPushButton("Clear")
-        self.pin_button.setToolTip("Keep this pixel to compare it with others")
-        self.clear_button.setToolTip("Take all pinned pixels out")
-        self.save_button = QPushButton("Save…")
-        self.save_button.setToolTip("Picture (PNG), weights (NPZ) or table (CSV)")
+        self.view = FilterView()
+        self.keep = KeepSection(viewer, self.message)
         self._lay_out()
 
         self._picker = Picker(viewer)
         self._overlay = FilterLayer(viewer)
         self._latest = Latest(inspect_pixel)
-        self.inspect_button.toggled.connect(self._on_armed)
+        self.inspect_button.toggled.connect(self._on_inspect_toggled)
         self.overlay_check.toggled.connect(self._draw_overlay)
-        self.posterior_check.toggled.connect(self._on_posterior)
-        self.pin_button.clicked.connect(self._on_pin)
-        self.clear_button.clicked.connect(self.pins.clear_pins)
-        self.save_button.clicked.connect(self._on_save)
-        self.pins.changed.connect(self._on_pins_changed)
-        self.pins.chosen.connect(self._show)
-        self._picker.picked.connect(self._on_picked)
-        self._latest.answered.connect(self._on_answered)
-        self._latest.failed.connect(self._on_failed)
-        self._latest.busy.connect(self.bar.setVisible)
-        self._session.changed.connect(self._on_session)
-        viewer.layers.events.removed.connect(self._on_removed)
-        self._enable()
+        self.posterior_check.toggled.connect(self._on_posterior_toggled)
+        self.keep.pinned.connect(self._on_keep_pinned)
+        self.keep.pins.chosen.connect(self._show)
+        self._picker.picked.connect(self._on_picker_picked)
+        self._latest.answered.connect(self._on_latest_answered)
+        self._latest.failed.connect(self._on_latest_failed)
+        self._latest.busy.connect(self.view.show_busy)
+        self._session.changed.connect(self._on_session_changed)
+        viewer.layers.events.removed.connect(self._on_layer_removed)
 
     def _lay_out(self) -> None:
         inside = QWidget()
@@ -138,16 +108,8 @@ class PixelInspector(ClosingDock):
         checks.addWidget(self.posterior_check)
         layout.addLayout(checks)
         layout.addWidget(self.message)
-        layout.addWidget(self.bar)
-        layout.addWidget(self.how)
-        layout.addWidget(self.strip)
-        layout.addWidget(self.words)
-        layout.addWidget(self.trace)
-        layout.addWidget(self.pins)
-        row = QHBoxLayout()
-        for button in (self.pin_button, self.clear_button, self.save_button):
-            row.addWidget(button)
-        layout.addLayout(row)
+        layout.addWidget(self.view)
+        layout.addWidget(self.keep)
         layout.addStretch()
         scroll = QScrollArea()
         scroll.setWidget(inside)
@@ -163,15 +125,15 @@ class PixelInspector(ClosingDock):
         """Stop, and let go of the viewer; layers stay, but for the weights."""
         self._latest.forget()
         self._picker.arm(False)
-        self._session.changed.disconnect(self._on_session)
+        self._session.changed.disconnect(self._on_session_changed)
         self.model.shut_down()
-        self.pins.shut_down()
-        self._viewer.layers.events.removed.disconnect(self._on_removed)
+        self.keep.shut_down()
+        self._viewer.layers.events.removed.disconnect(self._on_layer_removed)
         self._overlay.hide()
 
     # picking
 
-    def _on_armed(self, armed: bool) -> None:
+    def _on_inspect_toggled(self, armed: bool) -> None:
         self._picker.arm(armed)
         if not armed:
             self._latest.forget()
@@ -180,7 +142,7 @@ class PixelInspector(ClosingDock):
         if self._session.denoiser is None and not self._session.results:
             self.message.warn(f"There is {NO_MODEL}.")
 
-    def _on_picked(self, world: Any) -> None:
+    def _on_picker_picked(self, world: Any) -> None:
         try:
             if self._viewer.dims.ndisplay != 2:
                 raise InputError(
@@ -201,7 +163,7 @@ class PixelInspector(ClosingDock):
         shown
             The movie.
         index
-            Of the pixel, by axis letter.
+            Place of the pixel, by axis letter.
 
         Raises
         ------
@@ -240,27 +202,15 @@ class PixelInspector(ClosingDock):
 
     # showing
 
-    def _on_answered(self, inspected: Inspected) -> None:
+    def _on_latest_answered(self, inspected: Inspected) -> None:
         if inspected.question.shown.source in self._viewer.layers:
             self._show(inspected)
 
     def _show(self, inspected: Inspected) -> None:
         self.inspected = inspected
-        found, question = inspected.found, inspected.question
-        self.how.setVisible(False)
-        self.strip.show_picture(inspected.strip)
-        t, c, z, y, x = found.pixel
-        place = f"t = {t}, y = {y}, x = {x}"
-        if question.shown.stack.n_channels > 1:
-            place += f", channel {c}"
-        if question.shown.stack.n_planes > 1:
-            place += f", plane {z}"
-        std = "" if found.std is None else f" ± {found.std:.3g}"
-        self.words.setText(
-            f"<b>{place}</b><br>{found.prediction:.4g}{std}: {found.describe()}.<br>"
-            f"Weights add up to {found.sum:.3f}, the bias is {found.bias:.3g}; width "
-            f"{found.width:.1f} px."
-        )
+        self.view.show_inspected(inspected)
+        self.keep.take(inspected)
+        found = inspected.found
         if found.reflected:
             self.message.inform(
                 f"This frame is so near an end of the movie that {found.reflected} of "
@@ -269,9 +219,7 @@ class PixelInspector(ClosingDock):
             )
         else:
             self.message.clear()
-        self.trace.show_trace(inspected.trace, t)
         self._draw_overlay()
-        self._enable()
 
     def _draw_overlay(self, _on: bool = False) -> None:
         if self.inspected is None or not self.overlay_check.isChecked():
@@ -281,10 +229,10 @@ class PixelInspector(ClosingDock):
         if shown.source in self._viewer.layers:
             self._overlay.show(self.inspected.found, shown.source, shown.stack)
 
-    def _on_failed(self, error: BaseException) -> None:
+    def _on_latest_failed(self, error: BaseException) -> None:
         self.message.fail(said(error), notify=False)
 
-    def _on_posterior(self) -> None:
+    def _on_posterior_toggled(self) -> None:
         if self.inspected is None:
             return
         q = self.inspected.question
@@ -304,50 +252,26 @@ class PixelInspector(ClosingDock):
 
     # pins, files
 
-    def _on_pin(self) -> None:
-        if self.inspected is not None:
-            self.pins.pin(self.inspected)
-
-    def _on_pins_changed(self) -> None:
-        self.trace.show_pinned(self.pins.traces())
-        self._enable()
-
-    def _on_save(self) -> None:
-        name, kind = QFileDialog.getSaveFileName(self, "Save filter", "", FILTER_FILES)
-        if not name:
-            return
-        path = Path(name)
-        may_replace = bool(path.suffix) and path.exists()  # the dialog has asked
-        if not path.suffix:
-            path = path.with_name(path.name + kind[kind.index("*") + 1 : -1])
-        self.save_to(path, overwrite=may_replace)
+    def _on_keep_pinned(self) -> None:
+        self.view.trace.show_pinned(self.keep.pins.traces())
 
     def save_to(self, path: Path, *, overwrite: bool = False) -> None:
         """Write what is shown to a file, ``.png``, ``.npz`` or ``.csv``."""
-        from napari_udvd.filters import save_filter
-
-        if self.inspected is None:
-            return
-        try:
-            save_filter(self.inspected.found, path, overwrite=overwrite)
-        except (InputError, OutputError) as error:
-            self.message.fail(str(error))
-        else:
-            self.message.done(f"Saved as {path.name}.")
+        self.keep.save_to(path, overwrite=overwrite)
 
     # others
 
-    def _on_session(self) -> None:
+    def _on_session_changed(self) -> None:
         if self._session.is_training:
             self._latest.forget()
 
-    def _on_removed(self, event: Any) -> None:
+    def _on_layer_removed(self, event: Any) -> None:
         if self._target is not None and event.value == self._target:
             self._latest.forget()
-            self._overlay.hide()
             self._target = None
-
-    def _enable(self) -> None:
-        for button in (self.pin_button, self.save_button):
-            button.setEnabled(self.inspected is not None)
-        self.clear_button.setEnabled(bool(self.pins.kept))
+        if self.inspected and event.value == self.inspected.question.shown.source:
+            # which holds the movie, and pixels that it was computed from
+            self.inspected = None
+            self._overlay.hide()
+            self.view.clear()
+            self.keep.take(None)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from napari.utils import Colormap
 
-from napari_udvd._widgets.restore.overlays import OWN, put_over
 from napari_udvd._widgets.shared.layers import drawn_like
+from napari_udvd._widgets.shared.overlays import OWN, put_over
 
 if TYPE_CHECKING:
     import napari.viewer

@@ -1,4 +1,4 @@
-"""What the pixel inspector asks of the core; heavy imports inside."""
+"""Questions of the pixel inspector to the core; heavy imports inside."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class PixelQuestion:
     t, c, z, y, x
         The pixel.
     posterior
-        Of the prediction combined with the noisy pixel.
+        Look into the prediction combined with the noisy pixel.
     """
 
     shown: Shown

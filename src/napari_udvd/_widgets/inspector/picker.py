@@ -20,8 +20,8 @@ class Picker(QObject):
     Parameters
     ----------
     viewer
-        Whose canvas is watched while the picker is armed. Dragging does not move the
-        camera then.
+        The viewer whose canvas is watched while the picker is armed. Dragging does
+        not move the camera then.
     """
 
     picked = Signal(object)
@@ -34,7 +34,7 @@ class Picker(QObject):
 
     @property
     def is_armed(self) -> bool:
-        """Whether presses are told."""
+        """True while presses are told."""
         return self._armed
 
     def arm(self, armed: bool) -> None:

@@ -9,8 +9,8 @@ from qtpy.QtCore import Qt, QTimer, Signal
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QHeaderView, QTableWidget, QTableWidgetItem
 
-from napari_udvd._widgets.restore.overlays import OWN, put_over
 from napari_udvd._widgets.shared.layers import drawn_like
+from napari_udvd._widgets.shared.overlays import OWN, put_over
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -31,7 +31,7 @@ COLUMNS = {
     "t, y, x": "The pixel",
     "averaged": "How many pixels",
     "own frame": "Share of the weights that is in the pixel's own frame",
-    "width": "Of the filter in its own frame",
+    "width": "Width of the filter in the pixel's own frame",
     "motion": "Along y and x that the filter follows, pixels per frame",
 }
 
@@ -68,12 +68,12 @@ class Pins(QTableWidget):
         self.setMaximumHeight(150)
         self.setToolTip("Pinned pixels; a click shows what was found there again")
         self.setVisible(False)
-        self.cellClicked.connect(self._on_clicked)
-        viewer.layers.events.removed.connect(self._on_removed)
+        self.cellClicked.connect(self._on_cell_clicked)
+        viewer.layers.events.removed.connect(self._on_layer_removed)
 
     @property
     def kept(self) -> list[Inspected]:
-        """What was found at the pinned pixels, in the order of pinning."""
+        """Filters of the pinned pixels, in the order of pinning."""
         return list(self._kept)
 
     @property
@@ -121,7 +121,7 @@ class Pins(QTableWidget):
         self.changed.emit()
 
     def clear_pins(self) -> None:
-        """Drop all."""
+        """Drop all pins."""
         self._kept = []
         self.setRowCount(0)
         self.setVisible(False)
@@ -132,7 +132,7 @@ class Pins(QTableWidget):
 
     def shut_down(self) -> None:
         """Let go of the viewer; the points stay."""
-        self._viewer.layers.events.removed.disconnect(self._on_removed)
+        self._viewer.layers.events.removed.disconnect(self._on_layer_removed)
 
     def _draw(self) -> None:
         question = self._kept[-1].question
@@ -173,10 +173,10 @@ class Pins(QTableWidget):
         )
         self._viewer.layers.selection = selected
 
-    def _on_clicked(self, row: int, _column: int) -> None:
+    def _on_cell_clicked(self, row: int, _column: int) -> None:
         self.chosen.emit(self._kept[row])
 
-    def _on_removed(self, event: Event) -> None:
+    def _on_layer_removed(self, event: Event) -> None:
         is_layer = self._layer is not None and event.value == self._layer
         if is_layer:
             self._layer = None

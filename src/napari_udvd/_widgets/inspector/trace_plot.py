@@ -1,4 +1,4 @@
-"""How bright a pixel is over time: noisy, denoised, and how sure."""
+"""Brightness of a pixel over time: noisy, denoised, and its uncertainty."""
 
 from __future__ import annotations
 

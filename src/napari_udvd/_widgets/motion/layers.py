@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_udvd._widgets.restore.overlays import OWN, put_over
 from napari_udvd._widgets.shared.layers import drawn_like
+from napari_udvd._widgets.shared.overlays import OWN, put_over
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -48,12 +48,12 @@ class MotionLayers:
         arrows: bool,
         colours: bool,
     ) -> None:
-        """Draw.
+        """Draw the motion of a frame.
 
         Parameters
         ----------
         motion
-            Of the frame.
+            Motion of the frame.
         source, stack
             The movie.
         place
@@ -65,7 +65,7 @@ class MotionLayers:
         largest
             Speed drawn in full colour, px per frame.
         arrows, colours
-            Which of both.
+            Draw it so.
         """
         self._arrows = self._usable(self._arrows, stack)
         self._colours = self._usable(self._colours, stack)

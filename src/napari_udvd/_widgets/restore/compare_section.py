@@ -102,12 +102,12 @@ class CompareSection(QWidget):
         layout.addLayout(grid)
         layout.addWidget(self.hint)
         layout.addWidget(self.message)
-        self.results.currentRowChanged.connect(self._on_row)
+        self.results.currentRowChanged.connect(self._on_results_row)
         self.residual_check.toggled.connect(self.residual)
         self.link_check.toggled.connect(self.linked)
         self.split_check.toggled.connect(self.side_by_side)
-        self.curtain_check.toggled.connect(self._on_curtain)
-        self.slider.valueChanged.connect(self._on_slider)
+        self.curtain_check.toggled.connect(self._on_curtain_toggled)
+        self.slider.valueChanged.connect(self._on_slider_moved)
         self.channel_button.clicked.connect(self.channels)
         self.trace_button.clicked.connect(self.traces)
         self.offer((), -1, has_channels=False)
@@ -130,7 +130,7 @@ class CompareSection(QWidget):
         chosen
             Which one is looked at, -1 for none.
         has_channels
-            Whether that has several channels.
+            The chosen one has several channels.
         doubts
             Why each must not be trusted, empty where nothing speaks against it.
         """
@@ -154,20 +154,20 @@ class CompareSection(QWidget):
 
     @property
     def curtain_share(self) -> float:
-        """Where the curtain hangs, as a share of the width."""
+        """Place of the curtain, as a share of the width."""
         return float(self.slider.value() / self.slider.maximum())
 
     def hang_curtain(self, share: float) -> None:
         """Move the curtain, and the slider with it."""
         self.slider.setValue(round(share * self.slider.maximum()))
 
-    def _on_row(self, row: int) -> None:
+    def _on_results_row(self, row: int) -> None:
         if row >= 0:
             self.chosen.emit(row)
 
-    def _on_curtain(self, on: bool) -> None:
+    def _on_curtain_toggled(self, on: bool) -> None:
         self.slider.setVisible(on)
         self.curtain.emit(on)
 
-    def _on_slider(self, _value: int) -> None:
+    def _on_slider_moved(self, _value: int) -> None:
         self.curtain_at.emit(self.curtain_share)

@@ -9,17 +9,17 @@ import numpy as np
 from napari.experimental import link_layers, unlink_layers
 from qtpy.QtCore import QObject, Signal
 
+from napari_udvd._widgets.restore.compare_section import CompareSection
 from napari_udvd._widgets.restore.curtain_drag import CurtainDrag
 from napari_udvd._widgets.restore.diagnosis_section import as_sentence
-from napari_udvd._widgets.restore.overlays import OWN
 from napari_udvd._widgets.restore.preview import contrast_limits
 from napari_udvd._widgets.shared.layers import drawn_like
+from napari_udvd._widgets.shared.overlays import OWN
 
 if TYPE_CHECKING:
     import napari.viewer
     from napari.layers import Image
 
-    from napari_udvd._widgets.restore.compare_section import CompareSection
     from napari_udvd._widgets.restore.delivery import Delivery
     from napari_udvd._widgets.restore.result import Result
 
@@ -52,13 +52,13 @@ class Comparing(QObject):
     ----------
     viewer
         Gets the layers.
-    section
-        What is asked for.
     delivery
         Has the results.
 
     Attributes
     ----------
+    section
+        What is asked for.
     result
         The one that is looked at, or None.
     """
@@ -66,11 +66,10 @@ class Comparing(QObject):
     chosen = Signal(object)
     """A user chose this result."""
 
-    def __init__(
-        self, viewer: napari.viewer.Viewer, section: CompareSection, delivery: Delivery
-    ) -> None:
+    def __init__(self, viewer: napari.viewer.Viewer, delivery: Delivery) -> None:
         super().__init__()
-        self._viewer, self._section, self._delivery = viewer, section, delivery
+        self._viewer, self._delivery = viewer, delivery
+        self.section = section = CompareSection()
         self.result: Result | None = None
         self._views: list[_View] = []
         self._linked: _Linked | None = None
@@ -78,7 +77,7 @@ class Comparing(QObject):
         self._drag = CurtainDrag(viewer, self._curtain_seen)
         self._drag.dragged.connect(section.hang_curtain)
         delivery.changed.connect(self.refresh)
-        section.chosen.connect(self._on_chosen)
+        section.chosen.connect(self._on_section_chosen)
         section.residual.connect(self._show_residual)
         section.linked.connect(self._link)
         section.curtain.connect(self._show_curtain)
@@ -103,7 +102,7 @@ class Comparing(QObject):
         several = self.result is not None and self.result.stack.n_channels > 1
         names = [result.layer.name for result in newest]
         doubts = [" ".join(map(as_sentence, result.warnings)) for result in newest]
-        self._section.offer(names, at, has_channels=several, doubts=doubts)
+        self.section.offer(names, at, has_channels=several, doubts=doubts)
 
     def update(self, result: Result) -> None:
         """Draw anew what is made of a result, after frames of it have come."""
@@ -117,7 +116,7 @@ class Comparing(QObject):
         self._delivery.changed.disconnect(self.refresh)
         self._drag.shut_down()
 
-    def _on_chosen(self, row: int) -> None:
+    def _on_section_chosen(self, row: int) -> None:
         result = self._delivery.results[::-1][row]
         self._look_at(result)
         self.chosen.emit(result)
@@ -130,7 +129,7 @@ class Comparing(QObject):
         for other in self._delivery.results:
             if other.source == result.source:
                 other.layer.visible = other is result
-        section = self._section
+        section = self.section
         self._link(section.link_check.isChecked())
         self._show_residual(section.residual_check.isChecked())
         self._show_curtain(section.curtain_check.isChecked())
@@ -223,7 +222,7 @@ class Comparing(QObject):
                 **drawn_like(source),
             )
         if on:
-            self._move_curtain(self._section.curtain_share)
+            self._move_curtain(self.section.curtain_share)
 
     def _move_curtain(self, share: float) -> None:
         layer = self._shown("curtain")

@@ -30,7 +30,7 @@ class CurtainDrag(QObject):
     Parameters
     ----------
     viewer
-        Whose canvas is watched.
+        The viewer whose canvas is watched.
     curtain
         Returns the layer, the axis of its columns and the column that the right part
         begins with; None where there is no curtain.

@@ -1,4 +1,4 @@
-"""What the noise of the chosen movie is, in one sentence and in numbers."""
+"""Noise of the chosen movie, in one sentence and in numbers."""
 
 from __future__ import annotations
 

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtWidgets import QFrame, QMessageBox, QVBoxLayout, QWidget
 
 from napari_udvd import jobs as _jobs
-from napari_udvd._widgets.restore.compare_section import CompareSection
 from napari_udvd._widgets.restore.comparing import Comparing
 from napari_udvd._widgets.restore.delivery import Delivery
-from napari_udvd._widgets.restore.diagnosis_section import DiagnosisSection, as_sentence
+from napari_udvd._widgets.restore.diagnosis_section import as_sentence
 from napari_udvd._widgets.restore.model_in_use import ModelInUse
 from napari_udvd._widgets.restore.movie_noise import MovieNoise
 from napari_udvd._widgets.restore.movie_section import MovieSection
@@ -31,6 +30,7 @@ from napari_udvd._widgets.shared.tabs import skip_folded, tab_order
 from napari_udvd._widgets.shared.worker import Worker
 from napari_udvd.errors import InputError
 from napari_udvd.jobs.states import Cache
+from napari_udvd.models.catalogue import specs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,7 +49,7 @@ COMPARE_KEY = "D"
 """Switches between movie and result."""
 
 CLOSING_SECONDS = 60
-"""How long a window that closes waits for the state of a training to be saved."""
+"""Seconds that a window that closes waits for the state of a training."""
 
 
 class DenoiseMovie(GuardedDock):
@@ -67,7 +67,7 @@ class DenoiseMovie(GuardedDock):
     Attributes
     ----------
     is_loaded
-        Whether the choices are there, and the dock can be used.
+        The choices are there, and the dock can be used.
     """
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
@@ -79,53 +79,54 @@ class DenoiseMovie(GuardedDock):
         cache = preferences.cache
 
         self.movie = MovieSection(viewer)
-        self.diagnosis = DiagnosisSection()
         self.settings = SettingsSection(preferences)
         self.training = TrainingSection()
         self.result = ResultSection()
-        self.compare = CompareSection()
 
-        self.noise = MovieNoise(self.diagnosis, self.settings, cache)
+        self.noise = MovieNoise(self.settings, cache)
         self.trainer = TrainingControl(viewer, self.training, cache)
         self.model = ModelInUse(self._session, self.movie, self.result)
         self.delivery = Delivery(viewer, self.result, cache / "frames")
         self.orders = Orders(
             viewer, self.movie, self.settings, self.result, self.model, self.delivery
         )
-        self.comparing = Comparing(viewer, self.compare, self.delivery)
-        self.traces = TraceFiles(viewer, self.compare, self.comparing)
+        self.comparing = Comparing(viewer, self.delivery)
+        self.traces = TraceFiles(viewer, self.comparing)
         self._lay_out()
         self._connect()
 
         self._loading = Worker(partial(_jobs.load_core, Cache(cache)))
-        self._loading.told.connect(self._on_loaded)
-        self._loading.ended.connect(self._on_load_ended)
+        self._loading.told.connect(self._on_loading_told)
+        self._loading.ended.connect(self._on_loading_ended)
         self._loading.start()
         self._enable()
 
     def _lay_out(self) -> None:
         inside = QWidget()
         layout = QVBoxLayout(inside)
-        for section in (self.movie, self.diagnosis, self.settings, self.training):
+        for section in (self.movie, self.noise.section, self.settings, self.training):
             layout.addWidget(section)
             line = QFrame()
             line.setFrameShape(QFrame.Shape.HLine)
             layout.addWidget(line)
         layout.addWidget(self.result)
-        layout.addWidget(self.compare)
+        layout.addWidget(self.comparing.section)
         layout.addStretch()
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(Column(inside))
         Calm(inside)
-        for part in (self.movie.part, self.settings.advanced, self.diagnosis.details):
+        for part in (
+            self.movie.part.fold,
+            self.settings.advanced,
+            self.noise.section.details,
+        ):
             skip_folded(part)
         settings, training = self.settings, self.training
         tab_order(
             self.movie.layer_box,
             self.movie.axes_edit,
             settings.model_box,
-            settings.preset_box,
             settings.device_box,
             settings.minutes_spin,
             training.train_button,
@@ -137,20 +138,20 @@ class DenoiseMovie(GuardedDock):
         self.movie.changed.connect(self._on_movie_changed)
         self.movie.removed.connect(self._on_movie_removed)
         self.movie.may_change = self.may_change
-        self.settings.device_box.activated.connect(self._diagnose)
-        self.noise.found.connect(self._on_states)
+        self.settings.device_chosen.connect(self._diagnose)
+        self.noise.found.connect(self._on_noise_found)
         self.training.train.connect(self.train)
         self.training.resume.connect(partial(self.train, resume=True))
         self.training.pause.connect(partial(self.trainer.end, "pause"))
         self.training.stop.connect(partial(self.trainer.end, "stop"))
-        self.trainer.changed.connect(self._on_training_changed)
-        self.trainer.trained.connect(self._on_trained)
+        self.trainer.changed.connect(self._on_trainer_changed)
+        self.trainer.trained.connect(self._on_trainer_trained)
         self.trainer.left.connect(self._diagnose)
         self.model.changed.connect(self._enable)
-        self.model.judged.connect(self._on_judged)
+        self.model.judged.connect(self._on_model_judged)
         self.result.denoise_now.connect(self.denoise_now)
         self.delivery.changed.connect(self._on_delivery_changed)
-        self.comparing.chosen.connect(self._on_result_chosen)
+        self.comparing.chosen.connect(self._on_comparing_chosen)
         self._viewer.bind_key(COMPARE_KEY, self.switch, overwrite=True)
 
     @property
@@ -214,16 +215,16 @@ class DenoiseMovie(GuardedDock):
 
     # the movie and its noise
 
-    def _on_loaded(self, choices: _jobs.Choices) -> None:
+    def _on_loading_told(self, choices: _jobs.Choices) -> None:
         if self._is_shut_down:
             return
         self.is_loaded = True
-        self.settings.offer(choices.titles, choices.devices)
+        self.settings.offer(specs().values(), choices.devices)
         self.model.follow()  # another dock may have one
         self._diagnose()
         self._enable()
 
-    def _on_load_ended(self, error: BaseException | None) -> None:
+    def _on_loading_ended(self, error: BaseException | None) -> None:
         if error is not None and not self._is_shut_down:
             self.training.message.fail(said(error))
 
@@ -252,7 +253,7 @@ class DenoiseMovie(GuardedDock):
             )
             self.trainer.end("leave")
 
-    def _diagnose(self, _index: int = 0) -> None:
+    def _diagnose(self) -> None:
         self.noise.measure(self.movie.stack if self.is_loaded else None)
 
     # training
@@ -283,7 +284,7 @@ class DenoiseMovie(GuardedDock):
             use_posterior=self.settings.posterior_check.isChecked(),
         )
 
-    def _on_states(self, states: tuple[State, ...]) -> None:
+    def _on_noise_found(self, states: tuple[State, ...]) -> None:
         """List the trainings of the movie that were found in the cache."""
         is_news = not self.trainer.is_running and not self.trainer.states
         self.trainer.add(states)
@@ -297,11 +298,11 @@ class DenoiseMovie(GuardedDock):
             )
         self._enable()
 
-    def _on_training_changed(self) -> None:
+    def _on_trainer_changed(self) -> None:
         self._enable()
         self._session.update(is_training=self.trainer.is_running)
 
-    def _on_trained(self, outcome: Finished, is_paused: bool) -> None:
+    def _on_trainer_trained(self, outcome: Finished, is_paused: bool) -> None:
         origin = f"trained on {self.movie.summary.text()}"
         self.model.take(outcome.denoiser, origin, own=self.movie.stack)
         if is_paused:
@@ -321,7 +322,7 @@ class DenoiseMovie(GuardedDock):
         if not self.trainer.is_running:
             self.model.take_shipped(self.settings.device)
 
-    def _on_judged(self, outcome: Finished) -> None:
+    def _on_model_judged(self, outcome: Finished) -> None:
         if outcome.warnings:
             self.training.message.warn(" ".join(map(as_sentence, outcome.warnings)))
         self.denoise()
@@ -350,7 +351,7 @@ class DenoiseMovie(GuardedDock):
         self._enable()
         self._session.update(results=self.delivery.results)
 
-    def _on_result_chosen(self, result: Result) -> None:
+    def _on_comparing_chosen(self, result: Result) -> None:
         self.model.take(result.denoiser, f"of the result {result.layer.name!r}")
 
     def switch(self, _viewer: Any = None) -> None:

@@ -1,4 +1,4 @@
-"""How the loss falls while a network trains."""
+"""Curve of the loss while a network trains."""
 
 from __future__ import annotations
 
@@ -84,11 +84,11 @@ class LossPlot(QWidget):
         Parameters
         ----------
         seconds
-            Of training so far.
+            Seconds of training so far.
         loss
-            On the frames learned from.
+            Loss on the frames learned from.
         held_out
-            On the others, when it was last measured.
+            Loss on the others; None in steps where it was not measured.
         """
         new = (
             held_out is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,16 +61,16 @@ class ModelInUse(QObject):
         super().__init__()
         self._session, self._movie, self._section = session, movie, section
         self.denoiser: Denoiser | None = None
-        self._own_stack: Stack | None = None
+        self._own: weakref.ref[Stack] | None = None  # the movie may go before the model
         self._job: Worker | None = None
         self._is_shut_down = False
         session.changed.connect(self.follow)
-        section.save_model.connect(self._on_save)
-        section.load_model.connect(self._on_load)
+        section.save_model.connect(self._on_section_save)
+        section.load_model.connect(self._on_section_load)
 
     @property
     def is_busy(self) -> bool:
-        """Whether a model is being read, written or judged."""
+        """True while a model is being read, written or judged."""
         return self._job is not None
 
     def shut_down(self) -> None:
@@ -85,13 +86,14 @@ class ModelInUse(QObject):
         denoiser
             The model.
         origin
-            Where it comes from, in words.
+            Origin of the model, in words.
         own
             The movie that it has learned from, or was judged on.
         """
         from napari_udvd.inference.restorer import check_fits
 
-        self.denoiser, self._own_stack = denoiser, own
+        self.denoiser = denoiser
+        self._own = None if own is None else weakref.ref(own)
         self._session.update(denoiser=denoiser)
         text = f"Model: {denoiser.net.title}, {denoiser.net.size}, {origin}."
         try:
@@ -104,8 +106,8 @@ class ModelInUse(QObject):
         self.changed.emit()
 
     def is_foreign_to(self, stack: Stack) -> bool:
-        """Whether nothing is known of how it does on a movie."""
-        return stack is not self._own_stack
+        """Tell whether nothing is known of how it does on a movie."""
+        return self._own is None or stack is not self._own()
 
     def follow(self) -> None:
         """Take the model that another dock has read."""
@@ -144,17 +146,17 @@ class ModelInUse(QObject):
             return
         self._section.message.inform("Looking at the movie …")
         self._run(
-            partial(_jobs.untrained, stack, device), partial(self._on_judged, stack)
+            partial(_jobs.untrained, stack, device), partial(self._take_judged, stack)
         )
 
-    def _on_judged(self, stack: Stack, outcome: Finished) -> None:
+    def _take_judged(self, stack: Stack, outcome: Finished) -> None:
         self._section.message.clear()
         if stack is self._movie.stack:  # no other was chosen meanwhile
             origin = "shipped weights, not trained on this movie"
             self.take(outcome.denoiser, origin, own=stack)
             self.judged.emit(outcome)
 
-    def _on_save(self) -> None:
+    def _on_section_save(self) -> None:
         name, _ = QFileDialog.getSaveFileName(
             self._section,
             "Save model",
@@ -164,7 +166,7 @@ class ModelInUse(QObject):
         if name:
             self.save(Path(name))
 
-    def _on_load(self) -> None:
+    def _on_section_load(self) -> None:
         name, _ = QFileDialog.getOpenFileName(
             self._section, "Load model", "", MODEL_FILES
         )
@@ -178,12 +180,12 @@ class ModelInUse(QObject):
     ) -> None:
         worker = Worker(work)
         worker.told.connect(lambda told: None if self._is_shut_down else then(told))
-        worker.ended.connect(self._on_ended)
+        worker.ended.connect(self._on_worker_ended)
         self._job = worker
         self.changed.emit()
         worker.start()
 
-    def _on_ended(self, error: BaseException | None) -> None:
+    def _on_worker_ended(self, error: BaseException | None) -> None:
         self._job = None
         if self._is_shut_down:
             return

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject, Signal
 
 from napari_udvd import jobs as _jobs
+from napari_udvd._widgets.restore.diagnosis_section import DiagnosisSection
 from napari_udvd._widgets.shared.messages import said
 from napari_udvd._widgets.shared.worker import Worker
 from napari_udvd.jobs.states import Cache
@@ -15,7 +16,6 @@ from napari_udvd.jobs.states import Cache
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from napari_udvd._widgets.restore.diagnosis_section import DiagnosisSection
     from napari_udvd._widgets.restore.settings_section import SettingsSection
     from napari_udvd.stack import Stack
 
@@ -27,66 +27,68 @@ class MovieNoise(QObject):
 
     Parameters
     ----------
-    section
-        Shows the diagnosis.
     settings
         Shows how long denoising takes.
     cache
         Has the states of trainings.
+
+    Attributes
+    ----------
+    section
+        Shows the diagnosis.
     """
 
     found = Signal(object)
     """Trainings of the movie that can go on, the newest first; there may be none."""
 
-    def __init__(
-        self, section: DiagnosisSection, settings: SettingsSection, cache: Path
-    ) -> None:
+    def __init__(self, settings: SettingsSection, cache: Path) -> None:
         super().__init__()
-        self._section, self._settings, self._cache = section, settings, cache
+        self._settings, self._cache = settings, cache
+        self.section = DiagnosisSection()
         self._worker: Worker | None = None
 
     @property
     def is_measuring(self) -> bool:
-        """Whether there is something to come."""
+        """True while there is something to come."""
         return self._worker is not None
 
     def measure(self, stack: Stack | None) -> None:
         """Forget the last movie, and measure this one, if there is one."""
         self.shut_down()
-        self._section.clear()
+        self.section.clear()
         self._settings.show_times({})
         if stack is None:
             return
-        self._section.wait()
+        self.section.wait()
         worker = Worker(
             partial(
                 _jobs.diagnose_movie, stack, Cache(self._cache), self._settings.device
             )
         )
-        worker.told.connect(partial(self._on_told, worker))
-        worker.ended.connect(partial(self._on_ended, worker))
+        worker.told.connect(partial(self._on_worker_told, worker))
+        worker.ended.connect(partial(self._on_worker_ended, worker))
         self._worker = worker
         worker.start()
 
     def shut_down(self) -> None:
-        """Stop."""
+        """Stop measuring."""
         if self._worker is not None:
             self._worker.cancel()
             self._worker = None
 
-    def _on_told(self, worker: Worker, told: Any) -> None:
+    def _on_worker_told(self, worker: Worker, told: Any) -> None:
         if worker is not self._worker:
             return  # the question is out of date
         if isinstance(told, _jobs.Diagnosed):
-            self._section.show_diagnoses(told.diagnoses)
+            self.section.show_diagnoses(told.diagnoses)
         elif isinstance(told, _jobs.Interrupted):
             self.found.emit(told.states)
         else:
             self._settings.show_times(told.seconds)
 
-    def _on_ended(self, worker: Worker, error: BaseException | None) -> None:
+    def _on_worker_ended(self, worker: Worker, error: BaseException | None) -> None:
         if worker is not self._worker:
             return
         self._worker = None
         if error is not None:
-            self._section.fail(said(error))
+            self.section.fail(said(error))

@@ -93,32 +93,32 @@ class Result(QObject):
             self.std_layer = self._add(self._movie.std, "uncertainty", "magma")
             self.std_layer.visible = False
         viewer.layers.selection = selected
-        viewer.dims.events.current_step.connect(self._on_dims)
-        viewer.layers.events.removed.connect(self._on_removed)
+        viewer.dims.events.current_step.connect(self._on_dims_moved)
+        viewer.layers.events.removed.connect(self._on_layer_removed)
 
     @property
     def is_complete(self) -> bool:
-        """Whether every frame is denoised."""
+        """True once every frame is denoised."""
         return self._movie.complete
 
     def lacks_frames_of(self, denoiser: Denoiser | None, stack: Stack) -> bool:
-        """Whether it is what this network makes of this movie, and incomplete."""
+        """Tell whether frames are missing of what a network makes of a movie."""
         same = self.denoiser is denoiser and self.stack is stack
         return same and not self._movie.complete
 
     @property
     def is_filling(self) -> bool:
-        """Whether frames are being denoised in the background."""
+        """True while frames are being denoised in the background."""
         return self._worker is not None
 
     def fill(self) -> None:
         """Denoise what is missing, in the background, from the frame on view on."""
         if self._worker is not None or self._movie.complete:
             return
-        self._on_dims()
+        self._on_dims_moved()
         self._worker = Worker(self._fill)
-        self._worker.told.connect(self._on_filled)
-        self._worker.ended.connect(self._on_ended)
+        self._worker.told.connect(self._on_worker_told)
+        self._worker.ended.connect(self._on_worker_ended)
         self._worker.start()
 
     def _fill(self, cancel: threading.Event) -> Iterator[Filled]:
@@ -159,8 +159,8 @@ class Result(QObject):
     def close(self) -> None:
         """Stop, let go of the viewer, and drop the frames once nobody needs them."""
         self._is_closed = True
-        self._viewer.dims.events.current_step.disconnect(self._on_dims)
-        self._viewer.layers.events.removed.disconnect(self._on_removed)
+        self._viewer.dims.events.current_step.disconnect(self._on_dims_moved)
+        self._viewer.layers.events.removed.disconnect(self._on_layer_removed)
         if self._worker is not None:  # it needs the frames until it has ended
             self._worker.ended.connect(partial(_close, self._movie))
             self._worker.cancel()
@@ -180,13 +180,13 @@ class Result(QObject):
             **drawn_like(self.source),
         )
 
-    def _on_dims(self, event: Event | None = None) -> None:
+    def _on_dims_moved(self, event: Event | None = None) -> None:
         if self._movie.complete or self.source not in self._viewer.layers:
             return
         place = place_seen(self._viewer, self.source, self.stack)
         self._movie.want(place.t, Plane(place.c, place.z))
 
-    def _on_filled(self, filled: Filled) -> None:
+    def _on_worker_told(self, filled: Filled) -> None:
         self.progressed.emit(filled.progress.done / filled.progress.total)
         if self.layer not in self._viewer.layers:
             return
@@ -219,11 +219,11 @@ class Result(QObject):
             self.std_layer.contrast_limits_range = 0.0, 2 * high
             self.std_layer.contrast_limits = 0.0, high
 
-    def _on_ended(self, error: BaseException | None) -> None:
+    def _on_worker_ended(self, error: BaseException | None) -> None:
         self._worker = None
         self.filled.emit(error)
 
-    def _on_removed(self, event: Event) -> None:
+    def _on_layer_removed(self, event: Event) -> None:
         if event.value == self.layer:
             self.close()
             # the viewer may be in the middle of removing several layers

@@ -2,47 +2,74 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
     QDoubleSpinBox,
     QFormLayout,
-    QLineEdit,
-    QSpinBox,
     QVBoxLayout,
     QWidget,
 )
 from superqt import QCollapsible
 
+from napari_udvd._widgets.shared.form import SettingsForm
 from napari_udvd._widgets.shared.messages import Message
+from napari_udvd._widgets.shared.tabs import tab_order
 from napari_udvd.errors import InputError
+from napari_udvd.models.catalogue import AUTO
+from napari_udvd.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from napari_udvd._widgets.shared.preferences import Preferences
+    from napari_udvd.models.spec import NetworkSpec
 
 __all__ = ["SettingsSection"]
 
-PRESETS = ("small", "medium", "large")
+ADVANCED = (
+    "from_scratch",
+    "noise",
+    "hole",
+    "likelihood",
+    "self_ensemble",
+    "joint_channels",
+    "seed",
+    "patch",
+    "batch",
+    "learning_rate",
+)
+"""Settings of every training that are folded away."""
+
+OWN_DEFAULTS = {"self_ensemble": False}
+"""Settings that are others than a training's own: a user waits for the result."""
 
 
 class SettingsSection(QWidget):
-    """Controls for a training; their defaults work."""
+    """Controls for a training; their defaults work.
+
+    Parameters
+    ----------
+    preferences
+        What device and time begin with.
+    """
+
+    device_chosen = Signal()
+    """A user has chosen another device."""
 
     def __init__(self, preferences: Preferences) -> None:
         super().__init__()
         self._device = preferences.device
+        self._times: Mapping[str, float] = {}
         self.model_box = QComboBox()
-        self.model_box.addItem("Automatic", "auto")
+        self.model_box.addItem("Automatic", AUTO)
         self.model_box.setToolTip("The network; Automatic takes what suits the movie")
-        self.preset_box = QComboBox()
-        self.preset_box.addItems(PRESETS)
-        self.preset_box.setCurrentText("medium")
-        self.preset_box.setToolTip("Its size: smaller is faster, larger needs longer")
+        self.forms: dict[str, SettingsForm] = {}
+        """Settings of each network, by its name; only one is seen."""
+        self._form, self._place = QFormLayout(), QVBoxLayout()
         self.device_box = QComboBox()
         self.device_box.addItem("Automatic", "auto")
         self.device_box.setToolTip("Where to compute; Automatic takes the fastest")
@@ -55,56 +82,9 @@ class SettingsSection(QWidget):
         self.minutes_spin.setToolTip("Training ends after this time, or when you stop")
         self.estimate = Message()
         self.message = Message()
-        self._times: Mapping[str, float] = {}
 
-        self.hole_edit = QLineEdit()
-        self.hole_edit.setPlaceholderText("from the diagnosis")
-        self.hole_edit.setToolTip("Hidden rows x columns, odd numbers, such as 1x3")
-        self.noise_edit = QLineEdit()
-        self.noise_edit.setPlaceholderText("measured on the movie")
-        self.noise_edit.setToolTip(
-            "Of a camera that you know, in grey levels: gain per electron, level "
-            "without light, read noise, such as 2.17 100 3.48"
-        )
-        self.width_spin = _automatic(QSpinBox(), 256)
-        self.width_spin.setToolTip(
-            "Channels of UDVD (48 as published) or of STBN (64 as published)"
-        )
-        self.patch_spin = QSpinBox()
-        self.patch_spin.setRange(16, 512)
-        self.patch_spin.setValue(64)
-        self.patch_spin.setSuffix(" px")
-        self.patch_spin.setToolTip("Rows and columns of a training patch")
-        self.batch_spin = _automatic(QSpinBox(), 256)
-        self.batch_spin.setToolTip("Clips in a step")
-        self.rate_edit = QLineEdit()
-        self.rate_edit.setPlaceholderText("automatic")
-        self.rate_edit.setToolTip("Learning rate of Adam at its peak, such as 0.001")
-        self.seed_spin = QSpinBox()
-        self.seed_spin.setRange(0, 2**31 - 1)
-        self.seed_spin.setToolTip("Of weights and patches")
-        self.flow_check = QCheckBox("Follow what moves by optical flow (STBN)")
-        self.flow_check.setChecked(True)
-        self.flow_check.setToolTip(
-            "Tried, and kept where it helps; without, training is faster from the start"
-        )
-        self.likelihood_check = QCheckBox("Predict the uncertainty, too")
-        self.likelihood_check.setChecked(True)
-        self.likelihood_check.setToolTip("Needed to put the noisy pixel back in")
-        self.joint_check = QCheckBox("One network for all channels at once")
-        self.joint_check.setToolTip(
-            "For channels that show the same structures: it sees all of them. Else "
-            "each is denoised on its own"
-        )
-        self.scratch_check = QCheckBox("Do not start from the shipped weights")
-        self.scratch_check.setToolTip(
-            "Learn from this movie alone, from random weights: needs much longer"
-        )
-        self.ensemble_check = QCheckBox("Average over turned views (slow)")
-        self.ensemble_check.setToolTip(
-            "Denoise every frame turned and mirrored, too: a little better, up to "
-            "eight times as slow"
-        )
+        self.common = SettingsForm(TrainingSettings, only=ADVANCED)
+        self.common.set_values(OWN_DEFAULTS)
         self.posterior_check = QCheckBox("Put the noisy pixel back in (posterior)")
         self.posterior_check.setChecked(True)
         self.posterior_check.setToolTip(
@@ -119,61 +99,55 @@ class SettingsSection(QWidget):
         self.follow_check = QCheckBox("Denoise when the training ends")
         self.follow_check.setChecked(True)
         self.follow_check.setToolTip("Else press Denoise when you want the whole movie")
-
-        inside = QWidget()
-        more = QFormLayout(inside)
-        more.addRow("Hole", self.hole_edit)
-        more.addRow("Noise", self.noise_edit)
-        more.addRow("Width", self.width_spin)
-        more.addRow("Patch", self.patch_spin)
-        more.addRow("Batch", self.batch_spin)
-        more.addRow("Learning rate", self.rate_edit)
-        more.addRow("Seed", self.seed_spin)
-        for check in (
-            self.flow_check,
-            self.likelihood_check,
-            self.joint_check,
-            self.scratch_check,
-            self.ensemble_check,
-            self.posterior_check,
-            self.std_check,
-            self.follow_check,
-        ):
-            more.addRow(check)
         self.advanced = QCollapsible("Advanced")
+        self._lay_out()
+
+        self.model_box.currentIndexChanged.connect(self._on_model_changed)
+        self.device_box.activated.connect(self._on_device_activated)
+        self.minutes_spin.valueChanged.connect(self._show_estimate)
+
+    def _lay_out(self) -> None:
+        inside = QWidget()
+        more = QVBoxLayout(inside)
+        more.addWidget(self.common)
+        for check in (self.posterior_check, self.std_check, self.follow_check):
+            more.addWidget(check)
         self.advanced.setContent(inside)
         self.advanced.collapse(animate=False)
         self.advanced.toggleButton().setToolTip(
             "Settings that are right for most movies as they are"
         )
-
-        form = QFormLayout()
-        form.addRow("Network", self.model_box)
-        form.addRow("Size", self.preset_box)
-        form.addRow("Device", self.device_box)
-        form.addRow("Time", self.minutes_spin)
-        form.addRow(self.estimate)
-        form.addRow(self.message)
+        self._form.addRow("Network", self.model_box)
+        self._form.addRow(self._place)
+        self._form.addRow("Device", self.device_box)
+        self._form.addRow("Time", self.minutes_spin)
+        self._form.addRow(self.estimate)
+        self._form.addRow(self.message)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(form)
+        layout.addLayout(self._form)
         layout.addWidget(self.advanced)
-        self.model_box.currentIndexChanged.connect(self._on_model_changed)
-        self.minutes_spin.valueChanged.connect(self._show_estimate)
-        self._on_model_changed()
 
-    def offer(self, titles: Mapping[str, str], devices: Sequence[str]) -> None:
+    def offer(self, networks: Iterable[NetworkSpec], devices: Sequence[str]) -> None:
         """Fill the choices with what there is.
 
         Parameters
         ----------
-        titles
-            What users call each network, by name.
+        networks
+            The networks; Automatic has the settings of the first.
         devices
             Names of devices, best first.
         """
-        for name, title in titles.items():
-            self.model_box.addItem(title, name)
+        width = self._form.labelForField(self.model_box).sizeHint().width()
+        for spec in networks:
+            self.forms[spec.name] = form = SettingsForm(spec.settings)
+            form.align(width)
+            self._place.addWidget(form)
+            self.model_box.addItem(spec.title, spec.name)
+            row = self.model_box.count() - 1
+            self.model_box.setItemData(row, spec.summary, Qt.ItemDataRole.ToolTipRole)
+        controls = [c.native for f in self.forms.values() for c in f.controls.values()]
+        tab_order(self.model_box, *controls, self.device_box)
         for name in devices:
             self.device_box.addItem(name.upper(), name)
         index = self.device_box.findData(self._device)
@@ -183,6 +157,7 @@ class SettingsSection(QWidget):
                 "here; Automatic is taken"
             )
         self.device_box.setCurrentIndex(max(index, 0))
+        self._on_model_changed()
 
     def show_times(self, seconds: Mapping[str, float]) -> None:
         """Say how long denoising takes after the training.
@@ -190,7 +165,7 @@ class SettingsSection(QWidget):
         Parameters
         ----------
         seconds
-            By name of the network; empty where it is not known.
+            Times by the name of the network; empty where they are not known.
         """
         self._times = seconds
         self._show_estimate()
@@ -200,116 +175,57 @@ class SettingsSection(QWidget):
         """Name of the chosen device."""
         return str(self.device_box.currentData())
 
+    @property
+    def model(self) -> str:
+        """Name of the chosen network, or that of the automatic choice."""
+        return str(self.model_box.currentData())
+
+    @property
+    def form(self) -> SettingsForm | None:
+        """Settings of the chosen network, None until the networks are known."""
+        first = next(iter(self.forms), "")
+        return self.forms.get(first if self.model == AUTO else self.model)
+
     def values(self) -> dict[str, Any]:
-        """Return the settings of a training, by name; None where they are open.
+        """Return the settings of a training by name, as far as they were chosen.
 
         Raises
         ------
         InputError
-            If what was typed is no number; the message beside the control says so.
+            If what was typed is no value; the message beside the control says so.
         """
         self.message.clear()
         try:
-            return self._values()
+            own = {} if self.form is None else self.form.values()
+            common = self.common.values()
         except InputError as error:
             self.message.fail(str(error), notify=False)
             raise
-
-    def _values(self) -> dict[str, Any]:
-        model = self.model_box.currentData()
-        preset = self.preset_box.currentText()
-        has_preset = self.preset_box.isEnabled() and preset != "medium"
-        return {
-            "model": model,
-            "preset": preset if has_preset else None,
+        chosen = {
+            "model": self.model,
             "device": self.device,
             "minutes": self.minutes_spin.value(),
-            "hole": _hole(self.hole_edit.text()),
-            "noise": _noise(self.noise_edit.text()),
-            "flow": False if self._is_without_flow else None,
-            "width": (self.width_spin.value() or None)
-            if self.width_spin.isEnabled()
-            else None,
-            "patch": self.patch_spin.value(),
-            "batch": self.batch_spin.value() or None,
-            "learning_rate": _rate(self.rate_edit.text()),
-            "seed": self.seed_spin.value(),
-            "likelihood": self.likelihood_check.isChecked(),
-            "joint_channels": self.joint_check.isChecked(),
-            "from_scratch": self.scratch_check.isChecked(),
-            "self_ensemble": self.ensemble_check.isChecked(),
         }
+        return chosen | common | own
 
-    @property
-    def _is_without_flow(self) -> bool:
-        return self.flow_check.isEnabled() and not self.flow_check.isChecked()
-
-    def _on_model_changed(self) -> None:
-        name = self.model_box.currentData()
-        self.flow_check.setEnabled(name == "stbn")
-        self.preset_box.setEnabled(name in ("auto", "centerblind"))
-        self.width_spin.setEnabled(name in ("udvd", "stbn"))
+    def _on_model_changed(self, _index: int = 0) -> None:
+        for form in self.forms.values():
+            form.setVisible(form is self.form)
         self._show_estimate()
+
+    def _on_device_activated(self, _index: int) -> None:
+        self.device_chosen.emit()
 
     def _show_estimate(self, _value: float = 0.0) -> None:
         self.estimate.clear()
-        name = self.model_box.currentData()
-        if name == "auto" and self._times:
+        name = self.model
+        if name == AUTO and self._times:
             name = next(iter(self._times))  # what Automatic takes comes first
         if name in self._times:
             training = about(60 * self.minutes_spin.value())
             self.estimate.inform(
                 f"Training takes {training}, denoising then {about(self._times[name])}."
             )
-
-
-def _automatic(spin: QSpinBox, most: int) -> QSpinBox:
-    spin.setRange(0, most)
-    spin.setSpecialValueText("automatic")
-    return spin
-
-
-def _hole(text: str) -> tuple[int, int] | None:
-    if not text.strip():
-        return None
-    try:
-        rows, columns = (int(n) for n in text.lower().replace("×", "x").split("x"))
-        if min(rows, columns) < 1 or not rows % 2 == columns % 2 == 1:
-            raise ValueError("not odd")
-    except ValueError as error:
-        raise InputError(
-            f"hole is {text!r}; it must be rows x columns, two odd numbers such as 1x3"
-        ) from error
-    return rows, columns
-
-
-def _noise(text: str) -> tuple[float, float, float] | None:
-    if not text.strip():
-        return None
-    try:
-        gain, offset, read_noise = (float(n) for n in text.replace(",", " ").split())
-        if min(gain, read_noise) < 0 or not 0 < max(gain, read_noise) < math.inf:
-            raise ValueError("impossible")
-    except ValueError as error:
-        raise InputError(
-            f"noise is {text!r}; it must be three numbers, gain, offset and read noise "
-            "in grey levels, such as 2.17 100 3.48"
-        ) from error
-    return gain, offset, read_noise
-
-
-def _rate(text: str) -> float | None:
-    if not text.strip():
-        return None
-    try:
-        rate = float(text)
-        if not 0 < rate < math.inf:
-            raise ValueError("not positive")
-    except ValueError as error:
-        raise InputError(
-            f"learning rate is {text!r}; it must be a positive number such as 0.001"
-        ) from error
-    return rate
 
 
 def about(seconds: float) -> str:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from napari_udvd._widgets.restore.compare_section import CompareSection
     from napari_udvd._widgets.restore.comparing import Comparing
     from napari_udvd._widgets.restore.result import Result
     from napari_udvd.stack import Plane
@@ -38,31 +37,26 @@ class TraceFiles(QObject):
     ----------
     viewer
         Its selected layer, of shapes or labels, has the regions.
-    section
-        Asks, and says what was written.
     comparing
-        Knows the result that is looked at.
+        Knows the result that is looked at; its section asks, and says what was
+        written.
     """
 
-    def __init__(
-        self,
-        viewer: napari.viewer.Viewer,
-        section: CompareSection,
-        comparing: Comparing,
-    ) -> None:
+    def __init__(self, viewer: napari.viewer.Viewer, comparing: Comparing) -> None:
         super().__init__()
-        self._viewer, self._section, self._comparing = viewer, section, comparing
+        self._viewer, self._comparing = viewer, comparing
+        self._section = comparing.section
         self._worker: Worker | None = None
         self._is_shut_down = False
-        section.traces.connect(self._on_asked)
+        self._section.traces.connect(self._on_section_traces)
 
     def shut_down(self) -> None:
-        """Stop."""
+        """Stop measuring."""
         self._is_shut_down = True
         if self._worker is not None:
             self._worker.cancel()
 
-    def _on_asked(self) -> None:
+    def _on_section_traces(self) -> None:
         name, _ = QFileDialog.getSaveFileName(
             self._section, "Save traces", "traces.csv", "Table (*.csv)"
         )
@@ -84,7 +78,7 @@ class TraceFiles(QObject):
 
         plane = Plane(place.c, place.z)
         worker = Worker(partial(_measure, result, masks, plane, path))
-        worker.ended.connect(partial(self._on_ended, path))
+        worker.ended.connect(partial(self._on_worker_ended, path))
         self._worker = worker
         self._section.message.inform("Measuring …")
         worker.start()
@@ -107,7 +101,7 @@ class TraceFiles(QObject):
             "measured"
         )
 
-    def _on_ended(self, path: Path, error: BaseException | None) -> None:
+    def _on_worker_ended(self, path: Path, error: BaseException | None) -> None:
         self._worker = None
         if self._is_shut_down:
             return

@@ -56,7 +56,7 @@ class TrainingControl(QObject):
     """
 
     changed = Signal()
-    """It began, is about to end, or has ended."""
+    """A training began, is about to end, or has ended."""
 
     trained = Signal(object, bool)
     """A `Finished` event, and whether the training was only paused."""
@@ -81,7 +81,7 @@ class TrainingControl(QObject):
         self.warnings: tuple[str, ...] = ()
         self.preview = PreviewLayer(viewer)
         viewer.dims.events.current_step.connect(self.look)
-        viewer.scene.camera.events.connect(self._on_camera)
+        viewer.scene.camera.events.connect(self._on_camera_moved)
         # the camera tells of every step of a drag: look once it rests
         self._look_soon = QTimer(self)
         self._look_soon.setSingleShot(True)
@@ -90,12 +90,12 @@ class TrainingControl(QObject):
 
     @property
     def is_running(self) -> bool:
-        """Whether a network is being trained, or its state being saved."""
+        """True while a network is being trained, or its state being saved."""
         return self._worker is not None
 
     @property
     def is_ending(self) -> bool:
-        """Whether it was asked to end and has not yet."""
+        """True between the request to end and the end."""
         return self._worker is not None and self._worker.is_cancelled
 
     def begin(
@@ -123,7 +123,7 @@ class TrainingControl(QObject):
         resume
             Go on from there; else the states that there are stay as they are.
         use_posterior
-            Whether the preview puts the noisy pixel back in.
+            The preview puts the noisy pixel back in.
         """
         from napari_udvd.training import LiveView
 
@@ -146,8 +146,8 @@ class TrainingControl(QObject):
                 cancel=cancel,
             )
         )
-        self._worker.told.connect(self._on_event)
-        self._worker.ended.connect(self._on_ended)
+        self._worker.told.connect(self._on_worker_told)
+        self._worker.ended.connect(self._on_worker_ended)
         self.changed.emit()
         self._section.begin()
         # the viewer handles events while it makes the bar: no second press gets through
@@ -173,7 +173,7 @@ class TrainingControl(QObject):
 
     @property
     def worker(self) -> Worker | None:
-        """What runs until the state of the training is saved."""
+        """Worker that runs until the state of the training is saved, or None."""
         return self._worker
 
     def shut_down(self) -> None:
@@ -183,7 +183,7 @@ class TrainingControl(QObject):
         self._close_activity()
         self._look_soon.stop()
         self._viewer.dims.events.current_step.disconnect(self.look)
-        self._viewer.scene.camera.events.disconnect(self._on_camera)
+        self._viewer.scene.camera.events.disconnect(self._on_camera_moved)
 
     def look(self, _event: Any = None) -> None:
         """Tell the training which place is on view."""
@@ -195,11 +195,11 @@ class TrainingControl(QObject):
             place = place_seen(self._viewer, self._layer, self._stack)
             self._live.look_at(View(place.t, place.z, place.rows, place.columns))
 
-    def _on_camera(self, _event: Any = None) -> None:
+    def _on_camera_moved(self, _event: Any = None) -> None:
         if self._worker is not None:
             self._look_soon.start()
 
-    def _on_event(self, event: TrainingEvent | State) -> None:
+    def _on_worker_told(self, event: TrainingEvent | State) -> None:
         from napari_udvd.training import (
             Failed,
             Finished,
@@ -234,7 +234,7 @@ class TrainingControl(QObject):
             remarks = map(as_sentence, (event.summary, *event.remarks))
             self._section.message.inform(" ".join(remarks))
 
-    def _on_ended(self, error: BaseException | None) -> None:
+    def _on_worker_ended(self, error: BaseException | None) -> None:
         """Take over what was learned; all events came before this."""
         self._worker = self._live = None
         outcome, self._outcome = error or self._outcome, None

@@ -71,7 +71,7 @@ class TrainingSection(QWidget):
         layout.addWidget(self.message)
         layout.addWidget(self.plot)
         self.train_button.clicked.connect(self.train)
-        self.pause_button.clicked.connect(self._on_pause)
+        self.pause_button.clicked.connect(self._on_pause_clicked)
         self.stop_button.clicked.connect(self.stop)
         self.set_phase("nothing")
         self.bar.setVisible(False)
@@ -109,7 +109,7 @@ class TrainingSection(QWidget):
 
     @property
     def state_chosen(self) -> State | None:
-        """What Resume goes on with; None where there is nothing."""
+        """State of the training that Resume goes on with; None where there is none."""
         index = self.states_box.currentIndex()
         return self._states[index] if index >= 0 else None
 
@@ -135,7 +135,7 @@ class TrainingSection(QWidget):
         Parameters
         ----------
         outcome
-            Of the training.
+            The last event of the training.
         warnings
             What was said against the movie when it began.
         """
@@ -168,7 +168,7 @@ class TrainingSection(QWidget):
         self.plot.setVisible(False)
         self.message.clear()
 
-    def _on_pause(self) -> None:
+    def _on_pause_clicked(self) -> None:
         (self.resume if self._phase == "interrupted" else self.pause).emit()
 
 

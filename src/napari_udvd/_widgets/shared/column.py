@@ -1,4 +1,4 @@
-"""What holds the sections of a dock."""
+"""Scrolling column that holds the sections of a dock."""
 
 from __future__ import annotations
 

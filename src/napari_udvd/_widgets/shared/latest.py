@@ -38,7 +38,7 @@ class Latest(QObject):
     """The exception that a question ended with."""
 
     busy = Signal(bool)
-    """Whether an answer is to come."""
+    """True while an answer is to come."""
 
     def __init__(self, answer: Callable[[Any, threading.Event], Any]) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class Latest(QObject):
 
     @property
     def is_busy(self) -> bool:
-        """Whether an answer is to come."""
+        """True while an answer is to come."""
         is_wanted = self._worker is not None and not self._worker.is_cancelled
         return is_wanted or bool(self._waiting)
 
@@ -59,8 +59,8 @@ class Latest(QObject):
             self.busy.emit(True)
             return
         worker = Worker(partial(_one, self._answer, question))
-        worker.told.connect(partial(self._on_told, worker))
-        worker.ended.connect(partial(self._on_ended, worker))
+        worker.told.connect(partial(self._on_worker_told, worker))
+        worker.ended.connect(partial(self._on_worker_ended, worker))
         self._worker = worker
         self.busy.emit(True)
         worker.start()
@@ -72,11 +72,11 @@ class Latest(QObject):
             self._worker.cancel()
         self.busy.emit(False)
 
-    def _on_told(self, worker: Worker, answer: Any) -> None:
+    def _on_worker_told(self, worker: Worker, answer: Any) -> None:
         if not worker.is_cancelled:
             self.answered.emit(answer)
 
-    def _on_ended(self, worker: Worker, error: BaseException | None) -> None:
+    def _on_worker_ended(self, worker: Worker, error: BaseException | None) -> None:
         self._worker = None
         if error is not None and not worker.is_cancelled:
             self.failed.emit(error)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import napari.viewer
     import numpy.typing as npt
     from napari.layers import Layer
+    from qtpy.QtWidgets import QComboBox
 
     from napari_udvd.stack import Stack
 
@@ -23,12 +24,14 @@ __all__ = [
     "Place",
     "axes_of",
     "box_of",
+    "check_movie",
     "drawn_like",
     "file_beside",
     "pixel_at",
     "place_seen",
     "point_at",
     "polygons_of",
+    "row_of",
     "stack_of",
 ]
 
@@ -38,7 +41,7 @@ RESULT = "napari-udvd-result"
 
 
 class Place(NamedTuple):
-    """What a user looks at: frame, channel, depth, and the part on the canvas."""
+    """Place in a movie that is on view: frame, channel, depth, part on the canvas."""
 
     t: int
     c: int
@@ -86,7 +89,7 @@ def stack_of(layer: Image, axes: str) -> Stack:
     Parameters
     ----------
     layer
-        Image layer; of a multiscale image the finest level is taken.
+        Image layer; the finest level of one with several.
     axes
         Names of its axes.
 
@@ -117,7 +120,7 @@ def drawn_like(layer: Image, offset: npt.ArrayLike | None = None) -> dict[str, A
     layer
         The movie.
     offset
-        Where the other's first pixel is in the movie, in pixels of each axis.
+        Place of the other's first pixel in the movie, in pixels of each axis.
     """
     place = {
         "scale": layer.scale,
@@ -274,3 +277,13 @@ def file_beside(layer: Layer | None, suffix: str) -> str:
     folder = Path(source).parent if source else Path.home()
     stem = layer.name.split(".")[0].replace("/", "-")
     return str(folder / f"{stem}{suffix}")
+
+
+def row_of(box: QComboBox, layer: Any) -> int:
+    """Find a layer in a box; -1 where it is not.
+
+    The viewer that a plugin gets hands out a new proxy of a layer each time: they are
+    equal, never identical.
+    """
+    rows = (k for k in range(box.count()) if box.itemData(k) == layer)
+    return next(rows, -1)

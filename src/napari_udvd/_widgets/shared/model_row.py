@@ -1,4 +1,4 @@
-"""Which model is looked into, and loading one."""
+"""The model that is looked into, by name, and a button that loads another."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class ModelRow(QWidget):
     Parameters
     ----------
     session
-        Whose model it is.
+        The session that has the model.
     message
-        Where errors are said.
+        Label that says errors.
     """
 
     def __init__(self, session: Session, message: Message) -> None:
@@ -45,7 +45,7 @@ class ModelRow(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.label, 1)
         layout.addWidget(self.button)
-        self.button.clicked.connect(self._on_clicked)
+        self.button.clicked.connect(self._on_button_clicked)
         session.changed.connect(self.refresh)
         self.refresh()
 
@@ -64,7 +64,7 @@ class ModelRow(QWidget):
         self._message.clear()
         worker = Worker(partial(_jobs.load_model, path))
         worker.told.connect(lambda found: self._session.update(denoiser=found))
-        worker.ended.connect(self._on_ended)
+        worker.ended.connect(self._on_worker_ended)
         self._worker = worker
         self.button.setEnabled(False)
         worker.start()
@@ -73,12 +73,12 @@ class ModelRow(QWidget):
         """Let go of the session."""
         self._session.changed.disconnect(self.refresh)
 
-    def _on_clicked(self) -> None:
+    def _on_button_clicked(self) -> None:
         name, _ = QFileDialog.getOpenFileName(self, "Load model", "", MODEL_FILES)
         if name:
             self.load(Path(name))
 
-    def _on_ended(self, error: BaseException | None) -> None:
+    def _on_worker_ended(self, error: BaseException | None) -> None:
         self._worker = None
         self.button.setEnabled(True)
         if error is not None:

@@ -14,7 +14,7 @@ PLUGIN = "napari-udvd"
 
 
 class Preferences(NamedTuple):
-    """What a user set once for all movies.
+    """Values that a user set once for all movies.
 
     Attributes
     ----------
@@ -32,7 +32,7 @@ class Preferences(NamedTuple):
 
 
 def read_preferences() -> Preferences:
-    """Read them."""
+    """Read the plugin's page of the preferences."""
     page = get_plugin_settings(PLUGIN)
     folder = Path(page.storage.cache_folder or user_cache_path(PLUGIN))
     return Preferences(page.training.device, page.training.minutes, folder)

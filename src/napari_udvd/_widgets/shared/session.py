@@ -1,4 +1,4 @@
-"""What the docks of one viewer have in common: models, and what layers show."""
+"""State that the docks of one viewer share: models, and the movies of layers."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from weakref import WeakSet
 from napari.layers import Image
 from qtpy.QtCore import QObject, Signal
 
-from napari_udvd._widgets.restore.overlays import OWN
 from napari_udvd._widgets.shared.layers import axes_of, stack_of
+from napari_udvd._widgets.shared.overlays import OWN
 from napari_udvd.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _sessions: WeakSet[Session] = WeakSet()
 
 
 class Shown(NamedTuple):
-    """What a layer shows, and what can be said about its pixels.
+    """Movie that a layer shows, and what can be said about its pixels.
 
     Attributes
     ----------
@@ -35,10 +35,10 @@ class Shown(NamedTuple):
     stack
         The noisy movie.
     denoiser
-        Of a denoised layer the model that it comes from; of a noisy movie the model
-        in use, None if there is none.
+        The model that a denoised layer comes from; for a noisy movie the model in
+        use, None if there is none.
     result
-        Its denoised movie (the newest), or None.
+        The newest denoised movie made of it, or None.
     """
 
     source: Image

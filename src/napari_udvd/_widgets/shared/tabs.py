@@ -1,4 +1,4 @@
-"""How docks stand in the window, and how the Tab key goes through one."""
+"""Order of docks in the window, and of controls under the Tab key."""
 
 from __future__ import annotations
 

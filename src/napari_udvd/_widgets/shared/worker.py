@@ -46,7 +46,7 @@ class Worker(QObject):
         self.ended.connect(self._forget)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         _running.add(self)
         self._thread.start()
 
@@ -61,12 +61,12 @@ class Worker(QObject):
 
     @property
     def is_cancelled(self) -> bool:
-        """Whether it was asked to end."""
+        """True once an early end was asked for."""
         return self._cancel.is_set()
 
     @property
     def is_running(self) -> bool:
-        """Whether the thread is alive."""
+        """True while the thread is alive."""
         return self._thread.is_alive()
 
     def _run(self) -> None:
