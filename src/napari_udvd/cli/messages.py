@@ -12,9 +12,9 @@ def as_options(text: str) -> str:
     """Name the options where the library names the arguments of its functions."""
     text = re.sub(r'\baxes="([A-Za-z]+)"', r"--axes \1", text)
     text = re.sub(r"`([a-z_]+)`", lambda name: _option(name[1]), text)
-    # learning_rate is -1.0; expected ...
+    # learning_rate is -1.0; expected ... / width is 8, which is a setting of ...
     return re.sub(
-        r"(?:^|(?<=; ))[a-z_]+(?= is [^;]+; expected )",
+        r"(?:^|(?<=; ))[a-z_]+(?= is [^;]+(?:; expected |, which is a setting of ))",
         lambda name: _option(name[0]),
         text,
     )

@@ -18,7 +18,6 @@ from napari_udvd.training import (
     Failed,
     Finished,
     Started,
-    TrainingSettings,
     train_events,
 )
 from napari_udvd.training.checkpoint import read_header
@@ -79,7 +78,7 @@ def train(
     """
     movies = movie if isinstance(movie, list | tuple) else [movie]
     stacks = [_as_stack(each, axes) for each in movies]
-    return _trained(stacks, make_settings(**settings), denoising_follows=False)
+    return _trained(stacks, settings, denoising_follows=False)
 
 
 def denoise(movie: Stack | ArrayLike, axes: str | None = None, **settings: Any) -> Any:
@@ -107,18 +106,15 @@ def denoise(movie: Stack | ArrayLike, axes: str | None = None, **settings: Any) 
         If the movie or a setting cannot be used.
     """
     stack = _as_stack(movie, axes)
-    chosen = make_settings(**settings)
-    denoiser = _trained([stack], chosen, denoising_follows=True)
-    return denoiser.denoise(stack, device=chosen.device)
+    denoiser = _trained([stack], settings, denoising_follows=True)
+    return denoiser.denoise(stack, device=settings.get("device") or "auto")
 
 
 def _trained(
-    stacks: Sequence[Stack], settings: TrainingSettings, denoising_follows: bool
+    stacks: Sequence[Stack], values: Mapping[str, Any], denoising_follows: bool
 ) -> Denoiser:
     """Train to the end; what the events warn of becomes a warning of Python's."""
-    for event in train_events(stacks, settings, denoising_follows=denoising_follows):
-        if isinstance(event, Failed):
-            raise event.error
+    for event in train_movies(stacks, values, denoising_follows=denoising_follows):
         if isinstance(event, Started | Finished):
             for warning in event.warnings:
                 warnings.warn(warning, UserWarning, stacklevel=3)
@@ -206,10 +202,8 @@ def untrained(
         If there are none for this movie.
     """
     shipped = next(spec for spec in specs().values() if spec.weights)
-    settings = make_settings(model=shipped.name, minutes=NO_TIME, device=device)
-    for event in train_events([stack], settings, cancel=cancel):
-        if isinstance(event, Failed):
-            raise event.error
+    values = {"model": shipped.name, "minutes": NO_TIME, "device": device}
+    for event in train_movies([stack], values, cancel=cancel):
         if isinstance(event, Finished):
             if event.best_step > 0:
                 raise InputError(
