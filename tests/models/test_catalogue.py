@@ -26,6 +26,7 @@ from napari_udvd.models.centerblind import PRESETS
 from napari_udvd.training import Failed, Finished, TrainingSettings, train_events
 from napari_udvd.training.plan import make_plan
 from napari_udvd.training.settings import options
+from napari_udvd.training.warm_start import checksum, warm_start
 from tiny import tiny_movie, tiny_net
 
 if TYPE_CHECKING:
@@ -94,8 +95,9 @@ def install(
 
     monkeypatch.syspath_prepend(tmp_path)
     yield put
-    for module in ("slow_spec", "slow_network", "other_spec"):
-        sys.modules.pop(module, None)
+    for module in [*sys.modules]:
+        if module.startswith(("slow_", "other_spec")):
+            del sys.modules[module]
     catalogue._foreign.cache_clear()
 
 
@@ -293,6 +295,30 @@ def test_what_it_learned_needs_its_package(
         nu.load(model)
     with pytest.raises(InputError, match=missing):
         train()
+
+
+def test_its_weights_are_in_its_package(
+    install: Callable[..., None], tmp_path: Path
+) -> None:
+    package = tmp_path / "slow_things"
+    (package / "weights").mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "network.py").write_text(NETWORK)
+    where = 'network="slow_things.network:Slow",'
+    install(
+        FOREIGN.replace(
+            'network="slow_network:Slow",', f'{where} weights="slow-{{depth}}.st",'
+        )
+    )
+    net = build_network("slow", {"depth": 3})
+    missing = warm_start(net)
+    assert not missing.done
+    assert "no weights for the depth 3 are shipped" in missing.remark
+    tensors = {name: tensor + 1.0 for name, tensor in net.state_dict().items()}
+    header = {"weights": {"checksum": checksum(tensors)}}
+    write_model_file(package / "weights" / "slow-3.st", tensors, header)
+    assert warm_start(net) == (True, "")
+    assert torch.equal(net.state_dict()["join_a.weight"], tensors["join_a.weight"])
 
 
 def test_a_model_of_this_package_names_no_package(tmp_path: Path) -> None:

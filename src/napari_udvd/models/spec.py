@@ -181,7 +181,7 @@ class NetworkSpec:
         What speaks for it, as the reason of such a choice.
     weights
         File name of shipped weights that its training starts from, with arguments of
-        the network in braces.
+        the network in braces; in the folder ``weights`` of its package.
     published
         Module that recognises and converts published checkpoints, see
         :mod:`napari_udvd.models.published`.
