@@ -19,7 +19,7 @@ from napari_udvd.formats import ArraySink
 from napari_udvd.inference import stream as denoising
 from napari_udvd.inference.scaling import Calibration, Scaler
 from napari_udvd.inference.stream import BlockDenoiser, Progress, denoise_stack
-from napari_udvd.models import UDVD, Clip, posterior
+from napari_udvd.models import UDVD, Clip, Geometry, posterior
 from napari_udvd.runtime.device import choose_device
 from napari_udvd.runtime.memory import is_out_of_memory
 from napari_udvd.runtime.transfer import Arrivals
