@@ -21,7 +21,7 @@ from napari_udvd.inference import stream as denoising
 from napari_udvd.inference.request import EXACT
 from napari_udvd.inference.scaling import Calibration, Scaler
 from napari_udvd.inference.stream import BlockDenoiser, Progress, denoise_stack
-from napari_udvd.models import UDVD, Clip, posterior
+from napari_udvd.models import UDVD, Clip, Geometry, posterior
 from napari_udvd.runtime.device import choose_device
 from napari_udvd.runtime.memory import is_out_of_memory
 from napari_udvd.runtime.transfer import Arrivals
@@ -308,7 +308,7 @@ def levels() -> npt.NDArray[np.float32]:
 class Echo(torch.nn.Module):
     """Stands in for a network: puts out the middle frame it was shown."""
 
-    context, radius, alignment = 1, 4, 1
+    geometry = Geometry(context=1, radius=4, grid=1, least_frames=1)
     hole, likelihood = (1, 1), False
     shares_frames = False
 
@@ -316,12 +316,12 @@ class Echo(torch.nn.Module):
         super().__init__()
         self.channels = channels
 
-    def sweep(self, clip: Any, windows: Any, noise: Any, precision: Any) -> Any:
+    def sweep(self, clip: Clip, windows: Any, precision: Any) -> Any:
         from napari_udvd.models import Prediction
 
-        assert clip.shape[1] == self.channels
+        assert clip.frames.shape[2] == self.channels
         for _, middle, _ in windows:
-            yield Prediction(clip[middle][None].float())
+            yield Prediction(clip.frames[:, middle].float())
 
 
 @settings(max_examples=20, deadline=None)
@@ -530,8 +530,8 @@ def limited(monkeypatch: pytest.MonkeyPatch) -> Any:
     def limit(pixels: int, error: BaseException) -> list[int]:
         sizes: list[int] = []
 
-        def limited(net: UDVD, clip: torch.Tensor, *more: Any) -> Any:
-            sizes.append(clip[0, 0].numel())
+        def limited(net: UDVD, clip: Clip, *more: Any) -> Any:
+            sizes.append(clip.frames[0, 0, 0].numel())
             if sizes[-1] > pixels:
                 raise error
             yield from sweep(net, clip, *more)

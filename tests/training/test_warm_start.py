@@ -93,7 +93,7 @@ def test_weights_widened_for_a_hole_predict_the_same_without_it(folder: Path) ->
     plain.mask = torch.ones_like(plain.mask)
     wide.mask = torch.ones_like(wide.mask)
     wide._stride = plain._stride
-    length = 2 * plain.context + 1
+    length = 2 * plain.geometry.context + 1
     values = np.random.default_rng(0).standard_normal((1, length, 1, 20, 21))
     clip = torch.from_numpy(values.astype(np.float32))
     with torch.no_grad():
