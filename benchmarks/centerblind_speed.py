@@ -20,7 +20,7 @@ from common import machine, progress, table
 from napari_udvd.formats import ArraySink
 from napari_udvd.inference.scaling import Calibration, Scaler
 from napari_udvd.inference.stream import denoise_stack
-from napari_udvd.models import CenterBlind
+from napari_udvd.models import CenterBlind, Clip
 from napari_udvd.models.catalogue import find
 from napari_udvd.models.centerblind import PRESETS
 from napari_udvd.noise import NoiseModel
@@ -29,6 +29,7 @@ from napari_udvd.runtime.device import (
     choose_precision,
     keep_freed_memory,
 )
+from napari_udvd.tasks import DENOISE
 from napari_udvd.training import TrainingSettings
 from napari_udvd.training.learner import Learner
 
@@ -102,13 +103,14 @@ def training(case: Case, device: torch.device) -> Callable[[], None]:
     course, patch = find(net.name).recipe, TrainingSettings().patch
     frames = course.targets + 2 * net.geometry.context
     scaler = Scaler([CALIBRATION], device)
-    learner = Learner(net, case.precision)
+    learner = Learner(net, case.precision, DENOISE)
     clips = scaler.normalise(_clips(course.batch, frames, patch).to(device))
     is_target = torch.ones(course.batch, course.targets, dtype=torch.bool)
+    batch = DENOISE.batch(Clip(clips, scaler.noise), is_target.to(device))
 
     def run() -> None:
         for _ in range(TRAINING_STEPS):
-            learner.learn(clips, scaler.noise, is_target.to(device), course.rate)
+            learner.learn(batch, course.rate)
         if device.type == "cuda":
             torch.cuda.synchronize(device)
 

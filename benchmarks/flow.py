@@ -25,8 +25,10 @@ from napari_udvd.models import STBN
 from napari_udvd.motion import estimated_motion, learned_motion
 from napari_udvd.noise import diagnose
 from napari_udvd.planes import Series
+from napari_udvd.tasks import DENOISE
+from napari_udvd.training.flow_course import movement as movement_of
 from napari_udvd.training.sampling import Movie
-from napari_udvd.training.validation import Validation, hold_out
+from napari_udvd.training.validation import Validation
 from napari_udvd.training.warm_start import warm_start
 from stbn import SPACING, end_point_error, trained
 
@@ -42,16 +44,17 @@ def shipped(stack: Stack) -> Denoiser:
 
 def movement(denoiser: Denoiser, stack: Stack) -> float:
     """Movement per frame by the flow of a network, as training judges it, px."""
-    movie = Movie(stack, Series((0,), 0), hold_out(stack.n_frames))
+    movie = Movie(stack, Series((0,), 0), DENOISE.hold_out(stack.n_frames))
     judge = Validation(
         [movie],
         denoiser.calibrations,
+        task=DENOISE,
         context=denoiser.net.geometry.context,
         device=torch.device("cpu"),
         precision=torch.float32,
     )
     assert isinstance(denoiser.net, STBN)
-    return judge.movement(denoiser.net)
+    return movement_of(denoiser.net, judge.clips(), torch.float32)
 
 
 def main() -> None:

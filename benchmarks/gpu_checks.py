@@ -41,8 +41,8 @@ from napari_udvd.models import (
 from napari_udvd.noise import NoiseModel
 from napari_udvd.runtime.device import choose_precision
 from napari_udvd.simulation import simulate
+from napari_udvd.tasks import DENOISE
 from napari_udvd.training import Checkpoint, Failed, Finished, Step, train_events
-from napari_udvd.training.loss import pixel_loss
 from napari_udvd.training.warm_start import warm_start
 
 sys.path.insert(0, str(REPOSITORY / "tests"))
@@ -233,9 +233,12 @@ def gradients_equal_those_of_the_cpu(device: torch.device) -> Found:
         ) -> Tensor:
             moved, frames = copy.deepcopy(net).to(where), clip.to(where)
             moved.train()
-            prediction = moved.predict_clip(Clip(frames, noise_on(where)), precision)
-            noisy = frames[:, net.margin : frames.shape[1] - net.margin]
-            loss = pixel_loss(prediction, noisy, noise_on(where)).mean()
+            targets = frames.shape[1] - 2 * net.margin
+            is_target = torch.ones(len(frames), targets, dtype=torch.bool)
+            seen = Clip(frames, noise_on(where))
+            batch = DENOISE.batch(seen, is_target.to(where))
+            prediction = moved.predict_clip(batch.clip, precision)
+            loss = DENOISE.loss(prediction, batch).mean()
             parameters = list(moved.denoising_parameters().values())
             parts = torch.autograd.grad(loss, parameters)
             return torch.cat([part.flatten().cpu() for part in parts]).double()

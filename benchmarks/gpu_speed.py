@@ -38,9 +38,9 @@ from napari_udvd.noise import NoiseModel
 from napari_udvd.runtime.device import choose_precision
 from napari_udvd.runtime.memory import is_out_of_memory
 from napari_udvd.simulation import simulate
+from napari_udvd.tasks import DENOISE
 from napari_udvd.training import Preview, Step, train_events
 from napari_udvd.training.learner import Learner
-from napari_udvd.training.loss import pixel_loss
 
 sys.path.insert(0, str(REPOSITORY / "tests" / "models"))
 from plain_udvd import PlainUDVD
@@ -346,14 +346,14 @@ def _steps(net: Network, batch: int, targets: int, case: Case) -> Callable[[], N
     count = min(targets, 4) if case.is_small else targets
     patch = 16 if case.is_small else PATCH
     net = copy.deepcopy(net).to(case.device).train()
-    learner = Learner(net, choose_precision(case.device))
+    learner = Learner(net, choose_precision(case.device), DENOISE)
     scaler = Scaler([CALIBRATION], case.device)
     shape = batch, count + 2 * net.margin, 1, patch, patch
     clips = torch.randn(shape, device=case.device)  # in network units
     is_target = torch.ones(batch, count, dtype=torch.bool, device=case.device)
 
     def step() -> None:
-        learner.learn(clips, scaler.noise, is_target, 1e-4)
+        learner.learn(DENOISE.batch(Clip(clips, scaler.noise), is_target), 1e-4)
 
     return step
 
@@ -418,10 +418,10 @@ def graphs_and_compiler(case: Case, found: Numbers) -> None:
             parameters: list[Any] = parameters,
             clips: Tensor = clips,
         ) -> Tensor:
-            prediction = learner.predict_clip(Clip(clips, noise), precision)
-            middle = learner.geometry.context
-            noisy = clips[:, middle : middle + 1]
-            loss = pixel_loss(prediction, noisy, noise).mean()
+            is_target = torch.ones(len(clips), 1, dtype=torch.bool, device=device)
+            given = DENOISE.batch(Clip(clips, noise), is_target)
+            prediction = learner.predict_clip(given.clip, precision)
+            loss = DENOISE.loss(prediction, given).mean()
             gradients = torch.autograd.grad(loss, parameters)
             return torch.cat([gradient.flatten() for gradient in gradients])
 

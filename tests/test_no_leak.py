@@ -15,10 +15,11 @@ import torch
 from napari_udvd.formats import ArraySink
 from napari_udvd.inference.scaling import Calibration, Scaler
 from napari_udvd.inference.stream import denoise_stack
-from napari_udvd.models import CenterBlind
+from napari_udvd.models import CenterBlind, Clip
 from napari_udvd.noise import NoiseModel
 from napari_udvd.planes import series_of
 from napari_udvd.stack import Stack
+from napari_udvd.tasks import DENOISE
 from napari_udvd.training.learner import Learner
 from napari_udvd.training.sampling import ClipSampler, Movie
 from tiny import tiny_center_blind
@@ -75,11 +76,12 @@ def trained(net: CenterBlind, movie: npt.NDArray[Any], steps: int) -> CenterBlin
         transpose=True,
         rng=np.random.default_rng(0),
     )
-    scaler, learner = Scaler([CALIBRATION]), Learner(net, torch.float32)
+    scaler, learner = Scaler([CALIBRATION]), Learner(net, torch.float32, DENOISE)
     for _ in range(steps):
         draw = sampler.draw(4)
         clips = scaler.normalise(torch.from_numpy(draw.clips))
-        learner.learn(clips, scaler.noise, torch.from_numpy(draw.is_target), 3e-3)
+        clip = Clip(clips, scaler.noise)
+        learner.learn(DENOISE.batch(clip, torch.from_numpy(draw.is_target)), 3e-3)
     return learner.net.eval()  # type: ignore[return-value]
 
 

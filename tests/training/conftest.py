@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from napari_udvd.training import feeding, losses, trainer
+from napari_udvd.training import feeding, losses, run
 from napari_udvd.training.learner import Learner
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ torch.set_num_threads(1)
 @pytest.fixture(autouse=True)
 def in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no clock decide about the precision."""
-    monkeypatch.setattr(trainer, "choose_precision", lambda _: torch.float32)
+    monkeypatch.setattr(run, "choose_precision", lambda _: torch.float32)
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def be_like_a_card(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 
     def be(way: str) -> None:
         monkeypatch.setattr(feeding, "_best_way", lambda *_: way)
-        monkeypatch.setattr(trainer, "Learner", partial(Learner, ahead=True))
+        monkeypatch.setattr(run, "Learner", partial(Learner, ahead=True))
         monkeypatch.setattr(losses, "MOST_UNREAD", 4)
 
     return be

@@ -11,10 +11,10 @@ import torch
 
 from napari_udvd.planes import Series, missing_frames
 from napari_udvd.stack import Stack
+from napari_udvd.tasks import DENOISE
 from napari_udvd.training import feeding, sampling
 from napari_udvd.training.feeding import AheadFeed, Clips, Feed, Way, make_feed
 from napari_udvd.training.sampling import ClipSampler, Movie
-from napari_udvd.training.validation import hold_out
 from napari_udvd.validity import inspect
 
 if TYPE_CHECKING:
@@ -27,7 +27,9 @@ WAYS = get_args(Way)
 def movie_of(data: Any, axes: str = "TYX", channels: tuple[int, ...] = (0,)) -> Movie:
     stack = inspect(Stack.from_array(data, axes))
     series = Series(channels, 0)
-    return Movie(stack, series, hold_out(stack.n_frames, missing_frames(stack, series)))
+    return Movie(
+        stack, series, DENOISE.hold_out(stack.n_frames, missing_frames(stack, series))
+    )
 
 
 def counts(*shape: int, seed: int = 0) -> Any:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 
+from napari_udvd.models import Clip
+from napari_udvd.tasks import DENOISE
 from napari_udvd.training.learner import Learner
 from tiny import ANY_NOISE, tiny_center_blind, tiny_net, tiny_stbn
 
@@ -29,8 +31,8 @@ def learners(net: Network) -> tuple[Learner, Learner]:
     """One that waits and one that does not, of double precision."""
     nets = [copy.deepcopy(net).double() for _ in range(2)]
     return (
-        Learner(nets[0], torch.float64, ahead=False),
-        Learner(nets[1], torch.float64, ahead=True),
+        Learner(nets[0], torch.float64, DENOISE, ahead=False),
+        Learner(nets[1], torch.float64, DENOISE, ahead=True),
     )
 
 
@@ -62,7 +64,7 @@ def test_both_learn_the_same(name: str) -> None:
         clips, is_target, measured = clips_for(waiting.net, step)
         known = measured if step % 2 else None
         losses = [
-            learner.learn(clips, noise, is_target, RATE, known)
+            learner.learn(DENOISE.batch(Clip(clips, noise), is_target, known), RATE)
             for learner in (waiting, ahead)
         ]
         assert isinstance(losses[0], float)
@@ -87,7 +89,7 @@ def test_a_step_that_leaves_no_number_is_not_taken(broken: str) -> None:
         is_target[:] = False
     before = [x.clone() for x in ahead.net.parameters()]
     for learner in (waiting, ahead):
-        loss = learner.learn(clips, noise, is_target, RATE)
+        loss = learner.learn(DENOISE.batch(Clip(clips, noise), is_target), RATE)
         assert math.isnan(float(loss))
         learner.settle()
         assert learner.steps == 0
@@ -96,7 +98,9 @@ def test_a_step_that_leaves_no_number_is_not_taken(broken: str) -> None:
     assert_alike(waiting, ahead)
     clips, is_target, _ = clips_for(waiting.net, 1)
     for learner in (waiting, ahead):
-        assert math.isfinite(float(learner.learn(clips, noise, is_target, RATE)))
+        assert math.isfinite(
+            float(learner.learn(DENOISE.batch(Clip(clips, noise), is_target), RATE))
+        )
         assert learner.steps == 1
     assert_alike(waiting, ahead)
 
@@ -105,12 +109,12 @@ def test_what_was_learned_ahead_is_restored() -> None:
     noise = type(ANY_NOISE)(*(x.double() for x in ANY_NOISE))
     _, first = learners(NETS["fast"])
     clips, is_target, _ = clips_for(first.net, 0)
-    first.learn(clips, noise, is_target, RATE)
+    first.learn(DENOISE.batch(Clip(clips, noise), is_target), RATE)
     saved = copy.deepcopy(first.tensors())
     second = learners(NETS["fast"])[1]
     second.restore(saved, first.steps)
     for learner in (first, second):
-        learner.learn(clips, noise, is_target, RATE)
+        learner.learn(DENOISE.batch(Clip(clips, noise), is_target), RATE)
     assert second.steps == 2
     for mine, theirs in zip(
         first.net.parameters(), second.net.parameters(), strict=True

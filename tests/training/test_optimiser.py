@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_udvd.training.optimiser import Adam
+from napari_udvd.training.optimiser import Adam, NamedAdam, follow, rate_at
 
 
 @given(st.integers(0, 1000), st.floats(1e-4, 1e4), st.floats(1e-5, 1.0))
@@ -107,3 +107,45 @@ def test_moments_of_a_row_can_be_set() -> None:
     assert adam.first[1].tolist() == [0.5, 1.0, 1.5]
     assert weights[0].tolist() == [0, 0]
     assert (weights[1] < 0).all()
+
+
+def test_the_rate_rises_and_falls() -> None:
+    rates = [
+        rate_at(2e-3, step, step / 100, warm_up=10, final=0.1) for step in range(1, 101)
+    ]
+    assert rates[0] == pytest.approx(2e-4, rel=0.01)
+    assert max(rates) == pytest.approx(2e-3, rel=0.03)
+    assert rates.index(max(rates)) == 9
+    assert rates[-1] == pytest.approx(2e-4)
+    assert sorted(rates[9:], reverse=True) == rates[9:]
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_the_average_of_weights_is_that_of_few_steps_at_first(at_once: bool) -> None:
+    net, average = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)
+    before, now = average.weight.detach().clone(), net.weight.detach()
+    follow(average, net, 0, 0.9, at_once=at_once)
+    torch.testing.assert_close(average.weight.detach(), now)
+    average.load_state_dict({"weight": before, "bias": average.bias.detach()})
+    follow(average, net, 1000, 0.9, at_once=at_once)
+    torch.testing.assert_close(average.weight.detach(), 0.9 * before + 0.1 * now)
+
+
+def test_moments_are_known_by_name() -> None:
+    weights = {"a": torch.zeros(3), "b": torch.zeros(2, 2)}
+    adam = NamedAdam(weights)
+    adam.step([torch.ones(3), torch.ones(2, 2)], 1e-2)
+    saved = {
+        k: {n: t.clone() for n, t in v.items()} for k, v in adam.tensors("x_").items()
+    }
+    assert {k: list(v) for k, v in saved.items()} == {
+        "x_first": ["a", "b"],
+        "x_second": ["a", "b"],
+    }
+    # in whatever order they are learned
+    other = NamedAdam({"b": torch.zeros(2, 2), "a": torch.zeros(3)})
+    other.restore(saved, adam.steps, "x_")
+    assert other.steps == 1
+    assert torch.equal(other.first[1], adam.first[0])
+    with pytest.raises(KeyError):
+        other.restore({"x_first": {}}, 1, "x_")

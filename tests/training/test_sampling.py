@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from napari_udvd.cutting import window
 from napari_udvd.planes import Series
 from napari_udvd.stack import Stack
+from napari_udvd.tasks import DENOISE
 from napari_udvd.training import sampling
 from napari_udvd.training.sampling import ClipSampler, Movie
-from napari_udvd.training.validation import hold_out
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -25,7 +25,7 @@ def movie_of(
     data: Any, axes: str = "TYX", channels: tuple[int, ...] = (0,), z: int = 0
 ) -> Movie:
     stack = Stack.from_array(data, axes)
-    return Movie(stack, Series(channels, z), hold_out(stack.n_frames))
+    return Movie(stack, Series(channels, z), DENOISE.hold_out(stack.n_frames))
 
 
 def sampler_of(*movies: Movie, seed: int = 0, **options: Any) -> ClipSampler:
@@ -280,7 +280,7 @@ def test_large_and_small_movies_together_stay_within_the_memory(
 @settings(max_examples=40, deadline=None)
 @given(n_frames=st.integers(1, 500))
 def test_frames_held_out(n_frames: int) -> None:
-    held_out = hold_out(n_frames)
+    held_out = DENOISE.hold_out(n_frames)
     assert all(0 <= t < n_frames for t in held_out)
     if n_frames < 3:
         assert not held_out

@@ -17,9 +17,9 @@ from napari_udvd.stack import Stack
 from napari_udvd.training import (
     Finished,
     TrainingSettings,
+    budget,
     flow_course,
     train_events,
-    trainer,
 )
 from napari_udvd.training.checkpoint import read_checkpoint
 from parity import published_weights
@@ -175,7 +175,7 @@ def test_until_it_is_judged_every_other_step_does_without_the_flow(
     movie: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     always_worth_it(monkeypatch)
-    monkeypatch.setattr(trainer, "VALIDATIONS", 1)  # it is judged in time all the same
+    monkeypatch.setattr(budget, "VALIDATIONS", 1)  # it is judged in time all the same
     followed = []
     estimate = STBN.estimate_flow
 

@@ -8,7 +8,18 @@ from typing import Any
 import pytest
 
 from napari_udvd.jobs import make_settings
-from napari_udvd.training import Finished, Started, Step, learner, train_events, trainer
+from napari_udvd.tasks import Verdict
+from napari_udvd.training import (
+    Finished,
+    Started,
+    Step,
+    budget,
+    flow_course,
+    learner,
+    train_events,
+    trainer,
+)
+from napari_udvd.training import run as loop
 from napari_udvd.training.estimate import Pace
 from napari_udvd.training.validation import Validation, affordable
 from tiny import tiny_movie
@@ -34,10 +45,12 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     def pace(*_: Any, **__: Any) -> Pace:
         return Pace(*2 * (now.denoising / (8 * 24 * 28),))
 
-    monkeypatch.setattr(trainer, "time", SimpleNamespace(monotonic=lambda: now.time))
+    for module in (trainer, budget):
+        time = SimpleNamespace(monotonic=lambda: now.time)
+        monkeypatch.setattr(module, "time", time)
     monkeypatch.setattr(learner.Learner, "learn", slow_learn)
     monkeypatch.setattr(Validation, "loss", slow_loss)
-    monkeypatch.setattr(trainer, "measure_pace", pace)
+    monkeypatch.setattr(loop, "measure_pace", pace)
     return now
 
 
@@ -84,7 +97,7 @@ def test_a_long_denoising_leaves_some_time_to_train(clock: Any) -> None:
     started, *_ = run(clock, 10, denoising_follows=True)
     # the estimate is honest even where the budget cannot be kept
     assert started.denoising_seconds == pytest.approx(60)
-    assert 2 < took(clock) <= 10 * (1 - trainer.LARGEST_RESERVE)
+    assert 2 < took(clock) <= 10 * (1 - budget.LARGEST_RESERVE)
 
 
 def test_the_average_over_all_views_is_asked_for_where_it_costs_little(
@@ -123,14 +136,14 @@ def test_measuring_and_judging_stay_within_the_budget_of_a_slow_network(
         judged.append(clock.time)
         return 1.0, 0.0
 
-    def slow_verdict(*_: Any) -> tuple[str, ...]:
+    def slow_verdict(*_: Any) -> Verdict:
         clock.time += cost
-        return ()
+        return Verdict(())
 
     monkeypatch.setattr(Validation, "loss", slow_loss)
     monkeypatch.setattr(Validation, "advantage", slow_advantage)
     monkeypatch.setattr(Validation, "verdict", slow_verdict)
-    monkeypatch.setattr(Validation, "movement", lambda *_: 1.0)
+    monkeypatch.setattr(flow_course, "movement", lambda *_: 1.0)
     *_, end = run(clock, seconds, model="stbn", width=8, batch=1)
     assert took(clock) <= seconds
     # judged where there is time for it, and else said that it was not

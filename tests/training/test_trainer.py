@@ -18,6 +18,7 @@ from napari_udvd.jobs import make_settings
 from napari_udvd.metrics import best_gaussian, psnr
 from napari_udvd.simulation import simulate
 from napari_udvd.stack import Stack
+from napari_udvd.tasks import DENOISE, Denoising
 from napari_udvd.training import (
     Checkpoint,
     Failed,
@@ -26,12 +27,16 @@ from napari_udvd.training import (
     Started,
     Step,
     TrainingEvent,
+    batches,
+    best,
     learner,
     sampling,
     train_events,
     trainer,
     validation,
 )
+from napari_udvd.training.budget import Reserve
+from napari_udvd.training.run import Run
 from tiny import tiny_movie
 
 if TYPE_CHECKING:
@@ -161,7 +166,7 @@ def test_held_out_frames_teach_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """A network of one frame sees held-out frames only where they are targets."""
     movie = np.asarray(tiny_movie(12).data)
     other = movie.copy()
-    for t in validation.hold_out(12):
+    for t in DENOISE.hold_out(12):
         other[t] = np.roll(movie[t], 7, axis=1)[::-1] + 20
     assert (movie != other).any()
     plan = trainer.make_plan([Stack.from_array(movie)], make_settings(**QUICK), True)
@@ -189,13 +194,13 @@ def test_rows_and_columns_are_swapped_for_square_holes_only(
     hole: tuple[int, int], transposed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[bool] = []
-    sampler = trainer.ClipSampler
+    sampler = batches.ClipSampler
 
     def listen(*movies: Any, **options: Any) -> Any:
         asked.append(options["transpose"])
         return sampler(*movies, **options)
 
-    monkeypatch.setattr(trainer, "ClipSampler", listen)
+    monkeypatch.setattr(batches, "ClipSampler", listen)
     outcome(tiny_movie(), hole=hole, steps=1)
     assert asked == [transposed]
 
@@ -277,7 +282,7 @@ def test_memory_is_bounded_for_long_movies(monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.alone
 @pytest.mark.parametrize("seconds", [1.5, 3.0])
 def test_the_budget_is_kept(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trainer, "PATIENCE", 10)
+    monkeypatch.setattr(best, "PATIENCE", 10)
     began = time.monotonic()
     told = list(events(tiny_movie(20, (48, 48)), minutes=seconds / 60))
     took = time.monotonic() - began
@@ -326,7 +331,7 @@ def test_it_stops_early_when_nothing_improves(monkeypatch: pytest.MonkeyPatch) -
     assert end.best_step == first
     last = end.history[-1][0]
     # not before the rate has come down, nor much later: some of the budget is saved
-    assert trainer.CALM * 80 < last < (trainer.CALM + 0.1) * 80
+    assert best.CALM * 80 < last < (best.CALM + 0.1) * 80
 
 
 def test_it_goes_on_while_it_improves(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -380,20 +385,33 @@ def test_an_abandoned_run_goes_quietly() -> None:
 # --- when it fails ------------------------------------------------------------------
 
 
+def change_loss(
+    monkeypatch: pytest.MonkeyPatch, change: Callable[[torch.Tensor], torch.Tensor]
+) -> None:
+    """Change the loss of every entry in training, not in validation."""
+    real = learner.Learner._losses
+
+    def changed(self: Any, batch: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        losses, mean = real(self, batch)
+        return change(losses), mean
+
+    monkeypatch.setattr(learner.Learner, "_losses", changed)
+
+
 def failing(
     monkeypatch: pytest.MonkeyPatch, error: BaseException, after: int = 2
 ) -> None:
     """Let the loss fail after some steps."""
-    real, calls = learner.pixel_loss, 0
+    calls = 0
 
-    def call(*args: Any, **options: Any) -> Any:
+    def fail(loss: torch.Tensor) -> torch.Tensor:
         nonlocal calls
         calls += 1
         if calls > after:
             raise error
-        return real(*args, **options)
+        return loss
 
-    monkeypatch.setattr(learner, "pixel_loss", call)
+    change_loss(monkeypatch, fail)
 
 
 @pytest.mark.parametrize(
@@ -449,11 +467,7 @@ def test_a_movie_that_becomes_unreadable_is_an_event_too(
 
 
 def test_a_loss_that_is_not_finite_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        learner,
-        "pixel_loss",
-        lambda prediction, *_: prediction.mean[:, :, 0] * math.nan,
-    )
+    change_loss(monkeypatch, lambda loss: loss * math.nan)
     told = list(events(tiny_movie(), steps=500))
     end = told[-1]
     assert isinstance(end, Failed)
@@ -466,14 +480,14 @@ def test_a_loss_that_is_not_finite_fails(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_few_steps_without_a_finite_loss_do_no_harm(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    real, calls = learner.pixel_loss, 0
+    calls = 0
 
-    def loss(*args: Any) -> torch.Tensor:
+    def spoil(loss: torch.Tensor) -> torch.Tensor:
         nonlocal calls
         calls += 1
-        return real(*args) * (math.nan if calls in (2, 3, 5) else 1.0)
+        return loss * (math.nan if calls in (2, 3, 5) else 1.0)
 
-    monkeypatch.setattr(learner, "pixel_loss", loss)
+    change_loss(monkeypatch, spoil)
     end = outcome(tiny_movie(), steps=8)
     assert math.isfinite(end.best_validation)
     assert torch.isfinite(weights(end.denoiser)).all()
@@ -540,15 +554,16 @@ def test_the_likelihood_uses_the_noise_of_the_movie(
 ) -> None:
     """Loss per pixel as in the textbook: half of residual^2 / S plus half of log S."""
     seen: list[tuple[Any, ...]] = []
-    real = learner.pixel_loss
+    real = Denoising.loss
 
     def listen(*args: Any) -> torch.Tensor:
         seen.append((*args, real(*args)))
         return seen[-1][-1]
 
-    monkeypatch.setattr(learner, "pixel_loss", listen)
+    monkeypatch.setattr(Denoising, "loss", listen)
     end = outcome(tiny_movie(), steps=1)
-    prediction, noisy, _, loss = seen[0]
+    _, prediction, batch, loss = seen[0]
+    noisy = batch.targets
     (calibration,) = end.denoiser.calibrations
     mean = prediction.mean.detach().numpy()
     grey = mean * calibration.scale + calibration.offset
@@ -596,8 +611,7 @@ def test_a_run_that_waits_for_no_step_learns_the_same(
 def test_a_loss_that_is_not_finite_is_noticed_without_waiting_for_each(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    pixel_loss = learner.pixel_loss
-    monkeypatch.setattr(learner, "pixel_loss", lambda *x: pixel_loss(*x) * math.nan)
+    change_loss(monkeypatch, lambda loss: loss * math.nan)
     *told, last = events(tiny_movie(), steps=50, targets=2)
     assert isinstance(last, Failed)
     assert "the loss is not finite since step" in str(last.error)
@@ -611,10 +625,18 @@ def run_on_a_card(**options: Any) -> Any:
         model="centerblind", preset="small", patch=16, minutes=1.0, **options
     )
     plan = trainer.make_plan([movie], settings, on_cpu=True)
-    run = trainer._Run([movie], settings, plan, torch.device("cpu"), 0.0, False)
-    run._scaler((0,))
-    run._device = torch.device("cuda")
+    run = Run([movie], settings, plan, torch.device("cpu"), 0.0, False, DENOISE)
+    run._batches._scaler((0,))
+    be_on(run, "cuda")
     return run
+
+
+def be_on(run: Run, device: str) -> None:
+    run._device = run._batches._device = torch.device(device)
+
+
+def summary(run: Run) -> str:
+    return run._started(Reserve(None, False)).summary
 
 
 @pytest.fixture
@@ -626,29 +648,29 @@ def probe(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, float]]:
         asked.append((first, most_seconds))
         return 64
 
-    monkeypatch.setattr(trainer, "find_batch", find)
+    monkeypatch.setattr(batches, "find_batch", find)
     return asked
 
 
 def test_a_card_is_filled(probe: list[tuple[int, float]], tmp_path: Path) -> None:
     run = run_on_a_card()
-    assert "clips at once" not in run._summary()
-    rate = run._rate
+    assert "clips at once" not in summary(run)
+    rate = run._start.rate
     run.choose_batch()
     assert probe == [(8, pytest.approx(1.8))]
-    assert run._batch == 64
-    assert run._rate == rate
-    assert "64 clips at once" in run._summary()
+    assert run._batches.size == 64
+    assert run._start.rate == rate
+    assert "64 clips at once" in summary(run)
     run._save(tmp_path / "state")
     saved = trainer.read_saved_run(tmp_path / "state", run._stacks)
     for options, batch in (({}, 64), ({"batch": 5}, 5)):
         resumed = run_on_a_card(**options)
         resumed.restore(saved)
-        assert resumed._batch == batch
+        assert resumed._batches.size == batch
     elsewhere = run_on_a_card()
-    elsewhere._device = torch.device("cpu")
+    be_on(elsewhere, "cpu")
     elsewhere.restore(saved)
-    assert elsewhere._batch == 8
+    assert elsewhere._batches.size == 8
 
 
 @pytest.mark.parametrize("options", [{"batch": 3}, {"steps": 10}])
@@ -658,8 +680,8 @@ def test_a_user_or_a_count_of_steps_decides_before_any_clock(
     run = run_on_a_card(**options)
     run.choose_batch()
     assert not probe
-    assert run._batch == options.get("batch", 8)
-    assert "clips at once" not in run._summary()
+    assert run._batches.size == options.get("batch", 8)
+    assert "clips at once" not in summary(run)
 
 
 def test_a_processor_is_not_filled(probe: list[tuple[int, float]]) -> None:

@@ -14,9 +14,11 @@ from napari_udvd.noise import NoiseModel
 from napari_udvd.planes import Series
 from napari_udvd.simulation import simulate
 from napari_udvd.stack import Stack
+from napari_udvd.tasks import DENOISE
 from napari_udvd.training import validation
+from napari_udvd.training.flow_course import movement
 from napari_udvd.training.sampling import Movie
-from napari_udvd.training.validation import Validation, hold_out
+from napari_udvd.training.validation import Validation
 
 CAMERA = NoiseModel(gain=2.0, offset=100.0, read_noise=3.0)
 CALIBRATION = Calibration(130.0, 60.0, CAMERA)
@@ -37,10 +39,11 @@ class Known:
 
 
 def validation_of(stack: Stack, context: int = 2) -> Validation:
-    movie = Movie(stack, Series((0,), 0), hold_out(stack.n_frames))
+    movie = Movie(stack, Series((0,), 0), DENOISE.hold_out(stack.n_frames))
     return Validation(
         [movie],
         [CALIBRATION],
+        task=DENOISE,
         context=context,
         device=torch.device("cpu"),
         precision=torch.float32,
@@ -49,7 +52,7 @@ def validation_of(stack: Stack, context: int = 2) -> Validation:
 
 def verdict_of(stack: Stack, predict: Any, context: int = 2) -> tuple[str, ...]:
     net: Any = Known(context, predict)
-    return validation_of(stack, context).verdict(net)
+    return validation_of(stack, context).verdict(net).warnings
 
 
 MOVIE = simulate("calcium", frames=24, shape=(64, 64), seed=3, photons=20)
@@ -199,5 +202,6 @@ def test_movement_is_what_lasts_or_what_all_pixels_share(
     lasting: float, common: float, expected: float
 ) -> None:
     net: Any = Drifts(lasting, common, noise=1.0)
-    found = validation_of(MOVIE.noisy).movement(net)
+    clips = validation_of(MOVIE.noisy).clips()
+    found = movement(net, clips, torch.float32)
     assert found == pytest.approx(expected, abs=0.08)

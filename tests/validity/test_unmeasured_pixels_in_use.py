@@ -14,8 +14,8 @@ from napari_udvd.inference.stream import BlockDenoiser
 from napari_udvd.noise import NoiseModel, check_pixels, diagnose
 from napari_udvd.planes import Series, middle_planes, read_clip, read_measured
 from napari_udvd.stack import Plane, Stack
+from napari_udvd.tasks import DENOISE
 from napari_udvd.training.sampling import ClipSampler, Movie
-from napari_udvd.training.validation import hold_out
 from napari_udvd.validity import inspect
 from tiny import tiny_net
 
@@ -114,7 +114,7 @@ def test_the_calibration_knows_nothing_of_them(spoiled):
 
 def test_empty_frames_are_no_targets_and_not_held_out(spoiled):
     stack = inspect(Stack.from_array(spoiled, "TYX"))
-    held_out = hold_out(20, frozenset({9}))
+    held_out = DENOISE.hold_out(20, frozenset({9}))
     assert 9 not in held_out
     sampler = ClipSampler(
         [Movie(stack, SERIES, held_out)],

@@ -32,6 +32,7 @@ from napari_udvd.models.catalogue import find, package_of
 from napari_udvd.noise import check_finite
 from napari_udvd.runtime.device import choose_device, choose_precision
 from napari_udvd.stack import ArrayLike, Stack
+from napari_udvd.tasks import DENOISE, TASKS, find_task
 
 if TYPE_CHECKING:
     import os
@@ -64,6 +65,8 @@ class Denoiser:
         Average over mirrored and turned views; decided by the time there was.
     record
         How it was made: settings, movie, diagnosis, validation curve.
+    task
+        Name of what it was trained for, see :data:`napari_udvd.tasks.TASKS`.
     """
 
     net: Network
@@ -71,6 +74,7 @@ class Denoiser:
     joint: bool = False
     self_ensemble: bool = False
     record: Mapping[str, Any] = field(default_factory=dict)
+    task: str = DENOISE.name
     _matches: weakref.WeakKeyDictionary[Stack, Match] = field(
         default_factory=weakref.WeakKeyDictionary, init=False, repr=False
     )
@@ -125,7 +129,9 @@ class Denoiser:
         matched = self.match(stack)
         for warning in matched.warnings:
             warnings.warn(warning, UserWarning, stacklevel=2)
-        with ArraySink(stack, dtype or self.dtype_for(stack)) as sink:
+        task = find_task(self.task)
+        layout = task.layout(stack)
+        with ArraySink(layout, dtype or self.dtype_for(stack)) as sink:
             for _ in denoise_stack(
                 self.net,
                 matched.calibrations,
@@ -137,6 +143,7 @@ class Denoiser:
                 use_posterior=use_posterior,
                 self_ensemble=self.self_ensemble,
                 tile=tile,
+                task=task,
             ):
                 pass
         return sink.array
@@ -210,6 +217,7 @@ class Denoiser:
         """
         header = {
             "version": __version__,
+            "task": self.task,
             "network": self.net.name,
             "configuration": self.net.configuration(),
             "calibrations": [c.to_dict() for c in self.calibrations],
@@ -241,6 +249,14 @@ def load(path: str | os.PathLike[str]) -> Denoiser:
         )
     if "package" in header:  # of others, which may not be installed
         find(str(header.get("network")), str(header["package"]))
+    # those of earlier versions say nothing: there was one task
+    task = header.get("task", DENOISE.name)
+    if task not in TASKS:
+        raise InputError(
+            f"model file {label!r} is for the task {task!r}, which this version "
+            f"({__version__}) does not know, only {', '.join(TASKS)}; it was written "
+            f"by version {header.get('version', 'unknown')}"
+        )
     try:
         net = build_network(header["network"], header["configuration"])
         net.load_state_dict(tensors)
@@ -254,7 +270,7 @@ def load(path: str | os.PathLike[str]) -> Denoiser:
             f"{header.get('version', 'unknown')}. Use that version, or train the model "
             "anew"
         ) from error
-    return Denoiser(net.eval(), calibrations, joint, self_ensemble, record)
+    return Denoiser(net.eval(), calibrations, joint, self_ensemble, record, task)
 
 
 def load_published(

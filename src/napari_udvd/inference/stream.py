@@ -22,11 +22,12 @@ from torch import Tensor
 from napari_udvd.cutting import blocks, cores, tiles, window, with_halo
 from napari_udvd.errors import InputError
 from napari_udvd.inference.scaling import Calibration, Scaler
-from napari_udvd.models import Clip, Network, posterior, sweep_views
+from napari_udvd.models import Clip, Network, sweep_views
 from napari_udvd.planes import Series, measured_box, missing_frames, series_of
 from napari_udvd.runtime.memory import is_out_of_memory, release
 from napari_udvd.runtime.parallel import run_parts, threads_on
 from napari_udvd.runtime.transfer import Arrivals, pinned, read_frames, send
+from napari_udvd.tasks import DENOISE
 from napari_udvd.validity import inspect
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from napari_udvd.stack import Plane, Stack
+    from napari_udvd.tasks import Task
 
 __all__ = [
     "BlockDenoiser",
@@ -84,6 +86,7 @@ def denoise_stack(
     std_sink: FrameSink | None = None,
     tile: int | None = None,
     cancel: threading.Event | None = None,
+    task: Task = DENOISE,
 ) -> Iterator[Progress]:
     """Denoise every frame of every plane, writing block by block.
 
@@ -114,6 +117,8 @@ def denoise_stack(
         often as memory runs out.
     cancel
         Set it to stop after the current block.
+    task
+        Finishes what the network predicts.
 
     Yields
     ------
@@ -139,6 +144,7 @@ def denoise_stack(
         self_ensemble=self_ensemble,
         with_std=std_sink is not None,
         tile=tile,
+        task=task,
     )
     total = len(denoiser.series) * stack.n_frames * len(denoiser.series[0].channels)
     done = 0
@@ -183,7 +189,7 @@ class BlockDenoiser:
         As for :func:`denoise_stack`.
     with_std
         Compute the standard deviation too; needs a likelihood head.
-    tile
+    tile, task
         As for :func:`denoise_stack`.
 
     Attributes
@@ -211,6 +217,7 @@ class BlockDenoiser:
         self_ensemble: bool = False,
         with_std: bool = False,
         tile: int | None = None,
+        task: Task = DENOISE,
     ) -> None:
         check_request(net, with_std=with_std, tile=tile)
         self.series = series_of(stack, joint)
@@ -222,7 +229,7 @@ class BlockDenoiser:
         self._precision = precision
         self._use_posterior = use_posterior
         self._self_ensemble = self_ensemble
-        self._with_std = with_std
+        self._with_std, self._task = with_std, task
         self._edge = tile or _first_tile(stack.frame_shape, self._device)
         self._buffer = _FrameBuffer(stack, self._device)
 
@@ -397,16 +404,13 @@ class BlockDenoiser:
         for seen in windows:
             # not around the loop: whoever waits between frames needs gradients
             with torch.inference_mode():
-                prediction = next(predictions)
-                mean, std = prediction.mean, prediction.std
-                if self._use_posterior and prediction.factor is not None:
-                    noisy = frames[seen[middle]][None]
-                    variance = scaler.noise.variance(mean)
-                    mean, std = posterior(prediction, noisy, variance)
-                    if known is not None and prediction.std is not None:
-                        own = known[seen[middle]][None]
-                        mean = torch.where(own, mean, prediction.mean)
-                        std = torch.where(own, std, prediction.std)
+                prediction, at = next(predictions), seen[middle]
+                own = None if known is None else known[at][None]
+                mean, std = self._task.finish(
+                    prediction,
+                    Clip(frames[at][None], scaler.noise, own),
+                    use_posterior=self._use_posterior,
+                )
                 result = scaler.restore(mean)[0]
                 deviation = None if std is None else scaler.restore_std(std)[0]
             yield result, deviation

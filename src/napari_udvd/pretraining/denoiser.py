@@ -39,7 +39,7 @@ from napari_udvd.runtime.device import (
     keep_freed_memory,
 )
 from napari_udvd.training.checkpoint import read_checkpoint, write_checkpoint
-from napari_udvd.training.optimiser import Adam
+from napari_udvd.training.optimiser import NamedAdam, follow, rate_at
 from napari_udvd.training.warm_start import checksum
 
 if TYPE_CHECKING:
@@ -72,6 +72,9 @@ FRAMES, SIZE = 48, 96
 LEAST_FRAMES = 5
 PATCH = 64
 WARM_UP_STEPS = 100
+FINAL_RATE = 0.01
+"""Learning rate at the end, as a fraction of the highest."""
+
 AVERAGE_DECAY = 0.998
 LEAST_VARIANCE = 1e-4  # of the prior, relative to the noise: keeps the loss bounded
 SAVE_SECONDS = 120.0
@@ -205,25 +208,22 @@ class Pretraining:
         self._views = {
             hole: CenterBlind(preset=preset, hole=hole).to(device) for hole in HOLES
         }
-        self._parameters = list(self.net.parameters())
-        self.adam = Adam(self._parameters)
+        self.adam = NamedAdam(dict(self.net.named_parameters()))
         self.step, self.elapsed = 0, 0.0
 
     def advance(self, batch: Batch, progress: float) -> float:
         """Take one step; returns the loss."""
-        warm = min((self.step + 1) / WARM_UP_STEPS, 1.0)
-        cosine = (1 + math.cos(math.pi * min(progress, 1.0))) / 2
-        loss = self.loss(batch, self.net)
-        gradients = torch.autograd.grad(loss, self._parameters)
-        rate = self.rate * warm * (0.01 + 0.99 * cosine)
-        self.adam.step(gradients, rate)
         self.step += 1
-        decay = min(AVERAGE_DECAY, self.step / (self.step + 10))
-        with torch.no_grad():
-            for average, parameter in zip(
-                self.average.parameters(), self.net.parameters(), strict=True
-            ):
-                average.lerp_(parameter, 1 - decay)
+        rate = rate_at(
+            self.rate,
+            self.step,
+            min(progress, 1.0),
+            warm_up=WARM_UP_STEPS,
+            final=FINAL_RATE,
+        )
+        loss = self.loss(batch, self.net)
+        self.adam.step(torch.autograd.grad(loss, self.adam.parameters), rate)
+        follow(self.average, self.net, self.step, AVERAGE_DECAY, at_once=False)
         return float(loss.detach())
 
     def loss(self, batch: Batch, net: CenterBlind) -> Tensor:
@@ -238,12 +238,10 @@ class Pretraining:
 
     def save(self, path: Path) -> None:
         """Write everything needed to go on."""
-        names = [name for name, _ in self.net.named_parameters()]
         tensors = {
             "net": self.net.state_dict(),
             "average": self.average.state_dict(),
-            "first": dict(zip(names, self.adam.first, strict=True)),
-            "second": dict(zip(names, self.adam.second, strict=True)),
+            **self.adam.tensors(),
         }
         header = {
             "preset": self.net.preset,
@@ -258,10 +256,7 @@ class Pretraining:
         self.net.load_state_dict(tensors["net"])
         self.average.load_state_dict(tensors["average"])
         self.step, self.elapsed = header["step"], header["elapsed"]
-        self.adam.steps = self.step
-        for k, (name, _) in enumerate(self.net.named_parameters()):
-            self.adam.first[k].copy_(tensors["first"][name])
-            self.adam.second[k].copy_(tensors["second"][name])
+        self.adam.restore(tensors, self.step)
 
 
 def write_weights(net: CenterBlind, path: Path, card: dict[str, Any]) -> None:

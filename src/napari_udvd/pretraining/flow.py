@@ -25,7 +25,7 @@ from napari_udvd.inference.model_file import read_model_file, write_model_file
 from napari_udvd.models import LightFlow
 from napari_udvd.pretraining.corpus import clean_movie
 from napari_udvd.runtime.device import keep_freed_memory
-from napari_udvd.training.optimiser import Adam
+from napari_udvd.training.optimiser import Adam, follow, rate_at
 from napari_udvd.training.warm_start import checksum
 
 if TYPE_CHECKING:
@@ -56,6 +56,9 @@ PHOTONS = 1.0, 300.0
 
 RATE = 1e-3
 WARM_UP_STEPS = 100
+FINAL_RATE = 0.02
+"""Learning rate at the end, as a fraction of the highest."""
+
 AVERAGE_DECAY = 0.999
 
 HARD = 1.0
@@ -226,14 +229,9 @@ def pretrain(
         with torch.autocast("cpu", torch.bfloat16):
             levels = net.levels(pairs.first, pairs.second)
         gradients = torch.autograd.grad(_loss(levels, pairs.flow), parameters)
-        warm = min((step + 1) / WARM_UP_STEPS, 1.0)
-        cosine = (1 + np.cos(np.pi * progress)) / 2
-        now = rate * warm * (0.02 + 0.98 * cosine)
+        now = rate_at(rate, step + 1, progress, warm_up=WARM_UP_STEPS, final=FINAL_RATE)
         adam.step(gradients, now)
-        decay = min(AVERAGE_DECAY, step / (step + 10))
-        with torch.no_grad():
-            for mean, weight in zip(average.parameters(), parameters, strict=True):
-                mean.lerp_(weight, 1 - decay)
+        follow(average, net, step, AVERAGE_DECAY, at_once=False)
         step += 1
         if step % 500 == 0:
             error = _judged(average, held_out)

@@ -10,6 +10,7 @@ from napari_udvd.inference.model_file import (
     read_model_header,
     write_model_file,
 )
+from napari_udvd.tasks import DENOISE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-__all__ = ["read_checkpoint", "read_header", "write_checkpoint"]
+__all__ = ["check_task", "read_checkpoint", "read_header", "write_checkpoint"]
 
 
 def write_checkpoint(
@@ -66,6 +67,23 @@ def read_header(path: Path) -> dict[str, Any]:
         As :func:`read_checkpoint`.
     """
     return _of_training(read_model_header(path), path)
+
+
+def check_task(path: Path, header: dict[str, Any], task: str) -> None:
+    """Check that a checkpoint is of the training for a task.
+
+    Raises
+    ------
+    InputError
+        If it is of another one.
+    """
+    # those of earlier versions say nothing: there was one task
+    found = header.get("task", DENOISE.name)
+    if found != task:
+        raise InputError(
+            f"the checkpoint {str(path)!r} is of a training for the task {found!r}, "
+            f"not {task!r}; name another file, or start anew"
+        )
 
 
 def _of_training(header: dict[str, Any], path: Path) -> dict[str, Any]:

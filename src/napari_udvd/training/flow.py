@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from napari_udvd.models import sample_bilinear
-from napari_udvd.training.optimiser import Adam
+from napari_udvd.training.optimiser import NamedAdam
 
 if TYPE_CHECKING:
     from napari_udvd.models import FlowNetwork
@@ -154,8 +154,7 @@ class FlowLearner:
     ) -> None:
         self.net = net
         self._precision = precision
-        self._parameters = list(net.parameters())
-        self.adam = Adam(self._parameters)
+        self.adam = NamedAdam(dict(net.named_parameters()))
 
     def learn(
         self, noisy: Tensor, guide: Tensor, share: float, *, distil: bool = True
@@ -205,6 +204,6 @@ class FlowLearner:
                 loss = loss + DISTILLATION * (known * apart).mean()
         value = float(loss.detach())
         if math.isfinite(value):
-            gradients = torch.autograd.grad(loss, self._parameters)
+            gradients = torch.autograd.grad(loss, self.adam.parameters)
             self.adam.step(gradients, RATE * share)
         return value

@@ -9,20 +9,25 @@ better, and the training goes on with that one.
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
+import numpy as np
+import torch
 import torch.nn.functional as F
 
-from napari_udvd.models import STBN
 from napari_udvd.training.flow import FlowLearner
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from torch import Tensor
 
+    from napari_udvd.models import ClipFlow
+    from napari_udvd.tasks import Batch
     from napari_udvd.training.learner import Learner
     from napari_udvd.training.validation import Validation
 
-__all__ = ["FlowCourse"]
+__all__ = ["FlowCourse", "FollowsFlow", "movement"]
 
 EVERY = 10
 """Steps of the denoiser for each step of the flow: it has less to learn."""
@@ -57,13 +62,28 @@ BLUR = 5
 """Rows and columns that noisy frames are averaged over to be a guide."""
 
 
+class FollowsFlow(Protocol):
+    """A network that fetches along an optical flow.
+
+    Attributes
+    ----------
+    follows_flow
+        False: nothing is taken to move, for the moment.
+    """
+
+    follows_flow: bool
+
+    def estimate_flow(self, frames: Tensor, precision: torch.dtype) -> ClipFlow | None:
+        """Flow between neighbouring frames ``(N, T, C, H, W)``; None without any."""
+
+
 class FlowCourse:
     """Teaches the flow of a network beside the denoiser, where it has one.
 
     Parameters
     ----------
     learner
-        Of the denoiser.
+        That of the denoiser, whose network follows a flow.
 
     Attributes
     ----------
@@ -73,8 +93,7 @@ class FlowCourse:
 
     def __init__(self, learner: Learner) -> None:
         self._learner = learner
-        net = learner.net
-        flow_net = net.flow_net if isinstance(net, STBN) else None
+        flow_net = learner.net.flow_network()
         self._flow = (
             None if flow_net is None else FlowLearner(flow_net, learner.precision)
         )
@@ -86,13 +105,13 @@ class FlowCourse:
         """Optimiser steps that the flow has taken."""
         return 0 if self._flow is None else self._flow.adam.steps
 
-    def learn(self, clips: Tensor, is_target: Tensor, progress: float) -> None:
+    def learn(self, batch: Batch, is_target: Tensor, progress: float) -> None:
         """Take a step with the clips that the denoiser has just learned from.
 
         Parameters
         ----------
-        clips
-            ``(N, T, C, H, W)``, in network units.
+        batch
+            The clips, in network units.
         is_target
             ``(N, T)``: False for frames held out, from which the flow does not learn
             either.
@@ -104,7 +123,7 @@ class FlowCourse:
         frames = _longest_run(is_target.all(dim=0).tolist())
         if frames.stop - frames.start < 2:
             return
-        guide = self._learner.predicted
+        clips, guide = batch.clip.frames, self._learner.predicted
         # once begun it goes on, also where a longer budget sets the progress back
         self._guided |= guide is not None and progress >= DENOISED_FROM
         if guide is None or not self._guided:
@@ -115,7 +134,7 @@ class FlowCourse:
     def prepare(self) -> None:
         """Say whether the next step of the denoiser follows the flow."""
         if self._flow is not None:
-            net = cast("STBN", self._learner.net)
+            net = cast("FollowsFlow", self._learner.net)
             # steps that the flow learns from do
             net.follows_flow = self._judged or (self._learner.steps + 1) % 2 == 0
 
@@ -136,8 +155,10 @@ class FlowCourse:
         without = copy.deepcopy(average)
         without.drop_flow()
         gain, error = validation.advantage(average, without)
-        moves = validation.movement(cast("STBN", average)) >= MOVES
-        if moves and gain > WORTH and gain > SURE * error:
+        moves = movement(
+            cast("FollowsFlow", average), validation.clips(), self._learner.precision
+        )
+        if moves >= MOVES and gain > WORTH and gain > SURE * error:
             return True
         self._flow = None
         self.remarks = (
@@ -155,38 +176,63 @@ class FlowCourse:
         )
 
     def state(self) -> dict[str, Any]:
-        """Return the numbers that :meth:`restore` needs, for a checkpoint."""
+        """Return the numbers that :meth:`restore` needs, for a checkpoint's header."""
         if self._flow is not None:
             self._flow.adam.settle()
-        return {
+        numbers = {
             "steps": self.steps,
             "judged": self._judged,
             "guided": self._guided,
             "remarks": list(self.remarks),
         }
+        return {"flow": numbers}
 
     def tensors(self) -> dict[str, dict[str, Tensor]]:
         """Return the tensors that :meth:`restore` needs, for a checkpoint."""
-        if self._flow is None:
-            return {}
-        names = [name for name, _ in self._flow.net.named_parameters()]
-        return {
-            "flow_first": dict(zip(names, self._flow.adam.first, strict=True)),
-            "flow_second": dict(zip(names, self._flow.adam.second, strict=True)),
-        }
+        return {} if self._flow is None else self._flow.adam.tensors("flow_")
 
     def restore(
-        self, tensors: dict[str, dict[str, Any]], state: dict[str, Any]
+        self, tensors: Mapping[str, Mapping[str, Tensor]], header: Mapping[str, Any]
     ) -> None:
         """Continue from what :meth:`tensors` and :meth:`state` returned."""
+        state = header["flow"]
         self._judged, self._guided = state["judged"], state["guided"]
         self.remarks = tuple(state["remarks"])
-        if self._flow is None:
-            return
-        self._flow.adam.steps = state["steps"]
-        for k, (name, _) in enumerate(self._flow.net.named_parameters()):
-            self._flow.adam.first[k].copy_(tensors["flow_first"][name])
-            self._flow.adam.second[k].copy_(tensors["flow_second"][name])
+        if self._flow is not None:
+            self._flow.adam.restore(tensors, state["steps"], "flow_")
+
+
+def movement(
+    net: FollowsFlow, clips: Sequence[Tensor], precision: torch.dtype
+) -> float:
+    """Tell how far things move per frame by the flow of a network, px.
+
+    Noise makes flow, too, but not the same between frames 1 and 2 as between 3 and 4,
+    nor the same everywhere. So this is the root mean square of what lasts from frame to
+    frame, or of what all pixels have in common, whichever is larger.
+
+    Parameters
+    ----------
+    net
+        Its flow is asked.
+    clips
+        Frames ``(1, T, C, H, W)``, in network units.
+    precision
+        Floating-point type of its convolutions.
+    """
+    lasting, common = [], []
+    for clip in clips:
+        with torch.inference_mode():
+            flow = net.estimate_flow(clip, precision)
+        if flow is None:
+            return 0.0
+        to_next = flow.to_next[0]  # (T - 1, 2, h, w)
+        common.append(float(to_next.mean(dim=(2, 3)).square().sum(dim=1).mean()))
+        if len(to_next) > 2:
+            products = (to_next[:-2] * to_next[2:]).sum(dim=1)
+            lasting.append(float(products.mean()))
+    square = max(np.mean(common), np.mean(lasting) if lasting else 0.0)
+    return float(np.sqrt(max(square, 0.0)))
 
 
 def _longest_run(wanted: list[bool]) -> slice:

@@ -26,8 +26,9 @@ from napari_udvd.models.catalogue import specs
 from napari_udvd.noise import NoiseModel, fit_line
 from napari_udvd.planes import Series, middle_plane, missing_frames
 from napari_udvd.runtime.device import choose_precision
+from napari_udvd.tasks import DENOISE
 from napari_udvd.training.sampling import Movie
-from napari_udvd.training.validation import Residual, Validation, hold_out
+from napari_udvd.training.validation import Residual, Validation
 from napari_udvd.training.warm_start import warm_start
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ class _Judge:
         self._movies = [
             Movie(stack, series, held)
             for stack, series in movies
-            if (held := hold_out(stack.n_frames, missing_frames(stack, series)))
+            if (held := DENOISE.hold_out(stack.n_frames, missing_frames(stack, series)))
         ]
         self.is_able = bool(self._movies) and warm_start(net).done
         self._net = net.to(device).eval()
@@ -153,6 +154,7 @@ class _Judge:
         validation = Validation(
             self._movies,
             [replace(self._calibration, noise=noise)] * (self._channel + 1),
+            task=DENOISE,
             context=self._net.geometry.context,
             device=self._device,
             precision=choose_precision(self._device),

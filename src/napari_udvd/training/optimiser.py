@@ -18,16 +18,71 @@ from typing import TYPE_CHECKING
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from torch import Tensor
+    from torch import Tensor, nn
 
-__all__ = ["Adam"]
+__all__ = ["Adam", "NamedAdam", "follow", "rate_at"]
 
 EPSILON = 1e-8
 
 LARGEST_NORM = 1.0
 """That gradients are shrunk to."""
+
+YOUNG = 10
+"""Steps of which a moving average forgets half when it has seen so many."""
+
+
+def rate_at(
+    peak: float, step: int, progress: float, *, warm_up: int, final: float
+) -> float:
+    """Learning rate of a step: a rise along a line, then a fall along half a cosine.
+
+    Parameters
+    ----------
+    peak
+        Highest rate.
+    step
+        Number of the step; the first is 1.
+    progress
+        Share of the training that is over, from 0 to 1.
+    warm_up
+        Steps over which the rate rises.
+    final
+        Rate at the end, as a fraction of the peak.
+    """
+    warm = min(step / warm_up, 1.0)
+    cosine = (1 + math.cos(math.pi * progress)) / 2
+    return peak * warm * (final + (1 - final) * cosine)
+
+
+@torch.no_grad()
+def follow(
+    average: nn.Module, net: nn.Module, steps: int, decay: float, *, at_once: bool
+) -> None:
+    """Move the average of a network's weights (EMA) on by a step.
+
+    Parameters
+    ----------
+    average
+        Changed in place.
+    net
+        The network, after the step.
+    steps
+        Taken so far: the average is that of few steps at first.
+    decay
+        Of the average later on.
+    at_once
+        All weights in one operation, for cards.
+    """
+    share = 1 - min(decay, steps / (steps + YOUNG))
+    averages: list[Tensor] = list(average.parameters())
+    weights: list[Tensor] = list(net.parameters())
+    if at_once:
+        torch._foreach_lerp_(averages, weights, share)
+        return
+    for mean, weight in zip(averages, weights, strict=True):
+        mean.lerp_(weight, share)
 
 
 class Adam:
@@ -180,3 +235,54 @@ class _Row:
         """Return the parts of a row that belong to the parameters, in their shapes."""
         parts = zip(row.split(self._sizes), self._parameters, strict=True)
         return [part.view(parameter.shape) for part, parameter in parts]
+
+
+class NamedAdam(Adam):
+    """Adam that knows its parameters by name, for checkpoints.
+
+    Parameters
+    ----------
+    parameters
+        What is learned, by name.
+    decays, in_a_row
+        As for :class:`Adam`.
+    """
+
+    def __init__(
+        self,
+        parameters: Mapping[str, Tensor],
+        decays: tuple[float, float] = (0.9, 0.99),
+        in_a_row: bool | None = None,
+    ) -> None:
+        super().__init__(list(parameters.values()), decays, in_a_row=in_a_row)
+        self._names = list(parameters)
+
+    @property
+    def parameters(self) -> Sequence[Tensor]:
+        """What is learned."""
+        return self._parameters
+
+    def tensors(self, prefix: str = "") -> dict[str, dict[str, Tensor]]:
+        """Return both moments by name, in groups that begin with a prefix."""
+        return {
+            f"{prefix}first": dict(zip(self._names, self.first, strict=True)),
+            f"{prefix}second": dict(zip(self._names, self.second, strict=True)),
+        }
+
+    def restore(
+        self,
+        tensors: Mapping[str, Mapping[str, Tensor]],
+        steps: int,
+        prefix: str = "",
+    ) -> None:
+        """Continue from what :meth:`tensors` and :attr:`steps` were.
+
+        Raises
+        ------
+        KeyError
+            If a moment is missing.
+        """
+        self.steps = steps
+        for k, name in enumerate(self._names):
+            self.first[k].copy_(tensors[f"{prefix}first"][name])
+            self.second[k].copy_(tensors[f"{prefix}second"][name])

@@ -15,6 +15,7 @@ from napari_udvd.inference.scaling import Calibration, calibrate
 from napari_udvd.models import Facts, catalogue
 from napari_udvd.noise import NoiseModel, check_pixels, check_time, diagnose
 from napari_udvd.planes import middle_plane
+from napari_udvd.tasks import DENOISE
 from napari_udvd.validity import inspect
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from napari_udvd.models import NetworkSettings, NetworkSpec
     from napari_udvd.stack import Stack
+    from napari_udvd.tasks import Task
     from napari_udvd.training.settings import TrainingSettings
 
 __all__ = ["Plan", "make_plan"]
@@ -108,9 +110,12 @@ class Plan:
 
 
 def make_plan(
-    stacks: Sequence[Stack], settings: TrainingSettings, on_cpu: bool
+    stacks: Sequence[Stack],
+    settings: TrainingSettings,
+    on_cpu: bool,
+    task: Task = DENOISE,
 ) -> Plan:
-    """Diagnose the movies and choose what the settings leave open.
+    """Diagnose the movies and choose what the settings leave open for a task.
 
     Raises
     ------
@@ -142,10 +147,7 @@ def make_plan(
         for c in range(channels)
     ]
     flat = [diagnosis for row in diagnoses for diagnosis in row]
-    hole = settings.hole or (
-        max(d.hole[0] for d in flat),
-        max(d.hole[1] for d in flat),
-    )
+    hole, warnings = task.plan(flat, settings.hole)
     for stack in stacks:
         height, width = stack.frame_shape
         if height <= hole[0] or width <= hole[1]:
@@ -168,8 +170,7 @@ def make_plan(
         for c in range(channels)
     )
     facts = facts._replace(hole=hole, lingers=any(d.blind_neighbours for d in flat))
-    broken = [s for d in flat for s in d.broken_under(hole)]
-    broken += choice.options.warnings(facts)
+    broken = [*warnings, *choice.options.warnings(facts)]
     return Plan(
         choice.spec.name,
         choice.spec.arguments(choice.name, choice.options, facts),

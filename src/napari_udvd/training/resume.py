@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from napari_udvd.errors import InputError
 from napari_udvd.models import catalogue
-from napari_udvd.training.checkpoint import read_checkpoint
+from napari_udvd.tasks import DENOISE
+from napari_udvd.training.checkpoint import check_task, read_checkpoint
 from napari_udvd.training.plan import Plan
 
 if TYPE_CHECKING:
@@ -76,13 +77,15 @@ class SavedRun(NamedTuple):
                 )
 
 
-def read_saved_run(checkpoint: Path | None, stacks: Sequence[Stack]) -> SavedRun:
-    """Read the checkpoint of an interrupted training of these movies.
+def read_saved_run(
+    checkpoint: Path | None, stacks: Sequence[Stack], task: str = DENOISE.name
+) -> SavedRun:
+    """Read the checkpoint of an interrupted training of these movies for a task.
 
     Raises
     ------
     InputError
-        If there is none, or it is of other movies.
+        If there is none, or it is of other movies or of another task.
     """
     if checkpoint is None or not checkpoint.exists():
         raise InputError(
@@ -90,6 +93,7 @@ def read_saved_run(checkpoint: Path | None, stacks: Sequence[Stack]) -> SavedRun
             "to start anew"
         )
     header, tensors = read_checkpoint(checkpoint)
+    check_task(checkpoint, header, task)
     before, now = header.get("movies"), [stack.fingerprint() for stack in stacks]
     if before != now:
         raise InputError(

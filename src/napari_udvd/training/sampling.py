@@ -47,7 +47,7 @@ MOSTLY = 0.5
 """Share of a patch that should have been measured, if one is found in so many ..."""
 TRIES = 8
 
-Clip = npt.NDArray[np.float32]
+Frames = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 
 
@@ -76,7 +76,7 @@ class Draw(NamedTuple):
         all do.
     """
 
-    clips: Clip
+    clips: Frames
     is_target: Mask
     series: Series
     measured: Mask | None = None
@@ -343,7 +343,7 @@ def _known(block: Block, place: Place) -> Mask:
     return block.measured[place.targets][:, :, place.rows, place.columns]
 
 
-def _cut(frames: Clip, place: Place) -> Clip:
+def _cut(frames: Frames, place: Place) -> Frames:
     return frames[place.frames, :, place.rows, place.columns]
 
 

@@ -1,9 +1,9 @@
-"""Blind-spot loss on frames held out in time.
+"""Loss on frames held out in time.
 
 The network never learns from these frames, so its loss on them tells when it starts
 to learn the noise by heart; the blind spot makes the noisy frame itself a fair
-judge. (STBN's flow is estimated from all frames, the noisy target among them. Flow that
-follows the noise would flatter the loss, so here it is given the prediction instead.)
+judge. (Optical flow is estimated from all frames, the noisy target among them. Flow
+that follows the noise would flatter the loss, so it is given the prediction instead.)
 """
 
 from __future__ import annotations
@@ -15,20 +15,22 @@ import numpy as np
 import torch
 
 from napari_udvd.cutting import window
-from napari_udvd.inference.scaling import Calibration, Scaler
-from napari_udvd.models import Clip, Network, Prediction, posterior
+from napari_udvd.inference.scaling import Scaler
+from napari_udvd.models import Clip
 from napari_udvd.planes import measured_box, missing_frames, read_measured
-from napari_udvd.training.loss import pixel_loss
+from napari_udvd.tasks import Judged
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy.typing as npt
 
-    from napari_udvd.models import STBN
+    from napari_udvd.inference.scaling import Calibration
+    from napari_udvd.models import Network
+    from napari_udvd.tasks import Batch, Task, Verdict
     from napari_udvd.training.sampling import Movie
 
-__all__ = ["Residual", "Validation", "affordable", "hold_out"]
+__all__ = ["Residual", "Validation", "affordable"]
 
 Doubles: TypeAlias = "npt.NDArray[np.float64]"
 Frames: TypeAlias = "npt.NDArray[np.float32]"
@@ -49,22 +51,6 @@ WINDOWS = (
     (1, 64),
 )
 """Number and size of windows, from the best to what the slowest machine can do."""
-
-SURE = 2.0
-"""Standard errors that a result must be better than an empty frame by."""
-
-
-def hold_out(n_frames: int, missing: frozenset[int] = frozenset()) -> frozenset[int]:
-    """Choose the frames kept for validation: one in ten, spread evenly, never all.
-
-    None is `missing`: a frame that was not recorded judges nothing.
-    """
-    there = [t for t in range(n_frames) if t not in missing]
-    if len(there) < 3:
-        return frozenset()
-    count = min(max(len(there) // 10, 1), 8)
-    spread = (np.arange(count) + 0.5) * len(there) / count
-    return frozenset(there[int(k)] for k in spread)
 
 
 class Residual(NamedTuple):
@@ -125,16 +111,11 @@ class Validation:
 
     Parameters
     ----------
-    movies, calibrations, context, device, precision
-        Of the training.
+    movies, calibrations, task, context, device, precision
+        What is trained, on what, where, and in which floating-point type.
     edge, most
         Rows and columns of a window, and how many there are, at most; see
         :func:`affordable`.
-
-    Attributes
-    ----------
-    noise_removed
-        Share of the noise's mean square that the network judged last is free of.
     """
 
     def __init__(
@@ -142,14 +123,14 @@ class Validation:
         movies: Sequence[Movie],
         calibrations: Sequence[Calibration],
         *,
+        task: Task,
         context: int,
         device: torch.device,
         precision: torch.dtype,
         edge: int = EDGE,
         most: int = MOST_WINDOWS,
     ) -> None:
-        self._edge = edge
-        self.noise_removed: float | None = None
+        self._edge, self._task = edge, task
         self._context, self._device, self._precision = context, device, precision
         # one neighbour at least, to compare with the average of both
         self._around = max(context, 1)
@@ -178,84 +159,31 @@ class Validation:
         gain = np.concatenate(gains)
         return float(gain.mean()), float(gain.std() / np.sqrt(gain.size))
 
-    def movement(self, net: STBN) -> float:
-        """Tell how far things move per frame by the flow of a network, px.
+    def clips(self) -> list[torch.Tensor]:
+        """Frames of all windows, ``(1, T, C, h, w)`` each, in network units."""
+        return [self._normalised(window) for window in self._windows]
 
-        Noise makes flow, too, but not the same between frames 1 and 2 as between 3
-        and 4, nor the same everywhere. So this is the root mean square of what lasts
-        from frame to frame, or of what all pixels have in common, whichever is
-        larger.
-        """
-        lasting, common = [], []
-        for seen in self._windows:
-            with torch.inference_mode():
-                flow = net.estimate_flow(self._normalised(seen), self._precision)
-            if flow is None:
-                return 0.0
-            to_next = flow.to_next[0]  # (T - 1, 2, h, w)
-            common.append(float(to_next.mean(dim=(2, 3)).square().sum(dim=1).mean()))
-            if len(to_next) > 2:
-                products = (to_next[:-2] * to_next[2:]).sum(dim=1)
-                lasting.append(float(products.mean()))
-        square = max(np.mean(common), np.mean(lasting) if lasting else 0.0)
-        return float(np.sqrt(max(square, 0.0)))
-
-    def verdict(self, net: Network) -> tuple[str, ...]:
+    def verdict(self, net: Network) -> Verdict:
         """Say what speaks against the result, judged by frames it never learned from.
-
-        The mean squared distance of a blind prediction from the noisy frame is its
-        error plus the noise, so predictions can be compared without the truth: with
-        the plain average of the frame before and the frame after and with their mean
-        grey level, which are blind too, and with the noisy frame itself, whose error
-        is the noise.
 
         Returns
         -------
-        tuple of str
-            One sentence for each way in which the network is no better.
+        Verdict
+            See :meth:`~napari_udvd.tasks.Task.verdict`.
         """
-        distances = np.concatenate([self._distances(w, net) for w in self._windows], 1)
-        noise = 1.0  # in its own units
-        ours, average, _ = distances.mean(axis=1) - noise
-        self.noise_removed = float(np.clip(1 - ours / noise, 0.0, 1.0))
-        if not ours < noise:
-            return (
-                "the result is no better than the noisy movie: on frames held out its "
-                f"squared error is {ours / noise:.2f} times that of the noise; do not "
-                "use it; train longer, or look at the diagnosis of the noise",
-            )
-        if not ours < average:
-            # where the noise is estimated too large, both errors may come out negative
-            compared = (
-                f": on frames held out its squared error is {ours / average:.2f} times "
-                "as large"
-                if average > 0
-                else ", judged by frames held out"
-            )
-            return (
-                "the result is no better than a plain average of the frame before and "
-                f"the frame after{compared}; train longer, or average",
-            )
-        # here the noise, which may be a few percent off, cancels
-        gains = distances[2] - distances[0]
-        if not gains.mean() > SURE * gains.std() / np.sqrt(gains.size):
-            return (
-                "the result shows nothing that an empty frame of the same brightness "
-                "would not: on frames held out both are as far from what was recorded; "
-                "train longer, if there is anything to see",
-            )
-        return ()
+        with torch.inference_mode():
+            judged = [self._judged(window, net) for window in self._windows]
+            return self._task.verdict(judged)
 
     def preview(self, net: Network) -> tuple[Frames, Frames]:
         """First window, noisy and denoised, ``(C, h, w)`` in grey levels."""
         window = self._windows[0]
         with torch.inference_mode():
-            clip, prediction = self._predicted(window, net)
-            noisy = clip[:, self._around : self._around + 1]
-            mean = prediction.mean
-            if prediction.factor is not None:
-                variance = window.scaler.noise.variance(mean)
-                mean, _ = posterior(prediction, noisy, variance)
+            clip = self._normalised(window)
+            batch = self._batch(window, clip)
+            prediction = net.predict(batch.clip, self._precision)
+            noisy = Clip(clip[:, self._around : self._around + 1], batch.clip.noise)
+            mean, _ = self._task.finish(prediction, noisy)
             denoised = window.scaler.restore(mean)[0, 0].cpu().numpy()
         return window.clip[self._around], denoised
 
@@ -270,8 +198,8 @@ class Validation:
         found = []
         for seen in self._windows:
             with torch.inference_mode():
-                clip, prediction = self._judged(seen, net)
-            noisy = seen.scaler.restore(clip[:, self._around])
+                prediction, _, around = self._judged(seen, net)
+            noisy = seen.scaler.restore(around[:, 1])
             mean = seen.scaler.restore(prediction.mean[:, 0])
             std = prediction.std
             own = torch.zeros_like(mean) if std is None else std[:, 0]
@@ -286,51 +214,32 @@ class Validation:
     def _losses(self, window: _Window, net: Network) -> npt.NDArray[np.float64]:
         """Loss of every pixel that was measured."""
         with torch.inference_mode():
-            clip, prediction = self._judged(window, net)
-            noisy = clip[:, self._around : self._around + 1]
-            loss = pixel_loss(prediction, noisy, window.scaler.noise)
+            prediction, batch, _ = self._judged(window, net)
+            loss = self._task.loss(prediction, batch)
         losses = np.asarray(loss[0, 0].cpu().double())  # not all devices know it
         return losses[window.measured]
 
-    def _distances(self, window: _Window, net: Network) -> npt.NDArray[np.float64]:
-        """Squared distance from each noisy pixel, over the noise, ``(3, pixels)``.
-
-        Of the prediction, of the average of the frames before and after, and of the
-        mean of that.
-        """
-        with torch.inference_mode():
-            clip, prediction = self._judged(window, net)
-            first = self._around - 1
-            before, frame, after = clip[:, first : first + 3].split(1, dim=1)
-            noise = window.scaler.noise.variance(prediction.mean)
-            average = (before + after) / 2
-            level = average.mean(dim=(-2, -1), keepdim=True)
-            found = [
-                ((frame - blind).square() / noise)[0, 0].cpu().double()
-                for blind in (prediction.mean, average, level)
-            ]
-        return np.stack([np.asarray(d)[:, window.measured].ravel() for d in found])
-
-    def _judged(self, window: _Window, net: Network) -> tuple[torch.Tensor, Prediction]:
-        """Clip of a window, and its middle frame as nobody who saw it predicts it."""
+    def _judged(self, window: _Window, net: Network) -> Judged:
+        """Middle frame of a window as nobody who saw it predicts it."""
         clip = self._normalised(window)
-        seen = self._seen(clip)
-        return clip, net.predict_fairly(
-            Clip(seen, window.scaler.noise), self._precision
+        batch = self._batch(window, clip)
+        first = self._around - 1
+        return Judged(
+            net.predict_fairly(batch.clip, self._precision),
+            batch,
+            clip[:, first : first + 3],
         )
 
-    def _predicted(
-        self, window: _Window, net: Network
-    ) -> tuple[torch.Tensor, Prediction]:
-        """Clip of a window, and its middle frame as it is predicted in use."""
-        clip = self._normalised(window)
-        seen = self._seen(clip)
-        return clip, net.predict(Clip(seen, window.scaler.noise), self._precision)
-
-    def _seen(self, clip: torch.Tensor) -> torch.Tensor:
-        """Frames of a window that a network sees."""
+    def _batch(self, window: _Window, clip: torch.Tensor) -> Batch:
+        """Frames of a window that a network sees, and the one to predict."""
         unseen = self._around - self._context
-        return clip[:, unseen : clip.shape[1] - unseen]
+        seen = Clip(clip[:, unseen : clip.shape[1] - unseen], window.scaler.noise)
+        known = torch.from_numpy(window.measured).to(self._device)
+        return self._task.batch(
+            seen,
+            torch.ones(1, 1, dtype=torch.bool, device=self._device),
+            known[None, None, None],
+        )
 
     def _normalised(self, window: _Window) -> torch.Tensor:
         clip = torch.from_numpy(window.clip)[None].to(self._device)

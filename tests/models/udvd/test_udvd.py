@@ -363,7 +363,7 @@ def test_impossible_networks_are_refused(wrong: dict[str, Any]) -> None:
 @pytest.mark.parametrize("shape", [(1, 4, 1, 8, 8), (1, 5, 2, 8, 8)])
 def test_clips_that_do_not_fit_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=str(shape).replace("(", "\\(")[:-1]):
-        tiny_net(frames=5)(clip_of(*shape))
+        tiny_net(frames=5)(Clip(clip_of(*shape), ANY_NOISE))
 
 
 def test_raw_takes_exactly_one_window() -> None:

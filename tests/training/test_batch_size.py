@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from napari_udvd.inference.scaling import Scaler
-from napari_udvd.training import batch as batches
-from napari_udvd.training.batch import find_batch, seconds_of_steps
+from napari_udvd.tasks import DENOISE
+from napari_udvd.training import batch_size
+from napari_udvd.training.batch_size import find_batch, seconds_of_steps
 from napari_udvd.training.learner import Learner
 from tiny import tiny_calibration, tiny_center_blind
 
@@ -28,7 +29,7 @@ def test_it_grows_until_the_card_is_busy() -> None:
     # a tenth of the time is for the start: no gain of five percent from 16 to 32
     assert found(lambda batch: 1.0 + batch, first=1) == 16
     assert found(lambda batch: float(batch)) == 8
-    assert found(lambda batch: 1.0, first=1) == batches.MOST_CLIPS
+    assert found(lambda batch: 1.0, first=1) == batch_size.MOST_CLIPS
     assert found(lambda batch: 1.0, first=5000) == 5000
 
 
@@ -56,7 +57,7 @@ def test_other_errors_are_told() -> None:
 
 def test_trying_takes_its_time_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
-    monkeypatch.setattr(batches.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(batch_size.time, "monotonic", lambda: clock[0])
 
     def seconds(batch: int) -> float:
         clock[0] += 2.0
@@ -66,7 +67,7 @@ def test_trying_takes_its_time_and_no_more(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_trying_teaches_nothing() -> None:
-    learner = Learner(tiny_center_blind(), torch.float32, ahead=True)
+    learner = Learner(tiny_center_blind(), torch.float32, DENOISE, ahead=True)
     before = {name: x.clone() for name, x in learner.net.state_dict().items()}
     margin = learner.net.margin
     probe = seconds_of_steps(

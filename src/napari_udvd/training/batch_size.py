@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from napari_udvd.models import Clip
 from napari_udvd.runtime.memory import is_out_of_memory, release
 from napari_udvd.training.learner import Learner
 
@@ -88,7 +89,7 @@ def seconds_of_steps(
         Frames, channels, rows and columns of the largest clips.
     """
     device = scaler.scale.device
-    tried = Learner(copy.deepcopy(learner.net), learner.precision)
+    tried = Learner(copy.deepcopy(learner.net), learner.precision, learner.task)
     frames = longest[0] - 2 * learner.net.margin
 
     def seconds(batch: int) -> float:
@@ -99,7 +100,7 @@ def seconds_of_steps(
             if step == 1:
                 _wait(device)
                 began = time.perf_counter()
-            tried.learn(clips, scaler.noise, is_target, 0.0)
+            tried.learn(learner.task.batch(Clip(clips, scaler.noise), is_target), 0.0)
         _wait(device)
         return (time.perf_counter() - began) / STEPS
 

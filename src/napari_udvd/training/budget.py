@@ -1,0 +1,178 @@
+"""The time that a training has, and what still fits into it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from napari_udvd.models import count_views
+from napari_udvd.training.estimate import movie_seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import torch
+
+    from napari_udvd.models import Network
+    from napari_udvd.stack import Stack
+    from napari_udvd.training.estimate import Pace
+
+__all__ = ["Budget", "Reserve", "reserve"]
+
+VALIDATION_SHARE = 0.08
+"""Share of the time that measuring the validation loss may take."""
+
+VALIDATIONS = 40
+"""How often the validation loss is measured at most."""
+
+ENSEMBLE_SHARE = 0.2
+"""Share of the budget that a self-ensemble may take: it gains less than training."""
+
+LARGEST_RESERVE = 0.7
+"""Share of the budget that denoising afterwards may claim."""
+
+
+class Reserve(NamedTuple):
+    """What is to be done after training.
+
+    Attributes
+    ----------
+    seconds
+        That it takes; None where nothing follows.
+    self_ensemble
+        The result is averaged over mirrored and turned views.
+    """
+
+    seconds: float | None
+    self_ensemble: bool
+
+
+def reserve(
+    net: Network,
+    pace: Pace,
+    stacks: Sequence[Stack],
+    device: torch.device,
+    *,
+    asked: bool | None,
+    minutes: float,
+) -> Reserve:
+    """Estimate what denoising the movies takes, and whether a self-ensemble fits.
+
+    Parameters
+    ----------
+    net
+        Denoises.
+    pace
+        Of the network on the device.
+    stacks
+        Are denoised.
+    device
+        Where.
+    asked
+        A user's word on the self-ensemble; if there is time for it if None.
+    minutes
+        Of training and denoising.
+    """
+    seconds = sum(movie_seconds(pace, net, stack, device) for stack in stacks)
+    views = count_views(net.hole)
+    if asked is None:
+        asked = views * seconds < ENSEMBLE_SHARE * 60 * minutes
+    return Reserve(seconds * (views if asked else 1), asked)
+
+
+class Budget:
+    """Minutes on the clock or a number of steps, and how much of it is used.
+
+    Parameters
+    ----------
+    minutes
+        Until training must be over, and what follows it.
+    steps
+        Steps to take instead, whatever the clock says; None to go by the clock.
+    began
+        Time of the monotonic clock at which the training began.
+
+    Attributes
+    ----------
+    step
+        Steps taken.
+    resumed_at
+        Seconds that an interrupted run had taken before.
+    reserve
+        Seconds that are needed afterwards.
+    step_seconds, validation_seconds
+        What a step and a measurement of the validation loss take, as seen last.
+    """
+
+    def __init__(self, minutes: float, steps: int | None, began: float) -> None:
+        self._minutes, self._steps, self._began = minutes, steps, began
+        self.step = 0
+        self.resumed_at = self.reserve = 0.0
+        self.step_seconds = self.validation_seconds = 0.0
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether the clock says when it is over."""
+        return self._steps is None
+
+    @property
+    def whole(self) -> float:
+        """Seconds of training and what follows."""
+        return 60 * self._minutes
+
+    @property
+    def seconds(self) -> float:
+        """Seconds until training must be over."""
+        return self.whole - min(self.reserve, LARGEST_RESERVE * self.whole)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds that are used, those of an interrupted run among them."""
+        return time.monotonic() - self._began + self.resumed_at
+
+    @property
+    def progress(self) -> float:
+        """Share that is used, from 0 to 1."""
+        if self._steps is not None:
+            return self.step / self._steps
+        return min(self.elapsed / self.seconds, 1.0)
+
+    @property
+    def left(self) -> float | None:
+        """Seconds that training may still take; None where steps are counted."""
+        return max(self.seconds - self.elapsed, 0.0) if self.is_timed else None
+
+    def has_time(self, validations: float, seconds: float = 0.0) -> bool:
+        """Whether there is time for some work, and for what ends a training."""
+        if not self.is_timed:
+            return True
+        # the last weights are measured, and then what speaks against the best ones
+        needed = seconds + (validations + 2) * self.validation_seconds
+        return self.elapsed + needed <= self.seconds
+
+    def is_over(self, is_good: bool) -> bool:
+        """Whether no further step fits.
+
+        Parameters
+        ----------
+        is_good
+            There are weights to put out without a step; else one is taken always.
+        """
+        if self._steps is not None:
+            return self.step >= self._steps
+        return (self.step > 0 or is_good) and not self.has_time(0, self.step_seconds)
+
+    def next_validation(self, cost: float = 0.0) -> float:
+        """Time at which the validation loss is due after one that cost so much."""
+        return self.elapsed + max(cost / VALIDATION_SHARE, self.seconds / VALIDATIONS)
+
+    def is_validation_due(self, at: float) -> bool:
+        """Whether the validation loss is due, which the clock says at a time."""
+        if self._steps is not None:
+            return self.step % max(self._steps // VALIDATIONS, 1) == 0
+        return self.elapsed >= at
+
+    def spare(self, share: float) -> float:
+        """Seconds of a share of the whole that are left, and not needed at the end."""
+        left = self.seconds - self.elapsed - 2 * self.validation_seconds
+        return max(min(share * self.whole, left), 0.0)

@@ -1,0 +1,448 @@
+"""The loop of a training: steps, measurements, previews and checkpoints."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import torch
+
+from napari_udvd.errors import OutputError, TrainingFailed
+from napari_udvd.inference.live_view import FEWEST_PIXELS
+from napari_udvd.models import build_network
+from napari_udvd.models.catalogue import find
+from napari_udvd.runtime.device import choose_precision
+from napari_udvd.training.batches import make_batches, movies_of
+from napari_udvd.training.best import Best
+from napari_udvd.training.budget import Budget, Reserve, reserve
+from napari_udvd.training.checkpoint import write_checkpoint
+from napari_udvd.training.companions import find_companion
+from napari_udvd.training.estimate import MOST_SECONDS, measure_pace
+from napari_udvd.training.events import (
+    Checkpoint,
+    Finished,
+    LivePreview,
+    Preview,
+    Started,
+    Step,
+    TrainingEvent,
+)
+from napari_udvd.training.learner import Learner
+from napari_udvd.training.losses import LossCurve
+from napari_udvd.training.optimiser import rate_at
+from napari_udvd.training.record import movie_records, summary, trained
+from napari_udvd.training.start import Start, begin
+from napari_udvd.training.validation import WINDOWS, Validation, affordable
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from napari_udvd.inference.live_view import LiveView
+    from napari_udvd.inference.restorer import Denoiser
+    from napari_udvd.models import Network
+    from napari_udvd.stack import Stack
+    from napari_udvd.tasks import Task
+    from napari_udvd.training.plan import Plan
+    from napari_udvd.training.resume import SavedRun
+    from napari_udvd.training.settings import TrainingSettings
+
+__all__ = ["Run"]
+
+WARM_UP_STEPS = 20
+"""Steps over which the learning rate rises."""
+
+FINAL_RATE = 0.03
+"""Learning rate at the end of the budget, as a fraction of its peak."""
+
+VALIDATION_COST = 0.04
+"""Share of the budget that one measurement of the validation loss may take; fewer and
+smaller windows are measured where all of them would take longer."""
+
+PACE_SHARE = 0.02
+"""Share of the budget for measuring how long denoising takes."""
+
+BATCH_SHARE = 0.03
+"""Share of the budget for finding how many clips at once suit a card."""
+
+LOOK_SHARE = 0.05
+"""Share of the budget that one look of a user's may take."""
+
+JUDGING = 4
+"""Measurements of the validation loss that judging a companion takes as long as."""
+
+
+class Run:
+    """A training: what learns, what it learns from, and what is known of it so far.
+
+    Parameters
+    ----------
+    stacks, settings, denoising_follows
+        As for :func:`~napari_udvd.training.trainer.train_events`.
+    plan
+        What is trained.
+    device
+        Where.
+    began
+        Time of the monotonic clock at which it began.
+    task
+        What is learned.
+    """
+
+    def __init__(
+        self,
+        stacks: Sequence[Stack],
+        settings: TrainingSettings,
+        plan: Plan,
+        device: torch.device,
+        began: float,
+        denoising_follows: bool,
+        task: Task,
+    ) -> None:
+        self._settings, self._device, self._stacks = settings, device, stacks
+        self._denoising_follows = denoising_follows
+        with torch.random.fork_rng(devices=[]):  # leaves the caller's seed alone
+            torch.manual_seed(settings.seed)
+            net = build_network(plan.name, plan.network).to(device)
+        # what a checkpoint holds must not change with the defaults of a network
+        self._plan = _as_built(plan, net)
+        self._learner = Learner(net, choose_precision(device), task)
+        self._best = Best(self._learner.average)
+        self._companion = find_companion(self._learner)
+        course = find(plan.name).recipe
+        movies = movies_of(stacks, plan.joint, task)
+        self._batches = make_batches(
+            movies, plan, settings, course, self._learner, device
+        )
+        self._losses = LossCurve()
+        self._budget = Budget(settings.minutes, settings.steps, began)
+        is_timed = self._budget.is_timed
+        self._pace = None
+        if is_timed or denoising_follows:
+            self._pace = measure_pace(
+                self._learner.average,
+                plan.calibrations,
+                stacks[0],
+                joint=plan.joint,
+                device=device,
+                precision=self._learner.precision,
+                most_seconds=min(PACE_SHARE * self._budget.whole, MOST_SECONDS),
+            )
+        most, edge = WINDOWS[0]
+        if is_timed and self._pace is not None:
+            # fairly, with and without its noise
+            looks = 2 if net.geometry.recurrent else 1
+            share = VALIDATION_COST * self._budget.whole
+            edge, most = affordable(looks * self._pace.first, share)
+        self._validation = Validation(
+            movies,
+            plan.calibrations,
+            task=task,
+            context=net.geometry.context,
+            device=device,
+            precision=self._learner.precision,
+            edge=edge,
+            most=most,
+        )
+        self._start = Start(False, settings.learning_rate or course.rate)
+
+    def start_warm(self) -> None:
+        """Begin with the shipped weights where there are any, or a user's."""
+        course = find(self._plan.name).recipe
+        self._start = begin(self._learner, self._settings, self._plan, course)
+
+    def choose_batch(self) -> None:
+        """Learn from as many clips at once as suit the card, if nobody said how many.
+
+        The learning rate stays: less noise in a step allows a larger one, but the rates
+        were found for what is started from, and for so few steps. Where steps are
+        counted the run shall be one that can be repeated, so no clock may decide.
+        """
+        given = self._settings.batch or not self._budget.is_timed
+        if self._device.type == "cuda" and not given:
+            self._batches.suit(self._learner, BATCH_SHARE * self._budget.whole)
+
+    def events(
+        self,
+        checkpoint: Path | None,
+        cancel: threading.Event,
+        live: LiveView | None,
+    ) -> Iterator[TrainingEvent]:
+        """Train and tell, see :func:`train_events`."""
+        try:
+            yield from self._events(checkpoint, cancel, live)
+        finally:
+            self._batches.close()
+
+    def _events(
+        self,
+        checkpoint: Path | None,
+        cancel: threading.Event,
+        live: LiveView | None,
+    ) -> Iterator[TrainingEvent]:
+        budget, best = self._budget, self._best
+        if self._start.is_warm:  # the shipped weights are the first to be judged
+            self._validate()
+        after = self._reserve()
+        yield self._started(after)
+        if self._start.is_warm:
+            yield Preview(0, *self._validation.preview(self._learner.average))
+            yield from self._look(live)
+        next_validation = budget.next_validation()
+        next_checkpoint = budget.elapsed + self._settings.checkpoint_seconds
+        was_saved = False
+        reason = "budget"
+        while not budget.is_over(self._start.is_warm):
+            self._train_step()
+            yield Step(
+                budget.step,
+                budget.progress,
+                budget.elapsed,
+                self._losses.value,
+                best.latest,
+            )
+            is_due = self._companion.is_due(budget.progress)
+            if is_due and not budget.has_time(JUDGING):
+                self._companion.give_up()
+                self._do_without_companion()
+            if self._validation_is_due(next_validation) and budget.has_time(1):
+                before = budget.elapsed
+                self._validate()
+                average = self._learner.average
+                yield Preview(budget.step, *self._validation.preview(average))
+                cost = budget.elapsed - before
+                self._judge_companion()
+                next_validation = budget.next_validation(cost)
+            yield from self._look(live)
+            stop = cancel.is_set()
+            is_due = budget.elapsed > next_checkpoint and not stop
+            if checkpoint is not None and is_due:
+                try:
+                    self._save(checkpoint)
+                    was_saved = True
+                    yield Checkpoint(budget.step, checkpoint)
+                except OutputError:
+                    if not was_saved:  # better told at once than after hours
+                        raise
+                next_checkpoint = budget.elapsed + self._settings.checkpoint_seconds
+            if stop:
+                reason = "cancelled"
+                break
+            if best.is_final(budget.progress):
+                reason = "converged"
+                break
+        measured = best.history[-1][0] if best.history else -1
+        if measured < (0 if reason == "cancelled" else budget.step):
+            self._validate()
+        if not math.isfinite(best.loss):
+            raise TrainingFailed(
+                "the validation loss is not finite; try a lower learning rate"
+            )
+        warnings, noise_removed = self._validation.verdict(best.net)
+        if checkpoint is not None:
+            try:
+                self._save(checkpoint, ended=reason)
+                yield Checkpoint(budget.step, checkpoint)
+            except OutputError as error:
+                # what was learned is worth more than its copy
+                warnings = (*warnings, f"the state was not saved: {error}")
+        yield Finished(
+            self._trained(reason, noise_removed, after.self_ensemble),
+            reason,
+            best.step,
+            best.loss,
+            warnings,
+            self._companion.remarks,
+            noise_removed,
+            tuple(best.history),
+            budget.step,
+        )
+
+    def restore(self, saved: SavedRun) -> None:
+        """Continue where the checkpoint was written."""
+        header, tensors = saved
+        self._learner.restore(tensors, header["adam_steps"])
+        self._companion.restore(tensors, header)
+        self._best.restore(tensors["best"], header)
+        self._start = Start(False, header["rate"])
+        self._batches.restore(header, keep_size=bool(self._settings.batch))
+        self._losses.value = header["loss"]
+        self._budget.step = header["step"]
+        self._budget.resumed_at = header["elapsed"]
+
+    def _look(self, live: LiveView | None) -> Iterator[LivePreview]:
+        if live is None or not live.is_due():
+            return
+        most = None  # any number of pixels
+        if self._pace is not None:
+            most = int(self._budget.spare(LOOK_SHARE) / self._pace.first)
+            if most < FEWEST_PIXELS:
+                return
+        view, denoised = live.denoise(
+            self._learner.average,
+            self._plan.calibrations,
+            self._plan.joint,
+            self._device,
+            self._learner.precision,
+            most=most,
+        )
+        yield LivePreview(self._budget.step, view, denoised)
+
+    def _save(self, path: Path, ended: str = "") -> None:
+        self._losses.read()
+        self._learner.settle()
+        header = {
+            "task": self._learner.task.name,
+            "adam_steps": self._learner.steps,
+            **self._companion.state(),
+            "rate": self._start.rate,
+            "movies": [stack.fingerprint() for stack in self._stacks],
+            "settings": self._settings.model_dump(),
+            "plan": self._plan.to_dict(),
+            "step": self._budget.step,
+            "ended": ended,
+            "elapsed": self._budget.elapsed,
+            "loss": self._losses.value,
+            **self._best.state(),
+            **self._batches.state,
+        }
+        tensors = {
+            **self._learner.tensors(),
+            **self._companion.tensors(),
+            "best": self._best.net.state_dict(),
+        }
+        write_checkpoint(path, tensors, header)
+
+    def _train_step(self) -> None:
+        """Take a step, and take account of what is known of it and those before."""
+        before = self._budget.elapsed
+        self._learn()
+        read = self._losses.is_due(self._budget.step_seconds)
+        if read:
+            self._losses.read()
+        self._losses.spend(self._budget.elapsed - before)
+        if read:
+            self._budget.step_seconds = self._losses.seconds_per_step()
+
+    def _learn(self) -> None:
+        drawn = self._batches.next()
+        self._budget.step += 1
+        step = self._budget.step
+        if drawn is None:
+            # without a target there is no loss: held-out frames only
+            self._losses.add(step, None)
+            return
+        self._companion.prepare()
+        rate = rate_at(
+            self._start.rate,
+            step,
+            self._budget.progress,
+            warm_up=WARM_UP_STEPS,
+            final=FINAL_RATE,
+        )
+        loss = self._learner.learn(drawn.batch, rate)
+        self._losses.add(step, loss)
+        # what is on a card is not waited for: a companion looks at its own loss
+        if isinstance(loss, torch.Tensor) or math.isfinite(loss):
+            self._companion.learn(drawn.batch, drawn.is_target, self._budget.progress)
+
+    def _validate(self) -> None:
+        budget, average = self._budget, self._learner.average
+        before = budget.elapsed
+        loss = self._validation.loss(average)
+        budget.validation_seconds = budget.elapsed - before
+        self._best.consider(average, budget.step, loss, budget.progress)
+
+    def _validation_is_due(self, at: float) -> bool:
+        if self._companion.is_due(self._budget.progress):
+            return True
+        return self._budget.is_validation_due(at)
+
+    def _judge_companion(self) -> None:
+        """Do without the companion from now on if it does not help."""
+        companion = self._companion
+        if companion.is_due(self._budget.progress) and not companion.helps(
+            self._validation
+        ):
+            self._do_without_companion()
+
+    def _do_without_companion(self) -> None:
+        for net in (self._learner.net, self._learner.average, self._best.net):
+            net.drop_flow()
+        self._plan = _as_built(self._plan, self._learner.net)
+        self._best.forget()  # it was measured with the companion
+        self._validate()
+
+    def _reserve(self) -> Reserve:
+        """Set time aside for what follows."""
+        asked = self._settings.self_ensemble
+        if not self._denoising_follows or self._pace is None:
+            return Reserve(None, bool(asked))
+        after = reserve(
+            self._learner.average,
+            self._pace,
+            self._stacks,
+            self._device,
+            asked=asked,
+            minutes=self._settings.minutes,
+        )
+        self._budget.reserve = after.seconds or 0.0
+        return after
+
+    def _started(self, after: Reserve) -> Started:
+        remarks = [*self._plan.remarks, *self._start.remarks]
+        if self._start.is_warm and self._budget.is_over(True):
+            remarks.append(
+                f"{_time(self._budget.whole)} are too short to train; the "
+                "shipped weights are used as they are"
+            )
+        batches = self._batches
+        return Started(
+            summary(
+                self._learner.net,
+                self._device,
+                self._learner.precision,
+                clips=batches.size if batches.was_found else None,
+                is_warm=self._start.is_warm,
+                reason=self._plan.reason,
+            ),
+            tuple(remarks),
+            self._plan.warnings,
+            self._budget.resumed_at,
+            self._budget.left,
+            after.seconds,
+        )
+
+    def _trained(
+        self, reason: str, noise_removed: float | None, self_ensemble: bool
+    ) -> Denoiser:
+        record = {
+            "settings": self._settings.model_dump(mode="json"),
+            "movies": movie_records(self._stacks),
+            "diagnoses": self._plan.to_dict()["diagnoses"],
+            "seconds": round(self._budget.elapsed, 1),
+            "steps": self._budget.step,
+            "ended": reason,
+            "best_step": self._best.step,
+            "best_validation": self._best.loss,
+            "noise_removed": noise_removed,
+        }
+        return trained(
+            self._best,
+            self._plan,
+            record,
+            task=self._learner.task.name,
+            self_ensemble=self_ensemble,
+        )
+
+
+def _as_built(plan: Plan, net: Network) -> Plan:
+    """Put all that a network is built with into its plan."""
+    built = {**net.configuration(), "hole": plan.hole}
+    return replace(plan, network={**plan.network, **built})
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.3g} s" if seconds < 600 else f"{seconds / 60:.0f} min"

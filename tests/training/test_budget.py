@@ -1,0 +1,68 @@
+"""What still fits into the time of a training."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from napari_udvd.training import budget
+from napari_udvd.training.budget import LARGEST_RESERVE, Budget
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    now = SimpleNamespace(time=100.0)
+    time = SimpleNamespace(monotonic=lambda: now.time)
+    monkeypatch.setattr(budget, "time", time)
+    return now
+
+
+def test_minutes_on_the_clock(clock: SimpleNamespace) -> None:
+    timed = Budget(minutes=1, steps=None, began=100.0)
+    assert timed.is_timed and timed.left == timed.seconds == 60
+    clock.time += 15
+    assert (timed.elapsed, timed.progress) == (15, 0.25)
+    timed.resumed_at = 30.0  # by a run before this one
+    assert timed.progress == 0.75
+    timed.step_seconds, timed.validation_seconds = 5.0, 4.0
+    assert timed.has_time(0, 7.0) and not timed.has_time(0, 7.1)
+    assert not timed.has_time(2)
+    assert timed.spare(0.05) == 3.0
+    clock.time += 3
+    assert not timed.is_over(is_good=False)  # one step is taken always
+    assert timed.is_over(is_good=True)
+    clock.time += 100
+    assert timed.progress == 1.0 and timed.left == 0 and timed.spare(0.05) == 0
+
+
+def test_steps_do_not_look_at_the_clock(clock: SimpleNamespace) -> None:
+    counted = Budget(minutes=1, steps=80, began=100.0)
+    clock.time += 1e6
+    assert counted.left is None
+    assert counted.has_time(100)
+    for step in range(80):
+        assert not counted.is_over(is_good=True)
+        assert counted.progress == step / 80
+        assert counted.is_validation_due(at=0.0) is (step % 2 == 0)
+        counted.step += 1
+    assert counted.is_over(is_good=False)
+
+
+@pytest.mark.usefixtures("clock")
+def test_what_follows_takes_no_more_than_its_share() -> None:
+    timed = Budget(minutes=1, steps=None, began=100.0)
+    timed.reserve = 20.0
+    assert timed.seconds == 40
+    timed.reserve = 500.0
+    assert timed.seconds == pytest.approx(60 * (1 - LARGEST_RESERVE))
+    assert timed.whole == 60
+
+
+def test_measurements_are_rare_where_they_cost_much(clock: SimpleNamespace) -> None:
+    timed = Budget(minutes=1, steps=None, began=100.0)
+    assert timed.next_validation() == 60 / budget.VALIDATIONS
+    assert timed.next_validation(4.0) == 4.0 / budget.VALIDATION_SHARE
+    assert not timed.is_validation_due(50.0)
+    clock.time += 50
+    assert timed.is_validation_due(50.0)
