@@ -25,6 +25,7 @@ from napari_udvd.models import (
     Prediction,
 )
 from napari_udvd.models.catalogue import find
+from napari_udvd.tasks import DENOISE
 from napari_udvd.training.learner import Learner
 from napari_udvd.training.settings import TrainingSettings, expected
 from tiny import ANY_NOISE, learned_from, tiny_calibration, tiny_movie
@@ -136,7 +137,7 @@ def never_sees_the_hole(make: Make) -> None:
             hidden = in_hole(shape, y, x, hole)
             assert not seen[own][:, hidden].any(), (hole, y, x)
             assert seen.any()
-        learner = Learner(net.train(), torch.float32)
+        learner = Learner(net.train(), torch.float32, DENOISE)
         for _ in range(2):
             learn(learner, clip, rate=1e-2)
         seen = gradient(net, clip, y, x)
@@ -429,7 +430,7 @@ def learn(learner: Learner, clip: Clip, rate: float) -> float:
     frames = clip.frames
     targets = frames.shape[1] - 2 * learner.net.margin
     is_target = torch.ones(len(frames), targets, dtype=torch.bool)
-    return float(learner.learn(frames, clip.noise, is_target, rate))
+    return float(learner.learn(DENOISE.batch(clip, is_target), rate))
 
 
 def a_step_of_training_lowers_the_loss(make: Make) -> None:
@@ -444,7 +445,7 @@ def a_step_of_training_lowers_the_loss(make: Make) -> None:
     frames = 3 * smooth[:, :, None] + 0.3 * clip.frames
     camera = (torch.tensor(value) for value in (0.0, 0.0, 0.09))
     clip = Clip(frames, CameraNoise(*camera))
-    learner = Learner(net, torch.float32)
+    learner = Learner(net, torch.float32, DENOISE)
     losses = [learn(learner, clip, rate=1e-4) for _ in range(3)]
     assert np.isfinite(losses).all()
     assert losses[0] > losses[1] > losses[2]

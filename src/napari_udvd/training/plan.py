@@ -170,8 +170,7 @@ def make_plan(
         for c in range(channels)
     )
     facts = facts._replace(hole=hole, lingers=any(d.blind_neighbours for d in flat))
-    broken = list(warnings)
-    broken += choice.options.warnings(facts)
+    broken = [*warnings, *choice.options.warnings(facts)]
     return Plan(
         choice.spec.name,
         choice.spec.arguments(choice.name, choice.options, facts),
