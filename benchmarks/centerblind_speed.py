@@ -22,6 +22,7 @@ from napari_udvd.inference.request import Request
 from napari_udvd.inference.scaling import Calibration, Scaler
 from napari_udvd.inference.stream import denoise_stack
 from napari_udvd.models import CenterBlind
+from napari_udvd.models.catalogue import find
 from napari_udvd.models.centerblind import PRESETS
 from napari_udvd.noise import NoiseModel
 from napari_udvd.runtime.device import (
@@ -31,7 +32,6 @@ from napari_udvd.runtime.device import (
 )
 from napari_udvd.training import TrainingSettings
 from napari_udvd.training.learner import Learner
-from napari_udvd.training.plan import COURSES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,7 +99,7 @@ def denoising(case: Case, stack: nu.Stack, device: torch.device) -> Callable[[],
 def training(case: Case, device: torch.device) -> Callable[[], None]:
     """Prepare a few steps of training."""
     net = network(case, device).train()
-    course, patch = COURSES[net.name], TrainingSettings().patch
+    course, patch = find(net.name).recipe, TrainingSettings().patch
     frames = course.targets + 2 * net.context
     scaler = Scaler([CALIBRATION], device)
     learner = Learner(net, case.precision)

@@ -33,6 +33,7 @@ from napari_udvd.inference.scaling import Calibration, Scaler
 from napari_udvd.inference.stream import denoise_stack
 from napari_udvd.jobs import make_settings
 from napari_udvd.models import STBN, UDVD, CenterBlind, from_published
+from napari_udvd.models.catalogue import find
 from napari_udvd.models.udvd.network import UDVDStream
 from napari_udvd.noise import NoiseModel
 from napari_udvd.runtime.device import choose_precision
@@ -41,7 +42,6 @@ from napari_udvd.simulation import simulate
 from napari_udvd.training import Preview, Step, train_events
 from napari_udvd.training.learner import Learner
 from napari_udvd.training.loss import pixel_loss
-from napari_udvd.training.plan import COURSES, GPU_STBN, GPU_WIDTH
 
 sys.path.insert(0, str(REPOSITORY / "tests" / "models"))
 from plain_udvd import PlainUDVD
@@ -163,8 +163,8 @@ def networks(case: Case) -> dict[str, Network]:
         }
     return {
         "Fast": CenterBlind(),
-        "UDVD": UDVD(width=GPU_WIDTH, likelihood=True),
-        "STBN": STBN(**GPU_STBN),  # type: ignore[arg-type]
+        "UDVD": UDVD(**find("udvd").sizes["gpu"], likelihood=True),
+        "STBN": STBN(**find("stbn").sizes["gpu"]),
     }
 
 
@@ -308,7 +308,7 @@ def training_steps(case: Case, found: Numbers) -> None:
     each = case.budget.left / 3
     for name, net in networks(case).items():
         budget = case.budget.at_most(each)
-        course = COURSES[net.name]
+        course = find(net.name).recipe
         batch, rates = 1, dict[int, float]()
         rows: Numbers = {}
         found[name] = {"by batch": rows}
@@ -389,7 +389,7 @@ def graphs_and_compiler(case: Case, found: Numbers) -> None:
     device, precision = case.device, choose_precision(case.device)
     torch.manual_seed(0)
     net = CenterBlind().to(device)
-    noise, course = noise_on(device), COURSES[net.name]
+    noise, course = noise_on(device), find(net.name).recipe
     net.requires_grad_(False).eval()
     window = clip_for(net, 508).to(device)[..., :508, :512]
 

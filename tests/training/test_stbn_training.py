@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def run(stack: Stack, **settings: Any) -> Finished:
-    chosen = TrainingSettings(
+    chosen = make_settings(
         **{"model": "stbn", "width": 4, "steps": 4, "patch": 16, **settings}
     )
     *_, last = train_events([stack], chosen)

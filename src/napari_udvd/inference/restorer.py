@@ -27,6 +27,7 @@ from napari_udvd.models import (
     from_published,
     read_published,
 )
+from napari_udvd.models.catalogue import find, package_of
 from napari_udvd.noise import check_finite
 from napari_udvd.stack import ArrayLike, Stack
 
@@ -268,6 +269,9 @@ class Denoiser:
             "self_ensemble": self.self_ensemble,
             "record": finite(self.record),
         }
+        package = package_of(self.net.name)
+        if package is not None:
+            header["package"] = package
         write_model_file(path, self.net.state_dict(), header)
 
 
@@ -287,6 +291,8 @@ def load(path: str | os.PathLike[str]) -> Denoiser:
             f"{label!r} is the checkpoint of a training that was interrupted, not a "
             "model; --resume continues the training"
         )
+    if "package" in header:  # of others, which may not be installed
+        find(str(header.get("network")), str(header["package"]))
     try:
         net = build_network(header["network"], header["configuration"])
         net.load_state_dict(tensors)

@@ -13,6 +13,8 @@ from importlib.metadata import EntryPoint, entry_points
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pydantic import ValidationError
+
 from napari_udvd.errors import InputError
 from napari_udvd.models.spec import NetworkSpec
 
@@ -156,6 +158,11 @@ def _loaded(entry: EntryPoint) -> tuple[NetworkSpec | None, str]:
         return None, f"{type(error).__name__}: {error}"
     if not isinstance(loaded, NetworkSpec):
         return None, f"{entry.value} is {type(loaded).__name__}, not a NetworkSpec"
+    try:
+        loaded.settings()
+    except ValidationError as error:
+        wrong = ", ".join(str(problem["loc"][0]) for problem in error.errors())
+        return None, f"its settings have no default that can be used: {wrong}"
     return loaded, ""
 
 

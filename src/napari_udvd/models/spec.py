@@ -181,12 +181,12 @@ class NetworkSpec:
         What speaks for it, as the reason of such a choice.
     weights
         File name of shipped weights that its training starts from, with arguments of
-        the network in braces.
+        the network in braces; in the folder ``weights`` of its package.
     published
         Module that recognises and converts published checkpoints, see
         :mod:`napari_udvd.models.published`.
-    learns_flow
-        Optical flow can learn beside it.
+    companion
+        ``"module:Class"`` of what learns beside it: its optical flow.
     """
 
     name: str
@@ -206,7 +206,7 @@ class NetworkSpec:
     strength: str = ""
     weights: str | None = None
     published: str | None = None
-    learns_flow: bool = False
+    companion: str | None = None
 
     @property
     def names(self) -> tuple[str, ...]:

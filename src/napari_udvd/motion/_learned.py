@@ -36,7 +36,7 @@ def flow_network(denoiser: Denoiser) -> FlowNetwork:
     """
     found = denoiser.net.flow_network()
     if found is None:
-        able = {name: spec for name, spec in specs().items() if spec.learns_flow}
+        able = {name: spec for name, spec in specs().items() if spec.companion}
         why = (
             "its flow was switched off, or was of no use in training"
             if denoiser.net.name in able

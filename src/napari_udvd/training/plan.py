@@ -219,23 +219,24 @@ def _choose(settings: TrainingSettings, facts: Facts) -> _Choice:
 def _chosen(settings: TrainingSettings, facts: Facts) -> _Choice:
     """Take the first network that has all options that were given, and fits."""
     given = settings.network.model_fields_set
-    why, refusal = "", ""
-    for spec in catalogue.specs().values():
-        if not spec.automatic:
-            continue
-        if lacking := sorted(given - set(spec.settings.model_fields)):
-            why = why or f"a {lacking[0]} was given, which is {{title}}'s"
+    able = [spec for spec in catalogue.specs().values() if spec.automatic]
+    lacked, why, refusal = "", "", ""
+    for spec in able:
+        if lacking := sorted(given - spec.settings.model_fields.keys()):
+            lacked = lacked or lacking[0]
             continue
         options = settings.network_as(spec)
         for name in spec.names:
             unfit = spec.unfit(name, options, facts)
             if unfit is None:
-                reason = why.format(title=spec.title) or spec.strength
-                return _Choice(spec, name, options, reason)
+                if lacked:
+                    why = f"a {lacked} was given, which is {spec.title}'s"
+                return _Choice(spec, name, options, why or spec.strength)
             why, refusal = why or unfit.reason, refusal or unfit.message
-    if not refusal:  # a network that is not chosen by itself has them
-        first = next(s for s in catalogue.specs().values() if s.automatic)
-        settings.network_as(first)
+    if not refusal:  # there is an option that none of them has, which is said
+        settings.network_as(
+            max(able, key=lambda spec: len(given & spec.settings.model_fields.keys()))
+        )
     raise InputError(refusal)
 
 

@@ -233,14 +233,24 @@ class TrainingSettings(BaseModel):
             return NetworkSettings()
         if isinstance(given, NetworkSettings):
             return _fitting(given, info.data["model"])
+        if not isinstance(given, Mapping):
+            raise ValueError(f"{given!r} are no options of a network")
         known = options()
-        asked = {name for name in given if not _is_as_usual(given[name], known[name])}
+        asked = {
+            name
+            for name in given
+            if name in known and not _is_as_usual(given[name], known[name])
+        }
         model = info.data["model"]
         spec = _first_with(asked) if model == catalogue.AUTO else catalogue.find(model)
         for name in given:
             if name in asked and name not in spec.settings.model_fields:
                 raise _refused(_not_of(name, given[name], spec))
-        own = {n: v for n, v in given.items() if n in spec.settings.model_fields}
+        own = {
+            name: value
+            for name, value in given.items()
+            if name in spec.settings.model_fields or name not in known
+        }
         return spec.settings.model_validate(own)
 
     @model_serializer(mode="wrap")
@@ -280,7 +290,9 @@ def options() -> dict[str, FieldInfo]:
     """Return what networks have as settings of their own, and not every training."""
     found: dict[str, FieldInfo] = {}
     for spec in catalogue.specs().values():
-        found = {**spec.settings.model_fields, **found}
+        for name, field in spec.settings.model_fields.items():
+            if name not in TrainingSettings.model_fields:
+                found.setdefault(name, field)
     return found
 
 
@@ -313,8 +325,10 @@ def _in_words(error: ValidationError, given: Mapping[str, Any]) -> str:
     for problem in error.errors():
         place = [str(part) for part in problem["loc"]]
         name = place[1] if place[0] == "network" and len(place) > 1 else place[0]
-        known = problem["type"] == REFUSED
-        said.setdefault(name, problem["msg"] if known else _wrong(name, given[name]))
+        if problem["type"] == REFUSED:
+            said.setdefault(name, problem["msg"])
+        else:
+            said.setdefault(name, _wrong(name, given.get(name, problem["input"])))
     return "; ".join(said.values())
 
 

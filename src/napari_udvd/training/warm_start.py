@@ -18,7 +18,7 @@ from napari_udvd.errors import InputError
 from napari_udvd.inference.model_file import read_model_file
 from napari_udvd.models import CameraNoise, flow_from_published, read_published
 from napari_udvd.models.camera import stabilise
-from napari_udvd.models.catalogue import specs
+from napari_udvd.models.catalogue import package_of, specs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_udvd.inference.scaling import Calibration
-    from napari_udvd.models import FlowNetwork, Network
+    from napari_udvd.models import FlowNetwork, Network, NetworkSpec
 
 __all__ = [
     "WarmStart",
@@ -73,7 +73,7 @@ def warm_start(net: Network) -> WarmStart:
             False, f"no weights for {what} are shipped; training starts from scratch"
         )
     own = net.configuration()
-    resource = FOLDER.joinpath(known.weights.format(**own))
+    resource = _folder(known).joinpath(known.weights.format(**own))
     if not resource.is_file():
         which = [name for _, name, *_ in Formatter().parse(known.weights) if name]
         what = " and ".join(f"the {name} {own[name]}" for name in which)
@@ -109,6 +109,13 @@ def load_flow(net: Network, path: str) -> None:
     flow = net.flow_network()
     assert flow is not None
     flow.load_state_dict(published.state_dict())
+
+
+def _folder(spec: NetworkSpec) -> Traversable:
+    """Return the folder ``weights`` of the package that a network comes with."""
+    if package_of(spec.name) is None:
+        return FOLDER
+    return files(spec.network.partition(":")[0].partition(".")[0]).joinpath("weights")
 
 
 def _warm_flow(net: FlowNetwork, file: str) -> str:

@@ -137,5 +137,5 @@ SPEC = NetworkSpec(
         "gpu": {"features": 64, "modules": 5, "blocks": 8},
     },
     published="napari_udvd.models.stbn.published",
-    learns_flow=True,
+    companion="napari_udvd.training.flow_course:FlowCourse",
 )
