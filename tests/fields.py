@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -49,6 +49,10 @@ class Following(Network):
         self.ways, self.box, self.context = ways, box, context
         radius = max(max(map(abs, way(context))) for way in ways) + max(box)
         self.geometry = Geometry(context, radius, grid=1, least_frames=1)
+
+    def configuration(self) -> dict[str, Any]:
+        """Return nothing: it is made for tests alone."""
+        return {}
 
     def predict(self, seen: Clip, precision: torch.dtype) -> Prediction:
         clip = seen.frames

@@ -24,15 +24,6 @@ NAME = re.compile(r"center.?blind|udvd|stbn|light.?flow|pwc", re.IGNORECASE)
 RECIPES = {"pretraining/denoiser.py", "pretraining/flow.py"}
 """Recipes of the weights that are shipped: each is of one network, as its loss is."""
 
-STILL_NAMED: dict[str, int] = {
-    "_widgets/motion/jobs.py": 1,
-    "_widgets/shared/jobs.py": 1,
-    "cli/app.py": 12,
-    "training/flow_course.py": 4,
-    "training/validation.py": 2,
-}
-"""Modules that name networks all the same, and how often at most."""
-
 
 def found_in(path: Path) -> Iterator[tuple[int, str]]:
     """Yield lines that name a network in code, and the name."""
@@ -68,7 +59,7 @@ def python_files() -> list[str]:
 def test_no_network_is_named_outside_of_models(file: str) -> None:
     found = list(found_in(SOURCE / file))
     lines = [f"src/napari_udvd/{file}:{line}: {name}" for line, name in found]
-    assert len(lines) <= STILL_NAMED.get(file, 0), "\n".join(lines)
+    assert not lines, "\n".join(lines)
 
 
 def test_what_is_searched_for_is_what_there_is(tmp_path: Path) -> None:

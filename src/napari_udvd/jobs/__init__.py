@@ -42,7 +42,6 @@ if TYPE_CHECKING:
         MotionFile,
         export_motion,
         motion_of_frame,
-        record_of_motion,
     )
     from napari_udvd.jobs.restoring import (
         ApplyModel,
@@ -99,7 +98,6 @@ __all__ = [
     "load_model",
     "make_settings",
     "motion_of_frame",
-    "record_of_motion",
     "restore_files",
     "save_model",
     "train",
@@ -141,7 +139,6 @@ _HOMES = {
     "load_model": "jobs.files",
     "make_settings": "training.settings",
     "motion_of_frame": "jobs.motion",
-    "record_of_motion": "jobs.motion",
     "restore_files": "jobs.batch",
     "save_model": "jobs.files",
     "train": "jobs.training",

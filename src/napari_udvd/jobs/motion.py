@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from napari_udvd.motion import Motion
     from napari_udvd.stack import Stack
 
-__all__ = ["MotionFile", "export_motion", "motion_of_frame", "record_of_motion"]
+__all__ = ["MotionFile", "export_motion", "motion_of_frame"]
 
 
 def motion_of_frame(
@@ -74,7 +74,7 @@ def motion_of_frame(
     return implied_motion(denoiser, stack, t, spacing, c=c, z=z, cancel=cancel)
 
 
-def record_of_motion(
+def _record(
     way: str, denoiser: Denoiser | None, stack: Stack, spacing: int
 ) -> dict[str, Any]:
     """Return what a file of motion records of how it was found."""
@@ -98,19 +98,23 @@ def export_motion(
     stack: Stack,
     find: Callable[[int], Motion],
     *,
+    way: str,
+    denoiser: Denoiser | None,
+    spacing: int,
     overwrite: bool = False,
     least_confidence: float = 0.0,
-    record: dict[str, Any],
     cancel: threading.Event | None = None,
 ) -> Iterator[Progress]:
     """Write the motion of all frames of a movie.
 
     Parameters
     ----------
-    path, stack, overwrite, least_confidence, record
+    path, stack, overwrite, least_confidence
         As for :func:`~napari_udvd.motion.write_motion`.
     find
         Finds the motion of a frame.
+    way, denoiser, spacing
+        How it does that, for the record; no denoiser where the way needs none.
     cancel
         Set it to stop; no file is left then.
 
@@ -132,6 +136,8 @@ def export_motion(
                 raise _CancelledError  # the writer tidies up
             yield motion
 
+    check_motion_output(path, stack, overwrite=overwrite)
+    record = _record(way, denoiser, stack, spacing)
     try:
         for done in write_motion(
             path,
@@ -218,9 +224,11 @@ class MotionFile:
             output,
             stack,
             find,
+            way=self.way,
+            denoiser=denoiser,
+            spacing=self.spacing,
             overwrite=self.overwrite,
             least_confidence=self.confidence,
-            record=record_of_motion(self.way, denoiser, stack, self.spacing),
             cancel=cancel,
         )
         is_stopped = cancel is not None and cancel.is_set()

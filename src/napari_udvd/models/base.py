@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -79,9 +79,6 @@ class Network(nn.Module):
         What model files call it.
     title
         What users call it.
-    companion
-        ``"module:Class"`` of what learns beside it in training; None where nothing
-        does.
     channels
         Channels of a frame.
     likelihood
@@ -92,7 +89,6 @@ class Network(nn.Module):
 
     name: str
     title: str
-    companion: ClassVar[str | None] = None
     channels: int
     likelihood: bool
     hole: tuple[int, int]

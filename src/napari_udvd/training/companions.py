@@ -1,13 +1,15 @@
 """What learns beside a network, from the same clips.
 
-A network names its companion by the place of its class, which is imported on use. Most
-networks have none.
+The spec of a network names its companion by the place of its class, which is imported
+on use. Most networks have none.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
+
+from napari_udvd.models.catalogue import specs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -104,8 +106,9 @@ class _Nobody:
 
 def find_companion(learner: Learner) -> Companion:
     """Make the companion of a learner's network."""
-    if learner.net.companion is None:
+    known = specs().get(learner.net.name)
+    if known is None or known.companion is None:
         return _Nobody()
-    module, _, name = learner.net.companion.partition(":")
+    module, _, name = known.companion.partition(":")
     companion: Companion = getattr(import_module(module), name)(learner)
     return companion

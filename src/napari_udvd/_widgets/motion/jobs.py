@@ -83,15 +83,15 @@ def export_motion(
         As :func:`find_motion`, or if the file cannot be written.
     """
     q, shown = question, question.shown
-    denoiser = shown.denoiser if WAYS[q.method].needs_model else None
-    record = _jobs.record_of_motion(q.method, denoiser, shown.stack, q.spacing)
     for progress in _jobs.export_motion(
         path,
         shown.stack,
         lambda t: _motion(replace(question, t=t), cancel),
+        way=q.method,
+        denoiser=shown.denoiser if WAYS[q.method].needs_model else None,
+        spacing=q.spacing,
         overwrite=overwrite,
         least_confidence=least_confidence,
-        record=record,
         cancel=cancel,
     ):
         yield progress.done / progress.total

@@ -111,7 +111,6 @@ class STBN(Network):
 
     name = "stbn"
     title = "STBN"
-    companion = "napari_udvd.training.flow_course:FlowCourse"
 
     def __init__(
         self,
