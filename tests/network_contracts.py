@@ -209,7 +209,7 @@ def sees_its_context(make: Make) -> None:
 
 
 def a_sweep_is_its_windows(make: Make) -> None:
-    """In any order, also where a frame stands for one that does not exist."""
+    """In any order, and again."""
     for channels, likelihood in [(1, True), (2, False)]:
         net = make(channels=channels, likelihood=likelihood)
         net.drop_flow()

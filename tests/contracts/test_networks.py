@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from napari_udvd.models import Network, NetworkSpec
 
+SMALL_STBN = {"features": 8, "modules": 2, "blocks": 2, "context": 1}
+
 # Small ones: what they promise does not depend on the size. A network that is not
 # among them is built as its class does by default.
 SMALL: dict[str, list[dict[str, Any]]] = {
@@ -31,8 +33,8 @@ SMALL: dict[str, list[dict[str, Any]]] = {
     ],
     "udvd": [{"width": 4}, {"width": 4, "frames": 3}, {"width": 4, "frames": 1}],
     "stbn": [
-        {"features": 8, "modules": 2, "blocks": 2, "context": 1, "flow": flow}
-        for flow in ("none", "light")
+        {**SMALL_STBN, "flow": "none", "noise_input": False},
+        {**SMALL_STBN, "flow": "light"},
     ],
 }
 

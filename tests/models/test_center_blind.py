@@ -315,21 +315,6 @@ def test_the_units_of_the_movie_do_not_matter(factor: float, shift: float) -> No
     )
 
 
-def test_bfloat16_is_close_to_float32_and_gradients_stay_float32() -> None:
-    net = tiny_center_blind(preset="medium", near=3, far=())
-    clip = clip_of(1, 7, 1, 40, 44)
-    exact = net(Clip(clip, ANY_NOISE))
-    rounded = net(Clip(clip, ANY_NOISE), torch.bfloat16)
-    assert rounded.mean.dtype == rounded.factor.dtype == torch.float32
-    error = (rounded.mean - exact.mean).square().mean().sqrt() / exact.mean.std()
-    assert 0 < error < 0.03
-    rounded.mean.square().mean().backward()
-    for name, parameter in net.named_parameters():
-        assert parameter.dtype == torch.float32
-        if parameter.grad is not None:
-            assert parameter.grad.dtype == torch.float32, name
-
-
 # --- what it says -------------------------------------------------------------------
 
 
@@ -359,13 +344,6 @@ def test_far_frames_are_seen_as_the_average_of_their_group() -> None:
     assert (mixed - before).abs().amax() > 1e-2
 
 
-def test_the_mean_only() -> None:
-    net = tiny_center_blind(likelihood=False, channels=2, near=1, far=())
-    prediction = net(Clip(clip_of(1, 4, 2, *SHAPE), ANY_NOISE))
-    assert prediction.factor is None
-    assert prediction.mean.shape == (1, 2, 2, *SHAPE)
-
-
 def test_the_uncertainty_follows_the_noise() -> None:
     # the factor is learned in units of the noise, and put out in those of the input
     net = tiny_center_blind(near=1, far=())
@@ -383,18 +361,6 @@ def test_the_uncertainty_follows_the_noise() -> None:
 
 
 # --- how it is built ----------------------------------------------------------------
-
-
-def test_the_configuration_builds_the_network_again() -> None:
-    net = tiny_center_blind(channels=2, near=3, far=(2, 4), hole=(3, 1), hidden=1)
-    again = CenterBlind(**net.configuration())  # type: ignore[arg-type]
-    again.load_state_dict(net.state_dict())
-    clip = clip_of(1, 19, 2, 9, 9)
-    assert torch.equal(
-        again(Clip(clip, ANY_NOISE)).mean, net(Clip(clip, ANY_NOISE)).mean
-    )
-    assert again.configuration() == net.configuration()
-    assert (again.hole, again.options.hidden, again.geometry.context) == ((3, 1), 1, 9)
 
 
 def test_presets_grow() -> None:

@@ -521,18 +521,6 @@ def test_time_reversed_with_the_directions_swapped() -> None:
     assert_same(at(two, slice(None), torch.arange(3, -1, -1)), one)
 
 
-@torch.no_grad()
-def test_bfloat16_is_close() -> None:
-    net = tiny_stbn(features=16, flow="light").float()
-    clip = noise(1, 4, 1, 32, 32).float()
-    flow = net.estimate_flow(clip)
-    exact = net.predict_all(Clip(clip, ANY_NOISE), torch.float32, flow)
-    quick = net.predict_all(Clip(clip, ANY_NOISE), torch.bfloat16, flow)
-    assert quick.mean.dtype == torch.float32
-    error = (quick.mean - exact.mean).square().mean() / exact.mean.square().mean()
-    assert error.sqrt() < 0.05
-
-
 def test_radius_is_how_far_it_sees() -> None:
     net = tiny_stbn(context=1, likelihood=False).double()
     shape = (9, 2 * net.geometry.radius + 21)
@@ -558,26 +546,6 @@ def test_tiles_on_the_grid_have_no_seams() -> None:
     whole = net.predict(Clip(clip, ANY_NOISE), torch.float64)
     part = net.predict(Clip(clip[..., start:], ANY_NOISE), torch.float64)
     torch.testing.assert_close(part.mean[..., 100 - start :], whole.mean[..., 100:])
-
-
-@pytest.mark.parametrize(
-    "configuration",
-    [
-        {},
-        {"channels": 2, "likelihood": False, "noise_input": False},
-        {"hole": (3, 1), "flow": "light", "context": 3, "modules": 1},
-    ],
-    ids=str,
-)
-@torch.no_grad()
-def test_configuration_builds_the_network_again(configuration: dict[str, Any]) -> None:
-    net = tiny_stbn(**configuration)
-    again = STBN(**net.configuration())  # type: ignore[arg-type]
-    assert again.configuration() == net.configuration()
-    again.load_state_dict(net.state_dict())
-    clip = noise(1, 3, net.channels, 16, 16).float()
-    one, two = (n.predict_all(Clip(clip, ANY_NOISE)).mean for n in (net, again.eval()))
-    assert torch.equal(one, two)
 
 
 def test_flow_can_be_switched_off_for_good() -> None:

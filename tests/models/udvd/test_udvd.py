@@ -226,16 +226,6 @@ def test_strips_and_single_looks_equal_one_piece(
     assert_equal(in_strips, whole, 1e-12)
 
 
-def test_a_batch_is_its_items() -> None:
-    net = tiny_net(frames=3).double()
-    clip = clip_of(3, 4, 1, 12, 17)
-    with torch.no_grad():
-        together = net(Clip(clip, ANY_NOISE)).mean
-        items = [net(Clip(item[None], ANY_NOISE)).mean for item in clip]
-        single = torch.cat(items)
-    assert_equal(together, single, 1e-12)
-
-
 @pytest.mark.parametrize("frames", [1, 3, 5])
 def test_the_output_is_a_weighted_sum_of_the_input(frames: int) -> None:
     # without biases f(x) = J(x) x, and f(a x) = a f(x) for a > 0
@@ -249,16 +239,6 @@ def test_the_output_is_a_weighted_sum_of_the_input(frames: int) -> None:
     with torch.no_grad():
         assert_equal(net.raw(3.7 * clip), 3.7 * out.detach(), 1e-12)
         assert not net.raw(torch.zeros_like(clip)).any()
-
-
-def test_bfloat16_is_close_to_float32() -> None:
-    net = tiny_net(frames=5, width=8)
-    clip = clip_of(1, 5, 1, 40, 44, dtype=torch.float32)
-    with torch.no_grad():
-        exact, rounded = net.raw(clip), net.raw(clip.bfloat16())
-    assert rounded.dtype == torch.float32
-    error = (rounded - exact).square().mean().sqrt() / exact.std()
-    assert 0 < error < 0.03
 
 
 def test_bfloat16_gradients_are_close_and_parameters_stay_float32() -> None:
@@ -323,17 +303,6 @@ def test_nothing_beyond_the_radius_matters(
         furthest = max(furthest, far)
     # a halo need not be larger than the reach by more than a few pixels per stage
     assert net.geometry.radius - 20 <= furthest <= net.geometry.radius
-
-
-def test_the_configuration_builds_the_network_again() -> None:
-    net = tiny_net(frames=3, channels=2, hole=(3, 1), likelihood=True)
-    again = UDVD(**net.configuration())
-    again.load_state_dict(net.state_dict())
-    clip = clip_of(1, 3, 2, 9, 9, dtype=torch.float32)
-    assert torch.equal(again.raw(clip), net.raw(clip))
-    assert again.configuration() == net.configuration()
-    assert again.hole == (3, 1)
-    assert again.geometry.context == 1
 
 
 def test_the_published_size() -> None:
