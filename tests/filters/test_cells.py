@@ -195,8 +195,8 @@ def test_a_tile_too_large_for_memory_is_cut(monkeypatch: pytest.MonkeyPatch) -> 
     widths = []
 
     def scarce(clip: torch.Tensor, *rest: object) -> object:
-        widths.append(clip.shape[-1])
-        if clip.shape[-1] > 215:
+        widths.append(clip.frames.shape[-1])
+        if clip.frames.shape[-1] > 215:
             raise torch.cuda.OutOfMemoryError("CUDA out of memory")
         return predict(clip, *rest)  # type: ignore[arg-type]
 
