@@ -38,7 +38,7 @@ class Following(Network):
 
     name, title = "following", "Following"
     channels, likelihood, hole = 1, False, (1, 1)
-    geometry: Geometry
+    geometry = Geometry(context=1, radius=1, grid=1, least_frames=1)
     size, shares_frames = "", False
 
     def __init__(

@@ -21,7 +21,7 @@ from napari_udvd.filters import (
 )
 from napari_udvd.filters import _cells as cells_module
 from napari_udvd.inference.restorer import Denoiser
-from napari_udvd.models import Network
+from napari_udvd.models import Clip, Network
 from napari_udvd.noise import NoiseModel
 from napari_udvd.stack import Stack
 from tiny import tiny_calibration, tiny_center_blind, tiny_movie, tiny_net
@@ -194,9 +194,9 @@ def test_a_tile_too_large_for_memory_is_cut(monkeypatch: pytest.MonkeyPatch) -> 
     predict = net.predict
     widths = []
 
-    def scarce(clip: torch.Tensor, *rest: object) -> object:
-        widths.append(clip.shape[-1])
-        if clip.shape[-1] > 215:
+    def scarce(clip: Clip, *rest: object) -> object:
+        widths.append(clip.frames.shape[-1])
+        if clip.frames.shape[-1] > 215:
             raise torch.cuda.OutOfMemoryError("CUDA out of memory")
         return predict(clip, *rest)  # type: ignore[arg-type]
 
