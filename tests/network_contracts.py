@@ -194,13 +194,14 @@ def sees_its_context(make: Make) -> None:
     net = make()
     net.drop_flow()
     context, recurrent = net.geometry.context, net.geometry.recurrent
-    y, x = 9, 10
-    seen = gradient(net, clip_of(net, 20, 21), y, x)
-    assert seen[0].any()
-    assert seen[-1].any()
+    clip = clip_of(net, 20, 21)
+    # rectifiers may hide a frame from one pixel, not from several
+    seen = [gradient(net, clip, y, x) for y, x in corners_and_middle(20, 21)]
+    assert any(one[0].any() for one in seen)
+    assert any(one[-1].any() for one in seen)
     clip = clip_of(net, 20, 21, extra=3)
     assert net.predict(clip, torch.float32).mean.shape[1] == 4
-    later = gradient(net, clip, y, x)[2 * context + 1 :]
+    later = gradient(net, clip, 9, 10)[2 * context + 1 :]
     if not recurrent:
         assert not later.any()
 
