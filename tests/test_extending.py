@@ -119,7 +119,6 @@ def program(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_command_line(package: Path, tmp_path: Path) -> None:
-    pytest.importorskip("napari_udvd.cli.options", reason="options are not made yet")
     help_of = program(package, "denoise", "--help")
     for said in (NAME, "--reach", "frames it sees on each side", "--features"):
         assert said in help_of.stdout, help_of.stdout + help_of.stderr

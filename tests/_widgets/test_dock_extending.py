@@ -14,10 +14,6 @@ if TYPE_CHECKING:
 
     from pytestqt.qtbot import QtBot
 
-pytest.importorskip(
-    "napari_udvd._widgets.shared.form", reason="forms are not made of settings yet"
-)
-
 
 def test_its_name_and_its_settings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
