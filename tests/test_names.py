@@ -21,9 +21,6 @@ SOURCE = Path(napari_udvd.__file__).parent
 OWN_NAME = re.compile(r"napari[-_]udvd|> UDVD\b|^UDVD: ", re.IGNORECASE)
 NAME = re.compile(r"center.?blind|udvd|stbn|light.?flow|pwc", re.IGNORECASE)
 
-RECIPES = {"pretraining/denoiser.py", "pretraining/flow.py"}
-"""Recipes of the weights that are shipped: each is of one network, as its loss is."""
-
 
 def found_in(path: Path) -> Iterator[tuple[int, str]]:
     """Yield lines that name a network in code, and the name."""
@@ -52,7 +49,7 @@ def words_of(node: ast.AST) -> Iterator[str]:
 def python_files() -> list[str]:
     files = [path.relative_to(SOURCE) for path in SOURCE.rglob("*.py")]
     names = {file.as_posix() for file in files if file.parts[0] != "models"}
-    return sorted(names - RECIPES)
+    return sorted(names)
 
 
 @pytest.mark.parametrize("file", python_files())

@@ -127,6 +127,11 @@ def tiles(height: int, width: int, edge: int) -> Iterator[tuple[slice, slice]]:
     yield from product(cores(height, edge), cores(width, edge))
 
 
+def magnified(part: slice, zoom: int) -> slice:
+    """Return where a part of an axis is that has `zoom` pixels for each of before."""
+    return slice(part.start * zoom, part.stop * zoom)
+
+
 def cores(length: int, edge: int) -> list[slice]:
     """Cut an axis into nearly equal parts of at most `edge` pixels."""
     parts = -(-length // edge)

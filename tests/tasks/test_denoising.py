@@ -53,10 +53,11 @@ def test_the_targets_are_the_middle_frames() -> None:
 
 def test_pixels_without_a_measurement_in_all_channels_are_not_learned_from() -> None:
     frames = numbers(1, 3, 2, 4, 4)
-    measured = torch.ones(1, 1, 2, 4, 4, dtype=torch.bool)
-    measured[0, 0, 1, 2, 3] = False
+    measured = torch.ones(1, 3, 2, 4, 4, dtype=torch.bool)
+    measured[0, 1, 1, 2, 3] = False
+    measured[0, 0] = False  # a neighbour
     is_target = torch.ones(1, 1, dtype=torch.bool)
-    batch = DENOISE.batch(Clip(frames, ANY_NOISE), is_target, measured)
+    batch = DENOISE.batch(Clip(frames, ANY_NOISE, measured), is_target)
     assert batch.learned.shape == (1, 1, 4, 4)
     assert int((~batch.learned).sum()) == 1
     assert not batch.learned[0, 0, 2, 3]
@@ -127,7 +128,7 @@ def test_without_a_posterior_the_prediction_is_put_out(has_factor: bool) -> None
 
 def test_the_result_is_laid_out_as_the_movie() -> None:
     stack = tiny_movie()
-    assert DENOISE.layout(stack) is stack
+    assert DENOISE.layout(stack.layout) == stack.layout
 
 
 # --- what frames held out say -------------------------------------------------------
@@ -142,9 +143,8 @@ def judged(error: float, scene: float = 3.0, measured: Any = None) -> Judged:
     around = torch.from_numpy(noisy.astype(np.float32))
     mean = clean + error * rng.standard_normal((1, 1, 1, 64, 64))
     batch = DENOISE.batch(
-        Clip(around, CameraNoise(zero, zero, zero + 1)),
+        Clip(around, CameraNoise(zero, zero, zero + 1), measured),
         torch.ones(1, 1, dtype=torch.bool),
-        measured,
     )
     return Judged(Prediction(torch.from_numpy(mean.astype(np.float32))), batch, around)
 
@@ -166,7 +166,7 @@ def test_the_verdict(error: float, scene: float, said: str) -> None:
 
 
 def test_pixels_without_a_measurement_do_not_judge() -> None:
-    known = torch.ones(1, 1, 1, 64, 64, dtype=torch.bool)
+    known = torch.ones(1, 3, 1, 64, 64, dtype=torch.bool)
     known[..., 32:] = False
     one = judged(0.2, measured=known)
     spoiled = one.prediction.mean.clone()

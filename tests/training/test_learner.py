@@ -40,7 +40,7 @@ def clips_for(net: Network, seed: int) -> Any:
     generator = torch.Generator().manual_seed(seed)
     shape = (2, 3 + 2 * net.margin, 1, 16, 16)
     clips = torch.randn(shape, generator=generator, dtype=torch.float64)
-    measured = torch.rand(2, 3, 1, 16, 16, generator=generator) < 0.8
+    measured = torch.rand(shape, generator=generator) < 0.8
     return clips, torch.tensor([[True, False, True], [True] * 3]), measured
 
 
@@ -64,7 +64,7 @@ def test_both_learn_the_same(name: str) -> None:
         clips, is_target, measured = clips_for(waiting.net, step)
         known = measured if step % 2 else None
         losses = [
-            learner.learn(DENOISE.batch(Clip(clips, noise), is_target, known), RATE)
+            learner.learn(DENOISE.batch(Clip(clips, noise, known), is_target), RATE)
             for learner in (waiting, ahead)
         ]
         assert isinstance(losses[0], float)

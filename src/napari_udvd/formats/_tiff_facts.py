@@ -33,7 +33,8 @@ _MICRONS: Final = {2: 25400.0, 3: 10000.0}
 """Length of the unit of the resolution tags, inch and centimetre, in µm."""
 
 _LARGEST_PIXEL: Final = 20.0
-"""In µm; coarser resolutions are those of printers and screens, such as 72 dpi."""
+"""Coarsest pixel size that is believed, µm; coarser resolutions are those of printers
+and screens, such as 72 dpi."""
 
 _TIMESTAMP: Final = re.compile(
     r"^\s*timestamp #?(\d+)\s*=\s*([\d.]+(?:[eE][+-]?\d+)?)\s*$", re.MULTILINE

@@ -95,7 +95,7 @@ class TiffImage:
 
     @property
     def listed(self) -> Image:
-        """As a list shows it: without axes of length one that will be dropped."""
+        """Shape as a list shows it: without axes of length one that will be dropped."""
         kept = [
             (axis, n)
             for axis, n in zip(self.axes, self.shape, strict=True)

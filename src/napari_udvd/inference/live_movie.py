@@ -28,7 +28,7 @@ from napari_udvd.inference.request import Request
 from napari_udvd.inference.restorer import Denoiser, check_fits
 from napari_udvd.inference.stream import Progress
 from napari_udvd.planes import series_of
-from napari_udvd.stack import Plane, Stack
+from napari_udvd.stack import Layout, Plane, Stack
 from napari_udvd.validity import refuse_infinite
 
 if TYPE_CHECKING:
@@ -89,9 +89,11 @@ class DenoisedMovie:
     ----------
     stack
         The noisy movie.
+    layout
+        Axes, shape, scale and units of the result.
     mean, std
         The result and its standard deviation (None unless asked for) for a viewer:
-        float32 in grey levels, shape and axes of the stack. Frames that are not there
+        float32 in grey levels, shape and axes of `layout`. Frames that are not there
         yet read as NaN.
     residual
         The noisy movie minus the result, in the same way.
@@ -123,9 +125,10 @@ class DenoisedMovie:
         self._agenda = Agenda(series_of(stack, denoiser.joint), stack)
 
         folder = Path(tempfile.gettempdir()) if folder is None else folder
-        check_space(folder, stack, 2 if request.with_std else 1)
-        self.mean = FrameArray(stack, folder)
-        self.std = FrameArray(stack, folder) if request.with_std else None
+        self.layout = denoiser.layout(stack)
+        check_space(folder, self.layout, 2 if request.with_std else 1)
+        self.mean = FrameArray(self.layout, folder)
+        self.std = FrameArray(self.layout, folder) if request.with_std else None
         self.residual = Residual(stack, self.mean)
 
         self._turn = threading.Lock()
@@ -281,11 +284,11 @@ class DenoisedMovie:
             dtype = np.float32
         request = replace(self._request, dtype=dtype)
         dtype = self._denoiser.dtype_for(self._finite, request)
-        every = slice(0, self.stack.n_frames)
-        frames, rows, columns = part or (every, *map(slice, self.stack.frame_shape))
-        like = self.stack.crop(frames, rows, columns)
+        every = slice(0, self.layout.n_frames)
+        frames, rows, columns = part or (every, *map(slice, self.layout.frame_shape))
+        like = self.layout.crop(frames, rows, columns)
         check_output(path, like=like, dtype=dtype, overwrite=overwrite)
-        chosen = (range(*frames.indices(self.stack.n_frames)), rows, columns)
+        chosen = (range(*frames.indices(self.layout.n_frames)), rows, columns)
         return self._export(
             source, path, dtype, quantity, overwrite, cancel, like, chosen
         )
@@ -362,7 +365,7 @@ class DenoisedMovie:
         quantity: str,
         overwrite: bool,
         cancel: threading.Event | None,
-        like: Stack,
+        like: Layout,
         chosen: tuple[range, slice, slice],
     ) -> Iterator[Progress]:
         before, n_frames = self.progress.done, self.progress.total

@@ -16,6 +16,7 @@ from napari_udvd.cutting import central, place_in, with_halo
 from napari_udvd.inference.request import Request
 from napari_udvd.inference.stream import BlockDenoiser
 from napari_udvd.planes import series_of
+from napari_udvd.tasks import DENOISE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from napari_udvd.inference.scaling import Calibration
     from napari_udvd.models import Network
     from napari_udvd.stack import Stack
+    from napari_udvd.tasks import Task
 
 __all__ = ["FEWEST_PIXELS", "LiveView", "View"]
 
@@ -95,6 +97,7 @@ class LiveView:
         device: torch.device,
         precision: torch.dtype,
         most: int | None = None,
+        task: Task = DENOISE,
     ) -> tuple[View, npt.NDArray[np.float32]]:
         """Denoise the place on view with these weights.
 
@@ -106,6 +109,8 @@ class LiveView:
             Where and in which floating-point type it is being trained.
         most
             Pixels to compute; a smaller part is shown where all would be more.
+        task
+            Finishes what the network predicts.
 
         Returns
         -------
@@ -133,7 +138,7 @@ class LiveView:
         view = seen
         part = self._part_seen(rows, columns)
         request = replace(self._request, device=device, precision=precision)
-        blocks = BlockDenoiser(net, calibrations, part, request, joint=joint)
+        blocks = BlockDenoiser(net, calibrations, part, request, joint=joint, task=task)
         frames = [
             blocks.block(series, view.t, view.t + 1)[0][0]
             for series in series_of(part, joint)

@@ -26,7 +26,7 @@ from napari_udvd.models import (
 from napari_udvd.models.catalogue import find, package_of
 from napari_udvd.noise import check_finite
 from napari_udvd.runtime.transfer import back_to
-from napari_udvd.stack import ArrayLike, Stack
+from napari_udvd.stack import ArrayLike, Layout, Stack
 from napari_udvd.tasks import DENOISE, TASKS, find_task
 
 if TYPE_CHECKING:
@@ -134,8 +134,7 @@ class Denoiser:
         request.check(self.net)
         for warning in self.match(stack).warnings:
             warnings.warn(warning, UserWarning, stacklevel=2)
-        task = find_task(self.task)
-        with ArraySink(task.layout(stack), self.dtype_for(stack, request)) as sink:
+        with ArraySink(self.layout(stack), self.dtype_for(stack, request)) as sink:
             for _ in self.restore(stack, sink, request):
                 pass
         return back_to(stack, sink.array)
@@ -237,6 +236,10 @@ class Denoiser:
         loss = self.rounding_loss(stack) if request.chooses_dtype else None
         return request.dtype_of(stack.dtype, loss)
 
+    def layout(self, stack: Stack) -> Layout:
+        """Return axes, shape, scale and units of the result for a movie."""
+        return find_task(self.task).layout(stack.layout)
+
     def provenance(self, stack: Stack, **more: Any) -> dict[str, Any]:
         """Return what a result records of how it was made.
 
@@ -251,6 +254,7 @@ class Denoiser:
             "program": "napari-udvd",
             "version": __version__,
             "source": stack.source,
+            "task": self.task,
             "network": {"name": self.net.name, **self.net.configuration()},
             "calibrations": [c.to_dict() for c in self.calibrations_for(stack)],
             "training": dict(self.record),

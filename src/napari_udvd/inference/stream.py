@@ -11,8 +11,9 @@ side; STBN takes the frames that there are.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import product
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,7 @@ from torch import Tensor
 from napari_udvd.cutting import (
     blocks,
     cores,
+    magnified,
     place_in,
     runs,
     tiles,
@@ -278,17 +280,22 @@ class BlockDenoiser:
         grey, measured = self._buffer.read(series, needed)
         calibrations = [self._calibrations[c] for c in series.channels]
         scaler = Scaler(calibrations, self._device)
-        shape = (stop - start, grey.shape[1], *self._stack.frame_shape)
+        geometry = self._net.geometry
+        zoomed = partial(magnified, zoom=geometry.zoom)
+        frame_shape = (geometry.zoom * edge for edge in self._stack.frame_shape)
+        shape = (stop - start, grey.shape[1], *frame_shape)
         whole_mean = np.empty(shape, np.float32)
         whole_std = np.empty_like(whole_mean) if self._with_std else None
-        box = (..., *measured_box(self._stack, series))
+        rows, columns = measured_box(self._stack, series)
+        box = (..., zoomed(rows), zoomed(columns))
         mean, std = whole_mean[box], None if whole_std is None else whole_std[box]
         height, width = grey.shape[2:]
-        arrivals, geometry = Arrivals(), self._net.geometry
+        arrivals = Arrivals()
         for rows, columns in tiles(height, width, edge):
             seen_rows = with_halo(rows, height, geometry.radius, geometry.grid)
             seen_columns = with_halo(columns, width, geometry.radius, geometry.grid)
-            inner = ..., place_in(seen_rows, rows), place_in(seen_columns, columns)
+            inner_rows = zoomed(place_in(seen_rows, rows))
+            inner = ..., inner_rows, zoomed(place_in(seen_columns, columns))
             clip = grey[:, :, seen_rows, seen_columns]
             if not clip.is_cuda:
                 clip = send(pinned(clip.numpy(), self._device), self._device)
@@ -309,7 +316,8 @@ class BlockDenoiser:
                     if result is None:  # a part that is shorter by one
                         continue
                     tile_mean, tile_std = result
-                    here = (part.start + step, slice(None), rows, columns)
+                    frame = part.start + step
+                    here = (frame, slice(None), zoomed(rows), zoomed(columns))
                     arrivals.expect(tile_mean[inner], mean[here])
                     if std is not None and tile_std is not None:
                         arrivals.expect(tile_std[inner], std[here])
@@ -325,6 +333,7 @@ class BlockDenoiser:
         for k, plane in enumerate(series.planes()):
             raw = self._stack.read(slice(start, start + len(mean)), plane)
             kept = validity.kept(raw, plane, start)
+            raw, kept = (_enlarged(a, self._net.geometry.zoom) for a in (raw, kept))
             mean[:, k][kept] = raw[kept]
             if std is not None:
                 std[:, k][kept] = 0.0
@@ -347,7 +356,8 @@ class BlockDenoiser:
         """
         middle = self._net.geometry.context
         sweep = sweep_views if self._self_ensemble else type(self._net).sweep
-        clip = Clip(frames[None], scaler.noise)
+        mask = None if known is None else known[None]
+        clip = Clip(frames[None], scaler.noise, mask)
         predictions = sweep(self._net, clip, windows, self._precision)
         for seen in windows:
             # not around the loop: whoever waits between frames needs gradients
@@ -397,6 +407,11 @@ class _FrameBuffer:
         clip = torch.stack([known[t][0] for t in frames])
         seen = [mask for t in frames if (mask := known[t][1]) is not None]
         return clip, np.stack(seen) if seen else None
+
+
+def _enlarged(frames: npt.NDArray[Any], zoom: int) -> npt.NDArray[Any]:
+    """Repeat pixels of ``(T, Y, X)`` along rows and columns."""
+    return frames.repeat(zoom, axis=1).repeat(zoom, axis=2) if zoom > 1 else frames
 
 
 def _first_tile(shape: tuple[int, int], device: torch.device) -> int:

@@ -158,7 +158,7 @@ class Restoration(ABC):
                 open_sinks.enter_context(
                     create(
                         path,
-                        like=stack,
+                        like=denoiser.layout(stack),
                         dtype=kind,
                         record=told,
                         overwrite=self.overwrite,
@@ -208,7 +208,7 @@ class TrainAndRestore(Restoration):
 
     @property
     def likelihood(self) -> bool:
-        """As the training."""
+        """Whether the training has a likelihood."""
         return make_settings(**self.values).likelihood
 
     def denoiser_for(
@@ -267,7 +267,7 @@ class ApplyModel(Restoration):
 
     @property
     def likelihood(self) -> bool:
-        """As the model was trained."""
+        """Whether the model was trained with a likelihood."""
         return self.denoiser.net.likelihood
 
     def denoiser_for(

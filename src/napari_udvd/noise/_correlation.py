@@ -117,7 +117,7 @@ def measure_correlation(blocks: Blocks) -> Correlation:
     variance = float((noise**2).sum() / mask.sum())
 
     def correlation(dy: int, dx: int) -> float:
-        """Of pixels (y, x) and (y + dy, x + dx), both in quiet blocks."""
+        """Correlation of pixels (y, x) and (y + dy, x + dx), both in quiet blocks."""
         here, there = _shifted(noise, dy, dx)
         pairs = float(np.vdot(*_shifted(mask, dy, dx)))
         if pairs < 0.01 * mask.sum() or variance == 0:

@@ -43,7 +43,7 @@ SURE = 3.0
 
 
 AUTO = "auto"
-"""In place of dark frames: offsets are estimated from the movie itself."""
+"""What stands in place of dark frames: offsets are estimated from the movie itself."""
 
 
 def subtract_dark(stack: Stack, dark: Stack | ArrayLike | str) -> Stack:
@@ -132,7 +132,7 @@ class _Subtracted:
 
     def __init__(self, stack: Stack, pattern: Doubles, dark: Sequence[str]) -> None:
         self.recorded = stack.data
-        """As it was before."""
+        """The stack as it was before."""
         is_double = stack.dtype.kind == "f" and stack.dtype.itemsize > 4
         self.dtype = np.dtype(np.float64 if is_double else np.float32)
         self.shape = stack.shape

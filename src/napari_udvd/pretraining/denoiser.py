@@ -17,7 +17,7 @@ import math
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -31,7 +31,7 @@ from napari_udvd.formats import open_stack
 from napari_udvd.inference.model_file import write_model_file
 from napari_udvd.models.base import Clip
 from napari_udvd.models.camera import CameraNoise
-from napari_udvd.models.centerblind import PRESETS, CenterBlind
+from napari_udvd.models.catalogue import build_network, specs
 from napari_udvd.pretraining.corpus import clean_movie
 from napari_udvd.runtime.device import (
     choose_device,
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from napari_udvd.models import Prediction
+    from napari_udvd.models import Network, Prediction
 
     Movie = npt.NDArray[np.float32]
     Random = np.random.Generator
@@ -193,6 +193,20 @@ def posterior_loss(prediction: Prediction, batch: Batch, context: int) -> Tensor
     return (error / variance + (variance / noise).log()).mean() / 2
 
 
+SHIPPED: Final = next(spec for spec in specs().values() if spec.weights is not None)
+"""The network whose weights are made."""
+
+
+def presets() -> tuple[str, ...]:
+    """Names of its sizes."""
+    return tuple(get_args(SHIPPED.settings.model_fields["preset"].annotation))
+
+
+def build(preset: str, **arguments: Any) -> Network:
+    """Build the network in one of its sizes."""
+    return build_network(SHIPPED.name, {"preset": preset, **arguments})
+
+
 class Pretraining:
     """Network, its average, the optimiser and the clock."""
 
@@ -202,12 +216,10 @@ class Pretraining:
         torch.manual_seed(seed)
         self.device, self.rate = device, rate
         self.precision = choose_precision(device)
-        self.net = CenterBlind(preset=preset).to(device)
+        self.net = build(preset).to(device)
         self.average = copy.deepcopy(self.net).requires_grad_(False)
         # one set of weights serves all holes: only the mask differs
-        self._views = {
-            hole: CenterBlind(preset=preset, hole=hole).to(device) for hole in HOLES
-        }
+        self._views = {hole: build(preset, hole=hole).to(device) for hole in HOLES}
         self.adam = NamedAdam(dict(self.net.named_parameters()))
         self.step, self.elapsed = 0, 0.0
 
@@ -226,7 +238,7 @@ class Pretraining:
         follow(self.average, self.net, self.step, AVERAGE_DECAY, at_once=False)
         return float(loss.detach())
 
-    def loss(self, batch: Batch, net: CenterBlind) -> Tensor:
+    def loss(self, batch: Batch, net: Network) -> Tensor:
         """Return the expected loss of a batch, with its own hole."""
         batch = _moved(batch, self.device)
         prediction = functional_call(
@@ -244,7 +256,7 @@ class Pretraining:
             **self.adam.tensors(),
         }
         header = {
-            "preset": self.net.preset,
+            "preset": self.net.configuration()["preset"],
             "step": self.step,
             "elapsed": self.elapsed,
         }
@@ -259,7 +271,7 @@ class Pretraining:
         self.adam.restore(tensors, self.step)
 
 
-def write_weights(net: CenterBlind, path: Path, card: dict[str, Any]) -> None:
+def write_weights(net: Network, path: Path, card: dict[str, Any]) -> None:
     """Write half-precision weights with their configuration and how they were made."""
     half = {name: t.cpu().to(torch.float16) for name, t in net.state_dict().items()}
     about = {"network": net.name, **net.configuration(), "card": card}
@@ -296,11 +308,11 @@ def main() -> None:
     """Train for the given time, saving every few minutes."""
     parser = argparse.ArgumentParser(
         prog="python -m napari_udvd.pretraining.denoiser",
-        description="Make the weights that the centre-blind network starts from.",
+        description="Make the weights that training starts from.",
     )
     parser.add_argument("output", type=Path, help="weights to write, .safetensors")
     parser.add_argument("--minutes", type=float, default=60.0)
-    parser.add_argument("--preset", choices=PRESETS, default="medium")
+    parser.add_argument("--preset", choices=presets(), default="medium")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--device", default="auto")

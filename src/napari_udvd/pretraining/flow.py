@@ -22,7 +22,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from napari_udvd.inference.model_file import read_model_file, write_model_file
-from napari_udvd.models import LightFlow
+from napari_udvd.models.flow import LearnedFlow
 from napari_udvd.pretraining.corpus import clean_movie
 from napari_udvd.runtime.device import keep_freed_memory
 from napari_udvd.training.optimiser import Adam, follow, rate_at
@@ -39,7 +39,7 @@ PATCH = 96
 """Rows and columns of a training pair."""
 
 SIZE, FRAMES = 144, 2
-"""Of the simulated movies that images are taken from."""
+"""Frames of the simulated movies that images are taken from."""
 
 IMAGES = 400
 """Images held at a time."""
@@ -199,8 +199,8 @@ def end_point_error(flow: Tensor, truth: Tensor) -> Tensor:
 
 
 def pretrain(
-    minutes: float, seed: int = 0, start: LightFlow | None = None, rate: float = RATE
-) -> tuple[LightFlow, dict[str, float]]:
+    minutes: float, seed: int = 0, start: LearnedFlow | None = None, rate: float = RATE
+) -> tuple[LearnedFlow, dict[str, float]]:
     """Train; return the average of the weights and how it went.
 
     Parameters
@@ -215,7 +215,7 @@ def pretrain(
         Highest learning rate.
     """
     torch.manual_seed(seed)
-    net, average = LightFlow(), LightFlow()
+    net, average = LearnedFlow(), LearnedFlow()
     if start is not None:
         net.load_state_dict(start.state_dict())
     average.load_state_dict(net.state_dict())
@@ -259,7 +259,7 @@ def _loss(levels: Sequence[Tensor], truth: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def _judged(net: LightFlow, held_out: list[Pairs]) -> float:
+def _judged(net: LearnedFlow, held_out: list[Pairs]) -> float:
     errors = [
         end_point_error(net(pairs.first, pairs.second), pairs.flow).mean()
         for pairs in held_out
@@ -280,7 +280,7 @@ def main() -> None:
     start, before = None, {}
     if options.start is not None:
         header, tensors = read_model_file(options.start)
-        start, before = LightFlow(), {"start": header["weights"]}
+        start, before = LearnedFlow(), {"start": header["weights"]}
         start.load_state_dict(tensors)
     net, record = pretrain(options.minutes, options.seed, start, options.rate)
     tensors = {

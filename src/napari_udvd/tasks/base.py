@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from napari_udvd.models import Clip, Prediction
     from napari_udvd.noise import Diagnosis
-    from napari_udvd.stack import Stack
+    from napari_udvd.stack import Layout
 
 __all__ = ["Batch", "Estimate", "Judged", "Task", "Terms", "Verdict"]
 
@@ -147,21 +147,16 @@ class Task(Protocol):
             Their numbers; empty where a movie has none to spare.
         """
 
-    def batch(
-        self, clip: Clip, is_target: Tensor, measured: Tensor | None = None
-    ) -> Batch:
+    def batch(self, clip: Clip, is_target: Tensor) -> Batch:
         """Split clips into what a network sees and what it is compared with.
 
         Parameters
         ----------
         clip
-            Frames ``(N, T, C, H, W)``.
+            Frames ``(N, T, C, H, W)``, and the mask of what was measured.
         is_target
             ``(N, targets)``, bool: the middle frames of each clip, False for those held
             out.
-        measured
-            ``(N, targets, C or 1, H, W)``, bool: pixels that hold a measurement; all do
-            if None.
         """
 
     def loss(self, prediction: Prediction, batch: Batch) -> Tensor:
@@ -198,7 +193,7 @@ class Task(Protocol):
             Put back what the network did not see, where the task does so.
         """
 
-    def layout(self, like: Stack) -> Stack:
+    def layout(self, movie: Layout) -> Layout:
         """Tell which axes, shape, scale and units the result for a movie has."""
 
     def verdict(self, judged: Sequence[Judged]) -> Verdict:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from napari_udvd.models import Clip, Prediction
     from napari_udvd.noise import Diagnosis
-    from napari_udvd.stack import Stack
+    from napari_udvd.stack import Layout
     from napari_udvd.tasks.base import Judged
 
 __all__ = ["Denoising"]
@@ -67,19 +67,18 @@ class Denoising:
         spread = (np.arange(count) + 0.5) * len(there) / count
         return frozenset(there[int(k)] for k in spread)
 
-    def batch(
-        self, clip: Clip, is_target: Tensor, measured: Tensor | None = None
-    ) -> Batch:
+    def batch(self, clip: Clip, is_target: Tensor) -> Batch:
         """Compare with the noisy frames themselves, where all channels were measured.
 
         The network is blind to the pixels that it predicts, so it may see the frames.
         """
         length, targets = clip.frames.shape[1], is_target.shape[1]
         first = (length - targets) // 2
+        middle = slice(first, first + targets)
         learned = is_target[:, :, None, None]
-        if measured is not None:
-            learned = learned & measured.all(dim=2)
-        return Batch(clip, clip.frames[:, first : first + targets], learned)
+        if clip.mask is not None:
+            learned = learned & clip.mask[:, middle].all(dim=2)
+        return Batch(clip, clip.frames[:, middle], learned)
 
     def loss(self, prediction: Prediction, batch: Batch) -> Tensor:
         """Negative log likelihood of noisy pixels, ``(N, targets, H, W)``.
@@ -106,9 +105,9 @@ class Denoising:
             std = torch.where(frames.mask, std, blind.std)
         return Estimate(mean, std)
 
-    def layout(self, like: Stack) -> Stack:
-        """As the movie."""
-        return like
+    def layout(self, movie: Layout) -> Layout:
+        """Take that of the movie: every pixel has its denoised one."""
+        return movie
 
     def verdict(self, judged: Sequence[Judged]) -> Verdict:
         """Compare the result with the noisy movie, an average, and an empty frame.

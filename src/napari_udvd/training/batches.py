@@ -107,9 +107,8 @@ class Batches:
         if not drawn.has_target:
             return None
         scaler = self._scaler(drawn.series.channels)
-        clip = Clip(scaler.normalise(drawn.grey), scaler.noise)
-        batch = self._task.batch(clip, drawn.is_target, drawn.measured)
-        return Drawn(batch, drawn.is_target)
+        clip = Clip(scaler.normalise(drawn.grey), scaler.noise, drawn.measured)
+        return Drawn(self._task.batch(clip, drawn.is_target), drawn.is_target)
 
     def suit(self, learner: Learner, most_seconds: float) -> None:
         """Find as many clips at once as suit the card."""

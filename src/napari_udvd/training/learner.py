@@ -26,7 +26,7 @@ AVERAGE_DECAY = 0.98
 
 
 class _Gradients(NamedTuple):
-    """Of the loss of some clips, summed over the entries that count."""
+    """Gradients of the loss of some clips, summed over the entries that count."""
 
     loss: float
     entries: int

@@ -29,7 +29,7 @@ NOT_FINITE_IN_A_ROW = 10
 """Steps with a loss that is not finite after which training has failed."""
 
 Loss = float | Tensor | None
-"""Of one step; None where there was nothing to learn from."""
+"""Loss of one step; None where there was nothing to learn from."""
 
 
 class Losses:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Plan", "make_plan"]
 
 NOTHING = Calibration(0.0, 1.0, NoiseModel(0.0, 0.0, 1.0))
-"""Of a channel in which nothing was measured: it is not looked at."""
+"""Calibration of a channel in which nothing was measured: it is not looked at."""
 
 
 @dataclass(frozen=True)

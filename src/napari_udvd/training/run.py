@@ -287,6 +287,7 @@ class Run:
             self._device,
             self._learner.precision,
             most=most,
+            task=self._learner.task,
         )
         yield LivePreview(self._budget.step, view, denoised)
 

@@ -72,7 +72,7 @@ class Draw(NamedTuple):
     series
         Where they come from.
     measured
-        ``(N, targets, C, h, w)``: False for pixels that hold no measurement; None where
+        Of the shape of `clips`: False for pixels that hold no measurement; None where
         all do.
     """
 
@@ -331,7 +331,7 @@ def cut_masks(places: Places) -> tuple[Mask, Mask | None]:
     if block.measured is None:
         return is_target, None
     known = [
-        _turned(_known(block, place), place.flips, places.swap)
+        _turned(_cut(block.measured, place), place.flips, places.swap)
         for place in places.clips
     ]
     return is_target, np.ascontiguousarray(np.stack(known))
@@ -343,7 +343,7 @@ def _known(block: Block, place: Place) -> Mask:
     return block.measured[place.targets][:, :, place.rows, place.columns]
 
 
-def _cut(frames: Frames, place: Place) -> Frames:
+def _cut(frames: npt.NDArray[Any], place: Place) -> npt.NDArray[Any]:
     return frames[place.frames, :, place.rows, place.columns]
 
 

@@ -100,7 +100,14 @@ def affordable(seconds_per_pixel: float, seconds: float) -> tuple[int, int]:
 class _Window:
     clip: Frames  # (T, C, h, w), grey levels; the output frame is in the middle
     scaler: Scaler
-    measured: npt.NDArray[np.bool_]  # (h, w), in all channels
+    mask: npt.NDArray[np.bool_] | None  # (T, 1, h, w), measured in all channels
+
+    @property
+    def measured(self) -> npt.NDArray[np.bool_]:
+        """Pixels of the output frame that were measured, ``(h, w)``."""
+        if self.mask is None:
+            return np.ones(self.clip.shape[-2:], bool)
+        return np.asarray(self.mask[len(self.mask) // 2, 0])
 
 
 class Validation:
@@ -233,12 +240,13 @@ class Validation:
     def _batch(self, window: _Window, clip: torch.Tensor) -> Batch:
         """Frames of a window that a network sees, and the one to predict."""
         unseen = self._around - self._context
-        seen = Clip(clip[:, unseen : clip.shape[1] - unseen], window.scaler.noise)
-        known = torch.from_numpy(window.measured).to(self._device)
+        part = slice(unseen, clip.shape[1] - unseen)
+        mask = None
+        if window.mask is not None:
+            mask = torch.from_numpy(window.mask[part]).to(self._device)[None]
         return self._task.batch(
-            seen,
+            Clip(clip[:, part], window.scaler.noise, mask),
             torch.ones(1, 1, dtype=torch.bool, device=self._device),
-            known[None, None, None],
         )
 
     def _normalised(self, window: _Window) -> torch.Tensor:
@@ -256,10 +264,12 @@ class Validation:
         scaler = Scaler([calibrations[c] for c in movie.series.channels], self._device)
         part = np.ascontiguousarray(clip[:, :, rows, columns])
         if measured is None:
-            return _Window(part, scaler, np.ones(part.shape[-2:], bool))
-        known = np.all(measured[self._around, :, rows, columns], axis=0)
-        # a place in which nothing was measured is judged all the same
-        return _Window(part, scaler, np.asarray(known if known.any() else ~known))
+            return _Window(part, scaler, None)
+        mask = np.all(measured[:, :, rows, columns], axis=1, keepdims=True)
+        if not mask[self._around].any():
+            # a place in which nothing was measured is judged all the same
+            mask[self._around] = True
+        return _Window(part, scaler, mask)
 
 
 def _first(movie: Movie) -> int:

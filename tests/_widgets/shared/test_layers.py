@@ -271,6 +271,12 @@ def test_another_layer_is_calibrated_like_the_movie() -> None:
     np.testing.assert_array_equal(other.translate, layer.translate)
 
 
+def test_another_layer_with_twice_the_pixels_fills_the_same_place() -> None:
+    layer = movie((4, 20, 30), scale=(2, 0.5, 0.25), translate=(1, 100, 200))
+    other = movie((4, 40, 60), **drawn_like(layer, shape=(4, 40, 60)))
+    np.testing.assert_allclose(other.extent.world, layer.extent.world)
+
+
 # the part of a frame that a shape encloses
 
 

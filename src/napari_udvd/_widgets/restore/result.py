@@ -177,7 +177,7 @@ class Result(QObject):
             rgb=False,
             multiscale=False,
             metadata={KEPT: self.source.metadata.get(KEPT, {}), RESULT: True},
-            **drawn_like(self.source),
+            **drawn_like(self.source, shape=frames.shape),
         )
 
     def _on_dims_moved(self, event: Event | None = None) -> None:

@@ -12,6 +12,8 @@ from napari_udvd._napari.layer_data import KEPT, guess_axes, stack_from
 from napari_udvd.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import napari.viewer
     import numpy.typing as npt
     from napari.layers import Layer
@@ -112,7 +114,11 @@ def _finest(layer: Image) -> Any:
     return layer.data[0] if layer.multiscale else layer.data
 
 
-def drawn_like(layer: Image, offset: npt.ArrayLike | None = None) -> dict[str, Any]:
+def drawn_like(
+    layer: Image,
+    offset: npt.ArrayLike | None = None,
+    shape: Sequence[int] | None = None,
+) -> dict[str, Any]:
     """Arguments that put another image layer where `layer` is, with its calibration.
 
     Parameters
@@ -121,9 +127,15 @@ def drawn_like(layer: Image, offset: npt.ArrayLike | None = None) -> dict[str, A
         The movie.
     offset
         Place of the other's first pixel in the movie, in pixels of each axis.
+    shape
+        Pixels of the other along each axis, where they fill the same place as those of
+        the movie and are smaller or larger.
     """
+    size = 1.0 if shape is None else np.divide(layer.data.shape, shape)
+    if offset is None and np.any(size != 1):
+        offset = (size - 1) / 2  # from centre to centre of the first pixels
     place = {
-        "scale": layer.scale,
+        "scale": layer.scale * size,
         "units": layer.units,
         "axis_labels": layer.axis_labels,
         "rotate": layer.rotate,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from napari.utils.notifications import show_error, show_info, show_warning
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QWidget
@@ -15,10 +17,15 @@ def said(error: BaseException) -> str:
     """Return what an error says to a user; its kind as well where it is not ours."""
     ours = InputError | OutputError | TrainingFailed | MemoryError
     if isinstance(error, ours) and str(error):
-        return str(error)
+        return _in_words(str(error))
     if isinstance(error, FileNotFoundError):
         return f"the file {error.filename!r} is no longer there; open the movie again"
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def _in_words(text: str) -> str:
+    """Name the choices of the docks where the library names its arguments."""
+    return re.sub(r"`([a-z_]+)`", lambda name: name[1].replace("_", " "), text)
 
 
 class Message(QLabel):

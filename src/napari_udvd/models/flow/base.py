@@ -22,7 +22,7 @@ from torch import Tensor, nn
 __all__ = ["ClipFlow", "FlowNetwork", "correlate"]
 
 SLOPE = 0.1
-"""Of all leaky rectifiers, as published."""
+"""Slope of all leaky rectifiers below zero, as published."""
 
 TILE = 8
 """Rows and columns of the tiles in which features are compared."""

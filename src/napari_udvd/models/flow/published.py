@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["PREFIX", "is_pwc", "pwc_from_published", "pwc_parameters"]
 
 PREFIX = "pwcnet."
-"""Of the names inside of a video network that has a PWC-Net."""
+"""Prefix of the names inside of a video network that has a PWC-Net."""
 
 _NUMBERS = {"One": 0, "Two": 1, "Thr": 2, "Fou": 3, "Fiv": 4, "Six": 5}
 
