@@ -12,6 +12,7 @@ from napari_udvd import cutting
 from napari_udvd._napari.layer_data import layer_data
 from napari_udvd.formats import create, open_stack
 from napari_udvd.inference.live_movie import DenoisedMovie
+from napari_udvd.inference.request import Request
 from napari_udvd.inference.restorer import Denoiser
 from napari_udvd.noise import check_pixels, diagnose
 from napari_udvd.stack import Plane, Stack
@@ -57,7 +58,9 @@ def denoised(stack: Stack, folder: Path) -> None:
 
 
 def denoised_bit_by_bit(stack: Stack, folder: Path) -> None:
-    movie = DenoisedMovie(denoiser_for(stack), stack, folder=folder, device="cpu")
+    movie = DenoisedMovie(
+        denoiser_for(stack), stack, Request(device="cpu"), folder=folder
+    )
     for _ in movie.fill():
         pass
 

@@ -50,7 +50,7 @@ def test_a_view_is_a_part_of_the_result(
 def test_a_view_ends_on_the_pooling_grid(corner: tuple[int, int]) -> None:
     """Half-planes that look down or right count it from the far end of the frame."""
     net, calibration = tiny_net(frames=1, likelihood=True), tiny_calibration()
-    radius, grid = net.radius, net.alignment
+    radius, grid = net.geometry.radius, net.geometry.grid
     rows, columns = (slice(start, start + 11) for start in corner)
     shape = 240, 250
     beyond = [
@@ -87,7 +87,7 @@ def test_somebody_who_stays_costs_no_second_look_at_the_movie() -> None:
         live.denoise(net, [calibration], False, CPU, torch.float32)
         frames.append(Counting.read - before)
     assert frames[0] >= 60
-    assert max(frames[1:]) <= 2 * net.context + 1
+    assert max(frames[1:]) <= 2 * net.geometry.context + 1
 
 
 def test_channels_and_depth() -> None:

@@ -274,7 +274,9 @@ def test_another_layer_is_calibrated_like_the_movie() -> None:
 def test_another_layer_with_twice_the_pixels_fills_the_same_place() -> None:
     layer = movie((4, 20, 30), scale=(2, 0.5, 0.25), translate=(1, 100, 200))
     other = movie((4, 40, 60), **drawn_like(layer, shape=(4, 40, 60)))
-    np.testing.assert_allclose(other.extent.world, layer.extent.world)
+    half = np.array([[-0.5], [0.5]])  # of a pixel, from its centre to its edge
+    edges = [one.extent.world + half * one.scale for one in (layer, other)]
+    np.testing.assert_allclose(*edges)
 
 
 # the part of a frame that a shape encloses
