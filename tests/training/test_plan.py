@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,10 @@ import pytest
 
 from napari_udvd.errors import InputError
 from napari_udvd.jobs import make_settings
+from napari_udvd.models import catalogue
 from napari_udvd.simulation import simulate
 from napari_udvd.stack import Stack
+from napari_udvd.tasks import Denoising
 from napari_udvd.training import TrainingSettings
 from napari_udvd.training.plan import Plan, make_plan
 from tiny import tiny_movie
@@ -275,3 +278,16 @@ def test_impossible_noise_of_a_camera_is_refused(
 ) -> None:
     with pytest.raises(InputError, match=message):
         plan(tiny_movie(12), noise=noise)
+
+
+def test_a_network_that_is_not_for_the_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Other(Denoising):
+        name = "enlarge"
+
+    able = replace(catalogue.find("stbn"), tasks=("denoise", "enlarge"))
+    known = {**catalogue.specs(), "stbn": able}
+    monkeypatch.setattr(catalogue, "specs", lambda: known)
+    with pytest.raises(InputError, match=r"'udvd' cannot enlarge; .* are stbn"):
+        make_plan([tiny_movie()], make_settings(model="udvd"), True, Other())
+    found = make_plan([tiny_movie()], make_settings(model="stbn"), True, Other())
+    assert found.name == "stbn"

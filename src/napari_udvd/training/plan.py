@@ -19,7 +19,7 @@ from napari_udvd.tasks import DENOISE
 from napari_udvd.validity import inspect
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from napari_udvd.models import NetworkSettings, NetworkSpec
     from napari_udvd.stack import Stack
@@ -134,7 +134,7 @@ def make_plan(
         on_cpu=on_cpu,
         likelihood=settings.likelihood,
     )
-    choice = _choose(settings, facts)
+    choice = _choose(settings, facts, task.name)
     for stack in stacks:
         check_pixels(stack)
     stacks = [inspect(stack) for stack in stacks]
@@ -206,21 +206,31 @@ class _Choice(NamedTuple):
     reason: str = ""
 
 
-def _choose(settings: TrainingSettings, facts: Facts) -> _Choice:
+def _choose(settings: TrainingSettings, facts: Facts, task: str) -> _Choice:
     """Choose a network that the movies are long enough for, and say why."""
+    fitting = {
+        name: spec for name, spec in catalogue.specs().items() if task in spec.tasks
+    }
     if settings.model == catalogue.AUTO:
-        return _chosen(settings, facts)
+        return _chosen(settings, facts, fitting.values())
     spec = catalogue.find(settings.model)
+    if spec.name not in fitting:
+        raise InputError(
+            f"the network {settings.model!r} cannot {task}; those that can are "
+            f"{', '.join(fitting)}"
+        )
     unfit = spec.unfit(settings.model, settings.network, facts)
     if unfit is not None:
         raise InputError(unfit.message)
     return _Choice(spec, settings.model, settings.network)
 
 
-def _chosen(settings: TrainingSettings, facts: Facts) -> _Choice:
+def _chosen(
+    settings: TrainingSettings, facts: Facts, specs: Iterable[NetworkSpec]
+) -> _Choice:
     """Take the first network that has all options that were given, and fits."""
     given = settings.network.model_fields_set
-    able = [spec for spec in catalogue.specs().values() if spec.automatic]
+    able = [spec for spec in specs if spec.automatic]
     lacked, why, refusal = "", "", ""
     for spec in able:
         if lacking := sorted(given - spec.settings.model_fields.keys()):
