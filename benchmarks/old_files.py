@@ -241,6 +241,7 @@ def _keep_model(results: Results, name: str, model: nu.Denoiser) -> None:
     results.words(name, "shapes", shapes)
     content = json.loads(header["napari_udvd"])
     del content["version"], content["record"]["seconds"]
+    content.setdefault("task", "denoise")  # as every reader takes it
     results.words(name, "header", content)
 
 

@@ -83,8 +83,7 @@ def spread(length: int, count: int, *, nearest: bool = False) -> list[int]:
     length, count
         How many there are, and how many are wanted.
     nearest
-        Round to the nearest index, so that the distances are symmetrical; otherwise
-        down.
+        Round to the nearest index; otherwise down.
     """
     places = np.linspace(0, length - 1, min(count, length))
     whole = (np.rint(places) if nearest else places).astype(int)

@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from napari_udvd.models.centerblind.layers import Residual, apply, convolution, pack
+from napari_udvd.models.centerblind.layers import Residual, apply, convolution
+from napari_udvd.models.precision import pack
 
 __all__ = ["PRESETS", "LatticeBranch", "OpenBranch", "Preset"]
 

@@ -8,7 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["Residual", "apply", "blur", "convolution", "like", "pack", "places"]
+from napari_udvd.models.precision import convolve, like
+
+__all__ = ["Residual", "apply", "blur", "convolution", "places"]
 
 
 class Residual(nn.Module):
@@ -42,22 +44,8 @@ def convolution(inputs: int, outputs: int, kernel: int | tuple[int, int]) -> nn.
 
 
 def apply(layer: nn.Conv2d | nn.ConvTranspose2d, x: Tensor) -> Tensor:
-    """Compute in the precision of the input; the parameters stay in float32."""
-    assert layer.bias is not None
-    weight, bias = like(layer.weight, x), layer.bias.to(x.dtype)
-    if isinstance(layer, nn.ConvTranspose2d):
-        return F.conv_transpose2d(x, weight, bias, stride=layer.stride)
-    return F.conv2d(x, weight, bias, layer.stride, layer.padding)
-
-
-def like(weight: Tensor, x: Tensor) -> Tensor:
-    """Bring a weight to the precision of an input."""
-    return weight.to(dtype=x.dtype, memory_format=torch.channels_last)
-
-
-def pack(x: Tensor) -> Tensor:
-    """Order the memory of an image channels last."""
-    return x.contiguous(memory_format=torch.channels_last)
+    """Apply a layer, its weight in the memory order of the features."""
+    return convolve(layer, x, like(layer.weight, x))
 
 
 def blur(x: Tensor, side: int) -> Tensor:

@@ -44,11 +44,10 @@ from napari_udvd.models.centerblind.layers import (
     apply,
     blur,
     convolution,
-    like,
-    pack,
     places,
 )
 from napari_udvd.models.likelihood import Prediction, factor_entries, split
+from napari_udvd.models.precision import like, pack
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -13,22 +13,19 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from napari_udvd.models.precision import convolve
+
 __all__ = [
     "GROUPS",
     "BlindSpotBlock",
     "Fusion",
     "SpatialExpansion",
-    "convolve",
     "lattice",
-    "pack",
 ]
 
 GROUPS = 2
 """Residual groups of the spatial expansion, and groups of their convolutions."""
 
-BLOCK = 16
-"""With other numbers of channels in a group, oneDNN's weight gradient of dilated
-convolutions in bfloat16 is garbage if the memory channels are last."""
 
 RECTIFIED = math.sqrt(2)
 """Gain of weights behind a rectifier that keeps numbers of the same size."""
@@ -260,24 +257,3 @@ def _draw(layer: nn.Conv2d, gain: float) -> None:
         layer.weight *= gain
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
-
-
-def convolve(layer: nn.Conv2d, x: Tensor, weight: Tensor | None = None) -> Tensor:
-    """Compute in the precision of the input; the parameters stay in float32."""
-    if weight is None:
-        weight = layer.weight
-    if layer.dilation != (1, 1) and x.shape[1] // layer.groups % BLOCK:
-        x = x.contiguous()
-    return F.conv2d(
-        x,
-        weight.to(x.dtype),
-        None if layer.bias is None else layer.bias.to(x.dtype),
-        padding=layer.padding,
-        dilation=layer.dilation,
-        groups=layer.groups,
-    )
-
-
-def pack(x: Tensor) -> Tensor:
-    """Order the memory channels last."""
-    return x.contiguous(memory_format=torch.channels_last)

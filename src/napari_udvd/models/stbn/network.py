@@ -38,12 +38,12 @@ from torch import Tensor, nn
 
 from napari_udvd.models.base import Clip, Geometry, Network
 from napari_udvd.models.likelihood import Prediction, factor_entries, split
+from napari_udvd.models.precision import convolve
 from napari_udvd.models.stbn.lattice import (
     GROUPS,
     BlindSpotBlock,
     Fusion,
     SpatialExpansion,
-    convolve,
     lattice,
 )
 from napari_udvd.models.stbn.noise_map import noise_map

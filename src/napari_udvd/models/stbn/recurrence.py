@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from napari_udvd.models.flow.warp import sample_bilinear, sample_nearest
-from napari_udvd.models.stbn.lattice import pack
+from napari_udvd.models.precision import pack
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

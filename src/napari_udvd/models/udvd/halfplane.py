@@ -31,6 +31,8 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from napari_udvd.models.precision import like
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -242,7 +244,7 @@ class CausalConv(nn.Module):
         self.before_pool = before_pool
 
     def forward(self, x: Tensor) -> Tensor:
-        weight, shift = _like(self.weight, x), int(self.before_pool)
+        weight, shift = like(self.weight, x), int(self.before_pool)
         return _causal_conv(x, weight, shift, self.border, 1 + shift)
 
 
@@ -261,13 +263,8 @@ class CausalJoin(nn.Module):
 
     def forward(self, low: Tensor, skip: Tensor) -> Tensor:
         up = _upsampling_kernel(self.weight[:, : self.low])
-        side = _like(self.weight[:, self.low :], skip)
-        return _causal_join(low, skip, _like(up, low), side, self.border)
-
-
-def _like(weight: Tensor, x: Tensor) -> Tensor:
-    """Compute in the precision of the input; the parameters stay in float32."""
-    return weight.to(dtype=x.dtype, memory_format=torch.channels_last)
+        side = like(self.weight[:, self.low :], skip)
+        return _causal_join(low, skip, like(up, low), side, self.border)
 
 
 def _upsampling_kernel(weight: Tensor) -> Tensor:

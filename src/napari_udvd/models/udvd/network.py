@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from napari_udvd.models.base import Clip, Geometry, Network
 from napari_udvd.models.likelihood import Prediction, factor_entries, split
+from napari_udvd.models.precision import convolve, pack
 from napari_udvd.models.udvd.halfplane import BORDER, SLOPE, HalfPlaneUNet, relative
 from napari_udvd.models.udvd.noise_level import NoiseLevelNet
 
@@ -194,7 +195,7 @@ class UDVD(Network):
             count = min(self.frames, 3)
             n = x.shape[0] - count + 1
             x = torch.cat([x[k : k + n] for k in range(count)], dim=1)
-            x = stage.forward_at(_pack(x), *map(relative, wanted, seen))
+            x = stage.forward_at(_flat(x), *map(relative, wanted, seen))
         rows, columns = parts[-1]
         row, column = row - rows.start, BORDER + column - columns.start
         return x[:, :, row : row + 1, column : column + 1]
@@ -236,7 +237,7 @@ class UDVD(Network):
                 x = torch.cat(
                     [x[:, k : x.shape[1] - window + 1 + k] for k in range(window)], 2
                 )
-                x = stage(_pack(x)).unflatten(0, x.shape[:2])
+                x = stage(_flat(x)).unflatten(0, x.shape[:2])
             views |= self._unlook(x.flatten(0, 1), turns, height, width)
         out = self._join(views)
         return out.view(n, -1, *out.shape[1:])
@@ -267,10 +268,10 @@ class UDVD(Network):
         strips = []
         for start in range(0, rows, step):
             x = torch.cat([view[:, :, start : start + step] for view in views], dim=1)
-            x = F.leaky_relu_(_pointwise(self.join_a, x), SLOPE)
-            x = F.leaky_relu_(_pointwise(self.join_b, x), SLOPE)
+            x = F.leaky_relu_(convolve(self.join_a, x), SLOPE)
+            x = F.leaky_relu_(convolve(self.join_b, x), SLOPE)
             # a movie has more grey levels than bfloat16: the last sum is in float32
-            strips.append(_pointwise(self.join_c, x.to(self.join_c.weight.dtype)))
+            strips.append(convolve(self.join_c, x.to(self.join_c.weight.dtype)))
         return strips[0] if len(strips) == 1 else torch.cat(strips, dim=2)
 
 
@@ -301,7 +302,7 @@ class UDVDStream:
         groups = _turns_together(frame, 2 * self._net.width)
         for turns, windows in zip(groups, self._windows, strict=False):
             look = torch.cat([_look(frame, turn) for turn in turns])
-            if (out := self._advance(_pack(look), windows)) is not None:
+            if (out := self._advance(_flat(look), windows)) is not None:
                 views |= self._net._unlook(out, turns, height, width)
         return split(self._net._join(views), self._net.channels) if views else None
 
@@ -329,7 +330,7 @@ def _look(x: Tensor, turn: int) -> Tensor:
     x = _rotate(x, turn)
     down, right = -x.shape[2] % 4, -x.shape[3] % 4
     x = F.pad(x, (BORDER, BORDER + right, 0, 0), mode="replicate")
-    return _pack(F.pad(x, (0, 0, 0, down)))
+    return _flat(F.pad(x, (0, 0, 0, down)))
 
 
 def _place(y: int, x: int, turn: int, height: int, width: int) -> tuple[int, int]:
@@ -383,15 +384,9 @@ def _turns_together(x: Tensor, channels: int) -> list[list[int]]:
     return [[0, 2], [1, 3]] if 2 * one <= TOGETHER_BYTES else [[0], [1], [2], [3]]
 
 
-def _pack(x: Tensor) -> Tensor:
+def _flat(x: Tensor) -> Tensor:
     """Flatten a leading time axis and order the memory channels last."""
-    if x.dim() == 5:
-        x = x.flatten(0, 1)
-    return x.contiguous(memory_format=torch.channels_last)
-
-
-def _pointwise(layer: nn.Conv2d, x: Tensor) -> Tensor:
-    return F.conv2d(x, layer.weight.to(x.dtype))
+    return pack(x.flatten(0, 1) if x.dim() == 5 else x)
 
 
 def _check(frames: int, channels: int, width: int, hole: Sequence[int]) -> None:
