@@ -242,7 +242,7 @@ def _keep_model(results: Results, name: str, model: nu.Denoiser) -> None:
     content = json.loads(header["napari_udvd"])
     del content["version"], content["record"]["seconds"]
     content.setdefault("task", "denoise")  # as every reader takes it
-    results.words(name, "header", content)
+    results.words(name, "header", dict(sorted(content.items())))
 
 
 def _saved(model: nu.Denoiser, folder: Path) -> Path:

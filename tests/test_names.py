@@ -7,8 +7,6 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytest
-
 import napari_udvd
 from napari_udvd.models import catalogue
 
@@ -52,10 +50,12 @@ def python_files() -> list[str]:
     return sorted(names)
 
 
-@pytest.mark.parametrize("file", python_files())
-def test_no_network_is_named_outside_of_models(file: str) -> None:
-    found = list(found_in(SOURCE / file))
-    lines = [f"src/napari_udvd/{file}:{line}: {name}" for line, name in found]
+def test_no_network_is_named_outside_of_models() -> None:
+    lines = [
+        f"src/napari_udvd/{file}:{line}: {name}"
+        for file in python_files()
+        for line, name in found_in(SOURCE / file)
+    ]
     assert not lines, "\n".join(lines)
 
 
