@@ -19,11 +19,12 @@ def test_its_name_and_its_settings(
 ) -> None:
     from napari_udvd._widgets.restore.settings_section import SettingsSection
     from napari_udvd._widgets.shared.preferences import Preferences
+    from napari_udvd.jobs.choices import Choices
 
     with installed(tmp_path / "site", monkeypatch):
         section: Any = SettingsSection(Preferences("auto", 2.0, tmp_path))
         qtbot.addWidget(section)
-        section.offer(catalogue.specs().values(), ["cpu"])
+        section.offer(Choices(tuple(catalogue.specs().values()), (), ["cpu"]))
         box = section.model_box
         at = box.findData("my-median")
         assert box.itemText(at) == "Median of neighbours"

@@ -146,3 +146,15 @@ def test_the_help_of_a_training_is_light() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.splitlines()[-1] == "[]", done.stderr
+
+
+def test_a_network_that_cannot_be_used_is_named_with_the_reason(
+    run: Run, movie: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    why = "'slow' of the package 'p' cannot be used: ImportError: no such module"
+    monkeypatch.setattr(catalogue, "broken", lambda: {"slow": why})
+    code, _, err = run("denoise", movie, "-o", tmp_path / "a.tif", "--model", "slow")
+    assert code == 2
+    said = " ".join(err.split())
+    assert why in said
+    assert "'stbn'" in said

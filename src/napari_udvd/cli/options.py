@@ -81,6 +81,18 @@ class TrainingCommand(TyperCommand):
         at = [parameter.name for parameter in own].index(BEFORE)
         return [*own[:at], *self.made, *own[at:]]
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the options; say also which networks there would be but for a fault."""
+        from napari_udvd.models import catalogue
+
+        try:
+            return super().parse_args(ctx, args)
+        except typer.BadParameter as error:
+            if error.param is not None and error.param.name == "model":
+                whole = [error.message.rstrip("."), *catalogue.broken().values()]
+                error.message = "; ".join(whole)
+            raise
+
     def invoke(self, ctx: Any) -> Any:
         """Run it; ``ctx.obj`` holds the settings that were given, by name."""
         ctx.obj = _settings(

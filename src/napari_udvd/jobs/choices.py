@@ -7,18 +7,30 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from napari_udvd.jobs.states import Cache
+    from napari_udvd.models import NetworkSpec
 
 __all__ = ["Choices", "load_core"]
 
 
 @dataclass(frozen=True)
 class Choices:
-    """Networks by name with what users call them, and devices, best first."""
+    """What a user may choose.
 
-    titles: Mapping[str, str]
+    Attributes
+    ----------
+    networks
+        Those that can be trained, in the order in which they are offered.
+    broken
+        Why networks of other packages cannot be used, one sentence each.
+    devices
+        Names of devices, best first.
+    """
+
+    networks: Sequence[NetworkSpec]
+    broken: Sequence[str]
     devices: Sequence[str]
 
 
@@ -27,9 +39,9 @@ def load_core(
 ) -> Iterator[Choices]:
     """Import what is heavy, say what there is to choose from, tidy the cache."""
     import napari_udvd.jobs.training  # noqa: F401
-    from napari_udvd.models.catalogue import specs
+    from napari_udvd.models.catalogue import broken, specs
     from napari_udvd.runtime.device import available_devices
 
-    titles = {name: spec.title for name, spec in specs().items()}
-    yield Choices(titles, available_devices())
+    found = tuple(specs().values()), tuple(broken().values())
+    yield Choices(*found, available_devices())
     states.tidy()

@@ -12,10 +12,11 @@ from napari_udvd._widgets.restore.settings_section import SettingsSection, about
 from napari_udvd._widgets.shared.preferences import Preferences, read_preferences
 from napari_udvd.errors import InputError
 from napari_udvd.jobs import make_settings
+from napari_udvd.jobs.choices import Choices
 from napari_udvd.models.catalogue import specs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from pytestqt.qtbot import QtBot
 
@@ -24,10 +25,12 @@ if TYPE_CHECKING:
 def make_section(qtbot: QtBot) -> Callable[..., SettingsSection]:
     """Make the section with some preferences and the choices filled."""
 
-    def make(device: str = "auto", minutes: float = 2.0) -> SettingsSection:
+    def make(
+        device: str = "auto", minutes: float = 2.0, broken: Sequence[str] = ()
+    ) -> SettingsSection:
         section = SettingsSection(Preferences(device, minutes, Path()))
         qtbot.addWidget(section)
-        section.offer(specs().values(), ["cuda", "cpu"])
+        section.offer(Choices(tuple(specs().values()), broken, ["cuda", "cpu"]))
         return section
 
     return make
@@ -203,6 +206,15 @@ def test_the_preferences_are_the_defaults(
     section = make_section("cpu", 5.0)
     assert (section.device, section.minutes_spin.value()) == ("cpu", 5.0)
     assert section.message.isHidden()
+
+
+def test_a_network_that_cannot_be_used_is_said(
+    make_section: Callable[..., SettingsSection],
+) -> None:
+    section = make_section(broken=["'slow' of the package 'p' cannot be used: why"])
+    assert not section.message.isHidden()
+    assert "'slow' of the package 'p'" in section.message.text()
+    assert section.model_box.count() == 1 + len(specs())
 
 
 def test_a_device_that_is_not_here_is_said_and_replaced(

@@ -30,7 +30,6 @@ from napari_udvd._widgets.shared.tabs import skip_folded, tab_order
 from napari_udvd._widgets.shared.worker import Worker
 from napari_udvd.errors import InputError
 from napari_udvd.jobs.states import Cache
-from napari_udvd.models.catalogue import specs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -219,7 +218,7 @@ class DenoiseMovie(GuardedDock):
         if self._is_shut_down:
             return
         self.is_loaded = True
-        self.settings.offer(specs().values(), choices.devices)
+        self.settings.offer(choices)
         self.model.follow()  # another dock may have one
         self._diagnose()
         self._enable()

@@ -23,10 +23,10 @@ from napari_udvd.models.catalogue import AUTO
 from napari_udvd.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping
 
     from napari_udvd._widgets.shared.preferences import Preferences
-    from napari_udvd.models.spec import NetworkSpec
+    from napari_udvd.jobs.choices import Choices
 
 __all__ = ["SettingsSection"]
 
@@ -128,18 +128,10 @@ class SettingsSection(QWidget):
         layout.addLayout(self._form)
         layout.addWidget(self.advanced)
 
-    def offer(self, networks: Iterable[NetworkSpec], devices: Sequence[str]) -> None:
-        """Fill the choices with what there is.
-
-        Parameters
-        ----------
-        networks
-            The networks; Automatic has the settings of the first.
-        devices
-            Names of devices, best first.
-        """
+    def offer(self, choices: Choices) -> None:
+        """Fill the lists; Automatic has the settings of the first network."""
         width = self._form.labelForField(self.model_box).sizeHint().width()
-        for spec in networks:
+        for spec in choices.networks:
             self.forms[spec.name] = form = SettingsForm(spec.settings)
             form.align(width)
             self._place.addWidget(form)
@@ -148,14 +140,17 @@ class SettingsSection(QWidget):
             self.model_box.setItemData(row, spec.summary, Qt.ItemDataRole.ToolTipRole)
         controls = [c.native for f in self.forms.values() for c in f.controls.values()]
         tab_order(self.model_box, *controls, self.device_box)
-        for name in devices:
+        for name in choices.devices:
             self.device_box.addItem(name.upper(), name)
         index = self.device_box.findData(self._device)
+        doubts = list(choices.broken)
         if index < 0:
-            self.message.warn(
+            doubts.append(
                 f"the preferences ask for the device {self._device!r}, which is not "
                 "here; Automatic is taken"
             )
+        if doubts:
+            self.message.warn("; ".join(doubts))
         self.device_box.setCurrentIndex(max(index, 0))
         self._on_model_changed()
 
