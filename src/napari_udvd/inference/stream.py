@@ -187,6 +187,9 @@ class BlockDenoiser:
         self._use_posterior = request.use_posterior
         self._self_ensemble = bool(request.self_ensemble)
         self._with_std, self._task = request.with_std, task
+        self._out = task.layout(stack.layout).frame_shape
+        grid = tuple(net.geometry.zoom * edge for edge in stack.frame_shape)
+        self._has_pixels = self._out == grid
         self._edge = request.tile or _first_tile(stack.frame_shape, self._device)
         self._buffer = _FrameBuffer(stack, self._device)
 
@@ -282,14 +285,17 @@ class BlockDenoiser:
         scaler = Scaler(calibrations, self._device)
         geometry = self._net.geometry
         zoomed = partial(magnified, zoom=geometry.zoom)
-        frame_shape = (geometry.zoom * edge for edge in self._stack.frame_shape)
-        shape = (stop - start, grey.shape[1], *frame_shape)
+        shape = (stop - start, grey.shape[1], *self._out)
         whole_mean = np.empty(shape, np.float32)
         whole_std = np.empty_like(whole_mean) if self._with_std else None
-        rows, columns = measured_box(self._stack, series)
-        box = (..., zoomed(rows), zoomed(columns))
-        mean, std = whole_mean[box], None if whole_std is None else whole_std[box]
+        mean, std = whole_mean, whole_std
         height, width = grey.shape[2:]
+        if self._has_pixels:
+            rows, columns = measured_box(self._stack, series)
+            box = (..., zoomed(rows), zoomed(columns))
+            mean, std = mean[box], None if std is None else std[box]
+        else:  # what is said of a whole frame has no tiles
+            edge, zoomed = max(height, width), _all_of
         arrivals = Arrivals()
         for rows, columns in tiles(height, width, edge):
             seen_rows = with_halo(rows, height, geometry.radius, geometry.grid)
@@ -328,7 +334,7 @@ class BlockDenoiser:
     def _keep(self, series: Series, start: int, mean: Block, std: Block | None) -> None:
         """Put back, in place, what was not measured and is not predicted."""
         validity = self._stack.validity
-        if validity is None:
+        if validity is None or not self._has_pixels:
             return
         for k, plane in enumerate(series.planes()):
             raw = self._stack.read(slice(start, start + len(mean)), plane)
@@ -364,14 +370,20 @@ class BlockDenoiser:
             with torch.inference_mode():
                 prediction, at = next(predictions), seen[middle]
                 own = None if known is None else known[at][None]
-                mean, std = self._task.finish(
+                mean, std, is_light = self._task.finish(
                     prediction,
                     Clip(frames[at][None], scaler.noise, own),
                     use_posterior=self._use_posterior,
                 )
-                result = scaler.restore(mean)[0]
-                deviation = None if std is None else scaler.restore_std(std)[0]
-            yield result, deviation
+                if is_light:
+                    mean = scaler.restore(mean)
+                    std = None if std is None else scaler.restore_std(std)
+            yield mean[0], None if std is None else std[0]
+
+
+def _all_of(part: slice) -> slice:
+    """Whatever the part of a frame, what is said of it is all there is."""
+    return slice(None)
 
 
 def _advance(

@@ -303,6 +303,23 @@ class Layout(LayoutLike):
             scale={axis: s / factor.get(axis, 1) for axis, s in self.scale.items()},
         )
 
+    def with_rows(self, length: int) -> Layout:
+        """Return that of a result that has one row of numbers for each frame.
+
+        Parameters
+        ----------
+        length
+            Numbers in a row; they have no place in the frame, so scale and units of
+            rows and columns go.
+        """
+        sizes = {**dict(zip(self.axes, self.shape, strict=True)), "Y": 1, "X": length}
+        return replace(
+            self,
+            shape=tuple(sizes[axis] for axis in self.axes),
+            scale={a: step for a, step in self.scale.items() if a not in "YX"},
+            units={a: unit for a, unit in self.units.items() if a not in "YX"},
+        )
+
     def without(self, axes: str) -> Layout:
         """Return that of a result that lacks some axes of the movie.
 

@@ -57,18 +57,23 @@ class Batch(NamedTuple):
 
 
 class Estimate(NamedTuple):
-    """What is put out, in network units.
+    """What is put out.
 
     Attributes
     ----------
     mean
-        The result.
+        The result, ``(..., C, H, W)``; of a task whose result has frames of another
+        shape, see :meth:`Task.layout`, with theirs in place of H and W.
     std
         Its standard deviation, of the same shape; None where it is not known.
+    is_light
+        Both are in network units, and become grey levels; else they are numbers of
+        their own, such as probabilities, and stay what they are.
     """
 
     mean: Tensor
     std: Tensor | None = None
+    is_light: bool = True
 
 
 class Judged(NamedTuple):

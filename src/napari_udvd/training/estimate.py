@@ -14,6 +14,7 @@ from napari_udvd.inference.stream import BlockDenoiser
 from napari_udvd.models import Facts
 from napari_udvd.models.catalogue import specs
 from napari_udvd.runtime.parallel import threads_on
+from napari_udvd.tasks import DENOISE
 
 if TYPE_CHECKING:
     import threading
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from napari_udvd.models import Network, NetworkSpec
     from napari_udvd.noise import Diagnosis
     from napari_udvd.stack import Stack
+    from napari_udvd.tasks import Task
 
 __all__ = ["Pace", "denoising_seconds", "measure_pace", "movie_seconds"]
 
@@ -68,6 +70,7 @@ def measure_pace(
     precision: torch.dtype,
     most_seconds: float = MOST_SECONDS,
     cancel: threading.Event | None = None,
+    task: Task = DENOISE,
 ) -> Pace:
     """Denoise corners of the first frames, larger ones while there is time.
 
@@ -83,6 +86,8 @@ def measure_pace(
         Once this is used up, or a larger corner would take more, it ends.
     cancel
         Set it to end soon, with numbers that mean nothing.
+    task
+        What the network is used for.
     """
     request = Request(device=device, precision=precision)
     height, width = stack.frame_shape
@@ -94,7 +99,9 @@ def measure_pace(
     for edge in EDGES:
         rows, columns = min(height, edge), min(width, edge)
         part = stack.crop(slice(0, stack.n_frames), slice(0, rows), slice(0, columns))
-        denoiser = BlockDenoiser(net, calibrations, part, request, joint=joint)
+        denoiser = BlockDenoiser(
+            net, calibrations, part, request, joint=joint, task=task
+        )
         series = denoiser.series[0]
         pixels = rows * columns * len(series.channels)
         start = time.perf_counter()

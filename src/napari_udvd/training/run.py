@@ -129,6 +129,7 @@ class Run:
                 device=device,
                 precision=self._learner.precision,
                 most_seconds=min(PACE_SHARE * self._budget.whole, MOST_SECONDS),
+                task=task,
             )
         most, edge = WINDOWS[0]
         if is_timed and self._pace is not None:

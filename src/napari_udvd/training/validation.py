@@ -190,9 +190,9 @@ class Validation:
             batch = self._batch(window, clip)
             prediction = net.predict(batch.clip, self._precision)
             noisy = Clip(clip[:, self._around : self._around + 1], batch.clip.noise)
-            mean, _ = self._task.finish(prediction, noisy)
-            denoised = window.scaler.restore(mean)[0, 0].cpu().numpy()
-        return window.clip[self._around], denoised
+            mean, _, is_light = self._task.finish(prediction, noisy)
+            found = window.scaler.restore(mean) if is_light else mean
+        return window.clip[self._around], found[0, 0].cpu().numpy()
 
     def residuals(self, net: Network) -> list[Residual]:
         """Blind predictions of the first channel, and what they leave over.
@@ -219,12 +219,12 @@ class Validation:
         return found
 
     def _losses(self, window: _Window, net: Network) -> npt.NDArray[np.float64]:
-        """Loss of every pixel that was measured."""
+        """Loss of every entry that counts."""
         with torch.inference_mode():
             prediction, batch, _ = self._judged(window, net)
             loss = self._task.loss(prediction, batch)
-        losses = np.asarray(loss[0, 0].cpu().double())  # not all devices know it
-        return losses[window.measured]
+            counted = loss[batch.learned.expand_as(loss)]
+        return np.asarray(counted.cpu().double())  # not all devices know it
 
     def _judged(self, window: _Window, net: Network) -> Judged:
         """Middle frame of a window as nobody who saw it predicts it."""
