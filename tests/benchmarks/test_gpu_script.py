@@ -40,8 +40,11 @@ def test_all_of_it_in_small_on_a_cpu(tmp_path: Path) -> None:
     assert set(results) == {"right", "fast", "weights"}
     states = {entry["state"] for part in results.values() for entry in part.values()}
     assert states <= {"done", "not here", "left out"}
-    curve = results["weights"]["fast"]["found"]["curve"]
-    assert len(curve) > 1
+    made = results["weights"]["fast"]
+    if made["state"] == "done":  # a busy machine has no time for it, and says so
+        assert len(made["found"]["curve"]) > 1
+    else:
+        assert made["reason"]
     assert "nothing failed" in (tmp_path / "gpu" / "report.txt").read_text()
 
 
