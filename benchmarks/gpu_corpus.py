@@ -319,7 +319,7 @@ class ClipSource:
             truth[:, None, None],
             self._camera(gains),
             self._camera((gains * wrong).astype(np.float32)),
-            hole,
+            pretrain.Blind(hole),
         )
 
     def _place(self, total: int, context: int) -> list[int]:

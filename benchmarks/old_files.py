@@ -43,7 +43,7 @@ from napari_udvd.training import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from torch import Tensor
 
@@ -337,16 +337,26 @@ def make_files() -> None:
                 record = {"imported": "published.pth"}
                 imported = nu.Denoiser(model.net, (), record=record)
                 _pack("udvd-imported", _saved(imported, folder))
+    make_results(MODELS)
+
+
+def make_results(names: Sequence[str]) -> None:
+    """Write what the files of these networks give, where that changes by design."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
         apply_models(Results(folder / "results"), folder)
         resume(Results(folder / "results"), folder)
         for path in (folder / "results").rglob("*.*"):
-            if path.name in KEPT:
-                kept = FIXTURES / path.relative_to(folder)
-                kept.parent.mkdir(parents=True, exist_ok=True)
-                if path.stem == "denoised":
-                    np.save(kept, np.load(path)[list(FRAMES)])
-                else:
-                    shutil.copyfile(path, kept)
+            if path.name not in KEPT:
+                continue
+            if path.parent.name.removesuffix("-resumed") not in names:
+                continue
+            kept = FIXTURES / path.relative_to(folder)
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            if path.stem == "denoised":
+                np.save(kept, np.load(path)[list(FRAMES)])
+            else:
+                shutil.copyfile(path, kept)
 
 
 def _pack(name: str, path: Path) -> None:
@@ -388,9 +398,17 @@ def main() -> None:
     parser.add_argument("folder", type=Path, nargs="?", help="gets the results")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--make", action="store_true", help="make tests/fixtures anew")
+    parser.add_argument(
+        "--make-results",
+        nargs="+",
+        choices=MODELS,
+        help="only what the files of these networks give",
+    )
     options = parser.parse_args()
     if options.make:
         make_files()
+    elif options.make_results:
+        make_results(options.make_results)
     elif options.folder is None:
         parser.error("name a folder for the results")
     else:

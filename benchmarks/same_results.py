@@ -2,6 +2,7 @@
 
     python benchmarks/same_results.py OLD NEW
     python benchmarks/same_results.py --make    # the files in tests/fixtures, anew
+    python benchmarks/same_results.py --make-results fast   # only what this one gives
 
 OLD and NEW are two checkouts, or the `src` folders in them. Either computes what
 `old_files.py` says, one after the other, on one thread of this machine in float32:
@@ -133,9 +134,18 @@ def main() -> None:
     parser.add_argument("new", type=Path, nargs="?")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--make", action="store_true", help="make tests/fixtures anew")
+    parser.add_argument(
+        "--make-results",
+        nargs="+",
+        metavar="NAME",
+        help="only what the files of these networks give, where that changes by design",
+    )
     options = parser.parse_args()
     if options.make:
         run_with(REPOSITORY, "--make")
+        return
+    if options.make_results:
+        run_with(REPOSITORY, "--make-results", *options.make_results)
         return
     if options.new is None:
         parser.error("name two checkouts, or their folders src")

@@ -20,6 +20,21 @@ def test_a_table_is_markdown(benchmark_script: Callable[[str], Any]) -> None:
     assert table == "| a | b |\n| --- | ---: |\n| x | 1 |\n| y | 2 |"
 
 
+def test_a_weave_is_a_peak_of_its_period(
+    benchmark_script: Callable[[str], Any],
+) -> None:
+    weave = benchmark_script("weave")
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:61, :54]
+    for period in weave.PERIODS:
+        error = rng.normal(0, 1, (40, 61, 54))
+        error += 0.3 * np.cos(2 * np.pi * (x + y) / period)
+        power = weave.spectrum(error.astype("f4"))
+        found = {other: weave.peak(power, other) for other in weave.PERIODS}
+        assert found.pop(period) > 20
+        assert max(found.values()) < weave.GOAL
+
+
 COUNT = """
 import torch, udvd_speed as speed
 plain, net = speed.same_networks(width=8)

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_udvd.models import CameraNoise, CenterBlind, Clip, negative_log_likelihood
 from napari_udvd.models.centerblind import PRESETS
+from napari_udvd.models.centerblind.layers import weave_filter
 from tiny import ANY_NOISE, tiny_center_blind
 
 HOLES = [(1, 1), (1, 3), (3, 1), (3, 3), (5, 5), (1, 5), (7, 3)]
@@ -361,6 +363,39 @@ def test_the_uncertainty_follows_the_noise() -> None:
 
 
 # --- how it is built ----------------------------------------------------------------
+
+
+def test_what_alternates_is_taken_out_and_nothing_else() -> None:
+    y, x = torch.meshgrid(torch.arange(24.0), torch.arange(20.0), indexing="ij")
+    smooth = torch.stack([torch.ones(24, 20), y - 3 * x, (y / 4).sin()])
+    rows, columns = 1 - 2 * (y % 2), 1 - 2 * (x % 2)
+    weight = weave_filter(3)
+
+    def inner(image: torch.Tensor) -> torch.Tensor:
+        return F.conv2d(image[None], weight, groups=3)[0]
+
+    torch.testing.assert_close(
+        inner(smooth), smooth[:, 2:-2, 2:-2], rtol=1e-3, atol=1e-4
+    )
+    for weave in (rows, columns, rows * columns):
+        assert inner(weave.expand(3, -1, -1)).abs().max() < 1e-5
+
+
+def test_pixels_of_the_last_upsampling_that_do_not_agree_leave_no_weave() -> None:
+    net = tiny_center_blind()
+    clip = Clip(torch.zeros(1, 9, 1, 64, 64), ANY_NOISE)
+    with torch.no_grad():
+        for name, parameter in net.named_parameters():
+            if name.endswith("bias"):
+                parameter.zero_()
+        # a constant scene: only the weights of the four pixels can tell them apart
+        net.open_out.b.bias.fill_(1.0)
+        inner = net(clip).mean[0, 0, 0, 24:40, 24:40]
+        net.weave_filter.zero_()
+        net.weave_filter[:, :, 2, 2] = 1
+        woven = net(clip).mean[0, 0, 0, 24:40, 24:40]
+    assert woven.std() > 0.01 * woven.abs().mean()
+    assert inner.std() < 1e-4 * inner.abs().mean()
 
 
 def test_presets_grow() -> None:

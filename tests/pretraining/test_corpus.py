@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_udvd.pretraining.corpus import _SCENES, clean_movie
-from napari_udvd.pretraining.corpus._camera import add_flashes
+from napari_udvd.pretraining.corpus._camera import add_flashes, exposure
 from napari_udvd.pretraining.corpus._drawing import FINE, noise_field, splat
 from napari_udvd.pretraining.corpus._motion import Motion
 
@@ -65,6 +65,19 @@ def test_contrasts_span_faint_to_full(draws: list[Movie]) -> None:
     assert (low < 0.2).mean() > 0.1
     assert (low > 0.5).mean() > 0.15
     assert low.max() > 0.8
+
+
+def test_some_movies_are_pedestals_and_some_mostly_dark() -> None:
+    y, x = np.mgrid[:24, :24]
+    ramp = np.repeat((x + y)[None] / 46, 4, 0).astype(np.float32)
+    contrasts, dark = [], []
+    for seed in range(300):
+        movie = exposure(ramp.copy(), np.random.default_rng(seed))[0]
+        low, high = np.percentile(movie, (0.1, 99.9))
+        contrasts.append(1 - low / high)
+        dark.append(np.mean(movie - low < 0.05 * (high - low)))
+    assert 0.05 < np.mean(np.array(contrasts) < 0.05) < 0.2
+    assert 0.02 < np.mean(np.array(dark) > 0.25) < 0.15
 
 
 def test_motions_span_still_to_fast(draws: list[Movie]) -> None:

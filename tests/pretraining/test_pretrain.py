@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from itertools import count
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -73,6 +73,49 @@ def test_a_recorded_movie_that_is_too_small_is_named(
     options = ["--movie", str(tmp_path / "small.tif"), "--minutes", "0.001"]
     with pytest.raises(InputError, match=r"small\.tif.*at least 5 frames"):
         run(monkeypatch, tmp_path / "weights.safetensors", *options)
+
+
+@pytest.mark.parametrize("hole", pretrain.HOLES, ids=str)
+@pytest.mark.parametrize("hidden", [0, 1])
+def test_noise_is_correlated_no_further_than_is_hidden(
+    hole: tuple[int, int], hidden: int
+) -> None:
+    rng = np.random.default_rng(0)
+    white = rng.standard_normal((40, 64, 64)).astype(np.float32)
+    noise = pretrain._correlated(white, pretrain.Blind(hole, hidden), rng)
+    assert noise.std() == pytest.approx(1, abs=0.02)
+    for axis, far in enumerate((hidden, hole[0] // 2, hole[1] // 2)):
+        along = np.moveaxis(noise, axis, 0)
+        beside, beyond = (
+            abs(float((along[apart:] * along[:-apart]).mean()))
+            for apart in (1, far + 1)
+        )
+        assert beyond < 0.015
+        assert (beside > 0.015) is (far > 0)
+
+
+@pytest.mark.parametrize("blind", [((1, 1), 0), ((5, 1), 1), ((5, 5), 0)], ids=str)
+def test_one_set_of_weights_learns_with_every_hole(blind: Any) -> None:
+    run = pretrain.Pretraining("small", torch.device("cpu"), 0, 1e-3)
+    run.precision = torch.float32
+    source = pretrain.Source(np.random.default_rng(0), [], 2)
+    batch = source.batch(1, run.net.geometry.context)
+    batch = batch._replace(blind=pretrain.Blind(*blind))
+    before = run.net.look.weight.detach().clone()
+    assert np.isfinite(run.advance(batch, 0.5))
+    assert (run.net.look.weight != before).any()
+
+
+def test_weights_are_begun_with(tmp_path: Path) -> None:
+    device, path = torch.device("cpu"), tmp_path / "small.safetensors"
+    one, two = (pretrain.Pretraining("small", device, seed, 1e-3) for seed in (0, 1))
+    pretrain.write_weights(one.net, path, {"steps": 0})
+    two.start(path)
+    for net in (two.net, two.average):
+        for name, tensor in one.net.state_dict().items():
+            assert torch.equal(net.state_dict()[name], tensor.half().float())
+    with pytest.raises(InputError, match=r"small\.safetensors.*'small'.*'medium'"):
+        pretrain.Pretraining("medium", device, 0, 1e-3).start(path)
 
 
 def test_noise_is_what_the_network_is_told() -> None:

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import pytest
+import torch
 
 from napari_udvd.training import budget
 from napari_udvd.training.budget import LARGEST_RESERVE, Budget
+from napari_udvd.training.estimate import Pace
+from tiny import tiny_center_blind, tiny_movie, tiny_net
+
+if TYPE_CHECKING:
+    from napari_udvd.models import Network
 
 
 @pytest.fixture
@@ -16,6 +23,38 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     time = SimpleNamespace(monotonic=lambda: now.time)
     monkeypatch.setattr(budget, "time", time)
     return now
+
+
+@pytest.mark.parametrize(
+    ("net", "least", "most"),
+    [
+        (tiny_center_blind(), 2, 8),
+        (tiny_center_blind(hole=(3, 1)), 2, 4),
+        (tiny_net(), 1, 8),
+    ],
+    ids=["fast", "fast, hole", "udvd"],
+)
+def test_what_follows_is_as_many_views_as_there_will_be(
+    net: Network, least: int, most: int
+) -> None:
+    stack, device = tiny_movie(4, (20, 30)), torch.device("cpu")
+    one = 4 * 20 * 30 * 1e-3
+    for minutes, asked, views in (
+        (1.0, False, least),
+        (1.0, True, most),
+        (1.0, None, most if most * one < 12 else least),
+        (100.0, None, most),
+    ):
+        after = budget.reserve(
+            net,
+            Pace(1e-3, 1e-3),
+            [stack],
+            device,
+            asked=asked,
+            minutes=minutes,
+        )
+        assert after.seconds == pytest.approx(views * one)
+        assert after.self_ensemble is (views == most)
 
 
 def test_minutes_on_the_clock(clock: SimpleNamespace) -> None:

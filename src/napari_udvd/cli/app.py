@@ -189,7 +189,7 @@ def apply(
     self_ensemble: Annotated[
         bool | None,
         typer.Option(
-            help="average over mirrored and turned views: a little better, slower",
+            help="average over all mirrored and turned views: a little better, slower",
             show_default="as the model was made",
         ),
     ] = None,

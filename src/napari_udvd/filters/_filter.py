@@ -25,7 +25,12 @@ from napari_udvd.filters._window import (
     read_window,
     series_with,
 )
-from napari_udvd.models import Prediction, posterior
+from napari_udvd.models import (
+    Prediction,
+    count_views,
+    posterior,
+    predict_pixel_in_views,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -201,8 +206,9 @@ def adaptive_filter(
     """Compute the filter of one output pixel.
 
     The gradient of the output pixel with respect to the movie, in float32, from the
-    receptive field alone (Sheth et al. 2021, section 5). It is that of the network
-    itself, without self-ensemble.
+    receptive field alone (Sheth et al. 2021, section 5). It is that of the average over
+    the fewest views that the network needs, as results are without self-ensemble; with
+    one, results are averaged over more views than are shown.
 
     Parameters
     ----------
@@ -236,7 +242,14 @@ def adaptive_filter(
     row, column = y - seen.rows.start, x - seen.columns.start
     with frozen(denoiser.net):
         leaf = seen.leaf(device_of(denoiser.net))
-        prediction = denoiser.net.predict_pixel(seen.seen(leaf), seen.at, row, column)
+        prediction = predict_pixel_in_views(
+            denoiser.net,
+            seen.seen(leaf),
+            seen.at,
+            row,
+            column,
+            count_views(denoiser.net),
+        )
         value, std, own_weights = _combined(prediction, seen, t, row, column, posterior)
         (gradient,) = torch.autograd.grad(value[0, own, 0, 0], leaf)
     weights = gradient.movedim(1, 0).cpu()

@@ -42,8 +42,9 @@ class Request:
         Put the noisy pixel back in, weighted by what is known of its noise. Needs a
         likelihood head; without one the prediction is the result.
     self_ensemble
-        Average over mirrored and turned views of the movie: a little better, four to
-        eight times slower. As the model was made if None.
+        Average over all mirrored and turned views of the movie, four or eight, instead
+        of the fewest that the network needs (one or two): a little better, and so many
+        times slower. As the model was made if None.
     with_std
         Compute the standard deviation of the result too; needs a likelihood head.
     tile

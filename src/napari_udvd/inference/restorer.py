@@ -61,7 +61,8 @@ class Denoiser:
     joint
         The network takes all channels at once instead of one by one.
     self_ensemble
-        Average over mirrored and turned views; decided by the time there was.
+        Average over all mirrored and turned views, not the fewest that the network
+        needs; decided by the time there was.
     record
         How it was made: settings, movie, diagnosis, validation curve.
     task

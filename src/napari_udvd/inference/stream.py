@@ -32,7 +32,7 @@ from napari_udvd.cutting import (
 )
 from napari_udvd.inference.request import EXACT, Request
 from napari_udvd.inference.scaling import Calibration, Scaler
-from napari_udvd.models import Clip, Network, sweep_views
+from napari_udvd.models import Clip, Network, count_views, sweep_views
 from napari_udvd.planes import Series, measured_box, missing_frames, series_of
 from napari_udvd.runtime.memory import is_out_of_memory, release
 from napari_udvd.runtime.parallel import run_parts, threads_on
@@ -185,11 +185,16 @@ class BlockDenoiser:
         self._stack = stack
         self._is_inspected = False
         self._use_posterior = request.use_posterior
-        self._self_ensemble = bool(request.self_ensemble)
         self._with_std, self._task = request.with_std, task
         self._out = task.layout(stack.layout).frame_shape
         grid = tuple(net.geometry.zoom * edge for edge in stack.frame_shape)
         self._has_pixels = self._out == grid
+        # what is said of a whole frame cannot be turned back
+        self._views = (
+            count_views(net, bool(request.self_ensemble)) if self._has_pixels else 1
+        )
+        # a view may leave out the last row and column that a tile sees
+        self._halo = net.geometry.radius + (self._views > 1)
         self._edge = request.tile or _first_tile(stack.frame_shape, self._device)
         self._buffer = _FrameBuffer(stack, self._device)
 
@@ -204,10 +209,10 @@ class BlockDenoiser:
     def pixels_seen(self) -> int:
         """Pixels of a frame that are computed, overlaps of tiles counted again."""
         height, width = self._stack.frame_shape
-        total, geometry = 0, self._net.geometry
+        total, grid = 0, self._net.geometry.grid
         for rows, columns in tiles(height, width, self._edge):
-            seen_rows = with_halo(rows, height, geometry.radius, geometry.grid)
-            seen_columns = with_halo(columns, width, geometry.radius, geometry.grid)
+            seen_rows = with_halo(rows, height, self._halo, grid)
+            seen_columns = with_halo(columns, width, self._halo, grid)
             total += (seen_rows.stop - seen_rows.start) * (
                 seen_columns.stop - seen_columns.start
             )
@@ -298,8 +303,8 @@ class BlockDenoiser:
             edge, zoomed = max(height, width), _all_of
         arrivals = Arrivals()
         for rows, columns in tiles(height, width, edge):
-            seen_rows = with_halo(rows, height, geometry.radius, geometry.grid)
-            seen_columns = with_halo(columns, width, geometry.radius, geometry.grid)
+            seen_rows = with_halo(rows, height, self._halo, geometry.grid)
+            seen_columns = with_halo(columns, width, self._halo, geometry.grid)
             inner_rows = zoomed(place_in(seen_rows, rows))
             inner = ..., inner_rows, zoomed(place_in(seen_columns, columns))
             clip = grey[:, :, seen_rows, seen_columns]
@@ -361,10 +366,11 @@ class BlockDenoiser:
         Pixels that are not `known` are not put back.
         """
         middle = self._net.geometry.context
-        sweep = sweep_views if self._self_ensemble else type(self._net).sweep
         mask = None if known is None else known[None]
         clip = Clip(frames[None], scaler.noise, mask)
-        predictions = sweep(self._net, clip, windows, self._precision)
+        predictions = sweep_views(
+            self._net, clip, windows, self._precision, self._views
+        )
         for seen in windows:
             # not around the loop: whoever waits between frames needs gradients
             with torch.inference_mode():

@@ -37,7 +37,11 @@ if TYPE_CHECKING:
     )
     from napari_udvd.models.stbn.network import STBN
     from napari_udvd.models.udvd.network import UDVD
-    from napari_udvd.models.views import count_views, sweep_views
+    from napari_udvd.models.views import (
+        count_views,
+        predict_pixel_in_views,
+        sweep_views,
+    )
 
     NETWORKS: dict[str, type[Network]]
 
@@ -66,6 +70,7 @@ __all__ = [
     "from_published",
     "negative_log_likelihood",
     "posterior",
+    "predict_pixel_in_views",
     "read_published",
     "sample_bilinear",
     "sample_nearest",
@@ -96,6 +101,7 @@ _HOMES = {
     "from_published": "published",
     "negative_log_likelihood": "likelihood",
     "posterior": "likelihood",
+    "predict_pixel_in_views": "views",
     "read_published": "published",
     "sample_bilinear": "flow.warp",
     "sample_nearest": "flow.warp",

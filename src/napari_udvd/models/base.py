@@ -85,6 +85,9 @@ class Network(nn.Module):
         It predicts an uncertainty.
     hole
         Rows and columns around a pixel that its own frame may not show.
+    least_views
+        Views of a movie (see `napari_udvd.models.views`) that a result is averaged
+        over at least: two, where one bears the weave of the network's pooling.
     """
 
     name: str
@@ -92,6 +95,7 @@ class Network(nn.Module):
     channels: int
     likelihood: bool
     hole: tuple[int, int]
+    least_views = 1
 
     @property
     @abstractmethod

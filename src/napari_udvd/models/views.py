@@ -1,8 +1,15 @@
-"""Self-ensemble: average what a network says of the views of one clip.
+"""Views: average what a network says of a clip that is mirrored and turned.
 
 A movie that is mirrored or turned is as likely as the movie, but a network predicts
 each a little differently; the average over all eight views is better than any (Timofte
-et al. 2016).
+et al. 2016), and two of them give half of what eight do. The second one is turned by
+half a turn and, where a network takes every window by itself, runs backwards in time.
+
+Networks that pool see even and odd pixels differently, which leaves a weave of period
+two in what they predict. A mirrored side of even length swaps even and odd, so that the
+average takes it out. Of a side of odd length a mirrored view leaves the last pixel out,
+and is of even length, too. Nothing could be put in its place: a reflected row would
+show the network the noise that its hole hides.
 """
 
 from __future__ import annotations
@@ -11,52 +18,110 @@ from functools import reduce
 from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
+import torch
+import torch.nn.functional as F
+
 from napari_udvd.models.base import Clip
 from napari_udvd.models.likelihood import Prediction
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    import torch
     from torch import Tensor
 
     from napari_udvd.models.base import Network
 
-__all__ = ["count_views", "sweep_views"]
+__all__ = ["count_views", "predict_pixel_in_views", "sweep_views"]
 
 
 class View(NamedTuple):
-    """Swap rows with columns, then mirror rows, then columns."""
+    """Swap rows with columns, mirror rows, then columns, and time.
+
+    Attributes
+    ----------
+    swap, mirror_rows, mirror_columns
+        Whether to.
+    backwards
+        Frames in the opposite order.
+    evens
+        Leave out the last pixel of a mirrored side whose length is odd.
+    """
 
     swap: bool
-    flip_rows: bool
-    flip_columns: bool
+    mirror_rows: bool
+    mirror_columns: bool
+    backwards: bool
+    evens: bool
 
     def of(self, image: Tensor) -> Tensor:
         """Look at ``(..., H, W)``."""
         if self.swap:
             image = image.transpose(-1, -2)
+        for axis in self._axes:
+            image = image.narrow(axis, 0, self._kept(image.shape[axis]))
         return image.flip(self._axes)
 
-    def undo(self, image: Tensor) -> Tensor:
-        """Turn what was seen back."""
+    def undo(self, image: Tensor, shape: tuple[int, int]) -> Tensor:
+        """Turn what was seen back; zero in the `shape` is what was left out."""
         image = image.flip(self._axes)
-        return image.transpose(-1, -2) if self.swap else image
+        if self.swap:
+            image = image.transpose(-1, -2)
+        down, right = (
+            whole - seen for whole, seen in zip(shape, image.shape[-2:], strict=True)
+        )
+        return F.pad(image, (0, right, 0, down)) if down or right else image
+
+    def place(self, y: int, x: int, height: int, width: int) -> tuple[int, int] | None:
+        """Find a pixel of ``(..., H, W)`` in the view; None where it is left out."""
+        if self.swap:
+            y, x, height, width = x, y, width, height
+        if self.mirror_rows:
+            y = self._kept(height) - 1 - y
+        if self.mirror_columns:
+            x = self._kept(width) - 1 - x
+        return (y, x) if min(y, x) >= 0 else None
+
+    def clip(self, clip: Clip) -> Clip:
+        """Look at a clip, in its own order of time."""
+        mask = None if clip.mask is None else self.of(clip.mask).contiguous()
+        return Clip(self.of(clip.frames).contiguous(), clip.noise, mask)
 
     @property
     def _axes(self) -> list[int]:
-        return [-2] * self.flip_rows + [-1] * self.flip_columns
+        return [-2] * self.mirror_rows + [-1] * self.mirror_columns
+
+    def _kept(self, length: int) -> int:
+        return length - length % 2 if self.evens and length > 1 else length
 
 
-def _views(hole: tuple[int, int]) -> list[View]:
-    """All views under which the hole stays the same."""
-    swaps = (False, True) if hole[0] == hole[1] else (False,)
-    return [View(*choice) for choice in product(swaps, (False, True), (False, True))]
+def _views(net: Network, count: int) -> list[View]:
+    """Return views under which the hole stays the same; the first one is the clip."""
+    turns = [(False, False), (True, True), (True, False), (False, True)]
+    # a row of windows that share work has one order; elsewhere that of one view in two
+    alternates = not net.shares_frames
+    # a grid of an odd number of pixels has no weave of two
+    evens = net.geometry.grid % 2 == 0
+    views = [
+        View(swap, *turn, alternates and k % 2 == 1, evens)
+        for k, (swap, turn) in enumerate(product((False, True), turns))
+    ]
+    return views[:count]
 
 
-def count_views(hole: tuple[int, int]) -> int:
-    """Count how often a clip is denoised: eight times with a square hole, else four."""
-    return len(_views(hole))
+def count_views(net: Network, every: bool = False) -> int:
+    """Count the views of a movie that a result is averaged over.
+
+    Parameters
+    ----------
+    net
+        The network.
+    every
+        All that there are (self-ensemble): eight with a square hole, else four, since
+        a hole must not be turned. Otherwise the fewest that the network needs.
+    """
+    if every:
+        return 8 if net.hole[0] == net.hole[1] else 4
+    return net.least_views
 
 
 def sweep_views(
@@ -64,17 +129,30 @@ def sweep_views(
     clip: Clip,
     windows: Sequence[Sequence[int]],
     precision: torch.dtype,
+    count: int,
 ) -> Iterator[Prediction]:
-    """Like :meth:`Network.sweep`, averaged over all views of the clip.
+    """Like :meth:`Network.sweep`, averaged over views of the clip.
 
     The factor of the covariance is averaged as it is: the views err nearly alike, so
     their average is hardly more certain than each.
+
+    Parameters
+    ----------
+    net, clip, windows, precision
+        As for :meth:`Network.sweep`.
+    count
+        How many views, see :func:`count_views`.
+
+    Yields
+    ------
+    Prediction
+        Of each window.
     """
-    views = _views(net.hole)
-    sweeps = (
-        _seen_through(view, net.sweep(_turned(clip, view), windows, precision))
-        for view in views
-    )
+    if count == 1:
+        yield from net.sweep(clip, windows, precision)
+        return
+    views = _views(net, count)
+    sweeps = (_seen_through(view, net, clip, windows, precision) for view in views)
     totals: Iterable[Prediction]
     if net.geometry.recurrent:
         # one view after the other: each keeps the features of all frames meanwhile
@@ -83,20 +161,63 @@ def sweep_views(
             totals = [_sum(*pair) for pair in zip(totals, sweep, strict=True)]
     else:
         totals = (reduce(_sum, seen) for seen in zip(*sweeps, strict=True))
+    # pixels that some views leave out are averaged over the others
+    often = _how_often(views, clip, net.geometry.zoom)
     for mean, factor in totals:
-        count = len(views)
-        yield Prediction(mean / count, None if factor is None else factor / count)
+        yield Prediction(mean / often, None if factor is None else factor / often)
 
 
-def _turned(clip: Clip, view: View) -> Clip:
-    mask = None if clip.mask is None else view.of(clip.mask).contiguous()
-    return Clip(view.of(clip.frames).contiguous(), clip.noise, mask)
+def predict_pixel_in_views(
+    net: Network, clip: Clip, at: int, y: int, x: int, count: int
+) -> Prediction:
+    """Like :meth:`Network.predict_pixel`, averaged over views of the clip.
+
+    Parameters
+    ----------
+    net, clip, at, y, x
+        As for :meth:`Network.predict_pixel`.
+    count
+        How many views, see :func:`count_views`.
+    """
+    found = []
+    height, width = clip.frames.shape[-2:]
+    for view in _views(net, count):
+        place = view.place(y, x, height, width)
+        if place is None:
+            continue
+        seen, frame = view.clip(clip), at
+        if view.backwards:
+            seen = seen._replace(frames=seen.frames.flip(1))
+            frame = clip.frames.shape[1] - 1 - at
+        found.append(net.predict_pixel(seen, frame, *place))
+    mean, factor = reduce(_sum, found)
+    often = len(found)
+    return Prediction(mean / often, None if factor is None else factor / often)
 
 
-def _seen_through(view: View, sweep: Iterator[Prediction]) -> Iterator[Prediction]:
-    """Turn what was predicted of a view back."""
-    for mean, factor in sweep:
-        yield Prediction(view.undo(mean), None if factor is None else view.undo(factor))
+def _how_often(views: Sequence[View], clip: Clip, zoom: int) -> Tensor:
+    """Count the views that see a pixel: ``(H, W)`` of what is predicted."""
+    height, width = clip.frames.shape[-2:]
+    ones = clip.frames.new_ones(height, width)
+    seen = (view.undo(view.of(ones), (height, width)) for view in views)
+    often = reduce(torch.add, seen)
+    return often.repeat_interleave(zoom, 0).repeat_interleave(zoom, 1)
+
+
+def _seen_through(
+    view: View,
+    net: Network,
+    clip: Clip,
+    windows: Sequence[Sequence[int]],
+    precision: torch.dtype,
+) -> Iterator[Prediction]:
+    """Predict windows of a view, and turn the predictions back."""
+    if view.backwards:
+        windows = [window[::-1] for window in windows]
+    height, width = (net.geometry.zoom * side for side in clip.frames.shape[-2:])
+    for mean, factor in net.sweep(view.clip(clip), windows, precision):
+        turned = None if factor is None else view.undo(factor, (height, width))
+        yield Prediction(view.undo(mean, (height, width)), turned)
 
 
 def _sum(one: Prediction, two: Prediction) -> Prediction:

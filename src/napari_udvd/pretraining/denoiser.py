@@ -16,6 +16,7 @@ import copy
 import math
 import time
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product, starmap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_args
 
@@ -28,7 +29,7 @@ from torch.func import functional_call
 from napari_udvd.cutting import window
 from napari_udvd.errors import InputError
 from napari_udvd.formats import open_stack
-from napari_udvd.inference.model_file import write_model_file
+from napari_udvd.inference.model_file import read_model_file, write_model_file
 from napari_udvd.models.base import Clip
 from napari_udvd.models.camera import CameraNoise
 from napari_udvd.models.catalogue import build_network, specs
@@ -52,11 +53,28 @@ if TYPE_CHECKING:
     Movie = npt.NDArray[np.float32]
     Random = np.random.Generator
 
-HOLES = {(1, 1): 0.55, (1, 3): 0.15, (3, 1): 0.15, (3, 3): 0.15}
+HOLES = {
+    (1, 1): 0.5,
+    (1, 3): 0.14,
+    (3, 1): 0.14,
+    (3, 3): 0.1,
+    (1, 5): 0.04,
+    (5, 1): 0.04,
+    (5, 5): 0.04,
+}
 """How often each hole is drawn."""
+
+HIDDEN = 0.1
+"""How often the neighbours in time may not show the hole either, since noise lasts."""
+
+STILL = 0.08
+"""How often nothing moves at all, so that all frames can be averaged."""
 
 PHOTONS = 0.3, 500.0
 """Range of the photons of the 99.9th percentile, drawn on a log scale."""
+
+DIM = 0.05, 5.0
+"""The same where nothing moves: much dimmer movies can be seen then."""
 
 READ_NOISE = 0.05, 20.0
 """Range of the read noise in photons, on a log scale; none in a quarter of draws."""
@@ -81,6 +99,21 @@ SAVE_SECONDS = 120.0
 VALIDATION_SEED = 77_777
 
 
+class Blind(NamedTuple):
+    """What the network may not see.
+
+    Attributes
+    ----------
+    hole
+        Rows and columns around the pixel.
+    hidden
+        Frames before and after that may not show the hole either.
+    """
+
+    hole: tuple[int, int]
+    hidden: int = 0
+
+
 class Batch(NamedTuple):
     """Noisy clips, the truth of their middle frames, and their noise."""
 
@@ -88,7 +121,7 @@ class Batch(NamedTuple):
     truth: Tensor  # (N, 1, 1, H, W)
     noise: CameraNoise  # (N, 1, 1, 1, 1) each
     told: CameraNoise
-    hole: tuple[int, int]
+    blind: Blind
 
 
 class Source:
@@ -109,7 +142,8 @@ class Source:
             self._movies[which] = clean_movie(rng, FRAMES, SIZE)
         holes = list(HOLES)
         hole = holes[int(rng.choice(len(holes), p=list(HOLES.values())))]
-        clips = [self._clip(context, hole) for _ in range(size)]
+        blind = Blind(hole, int(rng.random() < HIDDEN))
+        clips = [self._clip(context, blind) for _ in range(size)]
         noisy, truth, noises = zip(*clips, strict=True)
         noise = np.array(noises, np.float32)
         told = noise * np.exp(rng.normal(0, NOISE_ERROR, noise.shape))
@@ -118,11 +152,11 @@ class Source:
             torch.from_numpy(np.stack(truth))[:, None, None],
             _camera(noise),
             _camera(told.astype(np.float32)),
-            hole,
+            blind,
         )
 
     def _clip(
-        self, context: int, hole: tuple[int, int]
+        self, context: int, blind: Blind
     ) -> tuple[Movie, Movie, tuple[float, float]]:
         rng = self._rng
         use_recorded = self._recorded and rng.random() < 0.25
@@ -133,14 +167,17 @@ class Source:
         length = int(rng.integers(LEAST_FRAMES, len(movie) + 1))
         first = int(rng.integers(len(movie) - length + 1))
         movie = movie[first : first + length, y : y + PATCH, x : x + PATCH]
-        movie = _turned(movie, rng) * np.float32(_log_uniform(rng, *PHOTONS))
+        photons = PHOTONS
+        if rng.random() < STILL:
+            movie, photons = np.repeat(movie[:1], length, axis=0), DIM
+        movie = _turned(movie, rng) * np.float32(_log_uniform(rng, *photons))
         read_noise = 0.0 if rng.random() < 0.25 else _log_uniform(rng, *READ_NOISE)
         frames = window(int(rng.integers(length)), context, length)
         # a frame that stands in for several has the same noise in all of them
         seen = sorted(set(frames))
         clean = movie[seen]
         counted = rng.poisson(clean) + rng.normal(0, read_noise, clean.shape)
-        noise = _correlated((counted - clean).astype(np.float32), hole, rng)
+        noise = _correlated((counted - clean).astype(np.float32), blind, rng)
         places = [seen.index(t) for t in frames]
         return (clean + noise)[places], movie[frames[context]], (1.0, read_noise**2)
 
@@ -152,13 +189,15 @@ def _turned(clip: Movie, rng: Random) -> Movie:
     return clip.swapaxes(1, 2) if flips[3] else clip
 
 
-def _correlated(noise: Movie, hole: tuple[int, int], rng: Random) -> Movie:
-    """Correlate noise between neighbours, as far as the hole covers it."""
-    for axis, extent in zip((1, 2), hole, strict=True):
-        if extent > 1:
-            side = float(rng.uniform(0, 0.25))
-            # two taps: correlated with the next pixel, not with the one after
-            kernel = np.array([1 - side, side]) / math.hypot(1 - side, side)
+def _correlated(noise: Movie, blind: Blind, rng: Random) -> Movie:
+    """Correlate noise between neighbours, as far as they are hidden."""
+    for axis, far in enumerate((blind.hidden, *(n // 2 for n in blind.hole))):
+        if far:
+            taps = rng.uniform(0, 0.25, far + 1)
+            # correlated with pixels so far away, and with none further away
+            taps[0] = 1 - taps[1]
+            kernel = taps / np.linalg.norm(taps)
+            # the middle of an even number of taps does not matter to what is random
             noise = ndimage.convolve1d(noise, kernel, axis=axis, mode="reflect")
     return noise
 
@@ -218,8 +257,11 @@ class Pretraining:
         self.precision = choose_precision(device)
         self.net = build(preset).to(device)
         self.average = copy.deepcopy(self.net).requires_grad_(False)
-        # one set of weights serves all holes: only the mask differs
-        self._views = {hole: build(preset, hole=hole).to(device) for hole in HOLES}
+        # one set of weights serves all holes: it is masked, and padded for large ones
+        self._masked = {
+            blind: build(preset, **blind._asdict()).to(device)
+            for blind in starmap(Blind, product(HOLES, (0, 1)))
+        }
         self.adam = NamedAdam(dict(self.net.named_parameters()))
         self.step, self.elapsed = 0, 0.0
 
@@ -241,9 +283,10 @@ class Pretraining:
     def loss(self, batch: Batch, net: Network) -> Tensor:
         """Return the expected loss of a batch, with its own hole."""
         batch = _moved(batch, self.device)
+        masked = self._masked[batch.blind]
         prediction = functional_call(
-            self._views[batch.hole],
-            dict(net.named_parameters()),
+            masked,
+            masked.fitted(dict(net.named_parameters())),
             (Clip(batch.noisy, batch.told), self.precision),
         )
         return posterior_loss(prediction, batch, net.geometry.context)
@@ -261,6 +304,24 @@ class Pretraining:
             "elapsed": self.elapsed,
         }
         write_checkpoint(path, tensors, header)
+
+    def start(self, path: Path) -> None:
+        """Begin with weights that :func:`write_weights` wrote.
+
+        Raises
+        ------
+        InputError
+            If the file cannot be read, or holds weights of another size.
+        """
+        header, tensors = read_model_file(path)
+        have = header.get("weights", {}).get("preset")
+        want = self.net.configuration()["preset"]
+        if have != want:
+            raise InputError(
+                f"{str(path)!r} holds weights of the preset {have!r}, not of {want!r}"
+            )
+        for net in (self.net, self.average):
+            net.load_state_dict({name: t.float() for name, t in tensors.items()})
 
     def restore(self, path: Path) -> None:
         """Go on from what :meth:`save` wrote."""
@@ -285,7 +346,7 @@ def _moved(batch: Batch, device: torch.device) -> Batch:
         batch.truth.to(device),
         CameraNoise(*(t.to(device) for t in batch.noise)),
         CameraNoise(*(t.to(device) for t in batch.told)),
-        batch.hole,
+        batch.blind,
     )
 
 
@@ -320,8 +381,12 @@ def main() -> None:
     parser.add_argument(
         "--movie", type=Path, nargs="*", default=[], help="recorded, little noise"
     )
-    parser.add_argument(
+    beginning = parser.add_mutually_exclusive_group()
+    beginning.add_argument(
         "--resume", action="store_true", help="go on from the checkpoint beside output"
+    )
+    beginning.add_argument(
+        "--start", type=Path, help="weights to begin with, such as the shipped ones"
     )
     options = parser.parse_args()
     keep_freed_memory()
@@ -331,6 +396,8 @@ def main() -> None:
     checkpoint = options.output.with_suffix(".checkpoint")
     if options.resume:
         run.restore(checkpoint)
+    elif options.start:
+        run.start(options.start)
     context = run.net.geometry.context
     judge = Source(np.random.default_rng(VALIDATION_SEED), [], 48)
     held_out = [judge.batch(8, context) for _ in range(12)]
@@ -344,6 +411,7 @@ def main() -> None:
         "batch": options.batch,
         "rate": options.rate,
         "seed": options.seed,
+        "start": options.start.name if options.start else None,
     }
 
     def keep() -> None:

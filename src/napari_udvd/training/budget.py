@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from napari_udvd.models import count_views
 from napari_udvd.training.estimate import movie_seconds
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ class Reserve(NamedTuple):
     seconds
         That it takes; None where nothing follows.
     self_ensemble
-        The result is averaged over mirrored and turned views.
+        The result is averaged over all mirrored and turned views, not the fewest.
     """
 
     seconds: float | None
@@ -73,11 +72,16 @@ def reserve(
     minutes
         Of training and denoising.
     """
-    seconds = sum(movie_seconds(pace, net, stack, device) for stack in stacks)
-    views = count_views(net.hole)
+
+    def seconds(every_view: bool) -> float:
+        return sum(
+            movie_seconds(pace, net, stack, device, self_ensemble=every_view)
+            for stack in stacks
+        )
+
     if asked is None:
-        asked = views * seconds < ENSEMBLE_SHARE * 60 * minutes
-    return Reserve(seconds * (views if asked else 1), asked)
+        asked = seconds(True) < ENSEMBLE_SHARE * 60 * minutes
+    return Reserve(seconds(asked), asked)
 
 
 class Budget:

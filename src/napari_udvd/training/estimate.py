@@ -11,7 +11,7 @@ from napari_udvd.errors import InputError
 from napari_udvd.inference.request import EXACT, Request
 from napari_udvd.inference.scaling import calibrate
 from napari_udvd.inference.stream import BlockDenoiser
-from napari_udvd.models import Facts
+from napari_udvd.models import Facts, count_views
 from napari_udvd.models.catalogue import specs
 from napari_udvd.runtime.parallel import threads_on
 from napari_udvd.tasks import DENOISE
@@ -46,7 +46,7 @@ MOST_SECONDS = 4.0
 
 
 class Pace(NamedTuple):
-    """Seconds per pixel of a block of frames.
+    """Seconds per pixel of a block of frames, of one view of it.
 
     Attributes
     ----------
@@ -94,6 +94,7 @@ def measure_pace(
     # without shared work every core takes frames of its own
     alone = 1 if net.shares_frames else min(threads_on(device), stack.n_frames)
     several = min(FRAMES, stack.n_frames) if net.shares_frames else alone
+    views = count_views(net)
     began = time.perf_counter()
     pace = Pace(0.0, 0.0)
     for edge in EDGES:
@@ -109,16 +110,17 @@ def measure_pace(
         if edge == EDGES[0] or device.type != "cpu":  # the first call also prepares
             start = time.perf_counter()
             _denoise(denoiser, alone, cancel)
-        first = (time.perf_counter() - start) / (alone * pixels)
+        first = (time.perf_counter() - start) / (alone * pixels * views)
         further = first
         if several > alone:
             start = time.perf_counter()
             _denoise(denoiser, several, cancel)
-            seconds = (time.perf_counter() - start) / pixels
+            seconds = (time.perf_counter() - start) / (pixels * views)
             further = min(max((seconds - first) / (several - 1), 0.0), first)
         pace = Pace(first, further)
         used = time.perf_counter() - began
-        takes = 4 * pixels * (alone * first + (several - alone) * further)
+        takes = alone * first + (several - alone) * further
+        takes *= 4 * pixels * views
         is_whole = rows == height and columns == width
         if cancel is not None and cancel.is_set():
             break
@@ -136,13 +138,20 @@ def _denoise(
 
 
 def movie_seconds(
-    pace: Pace, net: Network, stack: Stack, device: torch.device
+    pace: Pace,
+    net: Network,
+    stack: Stack,
+    device: torch.device,
+    *,
+    self_ensemble: bool = False,
 ) -> float:
     """Seconds to denoise every frame of a movie, block by block and tile by tile."""
     runs = [stop - start for start, stop in blocks(stack)]
     per_pixel = sum(pace.first + (frames - 1) * pace.further for frames in runs)
-    pixels = BlockDenoiser(net, (), stack, replace(EXACT, device=device)).pixels_seen
-    return per_pixel * pixels * stack.n_channels * stack.n_planes
+    request = replace(EXACT, device=device, self_ensemble=self_ensemble)
+    pixels = BlockDenoiser(net, (), stack, request).pixels_seen
+    views = count_views(net, self_ensemble)
+    return views * per_pixel * pixels * stack.n_channels * stack.n_planes
 
 
 def _usual(spec: NetworkSpec, facts: Facts) -> Network | None:

@@ -10,7 +10,7 @@ import torch
 
 from napari_udvd.errors import OutputError, TrainingFailed
 from napari_udvd.inference.live_view import FEWEST_PIXELS
-from napari_udvd.models import build_network
+from napari_udvd.models import build_network, count_views
 from napari_udvd.models.catalogue import find
 from napari_udvd.runtime.device import choose_precision
 from napari_udvd.training.batches import make_batches, movies_of
@@ -118,9 +118,8 @@ class Run:
         )
         self._losses = LossCurve()
         self._budget = Budget(settings.minutes, settings.steps, began)
-        is_timed = self._budget.is_timed
         self._pace = None
-        if is_timed or denoising_follows:
+        if self._budget.is_timed or denoising_follows:
             self._pace = measure_pace(
                 self._learner.average,
                 plan.calibrations,
@@ -132,7 +131,7 @@ class Run:
                 task=task,
             )
         most, edge = WINDOWS[0]
-        if is_timed and self._pace is not None:
+        if self._budget.is_timed and self._pace is not None:
             # fairly, with and without its noise
             looks = 2 if net.geometry.recurrent else 1
             share = VALIDATION_COST * self._budget.whole
@@ -278,7 +277,8 @@ class Run:
             return
         most = None  # any number of pixels
         if self._pace is not None:
-            most = int(self._budget.spare(LOOK_SHARE) / self._pace.first)
+            per_pixel = count_views(self._learner.average) * self._pace.first
+            most = int(self._budget.spare(LOOK_SHARE) / per_pixel)
             if most < FEWEST_PIXELS:
                 return
         view, denoised = live.denoise(

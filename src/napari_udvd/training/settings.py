@@ -109,8 +109,8 @@ class TrainingSettings(BaseModel):
     self_ensemble: bool | None = Field(
         None,
         title="Average over turned views (slow)",
-        description="average over mirrored and turned views when denoising, a little "
-        "better, slower; if there is time if None",
+        description="average over all mirrored and turned views when denoising, a "
+        "little better, slower; if there is time if None",
     )
     joint_channels: bool = Field(
         False,

@@ -12,7 +12,12 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from napari_udvd.models.centerblind.layers import Residual, apply, convolution
+from napari_udvd.models.centerblind.layers import (
+    Residual,
+    apply,
+    convolution,
+    weave_filter,
+)
 from napari_udvd.models.precision import pack
 
 __all__ = ["PRESETS", "LatticeBranch", "OpenBranch", "Preset"]
@@ -44,7 +49,15 @@ PRESETS = {
 
 
 class OpenBranch(nn.Module):
-    """U-Net over frames that are seen in full, at half resolution."""
+    """U-Net over frames that are seen in full, at half resolution.
+
+    Its last layer makes two by two pixels of one, with weights of their own for each of
+    them. The likelihood of dim movies hardly notices where these do not agree, so a
+    weave of period two is taken out behind it. The frame that is predicted is not seen
+    here: whatever is done to the features, they stay blind.
+    """
+
+    weave_filter: Tensor
 
     def add_open_layers(self, inputs: int, preset: Preset) -> None:
         """Make the layers, for so many channels at half resolution."""
@@ -60,6 +73,7 @@ class OpenBranch(nn.Module):
         self.open_up = nn.ConvTranspose2d(quarter, half, 2, stride=2)
         self.open_out = Residual(half)
         self.open_full = nn.ConvTranspose2d(half, full, 2, stride=2)
+        self.register_buffer("weave_filter", weave_filter(full), persistent=False)
 
     def look_openly(self, x: Tensor) -> Tensor:
         """Features at full resolution from ``(N, inputs, H / 2, W / 2)``."""
@@ -68,7 +82,9 @@ class OpenBranch(nn.Module):
         eighth = self.open_eighth(F.relu_(apply(self.open_deeper, quarter)))
         quarter = self.open_join(quarter + apply(self.open_rise, eighth))
         half = self.open_out(half + apply(self.open_up, quarter))
-        return apply(self.open_full, F.relu_(half))
+        woven = apply(self.open_full, F.relu_(half))
+        weight = self.weave_filter.to(woven.dtype)
+        return F.conv2d(woven, weight, padding=2, groups=len(weight))
 
 
 class LatticeBranch(nn.Module):

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from napari_udvd.models.precision import convolve, like
 
-__all__ = ["Residual", "apply", "blur", "convolution", "places"]
+__all__ = ["Residual", "apply", "blur", "convolution", "places", "weave_filter"]
 
 
 class Residual(nn.Module):
@@ -46,6 +46,21 @@ def convolution(inputs: int, outputs: int, kernel: int | tuple[int, int]) -> nn.
 def apply(layer: nn.Conv2d | nn.ConvTranspose2d, x: Tensor) -> Tensor:
     """Apply a layer, its weight in the memory order of the features."""
     return convolve(layer, x, like(layer.weight, x))
+
+
+def weave_filter(channels: int) -> Tensor:
+    """Make the weight ``(C, 1, 5, 5)`` that takes out what alternates with the pixels.
+
+    What alternates along rows, columns or both is brought to frequency zero and found
+    there by the binomial filter (1, 4, 6, 4, 1) / 16. Everything else stays, slopes
+    among it, so that there is nothing to be learned anew.
+    """
+    smooth = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
+    # what is smooth and what alternates, together: of even distances alone
+    either = torch.tensor([2.0, 0.0, 12.0, 0.0, 2.0]) / 16
+    weight = torch.outer(smooth, smooth) - torch.outer(either, either)
+    weight[2, 2] += 1
+    return weight.expand(channels, 1, 5, 5).contiguous()
 
 
 def blur(x: Tensor, side: int) -> Tensor:

@@ -118,6 +118,7 @@ class CenterBlind(OpenBranch, LatticeBranch, Network):
     mask: Tensor
     name = "centerblind"
     title = "Fast (centre-blind)"
+    least_views = 2
 
     def __init__(
         self,
@@ -165,8 +166,9 @@ class CenterBlind(OpenBranch, LatticeBranch, Network):
 
         In the shortest movie a neighbour is seen in full.
         """
-        # residuals at half, quarter and eighth resolution, their samplings, the blur
-        opened = 2 * (1 + 2 + 2) + 4 * (2 + 2) + 8 * 2 + 8 + BLUR // 2
+        # residuals at half, quarter and eighth resolution, their samplings, the filter
+        # behind them, the blur
+        opened = 2 * (1 + 2 + 2) + 4 * (2 + 2) + 8 * 2 + 8 + 2 + BLUR // 2
         return Geometry(
             context=self.options.context,
             radius=opened + max(self._reach) + 4 * max(self._stride),

@@ -58,16 +58,20 @@ def optics(movie: Floats, rng: Random) -> Floats:
 
 
 def exposure(movie: Floats, rng: Random) -> Floats:
-    """Gamma, background level, bleaching and flicker."""
+    """Gamma, dynamic range, background level, bleaching and flicker."""
     frames = len(movie)
     low, high = np.percentile(movie[:: max(1, frames // 8)], (0.1, 99.9))
     movie = (movie - low) * np.float32(1.0 / max(high - low, 1e-6))
     movie = movie.clip(0.0, None, out=movie)
     if rng.random() < 0.4:
         movie **= np.float32(log_uniform(rng, 0.5, 2.0))
+    elif rng.random() < 0.15:  # a few bright things, and much that is far darker
+        movie **= np.float32(log_uniform(rng, 2.0, 5.0))
     contrast = (
         rng.uniform(0.6, 1.0) if rng.random() < 0.5 else log_uniform(rng, 0.05, 0.7)
     )
+    if rng.random() < 0.15:  # a pedestal: bright field, electrons through a thin foil
+        contrast = log_uniform(rng, 0.005, 0.1)
     movie = np.float32(1 - contrast) + np.float32(contrast) * movie
     gain = np.ones(frames)
     if rng.random() < 0.2:
