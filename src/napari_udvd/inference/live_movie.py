@@ -34,7 +34,7 @@ from napari_udvd.validity import refuse_infinite
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from napari_udvd.inference.stream import BlockDenoiser
+    from napari_udvd.inference.stream import Blocks
 
 __all__ = ["DenoisedMovie", "Filled"]
 
@@ -327,7 +327,7 @@ class DenoisedMovie:
             self._turn.release()
 
     def _fill_wanted(
-        self, worker: BlockDenoiser, stopped: Callable[[], bool]
+        self, worker: Blocks, stopped: Callable[[], bool]
     ) -> Iterator[Filled]:
         """Denoise the frames that are wanted, if they are not there."""
         # not for as long as there are any: somebody who plays the movie always wants
@@ -342,7 +342,7 @@ class DenoisedMovie:
                 elif stopped():
                     return
 
-    def _steps(self, worker: BlockDenoiser, run: Run) -> Iterator[Filled | None]:
+    def _steps(self, worker: Blocks, run: Run) -> Iterator[Filled | None]:
         """Denoise and keep frames; None between steps."""
         series = self._agenda.series[run.series]
         for result in worker.steps(series, run.start, run.stop):

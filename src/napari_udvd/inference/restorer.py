@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 import weakref
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,9 @@ from napari_udvd.inference.model_file import read_model_file, write_model_file
 from napari_udvd.inference.request import Request
 from napari_udvd.inference.rounding import Loss, rounding_loss
 from napari_udvd.inference.scaling import Calibration
-from napari_udvd.inference.stream import BlockDenoiser, denoise_stack
+from napari_udvd.inference.second_stage import in_two_stages
+from napari_udvd.inference.stream import denoise_stack
+from napari_udvd.inference.survey import Surveys
 from napari_udvd.models import (
     Network,
     build_network,
@@ -37,7 +40,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from napari_udvd.inference.stream import FrameSink, Progress
+    from napari_udvd.inference.stream import Blocks, FrameSink, Progress
 
 __all__ = [
     "Denoiser",
@@ -77,6 +80,7 @@ class Denoiser:
     _matches: weakref.WeakKeyDictionary[Stack, Match] = field(
         default_factory=weakref.WeakKeyDictionary, init=False, repr=False
     )
+    _surveys: Surveys = field(default_factory=Surveys, init=False, repr=False)
 
     def denoise(
         self,
@@ -86,6 +90,7 @@ class Denoiser:
         device: str = "auto",
         dtype: npt.DTypeLike | None = None,
         use_posterior: bool = True,
+        events: bool = True,
         tile: int | None = None,
     ) -> Any:
         """Denoise a whole movie into memory.
@@ -103,6 +108,8 @@ class Denoiser:
             whole grey levels would cost more than the noise that is left.
         use_posterior
             Put the noisy pixel back in, weighted by what is known of its noise.
+        events
+            Look for events that last a single frame, and put them back.
         tile
             Rows and columns processed at a time; chosen if None.
 
@@ -128,6 +135,7 @@ class Denoiser:
         request = Request(
             device=device,
             use_posterior=use_posterior,
+            events=events,
             tile=tile,
             dtype="auto" if dtype is None else dtype,
         )
@@ -179,17 +187,19 @@ class Denoiser:
             std_sink=std_sink,
             cancel=cancel,
             task=find_task(self.task),
+            blocks_of=partial(in_two_stages, surveys=self._surveys),
         )
 
-    def blocks(self, stack: Stack, request: Request) -> BlockDenoiser:
+    def blocks(self, stack: Stack, request: Request) -> Blocks:
         """Make what restores any frames of a movie, in any order."""
-        return BlockDenoiser(
+        return in_two_stages(
             self.net,
             self.calibrations_for(stack),
             stack,
             self._completed(request),
             joint=self.joint,
             task=find_task(self.task),
+            surveys=self._surveys,
         )
 
     def _completed(self, request: Request) -> Request:

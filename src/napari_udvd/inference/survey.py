@@ -1,0 +1,256 @@
+"""What must be known of a movie before events are told from noise.
+
+Found by a look at a few frames, spread over the movie: how far scores reach where
+nothing happens, and how large they must be so that what is called an event by chance
+does not spoil the result.
+"""
+
+from __future__ import annotations
+
+import math
+import weakref
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+
+from napari_udvd.inference.flashes import KINDS, Frame, Spread, score
+from napari_udvd.inference.scaling import Scaler
+from napari_udvd.inference.stream import BlockDenoiser
+from napari_udvd.planes import (
+    Series,
+    middle_plane,
+    read_measured,
+    recorded_frames,
+)
+from napari_udvd.validity import inspect
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
+    import numpy.typing as npt
+
+    from napari_udvd.inference.request import Request
+    from napari_udvd.inference.scaling import Calibration
+    from napari_udvd.models import Network
+    from napari_udvd.stack import Stack
+
+__all__ = ["Survey", "Surveys"]
+
+PIXELS = 2**18
+"""Looked at in all, about."""
+
+EDGE = 256
+"""Rows and columns of a place that is looked at."""
+
+FEWEST_PLACES, MOST_PLACES = 4, 24
+"""Frames that are looked at."""
+
+PIXELS_PER_STEP = 4000
+"""That the spread of scores is measured by: 90 of them are beyond two of it."""
+
+MOST_STEPS = 12
+"""In which the spread follows the ratio of variances."""
+
+FALSE_ENERGY = 0.01
+"""Share of the squared error of a result that false events may add."""
+
+LEAST_ODDS = 7.0
+"""Log odds against an event: what is rarer than one pixel in a thousand."""
+
+BEYOND_TWO = 2.275
+"""Percent of Gaussian numbers that are lower than minus two."""
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What was found.
+
+    Attributes
+    ----------
+    spread
+        Of scores where nothing happens.
+    odds
+        Log odds against an event.
+    """
+
+    spread: Spread
+    odds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, for a record."""
+        widest = [max(values) for values in self.spread.values]
+        return {"odds": self.odds, "widest": widest}
+
+
+class _Sample(NamedTuple):
+    """Scores and ratios ``(K, n)``; mean variances of the result and of the noise."""
+
+    z: npt.NDArray[np.float32]
+    ratio: npt.NDArray[np.float32]
+    error: float
+    noise: float
+
+
+@dataclass(eq=False)
+class Surveys:
+    """Surveys of the movies that a model has met, each made once."""
+
+    _known: weakref.WeakKeyDictionary[Stack, dict[Any, Survey]] = field(
+        default_factory=weakref.WeakKeyDictionary, repr=False
+    )
+
+    def find(
+        self,
+        net: Network,
+        calibrations: Sequence[Calibration],
+        stack: Stack,
+        channel: int,
+        request: Request,
+    ) -> Generator[None, None, Survey]:
+        """Return the survey of a channel, or make it with pauses before each frame.
+
+        Parameters
+        ----------
+        net, calibrations, stack, request
+            As for :class:`~napari_udvd.inference.stream.BlockDenoiser`.
+        channel
+            Of the movie.
+        """
+        known = self._known.setdefault(stack, {})
+        key = channel, request.place(), bool(request.self_ensemble)
+        if key not in known:
+            known[key] = yield from survey(net, calibrations, stack, channel, request)
+        return known[key]
+
+
+def survey(
+    net: Network,
+    calibrations: Sequence[Calibration],
+    stack: Stack,
+    channel: int,
+    request: Request,
+) -> Generator[None, None, Survey]:
+    """Look at a channel of a movie, see :meth:`Surveys.find`."""
+    samples = []
+    for t, z, rows, columns in _places(inspect(stack), channel):
+        part = inspect(stack).crop(slice(0, stack.n_frames), rows, columns)
+        series = Series((channel,), z)
+        blind = replace(request, use_posterior=False, with_std=True, tile=None)
+        blocks = BlockDenoiser(net, calibrations, part, blind)
+        for result in blocks.steps(series, t, t + 1):
+            if result is None:
+                yield
+            else:
+                mean, std = result
+                assert std is not None
+                calibration = calibrations[channel]
+                samples.append(_sampled(part, series, t, calibration, mean, std))
+    return judged(samples)
+
+
+def _places(stack: Stack, channel: int) -> list[tuple[int, int, slice, slice]]:
+    """Frame, depth, rows and columns of what is looked at; none where all is empty."""
+    plane = middle_plane(stack, channel)
+    if plane is None:
+        return []
+    height, width = stack.frame_shape
+    rows, columns = min(height, EDGE), min(width, EDGE)
+    wanted = max(PIXELS // (rows * columns), FEWEST_PLACES)
+    recorded = recorded_frames(stack, Series((channel,), plane.z))
+    count = min(wanted, MOST_PLACES, len(recorded))
+    rng = np.random.default_rng(count)
+    places = []
+    for k in range(count):
+        t = recorded[int((k + 0.5) * len(recorded) / count)]
+        top = int(rng.integers(height - rows + 1))
+        left = int(rng.integers(width - columns + 1))
+        here = slice(top, top + rows), slice(left, left + columns)
+        places.append((t, plane.z, *here))
+    return places
+
+
+def _sampled(
+    stack: Stack,
+    series: Series,
+    t: int,
+    calibration: Calibration,
+    mean: npt.NDArray[np.float32],
+    std: npt.NDArray[np.float32],
+) -> _Sample:
+    grey, measured = read_measured(stack, series, [t])
+    scaler = Scaler([calibration])
+    with torch.inference_mode():
+        noisy, blind = (
+            scaler.normalise(torch.from_numpy(each[0])) for each in (grey, mean)
+        )
+        prior = torch.from_numpy(std[0]) / scaler.scale
+        noise = scaler.noise_of(0)
+        known = None if measured is None else torch.from_numpy(measured[0, 0])
+        scores = score(Frame(noisy[0], blind[0], prior[0], known), noise)
+        inside = torch.ones_like(noisy[0], dtype=torch.bool) if known is None else known
+        variance, unsure = noise.variance(blind[0])[inside], prior[0][inside].square()
+        error = unsure * (variance / (variance + unsure))
+        z, ratio = (each[:, inside].numpy() for each in scores)
+    return _Sample(z, ratio, float(error.mean()), float(variance.mean()))
+
+
+def judged(samples: Sequence[_Sample]) -> Survey:
+    """Draw the conclusions from what was looked at."""
+    if not samples:
+        one = ((0.0,),) * 3
+        return Survey(Spread(one, ((1.0,),) * 3), LEAST_ODDS)
+    z, ratio = (
+        np.concatenate([sample[k] for sample in samples], axis=1) for k in (0, 1)
+    )
+    found = [_spread(*each) for each in zip(z, ratio, strict=True)]
+    spread = Spread(tuple(f[0] for f in found), tuple(f[1] for f in found))
+    error = float(np.mean([sample.error for sample in samples]))
+    noise = float(np.mean([sample.noise for sample in samples]))
+    return Survey(spread, odds_against(error / noise))
+
+
+def _spread(
+    z: npt.NDArray[np.float32], ratio: npt.NDArray[np.float32]
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Robust standard deviation of scores, from the side on which no events are."""
+    order = np.argsort(ratio, kind="stable")
+    steps = int(np.clip(len(z) // PIXELS_PER_STEP, 1, MOST_STEPS))
+    ratios, values = [], []
+    for part in np.array_split(order, steps):
+        low, middle = np.percentile(z[part], (BEYOND_TWO, 50))
+        ratios.append(float(np.median(ratio[part])))
+        values.append(max(float(middle - low) / 2, 1.0))
+    # interpolation needs ratios that rise
+    kept = [k for k in range(steps) if k == 0 or ratios[k] > ratios[k - 1] + 1e-6]
+    return tuple(ratios[k] for k in kept), tuple(values[k] for k in kept)
+
+
+def odds_against(error: float) -> float:
+    """Choose log odds such that false events hardly add to the error of a result.
+
+    A false one in one of three templates, at a score of z, adds z squared times the
+    variance of the noise.
+
+    Parameters
+    ----------
+    error
+        Mean variance of the result, over that of the noise.
+    """
+
+    def added(z: float) -> float:
+        return len(KINDS) * _beyond(z) * z * z
+
+    low, high = 2.0, 12.0
+    while high - low > 1e-3:
+        middle = (low + high) / 2
+        low, high = (
+            (low, middle) if added(middle) <= FALSE_ENERGY * error else (middle, high)
+        )
+    return max(high * high / 2 - math.log1p(high), LEAST_ODDS)
+
+
+def _beyond(z: float) -> float:
+    """Share of Gaussian numbers that are larger."""
+    return math.erfc(z / math.sqrt(2)) / 2
