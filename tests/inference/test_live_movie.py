@@ -82,18 +82,11 @@ def trained(stack: Stack, *, joint: bool = False, fast: bool = False) -> Denoise
 def case(
     axes: str, joint: bool = False, fast: bool = False
 ) -> tuple[Denoiser, Stack, npt.NDArray[Any], npt.NDArray[Any]]:
-    """Denoiser, movie, and mean and standard deviation by `denoise_stack`."""
+    """Denoiser, movie, and mean and standard deviation block by block."""
     stack = movie_of(axes)
     denoiser = trained(stack, joint=joint, fast=fast)
     with ArraySink(stack) as mean, ArraySink(stack) as std:
-        for _ in denoise_stack(
-            denoiser.net,
-            denoiser.calibrations,
-            stack,
-            mean,
-            joint=joint,
-            std_sink=std,
-        ):
+        for _ in denoiser.restore(stack, mean, EXACT, std_sink=std):
             pass
     return denoiser, stack, mean.array, std.array
 
@@ -833,7 +826,7 @@ def test_an_export_is_the_denoised_movie(
     record = read_record(path)
     assert record is not None
     assert record == {
-        **denoiser.provenance(stack, posterior=True),
+        **denoiser.provenance(stack, EXACT),
         "calibrations": [c.to_dict() for c in denoiser.calibrations],
     }
     movie.close()

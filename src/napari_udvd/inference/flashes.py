@@ -12,14 +12,18 @@ Tensors of one frame are ``(H, W)``, in network units.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import astuple, dataclass, fields
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from napari_udvd.formats import cell, table
 from napari_udvd.models.camera import CameraNoise, stabilise
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = [
     "KINDS",
@@ -29,6 +33,7 @@ __all__ = [
     "Scores",
     "Spread",
     "find",
+    "flash_table",
     "put_back",
     "score",
 ]
@@ -74,6 +79,16 @@ class Flash:
     amplitude: float
     z: float
     probability: float
+
+
+def flash_table(flashes: Sequence[Flash]) -> bytes:
+    """Return events as a table (CSV), a row for each, counted from zero."""
+    head = [each.name for each in fields(Flash)]
+    rows = (
+        [cell(each) if isinstance(each, float) else each for each in astuple(flash)]
+        for flash in flashes
+    )
+    return table(head, rows)
 
 
 class Frame(NamedTuple):
@@ -219,13 +234,31 @@ def _compared(
     """
     total = sums[4].clamp_min(LEAST)
     pixels = total.square() / squares[4].clamp_min(LEAST)  # as many, alike in weight
-    of_mean = CameraNoise(
-        noise.gain / pixels, torch.zeros_like(noise.dark), noise.read_variance / pixels
-    )
-    rise = stabilise(sums[0] / total, of_mean) - stabilise(sums[1] / total, of_mean)
+    light, predicted = sums[0] / total, sums[1] / total
+    variance = noise.gain * predicted.clamp_min(0) + noise.read_variance
+    rise = (light - predicted) / (variance / pixels).sqrt()
+    rise = rise * _skewed(noise.gain * (light - predicted) / variance)
     # a prediction errs alike in neighbours, the noise of each is its own
     share = (sums[2] * total / squares[3].clamp_min(LEAST)).clamp_min(LEAST)
     return rise / (1 + share).sqrt(), share.log()
+
+
+def _skewed(excess: Tensor) -> Tensor:
+    """Factor that makes a deviation from a mean of few photons a Gaussian one.
+
+    The deviance residual of a Poisson variable: half its square is the logarithm of the
+    likelihood ratio.
+
+    Parameters
+    ----------
+    excess
+        Deviation over the mean, both in photons; the mean with read noise counted as
+        photons.
+    """
+    u = excess.clamp_min(-0.99)
+    series = 1 - u / 3 + u.square() / 6
+    exact = 2 * ((1 + u) * torch.log1p(u) - u) / u.square().clamp_min(1e-4)
+    return torch.where(u.abs() < 0.03, series, exact).sqrt()
 
 
 def find(scores: Scores, spread: Spread, odds: float) -> list[Candidate]:

@@ -32,8 +32,9 @@ from napari_udvd.stack import Layout, Plane, Stack
 from napari_udvd.validity import refuse_infinite
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
+    from napari_udvd.inference.flashes import Flash
     from napari_udvd.inference.stream import Blocks
 
 __all__ = ["DenoisedMovie", "Filled"]
@@ -53,12 +54,15 @@ class Filled:
         Range of time points.
     progress
         Frames in finished blocks; a single frame that was wanted does not count yet.
+    flashes
+        Events that were put back into these frames.
     """
 
     planes: tuple[Plane, ...]
     start: int
     stop: int
     progress: Progress
+    flashes: tuple[Flash, ...] = ()
 
 
 class DenoisedMovie:
@@ -346,16 +350,22 @@ class DenoisedMovie:
         """Denoise and keep frames; None between steps."""
         series = self._agenda.series[run.series]
         for result in worker.steps(series, run.start, run.stop):
-            yield None if result is None else self._keep(run, *result)
+            if result is None:
+                yield None
+                continue
+            flashes = worker.flashes_in(series, run.start, run.stop)
+            yield self._keep(run, *result, flashes)
 
-    def _keep(self, run: Run, mean: Block, std: Block | None) -> Filled:
+    def _keep(
+        self, run: Run, mean: Block, std: Block | None, flashes: Sequence[Flash]
+    ) -> Filled:
         planes = tuple(self._agenda.series[run.series].planes())
         for (k, plane), t in product(enumerate(planes), range(run.start, run.stop)):
             if self.std is not None and std is not None:
                 self.std.put(t, plane, std[t - run.start, k])
             self.mean.put(t, plane, mean[t - run.start, k])
         self._agenda.finish(run)
-        return Filled(planes, run.start, run.stop, self.progress)
+        return Filled(planes, run.start, run.stop, self.progress, tuple(flashes))
 
     def _export(
         self,
@@ -377,9 +387,7 @@ class DenoisedMovie:
         if cancel is not None and cancel.is_set():
             return
         self._check_open()
-        record = self._denoiser.provenance(
-            self._finite, posterior=self._request.use_posterior
-        )
+        record = self._denoiser.provenance(self._finite, self._request)
         if quantity != "mean":
             named = {"std": "standard deviation", "residual": "noisy minus denoised"}
             record["quantity"] = named[quantity]

@@ -114,8 +114,6 @@ class SecondStage:
     ----------
     series
         The series of the stack.
-    flashes
-        Events of the frames that were denoised so far, by series and frame.
     """
 
     def __init__(
@@ -141,10 +139,9 @@ class SecondStage:
         """Pixels of a frame that are computed, overlaps of tiles counted again."""
         return self._inner.pixels_seen
 
-    @property
-    def flashes(self) -> list[Flash]:
-        """Events of the frames that were denoised so far, in order."""
-        return [f for key in sorted(self._found) for f in self._found[key]]
+    def flashes_in(self, series: Series, start: int, stop: int) -> list[Flash]:
+        """Return the events that were put back into frames of a run that is done."""
+        return [f for t in range(start, stop) for f in self._found[series, t]]
 
     def block(self, series: Series, start: int, stop: int) -> Denoised:
         """Denoise frames ``start .. stop - 1``, see :class:`BlockDenoiser`."""

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterator, Sequence
 
+    from napari_udvd.inference.flashes import Flash
     from napari_udvd.stack import Plane, Stack
     from napari_udvd.tasks import Task
 
@@ -90,6 +91,9 @@ class Blocks(Protocol):
     def steps(self, series: Series, start: int, stop: int) -> Iterator[Denoised | None]:
         """Do what :meth:`block` does with pauses, in which other runs may be done."""
 
+    def flashes_in(self, series: Series, start: int, stop: int) -> list[Flash]:
+        """Events that were put back into frames of a run that is done."""
+
 
 class BlocksOf(Protocol):
     """What makes :class:`Blocks` of a network and a movie."""
@@ -127,6 +131,7 @@ def denoise_stack(
     cancel: threading.Event | None = None,
     task: Task = DENOISE,
     blocks_of: BlocksOf | None = None,
+    flashes: list[Flash] | None = None,
 ) -> Iterator[Progress]:
     """Denoise every frame of every plane, writing block by block.
 
@@ -152,6 +157,8 @@ def denoise_stack(
         Finishes what the network predicts.
     blocks_of
         Makes what denoises the blocks; :class:`BlockDenoiser` if None.
+    flashes
+        Gets the events that were put back.
 
     Yields
     ------
@@ -176,6 +183,8 @@ def denoise_stack(
             sink.write(mean[:, k], start, plane)
             if std_sink is not None and std is not None:
                 std_sink.write(std[:, k], start, plane)
+        if flashes is not None:
+            flashes += denoiser.flashes_in(series, start, stop)
         done += (stop - start) * len(series.channels)
         yield Progress(done, total)
         if cancel is not None and cancel.is_set():
@@ -270,6 +279,10 @@ class BlockDenoiser:
             if result is not None:
                 return result
         raise AssertionError("the steps ended without a result")
+
+    def flashes_in(self, series: Series, start: int, stop: int) -> list[Flash]:
+        """Return none: what is predicted is put out as it is."""
+        return []
 
     def steps(self, series: Series, start: int, stop: int) -> Iterator[Denoised | None]:
         """Do what :meth:`block` does with pauses, in which other runs may be denoised.

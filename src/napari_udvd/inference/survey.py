@@ -48,7 +48,7 @@ FEWEST_PLACES, MOST_PLACES = 4, 24
 """Frames that are looked at."""
 
 PIXELS_PER_STEP = 4000
-"""That the spread of scores is measured by: 90 of them are beyond two of it."""
+"""That the spread of scores is measured by."""
 
 MOST_STEPS = 12
 """In which the spread follows the ratio of variances."""
@@ -59,8 +59,11 @@ FALSE_ENERGY = 0.01
 LEAST_ODDS = 7.0
 """Log odds against an event: what is rarer than one pixel in a thousand."""
 
-BEYOND_TWO = 2.275
-"""Percent of Gaussian numbers that are lower than minus two."""
+FAR, BELOW = 1.5, 93.32
+"""Standard deviations above the median, and the percentage of Gaussian numbers below.
+
+Far enough to tell of long tails, and not so far that events, which are rare, matter.
+"""
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,23 @@ class Surveys:
         if key not in known:
             known[key] = yield from survey(net, calibrations, stack, channel, request)
         return known[key]
+
+    def made(
+        self,
+        net: Network,
+        calibrations: Sequence[Calibration],
+        stack: Stack,
+        channel: int,
+        request: Request,
+    ) -> Survey:
+        """Return the survey of a channel, see :meth:`find`."""
+        steps = self.find(net, calibrations, stack, channel, request)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                found: Survey = end.value
+                return found
 
 
 def survey(
@@ -214,14 +234,14 @@ def judged(samples: Sequence[_Sample]) -> Survey:
 def _spread(
     z: npt.NDArray[np.float32], ratio: npt.NDArray[np.float32]
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Robust standard deviation of scores, from the side on which no events are."""
+    """Robust standard deviation of scores."""
     order = np.argsort(ratio, kind="stable")
     steps = int(np.clip(len(z) // PIXELS_PER_STEP, 1, MOST_STEPS))
     ratios, values = [], []
     for part in np.array_split(order, steps):
-        low, middle = np.percentile(z[part], (BEYOND_TWO, 50))
+        middle, high = np.percentile(z[part], (50, BELOW))
         ratios.append(float(np.median(ratio[part])))
-        values.append(max(float(middle - low) / 2, 1.0))
+        values.append(max(float(high - middle) / FAR, 1.0))
     # interpolation needs ratios that rise
     kept = [k for k in range(steps) if k == 0 or ratios[k] > ratios[k - 1] + 1e-6]
     return tuple(ratios[k] for k in kept), tuple(values[k] for k in kept)
