@@ -20,10 +20,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from napari_udvd.formats import cell, table
-from napari_udvd.models.camera import CameraNoise, stabilise
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from napari_udvd.models import CameraNoise
 
 __all__ = [
     "KINDS",
@@ -192,9 +193,8 @@ LEAST = 1e-30
 def score(frame: Frame, noise: CameraNoise) -> Scores:
     """Compare a frame with its prediction, under every template.
 
-    Sums of noisy pixels are compared on the scale on which camera noise has the same
-    strength at every brightness, so that a dark place with few photons is judged as a
-    bright one.
+    Sums of noisy pixels are compared by their deviance, so that a dark place with few
+    photons, whose noise is skewed, is judged as a bright one.
     """
     y, m, s, measured = frame
     known = torch.ones_like(m) if measured is None else measured.to(m)
@@ -351,7 +351,7 @@ def put_back(
     above = torch.where(template > 0, frame.noisy[here] - base[here], 0.0)
     amplitude = ((template * above).sum() / power).clamp_min(0)
     event = base[here] + amplitude * template
-    variance = noise.variance(event)
+    variance = torch.where(template > 0, noise.variance(event), 0.0)
     fitted = (template.square() * variance).sum() / power.square()
     unsure = (
         template.square() * fitted + (1 - template).square() * base_std[here].square()

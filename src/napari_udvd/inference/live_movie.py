@@ -71,9 +71,10 @@ class DenoisedMovie:
     Frames are denoised in the blocks of
     :func:`~napari_udvd.inference.stream.denoise_stack`,
     so that the result is the same to the bit whatever was looked at, and when. A frame
-    that is wanted comes first by itself and then once more with its block: for a
-    network whose frames share work this costs nothing, since leaving it out would cost
-    as much; for others it is one frame in sixteen.
+    that is wanted comes first by itself, as a first look without the search for events,
+    and then once more with its block: for a network whose frames share work this costs
+    nothing, since leaving it out would cost as much; for others it is one frame in
+    sixteen.
 
     Parameters
     ----------
@@ -218,8 +219,11 @@ class DenoisedMovie:
                 return
             # anew for every call, so that its frames are not kept in between
             worker = self._denoiser.blocks(self._finite, self._request)
+            # a first look need not wait for the frames that events are told by
+            plain = replace(self._request, events=False)
+            look = self._denoiser.blocks(self._finite, plain)
             while True:
-                yield from self._fill_wanted(worker, stopped)
+                yield from self._fill_wanted(look, stopped)
                 run = self._agenda.next_block()
                 if run is None or stopped():
                     return
@@ -229,7 +233,7 @@ class DenoisedMovie:
                     elif stopped():
                         return
                     else:
-                        yield from self._fill_wanted(worker, stopped)
+                        yield from self._fill_wanted(look, stopped)
 
     def export(
         self,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import torch
 
-from napari_udvd.inference.flashes import KINDS, Frame, Spread, score
+from napari_udvd.inference.flashes import Frame, Spread, score
 from napari_udvd.inference.scaling import Scaler
 from napari_udvd.inference.stream import BlockDenoiser
 from napari_udvd.planes import (
@@ -53,11 +53,17 @@ PIXELS_PER_STEP = 4000
 MOST_STEPS = 12
 """In which the spread follows the ratio of variances."""
 
-FALSE_ENERGY = 0.01
+FALSE_ENERGY = 0.002
 """Share of the squared error of a result that false events may add."""
 
+LARGE, LEAST_TAILS = 3.0, 0.5
+"""Score by which the tails are judged, and the least that they are taken to be."""
+
 LEAST_ODDS = 7.0
-"""Log odds against an event: what is rarer than one pixel in a thousand."""
+"""Log odds against an event: it is rarer than one pixel in a thousand."""
+
+MOST_ODDS = 40.0
+"""Where a result errs so little that nothing is called an event."""
 
 FAR, BELOW = 1.5, 93.32
 """Standard deviations above the median, and the percentage of Gaussian numbers below.
@@ -228,7 +234,9 @@ def judged(samples: Sequence[_Sample]) -> Survey:
     spread = Spread(tuple(f[0] for f in found), tuple(f[1] for f in found))
     error = float(np.mean([sample.error for sample in samples]))
     noise = float(np.mean([sample.noise for sample in samples]))
-    return Survey(spread, odds_against(error / noise))
+    scaled = z / spread.at(torch.from_numpy(ratio)).numpy()
+    tails = sum(_tail(each) for each in scaled)
+    return Survey(spread, odds_against(error / noise, max(tails, LEAST_TAILS)))
 
 
 def _spread(
@@ -247,30 +255,30 @@ def _spread(
     return tuple(ratios[k] for k in kept), tuple(values[k] for k in kept)
 
 
-def odds_against(error: float) -> float:
+def odds_against(error: float, tails: float = 1.0) -> float:
     """Choose log odds such that false events hardly add to the error of a result.
 
-    A false one in one of three templates, at a score of z, adds z squared times the
-    variance of the noise.
+    A false one at a score of z adds z squared times the variance of the noise, as far
+    as it is put back.
 
     Parameters
     ----------
     error
         Mean variance of the result, over that of the noise.
+    tails
+        How many times as often as a Gaussian number a score is large by chance, all
+        templates together.
     """
-
-    def added(z: float) -> float:
-        return len(KINDS) * _beyond(z) * z * z
-
-    low, high = 2.0, 12.0
-    while high - low > 1e-3:
-        middle = (low + high) / 2
-        low, high = (
-            (low, middle) if added(middle) <= FALSE_ENERGY * error else (middle, high)
-        )
-    return max(high * high / 2 - math.log1p(high), LEAST_ODDS)
+    z = np.linspace(0, 12, 2401)
+    energy = np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi) * z**2 * (z[1] - z[0])
+    for odds in np.arange(LEAST_ODDS, MOST_ODDS, 0.05):
+        log_odds = z**2 / 2 - odds - np.log1p(z)
+        added = tails * (energy / (1 + np.exp(-log_odds)) ** 2).sum()
+        if added <= FALSE_ENERGY * error:
+            return float(odds)
+    return MOST_ODDS
 
 
-def _beyond(z: float) -> float:
-    """Share of Gaussian numbers that are larger."""
-    return math.erfc(z / math.sqrt(2)) / 2
+def _tail(z: npt.NDArray[np.float32]) -> float:
+    """Tell how many times as often as a Gaussian number scores are large."""
+    return float((z > LARGE).mean()) / (math.erfc(LARGE / math.sqrt(2)) / 2)
