@@ -21,8 +21,11 @@ __all__ = ["FlashLayer"]
 COLOURS = {"pixel": "yellow", "3x3": "cyan", "spot": "magenta"}
 """Of events, by what they look like."""
 
-SIZE = 9
-"""Of a ring, in pixels: the event stays in sight inside it."""
+SIZE = 1
+"""Of a circle, in pixels: it reaches into other frames as well, which is no more."""
+
+ON_SCREEN = 18, 10_000
+"""Least and largest size of a circle on the screen: the event stays in sight in it."""
 
 
 class FlashLayer:
@@ -78,19 +81,20 @@ class FlashLayer:
                 points,
                 name=f"{self._result.name} events",
                 features=features,
-                symbol="ring",
                 size=SIZE,
-                border_width=0,
-                face_color=colours,
+                face_color="transparent",
+                border_color=colours,
+                border_width=0.08,
+                canvas_size_limits=ON_SCREEN,
                 out_of_slice_display=False,
                 **drawn_like(self._result),
             )
+            self.layer.current_size = SIZE  # of those to come
             self._viewer.layers.selection = selected
         elif self.layer in self._viewer.layers:  # else the user does not want it
             self.layer.data = points.reshape(-1, self._result.ndim)
             self.layer.features = features
-            self.layer.symbol, self.layer.size = "ring", SIZE
-            self.layer.face_color = colours
+            self.layer.border_color = colours
 
     def _place(self, flash: Flash) -> list[int]:
         at = {
