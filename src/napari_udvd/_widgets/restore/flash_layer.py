@@ -94,7 +94,8 @@ class FlashLayer:
         elif self.layer in self._viewer.layers:  # else the user does not want it
             self.layer.data = points.reshape(-1, self._result.ndim)
             self.layer.features = features
-            self.layer.border_color = colours
+            if colours:  # none are taken for white, with a warning
+                self.layer.border_color = colours
 
     def _place(self, flash: Flash) -> list[int]:
         at = {
