@@ -258,7 +258,7 @@ def price(movie: KnownMovie, options: argparse.Namespace) -> tuple[str, ...]:
         f"{results['posterior']:.3f}",
         f"{cost:.3f}",
         f"{len(flashes)}",
-        f"{found.odds:.1f}",
+        " / ".join(f"{odds:.1f}" for odds in found.odds),
         said,
     )
 

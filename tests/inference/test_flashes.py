@@ -75,7 +75,7 @@ def test_scores_of_noise_are_standard_normal(
     level: float, gain: float, read_noise: float, dark: float
 ) -> None:
     noise = camera(gain, read_noise, dark)
-    z, _ = score(known(level, noise), noise)
+    z, _, _ = score(known(level, noise), torch.full(SHAPE, level), noise)
     assert z.shape == (len(KINDS), *SHAPE)
     # the few photons of a single pixel come in whole numbers
     np.testing.assert_allclose(z.std(dim=(1, 2)), 1, atol=0.12)
@@ -89,7 +89,7 @@ def test_what_the_prediction_does_not_know_makes_scores_smaller() -> None:
     noise = camera(0.0, 1.0)
     sure = known(0.0, noise)
     unsure = sure._replace(std=torch.full(SHAPE, 1.0))
-    one, two = score(sure, noise).z, score(unsure, noise).z
+    one, two = (score(each, each.mean, noise).rise for each in (sure, unsure))
     np.testing.assert_allclose(two[0], one[0] / math.sqrt(2), rtol=1e-3, atol=1e-4)
     inside = (slice(3, -3), slice(3, -3))
     np.testing.assert_allclose(  # it errs alike in all nine pixels
@@ -103,8 +103,10 @@ def test_scores_do_not_depend_on_units(unit: float) -> None:
     frame = known(130.0, noise)
     other = Frame(*(each * unit for each in frame[:3] if each is not None))
     in_units = camera(2.0 * unit, 3.0 * unit, 100.0 * unit)
-    found = score(other, in_units).z
-    np.testing.assert_allclose(found, score(frame, noise).z, rtol=1e-2, atol=1e-2)
+    found = score(other, other.mean, in_units)
+    expected = score(frame, frame.mean, noise)
+    np.testing.assert_allclose(found.z, expected.z, rtol=1e-2, atol=5e-2)
+    np.testing.assert_allclose(found.rise, expected.rise, rtol=1e-2, atol=1e-2)
 
 
 @pytest.mark.parametrize("at", [(80, 90), (0, 0), (159, 1), (1, 199)], ids=str)
@@ -112,7 +114,7 @@ def test_scores_do_not_depend_on_units(unit: float) -> None:
 def test_an_event_is_found_and_put_back(kind: int, at: tuple[int, int]) -> None:
     noise = camera(2.0, 3.0, 100.0)
     frame = with_event(130.0, kind, 120.0, at, noise)
-    (first, *_) = found = find(score(frame, noise), PLAIN, 9.0)
+    (first, *_) = found = find(score(frame, frame.mean, noise), PLAIN, [9.0] * 3)
     assert [each for each in found if each.weight > 0.5] == [first]
     assert abs(first.row - at[0]) <= 1
     assert abs(first.column - at[1]) <= 1
@@ -138,7 +140,7 @@ def test_noise_that_is_alike_in_neighbours_widens_the_spread(axis: int) -> None:
     correlated = frame._replace(noisy=torch.from_numpy(alike))
     widths = []
     for each in (frame, correlated):
-        z, ratio = score(each, noise)
+        z, _, ratio = score(each, each.mean, noise)
         found = [
             _spread(z[k].numpy().ravel(), ratio[k].numpy().ravel()) for k in (0, 1)
         ]
@@ -148,13 +150,15 @@ def test_noise_that_is_alike_in_neighbours_widens_the_spread(axis: int) -> None:
     assert single < 1.1  # a pixel is as noisy as before
     assert wide > 1.4
     spread = Spread(((0.0,),) * 3, ((1.0,), (wide,), (wide,)))
-    found = find(score(correlated, noise), spread, 10.0)
+    found = find(score(correlated, correlated.mean, noise), spread, [10.0] * 3)
     assert all(candidate.weight < 0.5 for candidate in found)
 
 
 def test_noise_alone_is_no_event() -> None:
     noise = camera(2.0, 3.0, 100.0)
-    found = find(score(known(120.0, noise), noise), PLAIN, 10.0)
+    found = find(
+        score(known(120.0, noise), torch.full(SHAPE, 120.0), noise), PLAIN, [10.0] * 3
+    )
     assert all(each.weight < 0.5 for each in found)
 
 
@@ -167,10 +171,10 @@ def test_what_was_not_measured_is_no_event() -> None:
     noisy[5, 0] = math.nan
     mean = torch.where(measured, frame.mean, math.nan)
     holed = Frame(noisy, mean, frame.std, measured)
-    scores = score(holed, noise)
+    scores = score(holed, holed.mean, noise)
     assert scores.z.isfinite().all()
     assert scores.ratio.isfinite().all()
-    found = find(scores, PLAIN, 10.0)
+    found = find(scores, PLAIN, [10.0] * 3)
     assert all(each.weight < 0.5 for each in found)
 
 
@@ -183,7 +187,7 @@ def test_an_event_beside_what_was_not_measured() -> None:
     holed = Frame(
         noisy, torch.where(measured, frame.mean, math.nan), frame.std, measured
     )
-    first = find(score(holed, noise), PLAIN, 9.0)[0]
+    first = find(score(holed, holed.mean, noise), PLAIN, [9.0] * 3)[0]
     mean, std = holed.mean.clone(), frame.std.clone()
     put_back(mean, std, holed, holed.mean, frame.std, noise, first)
     assert mean[40, 50] - 130 == pytest.approx(120, rel=0.3)

@@ -112,16 +112,21 @@ class Frame(NamedTuple):
 
 
 class Scores(NamedTuple):
-    """How much brighter than predicted a frame is where a template lies on it.
+    """How much better an event explains a frame where a template lies on it.
 
     Attributes
     ----------
+    rise
+        ``(K, H, W)`` brighter than predicted, in standard deviations: tells how exact
+        noise and prediction are.
     z
-        ``(K, H, W)``, in standard deviations.
+        ``(K, H, W)`` root of twice the log likelihood ratio of event and prediction;
+        0 where the prediction explains more.
     ratio
         ``(K, H, W)`` log of the variance of the prediction over that of the noise.
     """
 
+    rise: Tensor
     z: Tensor
     ratio: Tensor
 
@@ -190,11 +195,23 @@ LEAST = 1e-30
 """Stands for nothing where it is divided by."""
 
 
-def score(frame: Frame, noise: CameraNoise) -> Scores:
+def score(frame: Frame, base: Tensor, noise: CameraNoise) -> Scores:
     """Compare a frame with its prediction, under every template.
 
     Sums of noisy pixels are compared by their deviance, so that a dark place with few
-    photons, whose noise is skewed, is judged as a bright one.
+    photons, whose noise is skewed, is judged as a bright one. Where a template has
+    several pixels, part of an event is in the prediction, which has seen all of them but
+    one, and which is unsure there. So its likelihood, pixel by pixel, is compared with
+    that of an event on top of the neighbouring frames.
+
+    Parameters
+    ----------
+    frame
+        What was recorded and predicted.
+    base
+        What would be there without an event, ``(H, W)``.
+    noise
+        Of the camera.
     """
     y, m, s, measured = frame
     known = torch.ones_like(m) if measured is None else measured.to(m)
@@ -213,16 +230,37 @@ def score(frame: Frame, noise: CameraNoise) -> Scores:
             (spot, spot_squared),
         )
     ]
-    z, ratio = (torch.stack(each) for each in zip(*found, strict=True))
+    rise, ratio = (torch.stack(each) for each in zip(*found, strict=True))
+    z = torch.cat([rise[:1].clamp_min(0), _evidence(frame, base, noise, known > 0)])
     if measured is not None:
-        z = torch.where(measured, z, 0.0)
-    return Scores(z, ratio)
+        rise, z = (torch.where(measured, each, 0.0) for each in (rise, z))
+    return Scores(rise, z, ratio)
+
+
+def _evidence(frame: Frame, base: Tensor, noise: CameraNoise, known: Tensor) -> Tensor:
+    """Root of twice the log likelihood ratio of event and prediction, ``(2, H, W)``.
+
+    Of the templates that have several pixels. The prediction of a pixel has not seen it
+    but all others, so that the product of its likelihoods is a cross-validation.
+    """
+    y, m, s, _ = frame
+    variance, prior = noise.variance(m), s.square()
+    above, weight = y - base, 1 / variance
+    lack = (y - m).square() / (variance + prior) + torch.log1p(prior * weight)
+    told = (lack - above.square() * weight, above * weight, weight)
+    planes = torch.stack([torch.where(known, each, 0.0) for each in told])[:, None]
+    inside = TEMPLATES[1:, 1:-1, 1:-1].to(m)[:, None]
+    gained = F.conv2d(planes[:1], inside[:1], padding=1)[0]
+    fit = F.conv2d(planes[1:2], inside, padding=1)[0]
+    power = F.conv2d(planes[2:], inside.square(), padding=1)[0].clamp_min(LEAST)
+    twice = gained + fit.square() / power
+    return torch.where(fit > 0, twice.clamp_min(0), 0.0).sqrt()
 
 
 def _compared(
     sums: Tensor, squares: Tensor, noise: CameraNoise
 ) -> tuple[Tensor, Tensor]:
-    """Score of one template, and log ratio of variances, ``(H, W)`` each.
+    """Rise of one template, and log ratio of variances, ``(H, W)`` each.
 
     Parameters
     ----------
@@ -261,7 +299,7 @@ def _skewed(excess: Tensor) -> Tensor:
     return torch.where(u.abs() < 0.03, series, exact).sqrt()
 
 
-def find(scores: Scores, spread: Spread, odds: float) -> list[Candidate]:
+def find(scores: Scores, spread: Spread, odds: Sequence[float]) -> list[Candidate]:
     """Find what is likely to be an event, the surest first.
 
     Parameters
@@ -271,7 +309,7 @@ def find(scores: Scores, spread: Spread, odds: float) -> list[Candidate]:
     spread
         Of scores where nothing happens.
     odds
-        Log odds against an event.
+        Log odds against an event, for each template.
 
     Returns
     -------
@@ -280,7 +318,8 @@ def find(scores: Scores, spread: Spread, odds: float) -> list[Candidate]:
     """
     z = scores.z / spread.at(scores.ratio)
     positive = z.clamp_min(0)
-    log_odds = positive.square() / 2 - odds - torch.log1p(positive)
+    against = torch.tensor(odds, device=z.device)[:, None, None]
+    log_odds = positive.square() / 2 - against - torch.log1p(positive)
     best, kind = log_odds.max(dim=0)
     least = math.log(LEAST_WEIGHT / (1 - LEAST_WEIGHT))
     if not bool(best.max() > least):

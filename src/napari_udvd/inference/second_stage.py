@@ -8,33 +8,31 @@ longer than the frame, see :mod:`napari_udvd.inference.flashes`.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from napari_udvd.cutting import runs, window
+from napari_udvd.cutting import window
 from napari_udvd.inference.flashes import (
     KINDS,
     Candidate,
     Flash,
-    Frame,
     find,
     put_back,
     score,
 )
+from napari_udvd.inference.predicted import Predicted, predict, without_events
 from napari_udvd.inference.scaling import Scaler
 from napari_udvd.inference.stream import BlockDenoiser
-from napari_udvd.models import Prediction, posterior
-from napari_udvd.planes import missing_frames, read_measured, series_of
+from napari_udvd.planes import missing_frames, series_of
 from napari_udvd.tasks import DENOISE
 from napari_udvd.validity import inspect
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
-    import numpy.typing as npt
+    from torch import Tensor
 
     from napari_udvd.inference.request import Request
     from napari_udvd.inference.scaling import Calibration
@@ -46,8 +44,6 @@ if TYPE_CHECKING:
     from napari_udvd.tasks import Task
 
 __all__ = ["SecondStage", "has_second_stage", "in_two_stages"]
-
-Floats: TypeAlias = "npt.NDArray[np.float32]"
 
 
 def has_second_stage(
@@ -87,14 +83,6 @@ def in_two_stages(
     return SecondStage(net, calibrations, stack, request, surveys)
 
 
-class _Predicted(NamedTuple):
-    """A frame, its blind prediction and its posterior, in network units."""
-
-    frame: Frame
-    mean: Tensor
-    std: Tensor
-
-
 class SecondStage:
     """Denoises any run of frames of any series of a stack, in any order.
 
@@ -131,7 +119,7 @@ class SecondStage:
         self._net, self._calibrations, self._stack = net, calibrations, stack
         self._device = request.place().device
         self._surveys = surveys
-        self._kept: dict[tuple[Series, int], _Predicted] = {}
+        self._kept: dict[tuple[Series, int], Predicted] = {}
         self._found: dict[tuple[Series, int], tuple[Flash, ...]] = {}
 
     @property
@@ -163,8 +151,8 @@ class SecondStage:
         missing = missing_frames(stack, series)
         around = {t: window(t, 1, n_frames, missing) for t in range(start, stop)}
         needed = sorted({t for frames in around.values() for t in frames})
-        predicted = yield from self._predict(stack, series, needed)
         scaler = Scaler([self._calibrations[channel]], self._device)
+        predicted = yield from self._predict(stack, series, scaler, needed)
         shape = (stop - start, 1, *stack.frame_shape)
         mean, std = np.empty(shape, np.float32), np.empty(shape, np.float32)
         for t in range(start, stop):
@@ -194,8 +182,8 @@ class SecondStage:
         yield mean, std if self._request.with_std else None
 
     def _predict(
-        self, stack: Stack, series: Series, needed: Sequence[int]
-    ) -> Generator[None, None, dict[int, _Predicted]]:
+        self, stack: Stack, series: Series, scaler: Scaler, needed: Sequence[int]
+    ) -> Generator[None, None, dict[int, Predicted]]:
         """Predict frames, given in rising order, as far as they are not kept.
 
         What a recurrent network says of a frame depends on those that it is asked for
@@ -206,87 +194,25 @@ class SecondStage:
             wanted = [t for t in needed if (series, t) not in self._kept]
             kept = {t: self._kept.get((series, t)) for t in needed}
             found = {t: each for t, each in kept.items() if each is not None}
-        (channel,) = series.channels
-        scaler = Scaler([self._calibrations[channel]], self._device)
-        for run in runs(wanted):
-            for result in self._inner.steps(series, run[0], run[-1] + 1):
-                if result is None:
-                    yield
-                    continue
-                grey, measured = read_measured(stack, series, run)
-                mean, std = result
-                assert std is not None
-                for k, t in enumerate(run):
-                    known = None if measured is None else measured[k, 0]
-                    found[t] = _combined(grey[k], mean[k], std[k], known, scaler)
-        return found
-
-
-def _combined(
-    grey: Floats,
-    mean: Floats,
-    std: Floats,
-    measured: npt.NDArray[np.bool_] | None,
-    scaler: Scaler,
-) -> _Predicted:
-    """Combine a blind prediction ``(1, H, W)`` with the noisy pixels."""
-    device = scaler.scale.device
-    with torch.inference_mode():
-        noisy, blind = (
-            scaler.normalise(torch.from_numpy(each).to(device)) for each in (grey, mean)
-        )
-        prior = torch.from_numpy(std).to(device) / scaler.scale
-        prediction = Prediction(blind, prior[None])
-        after, unsure = posterior(prediction, noisy, scaler.noise.variance(blind))
-        known = None
-        if measured is not None:
-            known = torch.from_numpy(measured).to(device)
-            after = torch.where(known, after, blind)
-            unsure = torch.where(known, unsure, prior)
-        frame = Frame(noisy[0], blind[0], prior[0], known)
-        return _Predicted(frame, after[0], unsure[0])
+        new = yield from predict(self._inner, stack, series, scaler, wanted)
+        return found | new
 
 
 def _finish(
-    before: _Predicted,
-    own: _Predicted,
-    after: _Predicted,
+    before: Predicted,
+    own: Predicted,
+    after: Predicted,
     scaler: Scaler,
     survey: Survey,
 ) -> tuple[tuple[Tensor, Tensor], list[tuple[Candidate, float]]]:
     """Make the result of a frame: mean and std, and the events with their amplitude."""
     noise = scaler.noise_of(0)
     mean, std = own.mean.clone(), own.std.clone()
-    candidates = find(score(own.frame, noise), survey.spread, survey.odds)
-    if not candidates:
-        return (mean, std), []
-    base, base_std = _without(before, own, after)
+    base, base_std = without_events(before, own, after)
+    scores = score(own.frame, base, noise)
+    candidates = find(scores, survey.spread, survey.odds)
     found = [
         (each, put_back(mean, std, own.frame, base, base_std, noise, each))
         for each in candidates
     ]
     return (mean, std), found
-
-
-def _without(
-    before: _Predicted, own: _Predicted, after: _Predicted
-) -> tuple[Tensor, Tensor]:
-    """Tell what a frame would be without events: the mean of its neighbours.
-
-    Where one was not measured the other counts, and the frame itself where neither was.
-    """
-    total, unsure = torch.zeros_like(own.mean), torch.zeros_like(own.mean)
-    count = torch.zeros_like(own.mean)
-    for one in (before, after):
-        seen = one.frame.measured
-        known = torch.ones_like(total, dtype=torch.bool) if seen is None else seen
-        # not times the mask: what was not measured may be no number
-        total += torch.where(known, one.mean, 0.0)
-        unsure += torch.where(known, one.std, 0.0)
-        count += known
-    is_known, count = count > 0, count.clamp_min(1)
-    return (
-        torch.where(is_known, total / count, own.mean),
-        # neighbours err alike
-        torch.where(is_known, unsure / count, own.std),
-    )

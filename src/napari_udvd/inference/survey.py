@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import torch
 
-from napari_udvd.inference.flashes import Frame, Spread, score
+from napari_udvd.cutting import window
+from napari_udvd.inference.flashes import Spread, score
+from napari_udvd.inference.predicted import Predicted, predict, without_events
 from napari_udvd.inference.scaling import Scaler
 from napari_udvd.inference.stream import BlockDenoiser
 from napari_udvd.planes import (
     Series,
     middle_plane,
-    read_measured,
+    missing_frames,
     recorded_frames,
 )
 from napari_udvd.validity import inspect
@@ -38,10 +40,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Survey", "Surveys"]
 
-PIXELS = 2**18
+PIXELS = 100_000
 """Looked at in all, about."""
 
-EDGE = 256
+EDGE = 160
 """Rows and columns of a place that is looked at."""
 
 FEWEST_PLACES, MOST_PLACES = 4, 24
@@ -50,13 +52,16 @@ FEWEST_PLACES, MOST_PLACES = 4, 24
 PIXELS_PER_STEP = 4000
 """That the spread of scores is measured by."""
 
+LEAST_SPREAD = 1.0
+"""Of scores: how far the network may have doubted itself too much."""
+
 MOST_STEPS = 12
 """In which the spread follows the ratio of variances."""
 
-FALSE_ENERGY = 0.002
-"""Share of the squared error of a result that false events may add."""
+FALSE_ENERGY = 0.001
+"""Share of the squared error of a result that false events of one kind may add."""
 
-LARGE, LEAST_TAILS = 3.0, 0.5
+LARGE, LEAST_TAILS = 3.0, 0.1
 """Score by which the tails are judged, and the least that they are taken to be."""
 
 LEAST_ODDS = 7.0
@@ -81,21 +86,22 @@ class Survey:
     spread
         Of scores where nothing happens.
     odds
-        Log odds against an event.
+        Log odds against an event, for each template.
     """
 
     spread: Spread
-    odds: float
+    odds: tuple[float, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, for a record."""
         widest = [max(values) for values in self.spread.values]
-        return {"odds": self.odds, "widest": widest}
+        return {"odds": list(self.odds), "widest": widest}
 
 
 class _Sample(NamedTuple):
-    """Scores and ratios ``(K, n)``; mean variances of the result and of the noise."""
+    """Scores ``(K, n)``, and mean variances of the result and of the noise."""
 
+    rise: npt.NDArray[np.float32]
     z: npt.NDArray[np.float32]
     ratio: npt.NDArray[np.float32]
     error: float
@@ -160,19 +166,22 @@ def survey(
 ) -> Generator[None, None, Survey]:
     """Look at a channel of a movie, see :meth:`Surveys.find`."""
     samples = []
-    for t, z, rows, columns in _places(inspect(stack), channel):
-        part = inspect(stack).crop(slice(0, stack.n_frames), rows, columns)
+    blind = replace(request, use_posterior=False, with_std=True, tile=None)
+    scaler = Scaler([calibrations[channel]], request.place().device)
+    stack = inspect(stack)
+    for t, z, rows, columns in _places(stack, channel):
+        part = stack.crop(slice(0, stack.n_frames), rows, columns)
         series = Series((channel,), z)
-        blind = replace(request, use_posterior=False, with_std=True, tile=None)
-        blocks = BlockDenoiser(net, calibrations, part, blind)
-        for result in blocks.steps(series, t, t + 1):
-            if result is None:
-                yield
-            else:
-                mean, std = result
-                assert std is not None
-                calibration = calibrations[channel]
-                samples.append(_sampled(part, series, t, calibration, mean, std))
+        around = window(t, 1, stack.n_frames, missing_frames(stack, series))
+        predicted = yield from predict(
+            BlockDenoiser(net, calibrations, part, blind),
+            part,
+            series,
+            scaler,
+            sorted(set(around)),
+        )
+        before, own, after = (predicted[k] for k in around)
+        samples.append(_sampled(before, own, after, scaler))
     return judged(samples)
 
 
@@ -198,45 +207,39 @@ def _places(stack: Stack, channel: int) -> list[tuple[int, int, slice, slice]]:
 
 
 def _sampled(
-    stack: Stack,
-    series: Series,
-    t: int,
-    calibration: Calibration,
-    mean: npt.NDArray[np.float32],
-    std: npt.NDArray[np.float32],
+    before: Predicted, own: Predicted, after: Predicted, scaler: Scaler
 ) -> _Sample:
-    grey, measured = read_measured(stack, series, [t])
-    scaler = Scaler([calibration])
+    noise, frame = scaler.noise_of(0), own.frame
     with torch.inference_mode():
-        noisy, blind = (
-            scaler.normalise(torch.from_numpy(each[0])) for each in (grey, mean)
+        base, _ = without_events(before, own, after)
+        scores = score(frame, base, noise)
+        inside = frame.measured
+        if inside is None:
+            inside = torch.ones_like(frame.noisy, dtype=torch.bool)
+        rise, z, ratio = (each[:, inside].cpu().numpy() for each in scores)
+        error = float(own.std[inside].square().mean())
+        return _Sample(
+            rise, z, ratio, error, float(noise.variance(frame.mean)[inside].mean())
         )
-        prior = torch.from_numpy(std[0]) / scaler.scale
-        noise = scaler.noise_of(0)
-        known = None if measured is None else torch.from_numpy(measured[0, 0])
-        scores = score(Frame(noisy[0], blind[0], prior[0], known), noise)
-        inside = torch.ones_like(noisy[0], dtype=torch.bool) if known is None else known
-        variance, unsure = noise.variance(blind[0])[inside], prior[0][inside].square()
-        error = unsure * (variance / (variance + unsure))
-        z, ratio = (each[:, inside].numpy() for each in scores)
-    return _Sample(z, ratio, float(error.mean()), float(variance.mean()))
 
 
 def judged(samples: Sequence[_Sample]) -> Survey:
     """Draw the conclusions from what was looked at."""
     if not samples:
         one = ((0.0,),) * 3
-        return Survey(Spread(one, ((1.0,),) * 3), LEAST_ODDS)
-    z, ratio = (
-        np.concatenate([sample[k] for sample in samples], axis=1) for k in (0, 1)
+        return Survey(Spread(one, ((1.0,),) * 3), (LEAST_ODDS,) * 3)
+    rise, z, ratio = (
+        np.concatenate([sample[k] for sample in samples], axis=1) for k in (0, 1, 2)
     )
-    found = [_spread(*each) for each in zip(z, ratio, strict=True)]
+    found = [_spread(*each) for each in zip(rise, ratio, strict=True)]
     spread = Spread(tuple(f[0] for f in found), tuple(f[1] for f in found))
     error = float(np.mean([sample.error for sample in samples]))
     noise = float(np.mean([sample.noise for sample in samples]))
     scaled = z / spread.at(torch.from_numpy(ratio)).numpy()
-    tails = sum(_tail(each) for each in scaled)
-    return Survey(spread, odds_against(error / noise, max(tails, LEAST_TAILS)))
+    odds = [
+        odds_against(error / noise, max(_tail(each), LEAST_TAILS)) for each in scaled
+    ]
+    return Survey(spread, tuple(odds))
 
 
 def _spread(
@@ -249,7 +252,7 @@ def _spread(
     for part in np.array_split(order, steps):
         middle, high = np.percentile(z[part], (50, BELOW))
         ratios.append(float(np.median(ratio[part])))
-        values.append(max(float(high - middle) / FAR, 1.0))
+        values.append(max(float(high - middle) / FAR, LEAST_SPREAD))
     # interpolation needs ratios that rise
     kept = [k for k in range(steps) if k == 0 or ratios[k] > ratios[k - 1] + 1e-6]
     return tuple(ratios[k] for k in kept), tuple(values[k] for k in kept)
@@ -266,8 +269,7 @@ def odds_against(error: float, tails: float = 1.0) -> float:
     error
         Mean variance of the result, over that of the noise.
     tails
-        How many times as often as a Gaussian number a score is large by chance, all
-        templates together.
+        How many times as often as a Gaussian number a score is large by chance.
     """
     z = np.linspace(0, 12, 2401)
     energy = np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi) * z**2 * (z[1] - z[0])
