@@ -9,7 +9,9 @@ Amplitudes are in units of the noise of the pixel at the centre, before the even
 
 No blind-spot network can know of a spike in a single pixel; its posterior keeps the
 share prior variance / (prior variance + noise variance) of it, whatever its amplitude.
-A larger flash is also seen in the pixels around, of the same frame.
+A larger flash is also seen in the pixels around, of the same frame. What is kept is
+measured with the search for events and without. With ``--price`` it is measured what
+the search costs on movies in which there are none: the difference in PSNR.
 """
 
 from __future__ import annotations
@@ -23,8 +25,11 @@ import numpy as np
 import torch
 
 import napari_udvd as nu
+import quality
 from common import DATA, machine, progress, table
-from movies import Frames, KnownMovie, scene
+from movies import MOVIES, Frames, KnownMovie, scene
+from napari_udvd.formats import ArraySink
+from napari_udvd.inference.request import Request
 from napari_udvd.runtime.device import keep_freed_memory
 
 if TYPE_CHECKING:
@@ -33,6 +38,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from napari_udvd import Denoiser
+    from napari_udvd.inference.flashes import Flash
 
 KINDS = ("calcium", "nuclei")
 """Simulated movies."""
@@ -55,10 +61,25 @@ TRIES = 4000
 SEED = 77
 """Of places and photons of the events."""
 
-GOAL_STRENGTH, GOAL_SHARE = 2.0, 0.8
+GOALS = {
+    "square, 3 x 3 px": {2.0: 0.70, 3.0: 0.95, 5.0: 1.0},
+    "spot, sigma 1 px": {5.0: 0.75, 8.0: 0.90},
+    "single pixel": {5.0: 0.35, 8.0: 0.70},
+}
+"""Shares of the amplitude that should be kept."""
 
-Curves = dict[tuple[str, bool, float], list[float]]
-"""Shares kept, by shape, with or without posterior, and strength."""
+MOST_PRICE = 0.02
+"""dB that the search may cost where there is no event."""
+
+WAYS = {
+    "events": {},
+    "posterior": {"events": False},
+    "prediction": {"use_posterior": False},
+}
+"""What a movie is denoised with."""
+
+Curves = dict[tuple[str, str, float], list[float]]
+"""Shares kept, by shape, way and strength."""
 
 
 def _psf() -> Frames:
@@ -161,18 +182,15 @@ def measure(
     """Denoise with and without events, and see what is left of them."""
     rng = np.random.default_rng([SEED, 2])
     kept: Curves = {}
-    without = {
-        used: denoiser.denoise(movie.noisy, "TYX", use_posterior=used)
-        for used in (True, False)
-    }
+    without = {way: denoiser.denoise(movie.noisy, "TYX", **WAYS[way]) for way in WAYS}
     for k, events in enumerate(dealt):
         progress(f"movie {k + 1} of {len(dealt)}: {len(events)} events")
         noisy = with_events(movie, events, rng)
-        for used, base in without.items():
-            found = denoiser.denoise(noisy, "TYX", use_posterior=used) - base
+        for way, base in without.items():
+            found = denoiser.denoise(noisy, "TYX", **WAYS[way]) - base
             for event in events:
                 share = float(found[event.centre]) / event.amplitude
-                key = event.shape, used, event.strength
+                key = event.shape, way, event.strength
                 kept.setdefault(key, []).append(share)
     return kept
 
@@ -199,26 +217,49 @@ def mean_and_error(shares: Sequence[float]) -> tuple[float, float]:
 
 
 def curve_table(curves: Curves) -> str:
-    """Return a row for each shape with and without posterior."""
+    """Return a row for each shape and way."""
     rows = []
-    for shape, used in product(SHAPES, (True, False)):
-        cells = [mean_and_error(curves[shape, used, k]) for k in STRENGTHS]
-        name = f"{shape}, {'posterior' if used else 'prediction'}"
+    for shape, way in product(SHAPES, WAYS):
+        cells = [mean_and_error(curves[shape, way, k]) for k in STRENGTHS]
+        name = f"{shape}, {way}"
         rows.append((name, *(f"{100 * m:.0f} ± {100 * e:.0f}" for m, e in cells)))
     return table(("kept, % of the amplitude", *(f"{k:g} std" for k in STRENGTHS)), rows)
 
 
-def verdict(movie: str, shape: str, curves: Curves) -> str:
-    """Say in one line whether the goal is reached and what it is missed by."""
-    mean, error = mean_and_error(curves[shape, True, GOAL_STRENGTH])
+def verdict(movie: str, shape: str, strength: float, curves: Curves) -> str:
+    """Say in one line whether a goal is reached and what it is missed by."""
+    goal = GOALS[shape][strength]
+    mean, error = mean_and_error(curves[shape, "events", strength])
     reached = (
-        "reached"
-        if mean >= GOAL_SHARE
-        else f"**missed by {100 * (GOAL_SHARE - mean):.0f} %**"
+        "reached" if mean >= goal else f"**missed by {100 * (goal - mean):.0f} %**"
     )
     return (
         f"- {movie}, {shape}: {100 * mean:.0f} ± {100 * error:.0f} % kept at "
-        f"{GOAL_STRENGTH:g} times the noise, goal {100 * GOAL_SHARE:.0f} %: {reached}"
+        f"{strength:g} times the noise, goal {100 * goal:.0f} %: {reached}"
+    )
+
+
+def price(movie: KnownMovie, options: argparse.Namespace) -> tuple[str, ...]:
+    """Train on a movie without events and compare the search with doing without it."""
+    stack = nu.Stack.from_array(movie.noisy, "TYX")
+    denoiser = train(movie, (), options)
+    results = {}
+    flashes: list[Flash] = []
+    for way in ("events", "posterior"):
+        request = Request(device="cpu", dtype="float32", **WAYS[way])
+        with ArraySink(stack, "float32") as sink:
+            for _ in denoiser.restore(stack, sink, request, flashes=flashes):
+                pass
+        results[way] = quality.psnr(movie.truth, sink.array)
+    (found,) = denoiser.survey(stack, Request(device="cpu"))
+    cost = results["posterior"] - results["events"]
+    said = "reached" if cost <= MOST_PRICE else "**missed**"
+    return (
+        f"{results['posterior']:.3f}",
+        f"{cost:.3f}",
+        f"{len(flashes)}",
+        " / ".join(f"{odds:.1f}" for odds in found.odds),
+        said,
     )
 
 
@@ -240,18 +281,19 @@ def draw(found: dict[str, Curves], path: Path) -> None:
 
 def _draw_curves(axes: Axes, curves: Curves) -> None:
     for k, shape in enumerate(SHAPES):
-        for used in (True, False):
-            cells = [mean_and_error(curves[shape, used, s]) for s in STRENGTHS]
+        for way, line in zip(WAYS, ("-", "--", ":"), strict=True):
+            cells = [mean_and_error(curves[shape, way, s]) for s in STRENGTHS]
             axes.errorbar(
                 STRENGTHS,
                 [mean for mean, _ in cells],
                 [error for _, error in cells],
                 color=f"C{k}",
-                linestyle="-" if used else ":",
-                marker="o" if used else None,
-                label=f"{shape}, {'posterior' if used else 'prediction'}",
+                linestyle=line,
+                marker="o" if way == "events" else None,
+                label=f"{shape}, {way}",
             )
-    axes.plot([GOAL_STRENGTH], [GOAL_SHARE], "k*", markersize=12, label="goal")
+        goals = GOALS[shape]
+        axes.plot(list(goals), list(goals.values()), f"C{k}*", markersize=12)
     axes.axhline(1, color="grey", linewidth=0.5)
     axes.axhline(0, color="grey", linewidth=0.5)
     axes.set_xlabel("amplitude, standard deviations of the noise")
@@ -263,13 +305,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--movies", nargs="+", choices=KINDS, default=KINDS)
+    parser.add_argument("--movies", nargs="*", choices=KINDS, default=KINDS)
     parser.add_argument("--minutes", type=float, default=1.0, help="of training")
     parser.add_argument("--steps", type=int, help="of training, instead of minutes")
     parser.add_argument("--model", default="auto")
     parser.add_argument("--seed", type=int, default=0, help="of the training")
     parser.add_argument(
         "--events", type=int, default=100, help="of each shape and amplitude"
+    )
+    parser.add_argument(
+        "--price", nargs="*", choices=list(MOVIES), help="movies without events; all"
     )
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument(
@@ -293,8 +338,17 @@ def main() -> None:
         )
         print(curve_table(found[name]))
     print("\n### Goals\n")
-    for name, shape in product(found, SHAPES):
-        print(verdict(name, shape, found[name]))
+    for name, shape in product(found, GOALS):
+        for strength in GOALS[shape]:
+            print(verdict(name, shape, strength, found[name]))
+    if options.price is not None:
+        head = ("price", "without, dB", "costs, dB", "found", "log odds", "goal")
+        rows = []
+        for name, movie in quality.known_movies(options.price, DATA).items():
+            progress(f"{name}: without events")
+            rows.append((name, *price(movie, options)))
+        print("\n### Price where there are no events\n")
+        print(table(head, rows))
     if options.picture:
         draw(found, options.picture)
 

@@ -296,6 +296,32 @@ def test_train_then_apply(run: Run, movie: Path, tmp_path: Path) -> None:
     assert open_stack(std).dtype == np.float32
 
 
+def test_a_list_of_the_events_that_were_put_back(
+    run: Run, movie: Path, tmp_path: Path
+) -> None:
+    model, result = tmp_path / "model.safetensors", tmp_path / "clean.ome.tif"
+    listed = tmp_path / "events.csv"
+    assert run("train", movie, "--save", model, *QUICK).code == 0
+    start = ("apply", model, movie, "-o", result, "-q")
+    assert run(*start, "--events-table", listed).code == 0
+    assert listed.read_text().startswith(
+        "frame,channel,plane,row,column,kind,amplitude"
+    )
+    record = read_record(result)
+    assert record is not None
+    assert len(record["events"]) == 1
+    assert min(record["events"][0]["odds"]) >= 7
+    again = run(*start, "--events-table", listed)
+    assert (again.code, "events.csv" in again.err) == (2, True)
+    other = run(*start, "--overwrite", "--no-events", "--events-table", listed)
+    assert other.code == 2
+    assert "--events-table" in other.err
+    assert run(*start, "--overwrite", "--no-events").code == 0
+    record = read_record(result)
+    assert record is not None
+    assert record["events"] == []
+
+
 def test_apply_without_the_posterior(
     run: Run, movie: Path, model: Path, tmp_path: Path
 ) -> None:

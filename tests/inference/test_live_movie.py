@@ -12,6 +12,7 @@ import tempfile
 import textwrap
 import threading
 import time
+from dataclasses import replace
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -31,7 +32,7 @@ from napari_udvd.inference.frame_store import FrameArray
 from napari_udvd.inference.live_movie import DenoisedMovie, Filled
 from napari_udvd.inference.request import EXACT, Request
 from napari_udvd.inference.restorer import Denoiser
-from napari_udvd.inference.stream import Progress, denoise_stack
+from napari_udvd.inference.stream import Progress
 from napari_udvd.models import UDVD
 from napari_udvd.stack import Plane, Stack
 from tiny import learned_from, tiny_calibration, tiny_center_blind, tiny_movie, tiny_net
@@ -45,7 +46,10 @@ torch.set_num_threads(1)  # frames are small
 
 FRAMES, SHAPE = 7, (16, 20)
 
-WITH_STD = Request(device="cpu", with_std=True)
+PLAIN = replace(EXACT, events=False)
+"""What is predicted is put out: frames are counted here."""
+
+WITH_STD = Request(device="cpu", with_std=True, events=False)
 
 
 @pytest.fixture(autouse=True)
@@ -80,19 +84,14 @@ def trained(stack: Stack, *, joint: bool = False, fast: bool = False) -> Denoise
 
 @cache
 def case(
-    axes: str, joint: bool = False, fast: bool = False
+    axes: str, joint: bool = False, fast: bool = False, events: bool = False
 ) -> tuple[Denoiser, Stack, npt.NDArray[Any], npt.NDArray[Any]]:
-    """Denoiser, movie, and mean and standard deviation by `denoise_stack`."""
+    """Denoiser, movie, and mean and standard deviation block by block."""
     stack = movie_of(axes)
     denoiser = trained(stack, joint=joint, fast=fast)
     with ArraySink(stack) as mean, ArraySink(stack) as std:
-        for _ in denoise_stack(
-            denoiser.net,
-            denoiser.calibrations,
-            stack,
-            mean,
-            joint=joint,
-            std_sink=std,
+        for _ in denoiser.restore(
+            stack, mean, replace(EXACT, events=events), std_sink=std
         ):
             pass
     return denoiser, stack, mean.array, std.array
@@ -124,15 +123,16 @@ def ranges(filled: list[Filled]) -> list[tuple[int, int]]:
     axes=st.sampled_from(["TYX", "CTYX", "XTZY", "TCZYX"]),
     joint=st.booleans(),
     fast=st.booleans(),
+    events=st.booleans(),
     data=st.data(),
 )
 def test_any_order_gives_what_denoising_at_once_gives(
-    axes: str, joint: bool, fast: bool, data: st.DataObject
+    axes: str, joint: bool, fast: bool, events: bool, data: st.DataObject
 ) -> None:
-    denoiser, stack, mean, std = case(axes, joint, fast)
+    denoiser, stack, mean, std = case(axes, joint, fast, events)
     planes = st.none() | st.sampled_from(list(stack.planes()))
     wants = st.none() | st.tuples(st.integers(0, FRAMES - 1), planes)
-    movie = DenoisedMovie(denoiser, stack, WITH_STD)
+    movie = DenoisedMovie(denoiser, stack, replace(WITH_STD, events=events))
     assert movie.std is not None
     total = FRAMES * stack.n_channels * stack.n_planes
     while not movie.complete:
@@ -174,7 +174,7 @@ def test_nothing_is_there_before(movie: DenoisedMovie) -> None:
 
 def test_no_standard_deviation_unless_asked_for() -> None:
     denoiser, stack, mean, _ = case("TYX")
-    movie = DenoisedMovie(denoiser, stack, EXACT)
+    movie = DenoisedMovie(denoiser, stack, PLAIN)
     assert movie.std is None
     fill(movie)
     np.testing.assert_array_equal(movie.mean[...], mean)
@@ -345,7 +345,7 @@ def test_blocks_come_to_an_end_although_the_movie_is_played(
 
 def test_several_planes_of_one_time_point() -> None:
     denoiser, stack, *_ = case("CTYX")
-    movie = DenoisedMovie(denoiser, stack, EXACT)
+    movie = DenoisedMovie(denoiser, stack, PLAIN)
     movie.want(0, Plane(0))
     movie.want(4, Plane(1))
     movie.want(4, Plane(0))
@@ -359,7 +359,7 @@ def test_several_planes_of_one_time_point() -> None:
 
 def test_the_plane_that_is_looked_at_comes_before_others() -> None:
     denoiser, stack, *_ = case("TCZYX")
-    movie = DenoisedMovie(denoiser, stack, EXACT)
+    movie = DenoisedMovie(denoiser, stack, PLAIN)
     movie.want(4, Plane(1, 0))
     assert {step.planes[0] for step in islice(movie.fill(), 4)} == {Plane(1, 0)}
     movie.close()
@@ -555,7 +555,7 @@ def test_pixels_that_are_infinite(bad: float) -> None:
     pixels = stack.read().astype("f4")
     pixels[5, 3, 7] = pixels[6, 0, 0] = bad
     broken = Stack.from_array(pixels, "TYX", source="b.tif")
-    movie = DenoisedMovie(denoiser, broken, EXACT)
+    movie = DenoisedMovie(denoiser, broken, PLAIN)
     done = []
     with pytest.raises(InputError, match=r"b\.tif.* 2 .*T = 5, Y = 3, X = 7"):
         for step in movie.fill():
@@ -575,7 +575,7 @@ def test_nothing_is_read_before_it_is_needed() -> None:
             read.append((key[0].start, key[0].stop))
             return np.asarray(stack.data)[key].astype("f4")
 
-    movie = DenoisedMovie(denoiser, Stack.from_array(Watched(), "TYX"), EXACT)
+    movie = DenoisedMovie(denoiser, Stack.from_array(Watched(), "TYX"), PLAIN)
     movie.want(5)
     assert movie.mean[5].shape == SHAPE
     assert read == []
@@ -595,7 +595,7 @@ def test_nothing_is_read_before_it_is_needed() -> None:
 def test_an_imported_network_is_calibrated_on_the_movie(tmp_path: Path) -> None:
     stack = tiny_movie(12, (40, 40))
     imported = Denoiser(tiny_net(frames=3), ())
-    movie = DenoisedMovie(imported, stack, EXACT)
+    movie = DenoisedMovie(imported, stack, PLAIN)
     assert next(movie.fill()).stop == 3
     expected = imported.denoise(stack, dtype="f4", device="cpu")
     np.testing.assert_array_equal(movie.mean[:3], expected[:3])
@@ -634,13 +634,13 @@ from napari_udvd import cutting
 from napari_udvd.inference.restorer import Denoiser
 from napari_udvd.errors import OutputError
 from napari_udvd.inference.live_movie import DenoisedMovie
-from napari_udvd.inference.request import EXACT
+from napari_udvd.inference.request import PLAIN
 from tiny import learned_from, tiny_calibration, tiny_movie, tiny_net
 
 cutting.BLOCK_FRAMES = 3
 stack = tiny_movie(7, (16, 20))
 denoiser = Denoiser(tiny_net(frames=3), (tiny_calibration(),))
-movie = DenoisedMovie(denoiser, stack, EXACT, folder=Path(sys.argv[1]))
+movie = DenoisedMovie(denoiser, stack, PLAIN, folder=Path(sys.argv[1]))
 """
 
 
@@ -763,7 +763,7 @@ def test_the_file_goes_with_the_movie(tmp_path: Path, how: str) -> None:
 def test_frames_outlive_the_movie(tmp_path: Path) -> None:
     # a viewer's layer holds the array and nothing else
     denoiser, stack, mean, _ = case("TYX")
-    movie = DenoisedMovie(denoiser, stack, EXACT, folder=tmp_path)
+    movie = DenoisedMovie(denoiser, stack, PLAIN, folder=tmp_path)
     fill(movie)
     frames = movie.mean
     del movie
@@ -814,7 +814,7 @@ def test_an_export_is_the_denoised_movie(
     tmp_path: Path, axes: str, dtype: str, suffix: str
 ) -> None:
     denoiser, stack, mean, _ = case(axes)
-    movie = DenoisedMovie(denoiser, stack, EXACT)
+    movie = DenoisedMovie(denoiser, stack, PLAIN)
     path = tmp_path / f"clean{suffix}"
     movie.want(4)
     next(movie.fill())
@@ -833,7 +833,7 @@ def test_an_export_is_the_denoised_movie(
     record = read_record(path)
     assert record is not None
     assert record == {
-        **denoiser.provenance(stack, posterior=True),
+        **denoiser.provenance(stack, PLAIN),
         "calibrations": [c.to_dict() for c in denoiser.calibrations],
     }
     movie.close()

@@ -77,6 +77,10 @@ Resume = Annotated[bool, typer.Option(help="continue an interrupted training")]
 Posterior = Annotated[
     bool, typer.Option(help="combine the prediction with the noisy pixel")
 ]
+Events = Annotated[bool, typer.Option(help="put back events that last a single frame")]
+EventsTable = Annotated[
+    Path | None, typer.Option(help="also write a list of these events, .csv")
+]
 Channel = Annotated[int, typer.Option(help="channel, counted from 0")]
 DepthPlane = Annotated[int, typer.Option("--plane", help="depth plane, counted from 0")]
 
@@ -110,6 +114,8 @@ def denoise(
     axes: Axes = None,
     dark: Dark = None,
     posterior: Posterior = True,
+    events: Events = True,
+    events_table: EventsTable = None,
     std: Std = None,
     save: Annotated[
         Path | None, typer.Option(help="also save the trained model here")
@@ -131,12 +137,14 @@ def denoise(
         request=Request(
             device=context.obj["device"] or "auto",
             use_posterior=posterior,
+            events=events,
             tile=tile,
             dtype=dtype,
         ),
         axes=axes,
         dark=dark,
         std=std,
+        events_table=events_table,
         save=save,
         overwrite=overwrite,
         resume=resume,
@@ -194,6 +202,8 @@ def apply(
         ),
     ] = None,
     posterior: Posterior = True,
+    events: Events = True,
+    events_table: EventsTable = None,
     std: Std = None,
     dtype: Dtype = "auto",
     tile: Tile = None,
@@ -212,6 +222,7 @@ def apply(
         request=Request(
             device=device,
             use_posterior=posterior,
+            events=events,
             self_ensemble=self_ensemble,
             tile=tile,
             dtype=dtype,
@@ -219,6 +230,7 @@ def apply(
         axes=axes,
         dark=dark,
         std=std,
+        events_table=events_table,
         overwrite=overwrite,
     )
     raise typer.Exit(

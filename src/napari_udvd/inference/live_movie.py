@@ -32,9 +32,10 @@ from napari_udvd.stack import Layout, Plane, Stack
 from napari_udvd.validity import refuse_infinite
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
-    from napari_udvd.inference.stream import BlockDenoiser
+    from napari_udvd.inference.flashes import Flash
+    from napari_udvd.inference.stream import Blocks
 
 __all__ = ["DenoisedMovie", "Filled"]
 
@@ -53,12 +54,15 @@ class Filled:
         Range of time points.
     progress
         Frames in finished blocks; a single frame that was wanted does not count yet.
+    flashes
+        Events that were put back into these frames.
     """
 
     planes: tuple[Plane, ...]
     start: int
     stop: int
     progress: Progress
+    flashes: tuple[Flash, ...] = ()
 
 
 class DenoisedMovie:
@@ -67,9 +71,10 @@ class DenoisedMovie:
     Frames are denoised in the blocks of
     :func:`~napari_udvd.inference.stream.denoise_stack`,
     so that the result is the same to the bit whatever was looked at, and when. A frame
-    that is wanted comes first by itself and then once more with its block: for a
-    network whose frames share work this costs nothing, since leaving it out would cost
-    as much; for others it is one frame in sixteen.
+    that is wanted comes first by itself, as a first look without the search for events,
+    and then once more with its block: for a network whose frames share work this costs
+    nothing, since leaving it out would cost as much; for others it is one frame in
+    sixteen.
 
     Parameters
     ----------
@@ -214,8 +219,11 @@ class DenoisedMovie:
                 return
             # anew for every call, so that its frames are not kept in between
             worker = self._denoiser.blocks(self._finite, self._request)
+            # a first look need not wait for the frames that events are told by
+            plain = replace(self._request, events=False)
+            look = self._denoiser.blocks(self._finite, plain)
             while True:
-                yield from self._fill_wanted(worker, stopped)
+                yield from self._fill_wanted(look, stopped)
                 run = self._agenda.next_block()
                 if run is None or stopped():
                     return
@@ -225,7 +233,7 @@ class DenoisedMovie:
                     elif stopped():
                         return
                     else:
-                        yield from self._fill_wanted(worker, stopped)
+                        yield from self._fill_wanted(look, stopped)
 
     def export(
         self,
@@ -327,7 +335,7 @@ class DenoisedMovie:
             self._turn.release()
 
     def _fill_wanted(
-        self, worker: BlockDenoiser, stopped: Callable[[], bool]
+        self, worker: Blocks, stopped: Callable[[], bool]
     ) -> Iterator[Filled]:
         """Denoise the frames that are wanted, if they are not there."""
         # not for as long as there are any: somebody who plays the movie always wants
@@ -342,20 +350,26 @@ class DenoisedMovie:
                 elif stopped():
                     return
 
-    def _steps(self, worker: BlockDenoiser, run: Run) -> Iterator[Filled | None]:
+    def _steps(self, worker: Blocks, run: Run) -> Iterator[Filled | None]:
         """Denoise and keep frames; None between steps."""
         series = self._agenda.series[run.series]
         for result in worker.steps(series, run.start, run.stop):
-            yield None if result is None else self._keep(run, *result)
+            if result is None:
+                yield None
+                continue
+            flashes = worker.flashes_in(series, run.start, run.stop)
+            yield self._keep(run, *result, flashes)
 
-    def _keep(self, run: Run, mean: Block, std: Block | None) -> Filled:
+    def _keep(
+        self, run: Run, mean: Block, std: Block | None, flashes: Sequence[Flash]
+    ) -> Filled:
         planes = tuple(self._agenda.series[run.series].planes())
         for (k, plane), t in product(enumerate(planes), range(run.start, run.stop)):
             if self.std is not None and std is not None:
                 self.std.put(t, plane, std[t - run.start, k])
             self.mean.put(t, plane, mean[t - run.start, k])
         self._agenda.finish(run)
-        return Filled(planes, run.start, run.stop, self.progress)
+        return Filled(planes, run.start, run.stop, self.progress, tuple(flashes))
 
     def _export(
         self,
@@ -377,9 +391,7 @@ class DenoisedMovie:
         if cancel is not None and cancel.is_set():
             return
         self._check_open()
-        record = self._denoiser.provenance(
-            self._finite, posterior=self._request.use_posterior
-        )
+        record = self._denoiser.provenance(self._finite, self._request)
         if quantity != "mean":
             named = {"std": "standard deviation", "residual": "noisy minus denoised"}
             record["quantity"] = named[quantity]

@@ -45,6 +45,9 @@ class Request:
         Average over all mirrored and turned views of the movie, four or eight, instead
         of the fewest that the network needs (one or two): a little better, and so many
         times slower. As the model was made if None.
+    events
+        Look for events that last a single frame, which no prediction can know of, and
+        put them back. Needs a likelihood head and the noisy pixel (`use_posterior`).
     with_std
         Compute the standard deviation of the result too; needs a likelihood head.
     tile
@@ -65,6 +68,7 @@ class Request:
     precision: torch.dtype | Literal["auto"] = "auto"
     use_posterior: bool = True
     self_ensemble: bool | None = None
+    events: bool = True
     with_std: bool = False
     tile: int | None = None
     dtype: npt.DTypeLike | Literal["auto", "input"] = "auto"

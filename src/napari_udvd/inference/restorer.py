@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 import weakref
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,9 @@ from napari_udvd.inference.model_file import read_model_file, write_model_file
 from napari_udvd.inference.request import Request
 from napari_udvd.inference.rounding import Loss, rounding_loss
 from napari_udvd.inference.scaling import Calibration
-from napari_udvd.inference.stream import BlockDenoiser, denoise_stack
+from napari_udvd.inference.second_stage import has_second_stage, in_two_stages
+from napari_udvd.inference.stream import denoise_stack
+from napari_udvd.inference.survey import Survey, Surveys
 from napari_udvd.models import (
     Network,
     build_network,
@@ -37,7 +40,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from napari_udvd.inference.stream import FrameSink, Progress
+    from napari_udvd.inference.flashes import Flash
+    from napari_udvd.inference.stream import Blocks, FrameSink, Progress
 
 __all__ = [
     "Denoiser",
@@ -78,6 +82,7 @@ class Denoiser:
     _matches: weakref.WeakKeyDictionary[Stack, Match] = field(
         default_factory=weakref.WeakKeyDictionary, init=False, repr=False
     )
+    _surveys: Surveys = field(default_factory=Surveys, init=False, repr=False)
 
     def denoise(
         self,
@@ -87,6 +92,7 @@ class Denoiser:
         device: str = "auto",
         dtype: npt.DTypeLike | None = None,
         use_posterior: bool = True,
+        events: bool = True,
         tile: int | None = None,
     ) -> Any:
         """Denoise a whole movie into memory.
@@ -104,6 +110,8 @@ class Denoiser:
             whole grey levels would cost more than the noise that is left.
         use_posterior
             Put the noisy pixel back in, weighted by what is known of its noise.
+        events
+            Look for events that last a single frame, and put them back.
         tile
             Rows and columns processed at a time; chosen if None.
 
@@ -129,6 +137,7 @@ class Denoiser:
         request = Request(
             device=device,
             use_posterior=use_posterior,
+            events=events,
             tile=tile,
             dtype="auto" if dtype is None else dtype,
         )
@@ -147,6 +156,7 @@ class Denoiser:
         request: Request,
         *,
         std_sink: FrameSink | None = None,
+        flashes: list[Flash] | None = None,
         cancel: threading.Event | None = None,
     ) -> Iterator[Progress]:
         """Restore a movie block by block, wherever the frames go.
@@ -155,7 +165,7 @@ class Denoiser:
         ----------
         stack
             A movie that fits, see :func:`check_fits`.
-        sink, std_sink, cancel
+        sink, std_sink, flashes, cancel
             As for :func:`~napari_udvd.inference.stream.denoise_stack`.
         request
             How to do it.
@@ -180,17 +190,20 @@ class Denoiser:
             std_sink=std_sink,
             cancel=cancel,
             task=find_task(self.task),
+            blocks_of=partial(in_two_stages, surveys=self._surveys),
+            flashes=flashes,
         )
 
-    def blocks(self, stack: Stack, request: Request) -> BlockDenoiser:
+    def blocks(self, stack: Stack, request: Request) -> Blocks:
         """Make what restores any frames of a movie, in any order."""
-        return BlockDenoiser(
+        return in_two_stages(
             self.net,
             self.calibrations_for(stack),
             stack,
             self._completed(request),
             joint=self.joint,
             task=find_task(self.task),
+            surveys=self._surveys,
         )
 
     def _completed(self, request: Request) -> Request:
@@ -241,16 +254,48 @@ class Denoiser:
         """Return axes, shape, scale and units of the result for a movie."""
         return find_task(self.task).layout(stack.layout)
 
-    def provenance(self, stack: Stack, **more: Any) -> dict[str, Any]:
+    def looks_for_events(self, stack: Stack, request: Request) -> bool:
+        """Tell whether events of a single frame are looked for.
+
+        They are not by a network without likelihood, or one that takes several
+        channels together.
+        """
+        task = find_task(self.task)
+        return has_second_stage(self.net, stack, request, joint=self.joint, task=task)
+
+    def survey(self, stack: Stack, request: Request) -> list[Survey]:
+        """Return what must be known of each channel before events are looked for.
+
+        Found by a look at a few frames, once for each movie; none where events are not
+        looked for.
+        """
+        if not self.looks_for_events(stack, request):
+            return []
+        calibrations, asked = self.calibrations_for(stack), self._completed(request)
+        return [
+            self._surveys.made(self.net, calibrations, stack, channel, asked)
+            for channel in range(stack.n_channels)
+        ]
+
+    def provenance(
+        self, stack: Stack, request: Request | None = None, **more: Any
+    ) -> dict[str, Any]:
         """Return what a result records of how it was made.
 
         Parameters
         ----------
         stack
             The movie that was denoised.
+        request
+            How it was denoised: whether the noisy pixel was put back, and what is
+            called an event in it.
         **more
-            Added to the record, such as ``posterior=True``.
+            Added to the record.
         """
+        if request is not None:
+            surveys = self.survey(stack, request)
+            more["posterior"] = request.use_posterior
+            more["events"] = [survey.to_dict() for survey in surveys]
         return {
             "program": "napari-udvd",
             "version": __version__,

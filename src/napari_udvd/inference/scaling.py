@@ -164,6 +164,10 @@ class Scaler:
             ),
         )
 
+    def noise_of(self, channel: int) -> CameraNoise:
+        """Noise of one channel, for its frames ``(H, W)``."""
+        return CameraNoise(*(each[channel] for each in self.noise))
+
     def normalise(self, grey: Tensor) -> Tensor:
         """Turn grey levels into network units."""
         return (grey - self._offset) / self.scale

@@ -42,13 +42,16 @@ from napari_udvd.validity import inspect
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+    from napari_udvd.inference.flashes import Flash
     from napari_udvd.stack import Plane, Stack
     from napari_udvd.tasks import Task
 
 __all__ = [
     "BlockDenoiser",
+    "Blocks",
+    "Denoised",
     "FrameSink",
     "Progress",
     "denoise_stack",
@@ -73,6 +76,41 @@ class FrameSink(Protocol):
         """Take frames ``(T, Y, X)`` that begin at time `start`."""
 
 
+class Blocks(Protocol):
+    """What denoises any run of frames, see :class:`BlockDenoiser`."""
+
+    series: list[Series]
+
+    @property
+    def pixels_seen(self) -> int:
+        """Pixels of a frame that are computed, overlaps of tiles counted again."""
+
+    def block(self, series: Series, start: int, stop: int) -> Denoised:
+        """Denoise frames ``start .. stop - 1``."""
+
+    def steps(self, series: Series, start: int, stop: int) -> Iterator[Denoised | None]:
+        """Do what :meth:`block` does with pauses, in which other runs may be done."""
+
+    def flashes_in(self, series: Series, start: int, stop: int) -> list[Flash]:
+        """Events that were put back into frames of a run that is done."""
+
+
+class BlocksOf(Protocol):
+    """What makes :class:`Blocks` of a network and a movie."""
+
+    def __call__(
+        self,
+        net: Network,
+        calibrations: Sequence[Calibration],
+        stack: Stack,
+        request: Request,
+        *,
+        joint: bool,
+        task: Task,
+    ) -> Blocks:
+        """Parameters as for :class:`BlockDenoiser`."""
+
+
 @dataclass(frozen=True)
 class Progress:
     """Frames denoised so far, of all frames of all planes."""
@@ -92,6 +130,8 @@ def denoise_stack(
     std_sink: FrameSink | None = None,
     cancel: threading.Event | None = None,
     task: Task = DENOISE,
+    blocks_of: BlocksOf | None = None,
+    flashes: list[Flash] | None = None,
 ) -> Iterator[Progress]:
     """Denoise every frame of every plane, writing block by block.
 
@@ -115,6 +155,10 @@ def denoise_stack(
         Set it to stop after the current block.
     task
         Finishes what the network predicts.
+    blocks_of
+        Makes what denoises the blocks; :class:`BlockDenoiser` if None.
+    flashes
+        Gets the events that were put back.
 
     Yields
     ------
@@ -129,7 +173,8 @@ def denoise_stack(
         If not even the smallest tile fits in memory.
     """
     request = replace(request, with_std=std_sink is not None)
-    denoiser = BlockDenoiser(net, calibrations, stack, request, joint=joint, task=task)
+    make = blocks_of or BlockDenoiser
+    denoiser = make(net, calibrations, stack, request, joint=joint, task=task)
     total = len(denoiser.series) * stack.n_frames * len(denoiser.series[0].channels)
     done = 0
     for series, (start, stop) in product(denoiser.series, blocks(stack)):
@@ -138,6 +183,8 @@ def denoise_stack(
             sink.write(mean[:, k], start, plane)
             if std_sink is not None and std is not None:
                 std_sink.write(std[:, k], start, plane)
+        if flashes is not None:
+            flashes += denoiser.flashes_in(series, start, stop)
         done += (stop - start) * len(series.channels)
         yield Progress(done, total)
         if cancel is not None and cancel.is_set():
@@ -238,6 +285,10 @@ class BlockDenoiser:
                 return result
         raise AssertionError("the steps ended without a result")
 
+    def flashes_in(self, series: Series, start: int, stop: int) -> list[Flash]:
+        """Return none: what is predicted is put out as it is."""
+        return []
+
     def steps(self, series: Series, start: int, stop: int) -> Iterator[Denoised | None]:
         """Do what :meth:`block` does with pauses, in which other runs may be denoised.
 
@@ -289,7 +340,7 @@ class BlockDenoiser:
         calibrations = [self._calibrations[c] for c in series.channels]
         scaler = Scaler(calibrations, self._device)
         geometry = self._net.geometry
-        zoomed = partial(magnified, zoom=geometry.zoom)
+        zoomed: Callable[[slice], slice] = partial(magnified, zoom=geometry.zoom)
         shape = (stop - start, grey.shape[1], *self._out)
         whole_mean = np.empty(shape, np.float32)
         whole_std = np.empty_like(whole_mean) if self._with_std else None
@@ -333,10 +384,10 @@ class BlockDenoiser:
                     if std is not None and tile_std is not None:
                         arrivals.expect(tile_std[inner], std[here])
         arrivals.finish()
-        self._keep(series, start, whole_mean, whole_std)
+        self.keep(series, start, whole_mean, whole_std)
         yield whole_mean, whole_std
 
-    def _keep(self, series: Series, start: int, mean: Block, std: Block | None) -> None:
+    def keep(self, series: Series, start: int, mean: Block, std: Block | None) -> None:
         """Put back, in place, what was not measured and is not predicted."""
         validity = self._stack.validity
         if validity is None or not self._has_pixels:

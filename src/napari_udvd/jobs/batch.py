@@ -78,7 +78,7 @@ def _results(files: Sequence[Path], output: Path, job: Restoration) -> list[Path
             f"output {str(output)!r} is one file for {len(files)} movies; name a "
             "folder, which gets one result per movie"
         )
-    for option in ("std", "save"):
+    for option in ("std", "save", "events_table"):
         if getattr(job, option, None) is not None:
             raise InputError(f"`{option}` is for a single movie, not {len(files)}")
     results = [output / _result_name(file) for file in files]

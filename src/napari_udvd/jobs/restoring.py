@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_udvd.errors import InputError
-from napari_udvd.formats import check_output, create, open_stack
+from napari_udvd.formats import (
+    check_output,
+    check_small_output,
+    create,
+    open_stack,
+    write_small,
+)
+from napari_udvd.inference.flashes import flash_table
 from napari_udvd.inference.request import Request
 from napari_udvd.inference.restorer import check_fits
 from napari_udvd.jobs.events import Begun, Note, Opened, Stopped, Warned, Written
@@ -25,11 +32,17 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
     from pathlib import Path
 
+    from napari_udvd.inference.flashes import Flash
     from napari_udvd.inference.restorer import Denoiser
     from napari_udvd.jobs.events import Event
     from napari_udvd.stack import Stack
 
 __all__ = ["ApplyModel", "Restoration", "TrainAndRestore"]
+
+_WITHOUT_EVENTS = (
+    "events of a single frame are not looked for: that takes a network with a "
+    "likelihood that denoises one channel at a time"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +57,8 @@ class Restoration(ABC):
         As for :func:`~napari_udvd.formats.open_stack`.
     std
         File for the standard deviation of the result; none if None.
+    events_table
+        File (.csv) for a list of the events that were put back; none if None.
     overwrite
         Whether earlier results may be replaced.
     """
@@ -52,6 +67,7 @@ class Restoration(ABC):
     axes: str | None = None
     dark: Path | None = None
     std: Path | None = None
+    events_table: Path | None = None
     overwrite: bool = False
 
     @property
@@ -114,12 +130,27 @@ class Restoration(ABC):
             yield Warned(f"{loss.sentence}; leave `dtype` out, or ask for float32")
         elif loss and self.request.chooses_dtype:
             yield Note(f"the result is float32: {loss.sentence}")
-        if (yield from self._write(denoiser, stack, dtype, output, cancel)):
+        if not denoiser.looks_for_events(stack, self.request):
+            if self.events_table is not None:
+                raise InputError(_WITHOUT_EVENTS)
+            if self.request.events and self.request.use_posterior:
+                yield Note(_WITHOUT_EVENTS)
+        flashes: list[Flash] = []
+        if (yield from self._write(denoiser, stack, dtype, output, flashes, cancel)):
+            if self.events_table is not None:
+                content = flash_table(flashes)
+                write_small(self.events_table, content, overwrite=self.overwrite)
             self.finish(output)
             yield Written(output)
 
     def _check(self, stack: Stack, output: Path) -> None:
         """See that results can be written where they were asked to go."""
+        if self.events_table is not None:
+            check_small_output(self.events_table, (".csv",), overwrite=self.overwrite)
+            if not (self.request.events and self.request.use_posterior):
+                raise InputError(
+                    "there is no `events_table` without `events` and `posterior`"
+                )
         dtype = self.request.dtype_of(stack.dtype)
         check_output(output, like=stack, dtype=dtype, overwrite=self.overwrite)
         if self.std is None:
@@ -141,10 +172,11 @@ class Restoration(ABC):
         stack: Stack,
         dtype: np.dtype[Any],
         output: Path,
+        flashes: list[Flash],
         cancel: threading.Event | None,
     ) -> Generator[Event, None, bool]:
         """Restore block by block; False if that was cancelled."""
-        record = denoiser.provenance(stack, posterior=self.request.use_posterior)
+        record = denoiser.provenance(stack, self.request)
         if self.dark is not None:
             record["dark"] = str(self.dark)
         std_record = {**record, "quantity": "standard deviation"}
@@ -171,6 +203,7 @@ class Restoration(ABC):
                 sinks[0],
                 self.request,
                 std_sink=sinks[1] if len(sinks) > 1 else None,
+                flashes=flashes,
                 cancel=cancel,
             )
             if cancel is not None and cancel.is_set():

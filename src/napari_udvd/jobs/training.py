@@ -81,7 +81,13 @@ def train(
     return _trained(stacks, settings, denoising_follows=False)
 
 
-def denoise(movie: Stack | ArrayLike, axes: str | None = None, **settings: Any) -> Any:
+def denoise(
+    movie: Stack | ArrayLike,
+    axes: str | None = None,
+    *,
+    events: bool = True,
+    **settings: Any,
+) -> Any:
     """Train on a movie and denoise it.
 
     Parameters
@@ -90,6 +96,8 @@ def denoise(movie: Stack | ArrayLike, axes: str | None = None, **settings: Any) 
         A stack or an array.
     axes
         Names of the array's axes, see :meth:`Stack.from_array`.
+    events
+        Look for events that last a single frame, and put them back.
     **settings
         As for :func:`train`.
 
@@ -107,7 +115,8 @@ def denoise(movie: Stack | ArrayLike, axes: str | None = None, **settings: Any) 
     """
     stack = _as_stack(movie, axes)
     denoiser = _trained([stack], settings, denoising_follows=True)
-    return denoiser.denoise(stack, device=settings.get("device") or "auto")
+    device = settings.get("device") or "auto"
+    return denoiser.denoise(stack, device=device, events=events)
 
 
 def _trained(

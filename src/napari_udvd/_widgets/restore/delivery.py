@@ -97,7 +97,7 @@ class Delivery(QObject):
         is_foreign
             It has learned from another movie.
         **how
-            Device, posterior and uncertainty, see
+            Device, posterior, events and uncertainty, see
             :class:`~napari_udvd.inference.request.Request`.
         """
         # they bring torch along
@@ -182,7 +182,7 @@ class Delivery(QObject):
     def showing(self, layer: Any) -> Result | None:
         """Find the result that a layer shows."""
         for result in self.results:
-            if layer is not None and layer in (result.layer, result.std_layer):
+            if layer is not None and layer in result.layers:
                 return result
         return None
 

@@ -130,6 +130,7 @@ class Orders(QObject):
             is_foreign=self._model.is_foreign_to(stack),
             device=settings.device,
             use_posterior=settings.posterior_check.isChecked() and likelihood,
+            events=settings.events_check.isChecked(),
             with_std=settings.std_check.isChecked() and likelihood,
         )
         return result is not None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_udvd._napari.layer_data import KEPT
+from napari_udvd._widgets.restore.flash_layer import FlashLayer
 from napari_udvd._widgets.restore.preview import contrast_limits
 from napari_udvd._widgets.shared.layers import RESULT, drawn_like, place_seen
 from napari_udvd._widgets.shared.worker import Worker
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import napari.viewer
-    from napari.layers import Image
+    from napari.layers import Image, Layer
     from napari.utils.events import Event
 
     from napari_udvd.inference.live_movie import DenoisedMovie, Filled
@@ -92,9 +93,16 @@ class Result(QObject):
         if self._movie.std is not None:
             self.std_layer = self._add(self._movie.std, "uncertainty", "magma")
             self.std_layer.visible = False
+        self._flashes = FlashLayer(viewer, self.layer, self.stack)
         viewer.layers.selection = selected
         viewer.dims.events.current_step.connect(self._on_dims_moved)
         viewer.layers.events.removed.connect(self._on_layer_removed)
+
+    @property
+    def layers(self) -> list[Layer]:
+        """Those that show it."""
+        found = (self.layer, self.std_layer, self._flashes.layer)
+        return [layer for layer in found if layer is not None]
 
     @property
     def is_complete(self) -> bool:
@@ -190,6 +198,7 @@ class Result(QObject):
         self.progressed.emit(filled.progress.done / filled.progress.total)
         if self.layer not in self._viewer.layers:
             return
+        self._flashes.take(filled)
         if self.limits is None:
             self._set_limits(filled)
         place = place_seen(self._viewer, self.layer, self.stack)
@@ -227,12 +236,13 @@ class Result(QObject):
         if event.value == self.layer:
             self.close()
             # the viewer may be in the middle of removing several layers
-            QTimer.singleShot(0, self._remove_std)
+            QTimer.singleShot(0, self._remove_others)
             self.closed.emit()
 
-    def _remove_std(self) -> None:
-        if self.std_layer is not None and self.std_layer in self._viewer.layers:
-            self._viewer.layers.remove(self.std_layer)
+    def _remove_others(self) -> None:
+        for layer in self.layers:
+            if layer in self._viewer.layers:
+                self._viewer.layers.remove(layer)
 
 
 def warnings_for(denoiser: Denoiser, stack: Stack) -> tuple[str, ...]:

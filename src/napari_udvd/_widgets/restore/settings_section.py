@@ -91,6 +91,12 @@ class SettingsSection(QWidget):
             "Combine the prediction with the noisy pixel, which the network never "
             "sees: sharper, needs the uncertainty"
         )
+        self.events_check = QCheckBox("Put back events of a single frame")
+        self.events_check.setChecked(True)
+        self.events_check.setToolTip(
+            "Flashes and spikes that no prediction can know of are looked for in every "
+            "frame, and shown as points over the result; needs the noisy pixel"
+        )
         self.std_check = QCheckBox("Add a layer of the uncertainty")
         self.std_check.setToolTip(
             "The standard deviation of every pixel, in grey levels, as a hidden layer "
@@ -110,7 +116,12 @@ class SettingsSection(QWidget):
         inside = QWidget()
         more = QVBoxLayout(inside)
         more.addWidget(self.common)
-        for check in (self.posterior_check, self.std_check, self.follow_check):
+        for check in (
+            self.posterior_check,
+            self.events_check,
+            self.std_check,
+            self.follow_check,
+        ):
             more.addWidget(check)
         self.advanced.setContent(inside)
         self.advanced.collapse(animate=False)

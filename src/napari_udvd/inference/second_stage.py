@@ -1,0 +1,218 @@
+"""The second stage: what a blind network cannot know is put back.
+
+The network says what a pixel is likely to be without a look at it. The noisy pixel is
+combined with that here, and then every frame is searched for events that last no
+longer than the frame, see :mod:`napari_udvd.inference.flashes`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from napari_udvd.cutting import window
+from napari_udvd.inference.flashes import (
+    KINDS,
+    Candidate,
+    Flash,
+    find,
+    put_back,
+    score,
+)
+from napari_udvd.inference.predicted import Predicted, predict, without_events
+from napari_udvd.inference.scaling import Scaler
+from napari_udvd.inference.stream import BlockDenoiser
+from napari_udvd.planes import missing_frames, series_of
+from napari_udvd.tasks import DENOISE
+from napari_udvd.validity import inspect
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Sequence
+
+    from torch import Tensor
+
+    from napari_udvd.inference.request import Request
+    from napari_udvd.inference.scaling import Calibration
+    from napari_udvd.inference.stream import Blocks, Denoised
+    from napari_udvd.inference.survey import Survey, Surveys
+    from napari_udvd.models import Network
+    from napari_udvd.planes import Series
+    from napari_udvd.stack import Stack
+    from napari_udvd.tasks import Task
+
+__all__ = ["SecondStage", "has_second_stage", "in_two_stages"]
+
+
+def has_second_stage(
+    net: Network, stack: Stack, request: Request, *, joint: bool, task: Task
+) -> bool:
+    """Tell whether events are looked for."""
+    return (
+        request.events
+        and request.use_posterior
+        and task is DENOISE
+        and net.likelihood
+        and len(series_of(stack, joint)[0].channels) == 1
+    )
+
+
+def in_two_stages(
+    net: Network,
+    calibrations: Sequence[Calibration],
+    stack: Stack,
+    request: Request,
+    *,
+    joint: bool = False,
+    task: Task = DENOISE,
+    surveys: Surveys,
+) -> Blocks:
+    """Make what denoises any frames of a movie, with the second stage where it can be.
+
+    Parameters
+    ----------
+    net, calibrations, stack, request, joint, task
+        As for :class:`~napari_udvd.inference.stream.BlockDenoiser`.
+    surveys
+        Of the movies that the model has met.
+    """
+    if not has_second_stage(net, stack, request, joint=joint, task=task):
+        return BlockDenoiser(net, calibrations, stack, request, joint=joint, task=task)
+    return SecondStage(net, calibrations, stack, request, surveys)
+
+
+class SecondStage:
+    """Denoises any run of frames of any series of a stack, in any order.
+
+    Has the face of a :class:`~napari_udvd.inference.stream.BlockDenoiser`, which it
+    asks for the frames and their neighbours. Each frame is computed by itself, so that
+    it is the same to the bit whatever was done before. For use by one thread at a time.
+
+    Parameters
+    ----------
+    net, calibrations, stack, request
+        As for :class:`~napari_udvd.inference.stream.BlockDenoiser`; the network must
+        have a likelihood, and take one channel.
+    surveys
+        Of the movies that the model has met.
+
+    Attributes
+    ----------
+    series
+        The series of the stack.
+    """
+
+    def __init__(
+        self,
+        net: Network,
+        calibrations: Sequence[Calibration],
+        stack: Stack,
+        request: Request,
+        surveys: Surveys,
+    ) -> None:
+        self._request = request
+        blind = replace(request, use_posterior=False, with_std=True)
+        self._inner = BlockDenoiser(net, calibrations, stack, blind)
+        self.series = self._inner.series
+        self._net, self._calibrations, self._stack = net, calibrations, stack
+        self._device = request.place().device
+        self._surveys = surveys
+        self._kept: dict[tuple[Series, int], Predicted] = {}
+        self._found: dict[tuple[Series, int], tuple[Flash, ...]] = {}
+
+    @property
+    def pixels_seen(self) -> int:
+        """Pixels of a frame that are computed, overlaps of tiles counted again."""
+        return self._inner.pixels_seen
+
+    def flashes_in(self, series: Series, start: int, stop: int) -> list[Flash]:
+        """Return the events that were put back into frames of a run that is done."""
+        return [f for t in range(start, stop) for f in self._found[series, t]]
+
+    def block(self, series: Series, start: int, stop: int) -> Denoised:
+        """Denoise frames ``start .. stop - 1``, see :class:`BlockDenoiser`."""
+        for result in self.steps(series, start, stop):
+            if result is not None:
+                return result
+        raise AssertionError("the steps ended without a result")
+
+    def steps(self, series: Series, start: int, stop: int) -> Iterator[Denoised | None]:
+        """Do what :meth:`block` does with pauses, see :class:`BlockDenoiser`."""
+        n_frames = self._stack.n_frames
+        if not 0 <= start < stop <= n_frames:
+            raise IndexError(f"frames {start} to {stop - 1} of {n_frames}")
+        (channel,) = series.channels
+        survey = yield from self._surveys.find(
+            self._net, self._calibrations, self._stack, channel, self._request
+        )
+        stack = inspect(self._stack)
+        missing = missing_frames(stack, series)
+        around = {t: window(t, 1, n_frames, missing) for t in range(start, stop)}
+        needed = sorted({t for frames in around.values() for t in frames})
+        scaler = Scaler([self._calibrations[channel]], self._device)
+        predicted = yield from self._predict(stack, series, scaler, needed)
+        shape = (stop - start, 1, *stack.frame_shape)
+        mean, std = np.empty(shape, np.float32), np.empty(shape, np.float32)
+        for t in range(start, stop):
+            yield None
+            with torch.inference_mode():
+                before, own, after = (predicted[k] for k in around[t])
+                result, found = _finish(before, own, after, scaler, survey)
+                mean[t - start] = scaler.restore(result[0][None]).cpu().numpy()
+                std[t - start] = scaler.restore_std(result[1][None]).cpu().numpy()
+            self._found[series, t] = tuple(
+                Flash(
+                    frame=t,
+                    channel=channel,
+                    plane=series.z,
+                    row=each.row,
+                    column=each.column,
+                    kind=KINDS[each.kind],
+                    amplitude=amplitude * float(scaler.scale),
+                    z=each.z,
+                    probability=each.weight,
+                )
+                for each, amplitude in found
+                if each.log_odds > 0
+            )
+        self._inner.keep(series, start, mean, std)
+        self._kept = {(series, t): predicted[t] for t in needed}
+        yield mean, std if self._request.with_std else None
+
+    def _predict(
+        self, stack: Stack, series: Series, scaler: Scaler, needed: Sequence[int]
+    ) -> Generator[None, None, dict[int, Predicted]]:
+        """Predict frames, given in rising order, as far as they are not kept.
+
+        What a recurrent network says of a frame depends on those that it is asked for
+        with it: it is asked for all of a run, whatever is kept.
+        """
+        found, wanted = {}, list(range(needed[0], needed[-1] + 1))
+        if not self._net.geometry.recurrent:
+            wanted = [t for t in needed if (series, t) not in self._kept]
+            kept = {t: self._kept.get((series, t)) for t in needed}
+            found = {t: each for t, each in kept.items() if each is not None}
+        new = yield from predict(self._inner, stack, series, scaler, wanted)
+        return found | new
+
+
+def _finish(
+    before: Predicted,
+    own: Predicted,
+    after: Predicted,
+    scaler: Scaler,
+    survey: Survey,
+) -> tuple[tuple[Tensor, Tensor], list[tuple[Candidate, float]]]:
+    """Make the result of a frame: mean and std, and the events with their amplitude."""
+    noise = scaler.noise_of(0)
+    mean, std = own.mean.clone(), own.std.clone()
+    base, base_std = without_events(before, own, after)
+    scores = score(own.frame, base, noise)
+    candidates = find(scores, survey.spread, survey.odds)
+    found = [
+        (each, put_back(mean, std, own.frame, base, base_std, noise, each))
+        for each in candidates
+    ]
+    return (mean, std), found
