@@ -72,19 +72,19 @@ def test_shifted_intensities_are_told(movie) -> None:  # type: ignore[no-untyped
 def test_spots_that_were_added_are_found(movie) -> None:  # type: ignore[no-untyped-def]
     result = movie.truth.copy()
     spot = np.zeros((96, 96))
-    spot[48, 48] = 1
+    spot[36, 36] = 1
     flash = 2 * np.pi * gaussian_filter(spot, 1.0)
-    result[6] += 40 * flash.astype(np.float32)
+    result[6] += 80 * flash.astype(np.float32)
     added = judged(movie.noisy, result).added
     places = {(s.frame, s.row, s.column) for s in added.listed}
-    assert (6, 48, 48) in places
+    assert (6, 36, 36) in places
     assert added.unsupported == added.unsupported_events == 1
     (found,) = added.listed
-    assert found.amplitude == pytest.approx(40, rel=0.3)
+    assert found.amplitude == pytest.approx(80, rel=0.3)
     assert found.expected > 3 > found.support
     # the same flash in the movie itself has support
     noisy = movie.noisy.copy()
-    noisy[6] += 40 * flash.astype(np.float32)
+    noisy[6] += 80 * flash.astype(np.float32)
     there = judged(noisy, result).added
     assert there.unsupported == 0
     assert there.events == 1

@@ -384,7 +384,7 @@ def report(
     strict: Strict = False,
     quiet: Quiet = False,
 ) -> None:
-    """Say what a denoised movie is worth, without knowing the truth."""
+    """Say what a denoised movie is worth without the truth."""
     from napari_udvd.cli.follow import follow
     from napari_udvd.jobs import ReportFile
 
