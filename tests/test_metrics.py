@@ -8,7 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
-from napari_udvd.metrics import SIGMAS, TIME_SIGMAS, best_gaussian, psnr
+from napari_udvd.metrics import (
+    SIGMAS,
+    TIME_SIGMAS,
+    best_gaussian,
+    fourier_rings,
+    psnr,
+)
 from napari_udvd.simulation import simulate
 from tiny import tiny_movie
 
@@ -64,3 +70,29 @@ def test_the_noisy_movie_is_not_changed() -> None:
     before = movie.copy()
     best_gaussian(movie.astype(np.float32), movie)
     np.testing.assert_array_equal(movie, before)
+
+
+def test_fourier_rings_tell_where_two_images_part() -> None:
+    rng = np.random.default_rng(0)
+    shape = (6, 128, 128)
+    spectrum = np.fft.rfft2(rng.normal(size=shape))
+    radius = np.hypot(np.fft.fftfreq(128)[:, None], np.fft.rfftfreq(128)[None])
+    shared = np.fft.irfft2(spectrum * (radius < 1 / 8), shape[1:])
+    one, two = (shared + 0.2 * rng.normal(size=shape) for _ in range(2))
+    found = fourier_rings(one, two)
+    # the window blurs by a ring
+    assert found.resolution == pytest.approx(8, rel=0.15)
+    assert found.correlation[:7] == pytest.approx([1] * 7, abs=0.1)
+    assert np.abs(found.correlation[10:]).max() < 0.15
+
+
+def test_fourier_rings_of_noise_and_of_the_same() -> None:
+    rng = np.random.default_rng(1)
+    one, two = rng.normal(size=(2, 8, 64, 65))
+    assert np.isnan(fourier_rings(one, two).resolution)
+    assert fourier_rings(one, one).resolution == pytest.approx(2, rel=0.05)
+    assert fourier_rings(one[0], one[0] * 3 + 5).correlation == pytest.approx(
+        np.ones(16)
+    )
+    with pytest.raises(ValueError, match="shapes differ"):
+        fourier_rings(one, two[:, 1:])

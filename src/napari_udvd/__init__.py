@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from napari_udvd.formats import open_stack as open
     from napari_udvd.inference.restorer import Denoiser, load
     from napari_udvd.jobs import denoise, train
+    from napari_udvd.jobs.report import report
     from napari_udvd.noise import diagnose
     from napari_udvd.simulation import simulate
     from napari_udvd.stack import Stack
@@ -36,6 +37,7 @@ __all__ = [
     "list_images",
     "load",
     "open",
+    "report",
     "simulate",
     "train",
 ]
@@ -49,6 +51,7 @@ _HOMES = {
     "diagnose": "noise",
     "list_images": "formats",
     "load": "inference.restorer",
+    "report": "jobs.report",
     "simulate": "simulation",
     "train": "jobs",
 }

@@ -366,6 +366,58 @@ def motion(
     follow(lambda cancel: job.run(file, output, cancel), quiet=quiet)
 
 
+@app.command()
+def report(
+    noisy: Annotated[Path, typer.Argument(help="movie as it was recorded")],
+    denoised: Annotated[
+        Path, typer.Argument(help="its denoised version, of any program")
+    ],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="page to write, .html")
+    ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(help="model file that made the result: tells much more"),
+    ] = None,
+    as_json: Annotated[
+        Path | None, typer.Option("--json", help="file for all numbers, .json")
+    ] = None,
+    rois: Annotated[
+        Path | None,
+        typer.Option(help="regions whose traces are judged: an image of labels"),
+    ] = None,
+    std: Annotated[
+        Path | None, typer.Option(help="standard deviation of the result")
+    ] = None,
+    axes: Axes = None,
+    dark: Dark = None,
+    device: Device = "auto",
+    overwrite: Overwrite = False,
+    strict: Strict = False,
+    quiet: Quiet = False,
+) -> None:
+    """Say what a denoised movie is worth without the truth."""
+    from napari_udvd.cli.follow import follow
+    from napari_udvd.jobs import ReportFile
+
+    job = ReportFile(
+        output=output,
+        json=as_json,
+        model=model,
+        std=std,
+        rois=rois,
+        axes=axes,
+        dark=dark,
+        device=device,
+        overwrite=overwrite,
+    )
+    raise typer.Exit(
+        follow(
+            lambda cancel: job.run(noisy, denoised, cancel), quiet=quiet, strict=strict
+        )
+    )
+
+
 @app.command("import-published")
 def import_published(
     checkpoint: Annotated[Path, typer.Argument(help="published PyTorch file")],

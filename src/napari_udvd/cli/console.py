@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
-    from napari_udvd.jobs.events import Begun, Event, Inspected, Opened
+    from napari_udvd.jobs.events import Begun, Event, Inspected, Judged, Opened
     from napari_udvd.jobs.states import State
 
 __all__ = ["Report", "interruptible"]
@@ -82,6 +82,15 @@ class Report:
                 "network looks at lie beyond the ends of the movie; others of it stood "
                 "in for them"
             )
+
+    def judged(self, event: Judged) -> None:
+        """Print the verdict and the most important numbers."""
+        report = event.report
+        for note in report.notes:
+            self.say(f"note: {note}")
+        print(report.describe())
+        if report.verdict.level == "do not trust":
+            self.warned = True
 
     def training(self, events: Iterator[Event | State]) -> Event | None:
         """Show a training run; return its outcome, or what is told in its place."""

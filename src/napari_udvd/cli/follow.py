@@ -70,6 +70,8 @@ def follow(
                 after = report.counted(event, events)
             elif isinstance(event, told.Inspected):
                 report.inspected(event)
+            elif isinstance(event, told.Judged):
+                report.judged(event)
             elif isinstance(event, told.Written):
                 print(event.path)
             elif isinstance(event, told.FileFailed):

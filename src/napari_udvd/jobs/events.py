@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_udvd.filters import AdaptiveFilter
+    from napari_udvd.quality import Report
     from napari_udvd.stack import Stack
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Event",
     "FileFailed",
     "Inspected",
+    "Judged",
     "Note",
     "Opened",
     "Stopped",
@@ -74,10 +76,10 @@ class Begun:
         Which one.
     unit
         What its ``Progress`` counts: frames of one movie, or pictures of several
-        planes; empty for a training.
+        planes, steps of a report; empty for a training.
     """
 
-    what: Literal["training", "denoising", "motion"]
+    what: Literal["training", "denoising", "motion", "judging"]
     unit: str = ""
 
 
@@ -95,6 +97,13 @@ class Inspected:
 
     found: AdaptiveFilter
     looks_at: int
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a result is worth, before it is written."""
+
+    report: Report
 
 
 @dataclass(frozen=True)
@@ -139,6 +148,7 @@ Event = (
     | Warned
     | Begun
     | Inspected
+    | Judged
     | Written
     | Stopped
     | FileFailed
