@@ -25,9 +25,9 @@ def test_a_weave_is_a_peak_of_its_period(
 ) -> None:
     weave = benchmark_script("weave")
     rng = np.random.default_rng(0)
-    y, x = np.mgrid[:61, :54]
+    y, x = np.mgrid[:97, :110]
     for period in weave.PERIODS:
-        error = rng.normal(0, 1, (40, 61, 54))
+        error = rng.normal(0, 1, (80, 97, 110))
         error += 0.3 * np.cos(2 * np.pi * (x + y) / period)
         power = weave.spectrum(error.astype("f4"))
         found = {other: weave.peak(power, other) for other in weave.PERIODS}

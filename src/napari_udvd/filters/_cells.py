@@ -28,6 +28,7 @@ from napari_udvd.filters._window import (
     read_window,
     series_with,
 )
+from napari_udvd.models import count_views, predict_frame_in_views
 from napari_udvd.runtime.memory import is_out_of_memory
 
 if TYPE_CHECKING:
@@ -200,7 +201,9 @@ class _Job:
         seen = read_window(self.denoiser, self.stack, self.series, self.t, *core)
         with frozen(net):
             leaf = seen.leaf(device_of(net))
-            frame = net.predict_frame(seen.seen(leaf), seen.at, self.precision)
+            frame = predict_frame_in_views(
+                net, seen.seen(leaf), seen.at, self.precision, count_views(net)
+            )
             value = frame.mean[0, self.own]
         return self._backwards(seen, leaf, value, ys, xs)
 

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from napari_udvd.models.udvd.network import UDVD
     from napari_udvd.models.views import (
         count_views,
+        predict_frame_in_views,
         predict_pixel_in_views,
         sweep_views,
     )
@@ -70,6 +71,7 @@ __all__ = [
     "from_published",
     "negative_log_likelihood",
     "posterior",
+    "predict_frame_in_views",
     "predict_pixel_in_views",
     "read_published",
     "sample_bilinear",
@@ -101,6 +103,7 @@ _HOMES = {
     "from_published": "published",
     "negative_log_likelihood": "likelihood",
     "posterior": "likelihood",
+    "predict_frame_in_views": "views",
     "predict_pixel_in_views": "views",
     "read_published": "published",
     "sample_bilinear": "flow.warp",

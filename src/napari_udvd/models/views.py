@@ -31,7 +31,12 @@ if TYPE_CHECKING:
 
     from napari_udvd.models.base import Network
 
-__all__ = ["count_views", "predict_pixel_in_views", "sweep_views"]
+__all__ = [
+    "count_views",
+    "predict_frame_in_views",
+    "predict_pixel_in_views",
+    "sweep_views",
+]
 
 
 class View(NamedTuple):
@@ -163,8 +168,30 @@ def sweep_views(
         totals = (reduce(_sum, seen) for seen in zip(*sweeps, strict=True))
     # pixels that some views leave out are averaged over the others
     often = _how_often(views, clip, net.geometry.zoom)
-    for mean, factor in totals:
-        yield Prediction(mean / often, None if factor is None else factor / often)
+    for total in totals:
+        yield _over(total, often)
+
+
+def predict_frame_in_views(
+    net: Network, clip: Clip, at: int, precision: torch.dtype, count: int
+) -> Prediction:
+    """Like :meth:`Network.predict_frame`, averaged over views of the clip.
+
+    Parameters
+    ----------
+    net, clip, at, precision
+        As for :meth:`Network.predict_frame`.
+    count
+        How many views, see :func:`count_views`.
+    """
+    views = _views(net, count)
+
+    def seen_through(view: View) -> Prediction:
+        found = net.predict_frame(*_turned(view, clip, at), precision)
+        return _back(view, net, clip, found)
+
+    total = reduce(_sum, map(seen_through, views))
+    return _over(total, _how_often(views, clip, net.geometry.zoom))
 
 
 def predict_pixel_in_views(
@@ -185,14 +212,8 @@ def predict_pixel_in_views(
         place = view.place(y, x, height, width)
         if place is None:
             continue
-        seen, frame = view.clip(clip), at
-        if view.backwards:
-            seen = seen._replace(frames=seen.frames.flip(1))
-            frame = clip.frames.shape[1] - 1 - at
-        found.append(net.predict_pixel(seen, frame, *place))
-    mean, factor = reduce(_sum, found)
-    often = len(found)
-    return Prediction(mean / often, None if factor is None else factor / often)
+        found.append(net.predict_pixel(*_turned(view, clip, at), *place))
+    return _over(reduce(_sum, found), len(found))
 
 
 def _how_often(views: Sequence[View], clip: Clip, zoom: int) -> Tensor:
@@ -214,10 +235,31 @@ def _seen_through(
     """Predict windows of a view, and turn the predictions back."""
     if view.backwards:
         windows = [window[::-1] for window in windows]
+    for prediction in net.sweep(view.clip(clip), windows, precision):
+        yield _back(view, net, clip, prediction)
+
+
+def _turned(view: View, clip: Clip, at: int) -> tuple[Clip, int]:
+    """Look at a window of frames, and find one of them."""
+    seen = view.clip(clip)
+    if not view.backwards:
+        return seen, at
+    mask = None if seen.mask is None else seen.mask.flip(1)
+    turned = seen._replace(frames=seen.frames.flip(1), mask=mask)
+    return turned, clip.frames.shape[1] - 1 - at
+
+
+def _back(view: View, net: Network, clip: Clip, prediction: Prediction) -> Prediction:
+    """Turn back what was predicted of a view of a clip."""
     height, width = (net.geometry.zoom * side for side in clip.frames.shape[-2:])
-    for mean, factor in net.sweep(view.clip(clip), windows, precision):
-        turned = None if factor is None else view.undo(factor, (height, width))
-        yield Prediction(view.undo(mean, (height, width)), turned)
+    mean, factor = prediction
+    turned = None if factor is None else view.undo(factor, (height, width))
+    return Prediction(view.undo(mean, (height, width)), turned)
+
+
+def _over(total: Prediction, often: Tensor | int) -> Prediction:
+    mean, factor = total
+    return Prediction(mean / often, None if factor is None else factor / often)
 
 
 def _sum(one: Prediction, two: Prediction) -> Prediction:
