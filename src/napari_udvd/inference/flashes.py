@@ -253,8 +253,11 @@ def _evidence(
     """
     y, m, s, _ = frame
     variance, prior = noise.variance(m), s.square()
-    above, weight = y - base, 1 / variance
-    lack = (y - m).square() / (variance + prior) + torch.log1p(prior * weight)
+    weight = 1 / variance
+    above, missed = (
+        rise * _skewed(noise.gain * rise * weight) for rise in (y - base, y - m)
+    )
+    lack = missed.square() / (variance + prior) + torch.log1p(prior * weight)
     told = (lack - above.square() * weight, above * weight, weight)
     planes = torch.stack([torch.where(known, each, 0.0) for each in told])[:, None]
     inside = TEMPLATES[:, 1:-1, 1:-1].to(m)[:, None]
