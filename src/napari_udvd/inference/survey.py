@@ -58,13 +58,13 @@ LEAST_SPREAD = 1.0
 MOST_STEPS = 12
 """In which the spread follows the ratio of variances."""
 
-FALSE_ENERGY = 0.0005
+FALSE_ENERGY = 0.001
 """Share of the squared error of a result that false events of one kind may add."""
 
 LARGE = 3.0, 3.5, 4.0
 """Scores by which the tails are judged."""
 
-LEAST_TAILS = 0.1
+LEAST_TAILS = 0.05
 """Of a Gaussian number's, that they are taken to have."""
 
 LEAST_ODDS = 7.0
