@@ -174,7 +174,7 @@ class Spread:
         for k, (ratios, values) in enumerate(
             zip(self.ratios, self.values, strict=True)
         ):
-            if len(ratios) == 1:
+            if min(values) == max(values):
                 found[k] = values[0]
                 continue
             x, y = (torch.tensor(v, device=ratio.device) for v in (ratios, values))
@@ -222,10 +222,9 @@ def score(frame: Frame, base: Tensor, noise: CameraNoise) -> Scores:
     told = (y - noise.dark, m - noise.dark, s.square(), noise.variance(m))
     # not times the mask: what was not measured may be no number
     planes = torch.stack([*(torch.where(known > 0, each, 0.0) for each in told), known])
-    kernels = torch.cat([TEMPLATES[1:], TEMPLATES[2:].square()]).to(m)[:, None]
-    square, spot, spot_squared = F.conv2d(
-        planes[:, None], kernels, padding=REACH
-    ).unbind(1)
+    inside = TEMPLATES[1:, 1:-1, 1:-1]  # hardly anything is beyond
+    kernels = torch.cat([inside, inside[1:].square()]).to(m)[:, None]
+    square, spot, spot_squared = F.conv2d(planes[:, None], kernels, padding=1).unbind(1)
     found = [
         _compared(sums, squares, noise)
         for sums, squares in (
@@ -335,9 +334,16 @@ def find(scores: Scores, spread: Spread, odds: Sequence[float]) -> list[Candidat
     least = math.log(LEAST_WEIGHT / (1 - LEAST_WEIGHT))
     if not bool(best.max() > least):
         return []
-    width = 2 * REACH + 1
-    highest = F.max_pool2d(best[None], width, stride=1, padding=REACH)[0]
-    places = ((best == highest) & (best > least)).nonzero()
+    places = (best > least).nonzero()
+    heights = best.cpu().numpy()
+    highest = [
+        heights[
+            max(y - REACH, 0) : y + REACH + 1, max(x - REACH, 0) : x + REACH + 1
+        ].max()
+        == heights[y, x]
+        for y, x in places.tolist()  # few: quicker than a filter of the whole frame
+    ]
+    places = places[torch.tensor(highest, device=places.device)]
     rows, columns = places.unbind(1)
     which, alike = kind[rows, columns], scores.fit[:, rows, columns].argmax(dim=0)
     found = [
