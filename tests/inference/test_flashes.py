@@ -75,7 +75,7 @@ def test_scores_of_noise_are_standard_normal(
     level: float, gain: float, read_noise: float, dark: float
 ) -> None:
     noise = camera(gain, read_noise, dark)
-    z, _, _ = score(known(level, noise), torch.full(SHAPE, level), noise)
+    z = score(known(level, noise), torch.full(SHAPE, level), noise).rise
     assert z.shape == (len(KINDS), *SHAPE)
     # the few photons of a single pixel come in whole numbers
     np.testing.assert_allclose(z.std(dim=(1, 2)), 1, atol=0.12)
@@ -140,7 +140,7 @@ def test_noise_that_is_alike_in_neighbours_widens_the_spread(axis: int) -> None:
     correlated = frame._replace(noisy=torch.from_numpy(alike))
     widths = []
     for each in (frame, correlated):
-        z, _, ratio = score(each, each.mean, noise)
+        z, _, ratio, _ = score(each, each.mean, noise)
         found = [
             _spread(z[k].numpy().ravel(), ratio[k].numpy().ravel()) for k in (0, 1)
         ]

@@ -634,13 +634,13 @@ from napari_udvd import cutting
 from napari_udvd.inference.restorer import Denoiser
 from napari_udvd.errors import OutputError
 from napari_udvd.inference.live_movie import DenoisedMovie
-from napari_udvd.inference.request import PLAIN
+from napari_udvd.inference.request import EXACT
 from tiny import learned_from, tiny_calibration, tiny_movie, tiny_net
 
 cutting.BLOCK_FRAMES = 3
 stack = tiny_movie(7, (16, 20))
 denoiser = Denoiser(tiny_net(frames=3), (tiny_calibration(),))
-movie = DenoisedMovie(denoiser, stack, PLAIN, folder=Path(sys.argv[1]))
+movie = DenoisedMovie(denoiser, stack, EXACT, folder=Path(sys.argv[1]))
 """
 
 

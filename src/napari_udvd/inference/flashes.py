@@ -124,11 +124,15 @@ class Scores(NamedTuple):
         0 where the prediction explains more.
     ratio
         ``(K, H, W)`` log of the variance of the prediction over that of the noise.
+    fit
+        ``(K, H, W)`` height of an event over its standard deviation: where something
+        happens, the largest tells what it is like.
     """
 
     rise: Tensor
     z: Tensor
     ratio: Tensor
+    fit: Tensor
 
 
 class Candidate(NamedTuple):
@@ -170,7 +174,7 @@ class Spread:
         for k, (ratios, values) in enumerate(
             zip(self.ratios, self.values, strict=True)
         ):
-            if len(ratios) == 1:
+            if min(values) == max(values):
                 found[k] = values[0]
                 continue
             x, y = (torch.tensor(v, device=ratio.device) for v in (ratios, values))
@@ -200,9 +204,9 @@ def score(frame: Frame, base: Tensor, noise: CameraNoise) -> Scores:
 
     Sums of noisy pixels are compared by their deviance, so that a dark place with few
     photons, whose noise is skewed, is judged as a bright one. Where a template has
-    several pixels, part of an event is in the prediction, which has seen all of them but
-    one, and which is unsure there. So its likelihood, pixel by pixel, is compared with
-    that of an event on top of the neighbouring frames.
+    several pixels, part of an event is in the prediction, which has seen all of them
+    but one, and which is unsure there. So its likelihood, pixel by pixel, is compared
+    with that of an event on top of the neighbouring frames.
 
     Parameters
     ----------
@@ -218,10 +222,9 @@ def score(frame: Frame, base: Tensor, noise: CameraNoise) -> Scores:
     told = (y - noise.dark, m - noise.dark, s.square(), noise.variance(m))
     # not times the mask: what was not measured may be no number
     planes = torch.stack([*(torch.where(known > 0, each, 0.0) for each in told), known])
-    kernels = torch.cat([TEMPLATES[1:], TEMPLATES[2:].square()]).to(m)[:, None]
-    square, spot, spot_squared = F.conv2d(
-        planes[:, None], kernels, padding=REACH
-    ).unbind(1)
+    inside = TEMPLATES[1:, 1:-1, 1:-1]  # hardly anything is beyond
+    kernels = torch.cat([inside, inside[1:].square()]).to(m)[:, None]
+    square, spot, spot_squared = F.conv2d(planes[:, None], kernels, padding=1).unbind(1)
     found = [
         _compared(sums, squares, noise)
         for sums, squares in (
@@ -231,30 +234,37 @@ def score(frame: Frame, base: Tensor, noise: CameraNoise) -> Scores:
         )
     ]
     rise, ratio = (torch.stack(each) for each in zip(*found, strict=True))
-    z = torch.cat([rise[:1].clamp_min(0), _evidence(frame, base, noise, known > 0)])
+    evidence, fit = _evidence(frame, base, noise, known > 0)
+    z = torch.cat([rise[:1].clamp_min(0), evidence])
     if measured is not None:
         rise, z = (torch.where(measured, each, 0.0) for each in (rise, z))
-    return Scores(rise, z, ratio)
+    return Scores(rise, z, ratio, fit)
 
 
-def _evidence(frame: Frame, base: Tensor, noise: CameraNoise, known: Tensor) -> Tensor:
-    """Root of twice the log likelihood ratio of event and prediction, ``(2, H, W)``.
+def _evidence(
+    frame: Frame, base: Tensor, noise: CameraNoise, known: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Root of twice the log likelihood ratio ``(2, H, W)``, and fits ``(3, H, W)``.
 
-    Of the templates that have several pixels. The prediction of a pixel has not seen it
-    but all others, so that the product of its likelihoods is a cross-validation.
+    The ratio is that of event and prediction, of the templates that have several
+    pixels. The prediction of a pixel has not seen it but all others, so that the
+    product of its likelihoods is a cross-validation.
     """
     y, m, s, _ = frame
     variance, prior = noise.variance(m), s.square()
-    above, weight = y - base, 1 / variance
-    lack = (y - m).square() / (variance + prior) + torch.log1p(prior * weight)
+    weight = 1 / variance
+    above, missed = (
+        rise * _skewed(noise.gain * rise * weight) for rise in (y - base, y - m)
+    )
+    lack = missed.square() / (variance + prior) + torch.log1p(prior * weight)
     told = (lack - above.square() * weight, above * weight, weight)
     planes = torch.stack([torch.where(known, each, 0.0) for each in told])[:, None]
-    inside = TEMPLATES[1:, 1:-1, 1:-1].to(m)[:, None]
-    gained = F.conv2d(planes[:1], inside[:1], padding=1)[0]
-    fit = F.conv2d(planes[1:2], inside, padding=1)[0]
+    inside = TEMPLATES[:, 1:-1, 1:-1].to(m)[:, None]
+    gained = F.conv2d(planes[:1], inside[1:2], padding=1)[0]
     power = F.conv2d(planes[2:], inside.square(), padding=1)[0].clamp_min(LEAST)
-    twice = gained + fit.square() / power
-    return torch.where(fit > 0, twice.clamp_min(0), 0.0).sqrt()
+    fit = F.conv2d(planes[1:2], inside, padding=1)[0] / power.sqrt()
+    twice = gained + fit[1:].square()
+    return torch.where(fit[1:] > 0, twice.clamp_min(0), 0.0).sqrt(), fit
 
 
 def _compared(
@@ -324,17 +334,24 @@ def find(scores: Scores, spread: Spread, odds: Sequence[float]) -> list[Candidat
     least = math.log(LEAST_WEIGHT / (1 - LEAST_WEIGHT))
     if not bool(best.max() > least):
         return []
-    width = 2 * REACH + 1
-    highest = F.max_pool2d(best[None], width, stride=1, padding=REACH)[0]
-    places = ((best == highest) & (best > least)).nonzero()
+    places = (best > least).nonzero()
+    heights = best.cpu().numpy()
+    highest = [
+        heights[
+            max(y - REACH, 0) : y + REACH + 1, max(x - REACH, 0) : x + REACH + 1
+        ].max()
+        == heights[y, x]
+        for y, x in places.tolist()  # few: quicker than a filter of the whole frame
+    ]
+    places = places[torch.tensor(highest, device=places.device)]
     rows, columns = places.unbind(1)
-    which = kind[rows, columns]
+    which, alike = kind[rows, columns], scores.fit[:, rows, columns].argmax(dim=0)
     found = [
         Candidate(*each)
         for each in zip(
             rows.tolist(),
             columns.tolist(),
-            which.tolist(),
+            alike.tolist(),
             z[which, rows, columns].tolist(),
             best[rows, columns].tolist(),
             strict=True,

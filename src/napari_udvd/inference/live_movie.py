@@ -220,8 +220,10 @@ class DenoisedMovie:
             # anew for every call, so that its frames are not kept in between
             worker = self._denoiser.blocks(self._finite, self._request)
             # a first look need not wait for the frames that events are told by
-            plain = replace(self._request, events=False)
-            look = self._denoiser.blocks(self._finite, plain)
+            look = worker
+            if self._request.events:
+                plain = replace(self._request, events=False)
+                look = self._denoiser.blocks(self._finite, plain)
             while True:
                 yield from self._fill_wanted(look, stopped)
                 run = self._agenda.next_block()

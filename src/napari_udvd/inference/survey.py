@@ -61,8 +61,11 @@ MOST_STEPS = 12
 FALSE_ENERGY = 0.001
 """Share of the squared error of a result that false events of one kind may add."""
 
-LARGE, LEAST_TAILS = 3.0, 0.1
-"""Score by which the tails are judged, and the least that they are taken to be."""
+LARGE = 3.0, 3.5, 4.0
+"""Scores by which the tails are judged."""
+
+LEAST_TAILS = 0.05
+"""Of a Gaussian number's, that they are taken to have."""
 
 LEAST_ODDS = 7.0
 """Log odds against an event: it is rarer than one pixel in a thousand."""
@@ -216,7 +219,7 @@ def _sampled(
         inside = frame.measured
         if inside is None:
             inside = torch.ones_like(frame.noisy, dtype=torch.bool)
-        rise, z, ratio = (each[:, inside].cpu().numpy() for each in scores)
+        rise, z, ratio = (each[:, inside].cpu().numpy() for each in scores[:3])
         error = float(own.std[inside].square().mean())
         return _Sample(
             rise, z, ratio, error, float(noise.variance(frame.mean)[inside].mean())
@@ -282,5 +285,10 @@ def odds_against(error: float, tails: float = 1.0) -> float:
 
 
 def _tail(z: npt.NDArray[np.float32]) -> float:
-    """Tell how many times as often as a Gaussian number scores are large."""
-    return float((z > LARGE).mean()) / (math.erfc(LARGE / math.sqrt(2)) / 2)
+    """Tell how many times as often as a Gaussian number scores are large, at most."""
+    found = []
+    for large in LARGE:
+        expected = len(z) * math.erfc(large / math.sqrt(2)) / 2
+        count = int((z > large).sum())
+        found.append((count + math.sqrt(count)) / expected)
+    return max(found)
