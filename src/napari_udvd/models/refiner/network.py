@@ -17,7 +17,7 @@ from napari_udvd.models.refiner.inputs import INPUTS
 
 __all__ = ["GRID", "RADIUS", "Refiner"]
 
-WIDTHS = 24, 40, 64
+WIDTHS = 16, 32, 64
 """Features at full, half and quarter resolution."""
 
 GRID = 4
