@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     Movie = npt.NDArray[np.float32]
     Random = np.random.Generator
 
-__all__ = ["Lesson", "draw_lessons"]
+__all__ = ["Lesson", "draw_lessons", "predict"]
 
 FRAMES, SIZE = 40, 96
 
@@ -109,10 +109,9 @@ def draw_lessons(net: Network, rng: Random, *, tuned: bool) -> list[Lesson]:
         first = int(rng.integers(FRAMES - KEPT + 1))
         kept = slice(first, first + KEPT)
         counts = (1, 2, 8) if many else (2,)
-        for mean, std in _predict(own, scene, range(FRAMES)[kept], counts):
-            evidence = Evidence(
-                mean, std, scene.noisy[kept], scene.told.variance(mean)
-            )
+        frames = range(FRAMES)[kept]
+        for mean, std in predict(own, scene.noisy, scene.told, frames, counts):
+            evidence = Evidence(mean, std, scene.noisy[kept], scene.told.variance(mean))
             lessons.append(Lesson(evidence, scene.truth[kept]))
     return lessons
 
@@ -185,15 +184,39 @@ def _patch(noisy: Tensor, context: int, rng: Random) -> Tensor:
 
 
 @torch.inference_mode()
-def _predict(
-    net: Network, scene: _Scene, frames: Sequence[int], counts: Sequence[int]
+def predict(
+    net: Network,
+    noisy: Tensor,
+    noise: CameraNoise,
+    frames: Sequence[int],
+    counts: Sequence[int],
 ) -> list[tuple[Tensor, Tensor]]:
-    """Blind mean and standard deviation, averaged over so many views of the movie."""
-    windows = [window(t, net.geometry.context, len(scene.noisy)) for t in frames]
+    """Predict frames without a look at their own pixels, averaged over views.
+
+    Parameters
+    ----------
+    net
+        First stage, with a likelihood.
+    noisy
+        The movie, ``(T, Y, X)``.
+    noise
+        In the unit of the movie.
+    frames
+        Which are predicted.
+    counts
+        Numbers of views that are averaged over, rising, at most 8. Every other view is
+        shifted by one pixel, so that even and odd rows and columns swap.
+
+    Returns
+    -------
+    list of tuple
+        Mean and standard deviation ``(frames, Y, X)``, for each of `counts`.
+    """
+    windows = [window(t, net.geometry.context, len(noisy)) for t in frames]
     total_mean = total_std = torch.zeros(())
     averages = []
     for view in range(max(counts)):
-        seen = Clip(_look(scene.noisy, view)[None, :, None], scene.told)
+        seen = Clip(_look(noisy, view)[None, :, None], noise)
         means, stds = [], []
         for prediction in net.sweep(seen, windows, torch.bfloat16):
             assert prediction.std is not None

@@ -100,6 +100,4 @@ def inputs_of(evidence: Evidence, posterior: Posterior) -> Tensor:
 
 
 def _prior_variance(evidence: Evidence) -> Tensor:
-    return torch.maximum(
-        evidence.std.square(), LEAST_RATIO**2 * evidence.variance
-    )
+    return torch.maximum(evidence.std.square(), LEAST_RATIO**2 * evidence.variance)
