@@ -54,10 +54,11 @@ class Predictor:
     """What the guard asks for blind predictions."""
 
     def __init__(
-        self, denoiser: Denoiser, stack: Stack, views: int, noise: Calibration
-    ):
+        self, denoiser: Denoiser, stack: Stack, views: int, calibration: Calibration
+    ) -> None:
         self._net, self._views = denoiser.net, views
-        self._noisy, self._noise = stack.read(), noise.noise
+        self._noisy = torch.from_numpy(stack.read().astype(np.float32))
+        self._noise = _camera(calibration)
 
     def block(self, series: Series, start: int, stop: int) -> tuple[Frames, Frames]:
         """Predict frames, see ``BlockDenoiser``."""
@@ -100,12 +101,13 @@ def first_stage(
     predicted = predict(
         denoiser.net,
         torch.from_numpy(movie.noisy),
-        noise,
+        _camera(calibration),
         range(len(movie.noisy)),
         VIEWS,
     )
     pairs = {
-        n: (m.numpy(), s.numpy()) for n, (m, s) in zip(VIEWS, predicted, strict=True)
+        n: (mean.numpy(), std.numpy())
+        for n, (mean, std) in zip(VIEWS, predicted, strict=True)
     }
     if kept:
         np.savez(
