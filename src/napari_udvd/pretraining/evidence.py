@@ -230,17 +230,18 @@ def predict(
 
 
 def _look(image: Tensor, view: int) -> Tensor:
-    """Turn an image ``(..., Y, X)``; views with odd numbers are shifted by a pixel."""
-    if view & 1:  # even pixels become odd ones
-        image = F.pad(image, (1, 0, 1, 0), mode="reflect").flip(-1, -2)
-    if view & 2:
-        image = image.flip(-1)
-    return (image.transpose(-1, -2) if view & 4 else image).contiguous()
+    """Turn an image ``(..., Y, X)``, one way for each of eight views.
+
+    Every other one is also shifted by a pixel, so that even and odd pixels swap.
+    """
+    flipped = [axis for axis, bit in ((-1, 2), (-2, 4)) if view & bit]
+    image = image.flip(flipped)
+    if view & 1:
+        image = F.pad(image, (1, 0, 1, 0), mode="reflect").transpose(-1, -2)
+    return image.contiguous()
 
 
 def _look_back(image: Tensor, view: int) -> Tensor:
-    if view & 4:
-        image = image.transpose(-1, -2)
-    if view & 2:
-        image = image.flip(-1)
-    return image.flip(-1, -2)[..., 1:, 1:] if view & 1 else image
+    if view & 1:
+        image = image.transpose(-1, -2)[..., 1:, 1:]
+    return image.flip([axis for axis, bit in ((-1, 2), (-2, 4)) if view & bit])
