@@ -15,8 +15,7 @@ from napari_udvd.inference.refiner import load_refiner
 from napari_udvd.models import CameraNoise, CenterBlind
 from napari_udvd.models.refiner import Refiner
 from napari_udvd.pretraining import evidence, refiner
-from napari_udvd.pretraining.corpus import clean_movie
-from napari_udvd.pretraining.corpus._rarities import make_rare
+from napari_udvd.pretraining.corpus import clean_movie, make_rare
 from napari_udvd.training.warm_start import WarmStart
 
 if TYPE_CHECKING:
@@ -96,12 +95,12 @@ def refiner_clip(frames: torch.Tensor, noise: CameraNoise) -> evidence.Clip:
 
 def test_lessons_are_repeatable_and_hold_what_was_promised(small: None) -> None:
     net = refiner.build("medium").eval()
-    for tuned, count in ((False, 5), (True, 3)):
+    for tuned, counts in ((False, (2, 4, 6)), (True, (3,))):
         first, again = (
             evidence.draw_lessons(net, np.random.default_rng(4), tuned=tuned)
             for _ in range(2)
         )
-        assert len(first) == count
+        assert len(first) in counts
         for lesson, other in zip(first, again, strict=True):
             assert lesson.truth.shape == lesson.evidence.mean.shape == (4, 32, 32)
             assert torch.equal(lesson.evidence.mean, other.evidence.mean)

@@ -21,9 +21,8 @@ from napari_udvd.models.base import Clip
 from napari_udvd.models.camera import CameraNoise
 from napari_udvd.models.likelihood import negative_log_likelihood
 from napari_udvd.models.refiner import Evidence
-from napari_udvd.pretraining.corpus import clean_movie
+from napari_udvd.pretraining.corpus import clean_movie, make_rare
 from napari_udvd.pretraining.corpus._drawing import log_uniform
-from napari_udvd.pretraining.corpus._rarities import make_rare
 from napari_udvd.training.optimiser import NamedAdam, follow, rate_at
 
 if TYPE_CHECKING:
@@ -62,6 +61,12 @@ TUNING_STEPS = 20, 120
 TUNING_RATE, TUNING_BATCH, TUNING_PATCH = 3e-3, 8, 48
 AVERAGE_DECAY = 0.99
 
+DRAWS = 2
+"""Draws of the noise of a movie that the first stage has not learned from."""
+
+MANY_VIEWS = 0.2
+"""Share of them of which there is an average over eight views."""
+
 KEPT = 8
 """Frames in a row of which a lesson holds the evidence."""
 
@@ -90,7 +95,7 @@ class _Scene(NamedTuple):
 
 
 def draw_lessons(net: Network, rng: Random, *, tuned: bool) -> list[Lesson]:
-    """Draw a movie and predict frames of it, averaged over one, two and eight views.
+    """Draw a movie and predict frames of it, averaged over one, two or eight views.
 
     Parameters
     ----------
@@ -103,12 +108,14 @@ def draw_lessons(net: Network, rng: Random, *, tuned: bool) -> list[Lesson]:
     """
     movie = make_rare(clean_movie(rng, FRAMES, SIZE), rng)
     lessons = []
-    for many in (True,) if tuned else (True, False, False):
+    for _ in range(1 if tuned else DRAWS):
         scene = _scene(movie, rng)
         own = _tuned(net, scene, rng) if tuned else net
         first = int(rng.integers(FRAMES - KEPT + 1))
         kept = slice(first, first + KEPT)
-        counts = (1, 2, 8) if many else (2,)
+        # eight views take as long as eight movies more: few movies get them
+        many = tuned or rng.random() < MANY_VIEWS
+        counts = (1, 2, 8) if many else (int(rng.integers(1, 3)),)
         frames = range(FRAMES)[kept]
         for mean, std in predict(own, scene.noisy, scene.told, frames, counts):
             evidence = Evidence(mean, std, scene.noisy[kept], scene.told.variance(mean))

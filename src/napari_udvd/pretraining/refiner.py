@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     Random = np.random.Generator
 
 HELD_OUT = 12
-TUNED = 0.3
+TUNED = 0.1
 """Share of the movies that the first stage has learned from."""
 
 PATCH = 64
