@@ -118,3 +118,13 @@ def test_half_precision_is_close(net: Refiner) -> None:
     fast, _ = refined(net, seen, precision=torch.bfloat16)
     before = posterior_of(seen).mean[1]
     assert float((fast - exact).std()) < 0.05 * float((exact - before).std())
+
+
+def test_noise_of_few_photons_has_no_bias_in_what_is_seen() -> None:
+    generator = torch.Generator().manual_seed(4)
+    light = torch.ones(3, 1, 512, 512)
+    noisy = torch.poisson(light, generator)
+    seen = Evidence(light, 0.05 * light, noisy, light)
+    inputs = inputs_of(seen, posterior_of(seen))
+    # averages over hundreds of pixels count: errors are about 0.03 of the noise
+    assert float(inputs.mean(dim=(0, 2, 3))[:4].abs().max()) < 0.006

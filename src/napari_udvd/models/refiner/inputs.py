@@ -23,6 +23,13 @@ INPUTS = 12
 BLUR = 5
 """Rows and columns of the average that the posterior mean is compared with."""
 
+STRAIGHT = 20.0
+"""Standard deviations of the noise up to which what is seen of noisy pixels is linear.
+
+The noise of few photons is skew: the average of a curved function of it is not zero
+where that of the noise is, and dim movies are refined by averages over many pixels.
+"""
+
 LEAST_RATIO = 1e-6
 """Smallest prior standard deviation, in units of the noise, that is told apart."""
 
@@ -85,17 +92,21 @@ def inputs_of(evidence: Evidence, posterior: Posterior) -> Tensor:
     around = own - F.avg_pool2d(
         own, BLUR, stride=1, padding=BLUR // 2, count_include_pad=False
     )
+    noises = [*surprise.unbind(), (noisy[1] - own) / sigma]
     differences = [
-        *surprise.unbind(),
         (before - own) / rho,
         (after - own) / rho,
         around / rho,
         around / sigma,
         (mean[1] - own) / rho,
-        (noisy[1] - own) / sigma,
     ]
     return torch.cat(
-        [torch.stack(differences, dim=1).asinh(), certainty.transpose(0, 1)], dim=1
+        [
+            STRAIGHT * (torch.stack(noises, dim=1) / STRAIGHT).asinh(),
+            torch.stack(differences, dim=1).asinh(),
+            certainty.transpose(0, 1),
+        ],
+        dim=1,
     )
 
 
