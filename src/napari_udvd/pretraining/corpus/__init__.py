@@ -44,11 +44,12 @@ from napari_udvd.pretraining.corpus._points import (
     draw_lattice,
     draw_vesicles,
 )
+from napari_udvd.pretraining.corpus._rarities import make_rare
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["clean_movie"]
+__all__ = ["clean_movie", "make_rare"]
 
 # How often each scene is drawn, relative to the others.
 _SCENES: dict[Callable[[Random, Motion], Floats], float] = {

@@ -1,0 +1,71 @@
+"""Refine one frame, in tiles where it is large."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from napari_udvd.cutting import place_in, tiles, with_halo
+from napari_udvd.models.refiner.inputs import Evidence, inputs_of, posterior_of
+from napari_udvd.models.refiner.network import GRID, RADIUS
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from napari_udvd.models.refiner.network import Refiner
+
+__all__ = ["EDGE", "refined"]
+
+EDGE = 512
+"""Rows and columns of a tile, at most."""
+
+
+@torch.inference_mode()
+def refined(
+    net: Refiner,
+    evidence: Evidence,
+    *,
+    precision: torch.dtype = torch.float32,
+    share: float = 1.0,
+    edge: int = EDGE,
+) -> tuple[Tensor, Tensor]:
+    """Refine the middle one of three frames.
+
+    Parameters
+    ----------
+    net
+        Where the evidence is, with its weights.
+    evidence
+        Of the frame before, the frame itself and the frame after, ``(3, ..., H, W)``
+        each. At either end of a movie the frame on the other side stands in for the
+        one that there is not.
+    precision
+        Floating-point type of the convolutions.
+    share
+        How much of the correction is taken: 0 is the posterior, 1 all of it. The
+        logarithm of the standard deviation is shared in the same way.
+    edge
+        Rows and columns of a tile, at most; the result is the same whatever it is.
+
+    Returns
+    -------
+    mean, std
+        ``(..., H, W)`` each, in the unit of the evidence.
+    """
+    shape = evidence.mean.shape[1:]
+    height, width = shape[-2:]
+    evidence = Evidence(*(e.reshape(3, -1, height, width) for e in evidence))
+    mean = torch.empty_like(evidence.mean[1])
+    std = torch.empty_like(mean)
+    for rows, columns in tiles(height, width, edge):
+        seen_rows = with_halo(rows, height, RADIUS, GRID)
+        seen_columns = with_halo(columns, width, RADIUS, GRID)
+        part = Evidence(*(e[..., seen_rows, seen_columns] for e in evidence))
+        posterior = posterior_of(part)
+        step, widening = net(inputs_of(part, posterior), precision).unbind(1)
+        own, rho = posterior.mean[1], posterior.std[1]
+        inner = ..., place_in(seen_rows, rows), place_in(seen_columns, columns)
+        mean[..., rows, columns] = (own + share * rho * step)[inner]
+        std[..., rows, columns] = (rho * (share * widening).exp())[inner]
+    return mean.reshape(shape), std.reshape(shape)
