@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         Prediction,
         negative_log_likelihood,
         posterior,
+        posterior_loss,
     )
     from napari_udvd.models.published import (
         flow_from_published,
@@ -66,6 +67,7 @@ __all__ = [
     "from_published",
     "negative_log_likelihood",
     "posterior",
+    "posterior_loss",
     "read_published",
     "sample_bilinear",
     "sample_nearest",
@@ -96,6 +98,7 @@ _HOMES = {
     "from_published": "published",
     "negative_log_likelihood": "likelihood",
     "posterior": "likelihood",
+    "posterior_loss": "likelihood",
     "read_published": "published",
     "sample_bilinear": "flow.warp",
     "sample_nearest": "flow.warp",
