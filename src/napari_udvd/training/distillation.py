@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Distillation"]
 
-DIM = 0.01
+DIM = 0.005
 """Variance of a result relative to the noise, as the shipped weights expect it, below
 which a movie is dim."""
 

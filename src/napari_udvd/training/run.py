@@ -165,9 +165,9 @@ class Run:
         counted the run shall be one that can be repeated, so no clock may decide.
         """
         given = self._settings.batch or not self._budget.is_timed
-        is_card, batches = self._device.type == "cuda", self._batches
-        if is_card and not given and isinstance(batches, Batches):
-            batches.suit(self._learner, BATCH_SHARE * self._budget.whole)
+        if self._device.type == "cuda" and not given:
+            assert isinstance(self._batches, Batches)
+            self._batches.suit(self._learner, BATCH_SHARE * self._budget.whole)
 
     def events(
         self,
@@ -199,15 +199,12 @@ class Run:
             yield from self._look(live)
         next_validation = budget.next_validation()
         next_checkpoint = budget.elapsed + self._settings.checkpoint_seconds
-        was_saved = False
-        reason = "budget"
+        was_saved, reason = False, "budget"
         while not budget.is_over(self._start.is_warm):
             if distillation.is_due(budget):
                 self._teach(cancel)
-                if cancel.is_set():
-                    reason = "cancelled"
-                    break
-            self._train_step()
+            if not distillation.is_due(budget):  # it was not cancelled
+                self._train_step()
             distillation.consider(budget, best.net, self._validation)
             yield Step(
                 budget.step,
