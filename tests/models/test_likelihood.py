@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -9,7 +11,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_udvd.models import Prediction, negative_log_likelihood, posterior
+from napari_udvd.models import (
+    Prediction,
+    negative_log_likelihood,
+    posterior,
+    posterior_loss,
+)
 from napari_udvd.models.likelihood import factor_entries, split
 
 Doubles = npt.NDArray[np.float64]
@@ -206,3 +213,21 @@ def test_neither_knows_the_unit_of_the_grey_levels(channels: int, unit: float) -
     torch.testing.assert_close(std_there / unit, std, rtol=1e-4, atol=1e-6)
     shift = channels * np.log(unit)  # of half the logarithm of the determinant
     torch.testing.assert_close(loss_there - shift, loss, rtol=1e-4, atol=1e-3)
+
+
+def test_loss_of_the_posterior_is_that_of_the_truth_under_it() -> None:
+    rng = torch.Generator().manual_seed(0)
+    shape = (2, 3, 1, 4, 5)
+    draw = [torch.randn(shape, generator=rng, dtype=torch.float64) for _ in range(4)]
+    mean, noisy, truth, factor = draw
+    variance = torch.full(shape, 0.7, dtype=torch.float64)
+    prediction = Prediction(mean, factor.abs()[..., None, :, :] + 0.5)
+    found = posterior_loss(prediction, noisy, truth, variance)
+    expected, std = posterior(prediction, noisy, variance)
+    law = torch.distributions.Normal(expected, std)
+    per_pixel = -law.log_prob(truth) - math.log(2 * math.pi) / 2
+    # on a scale of the noise, and with a floor of 1e-4 of it under the prior
+    per_pixel = per_pixel - variance.log() / 2
+    torch.testing.assert_close(found, per_pixel[:, :, 0], rtol=2e-3, atol=2e-3)
+    best = posterior_loss(prediction, noisy, expected, variance)
+    assert (best <= found + 1e-6).all()

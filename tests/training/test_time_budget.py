@@ -14,6 +14,7 @@ from napari_udvd.training import (
     Started,
     Step,
     budget,
+    distillation,
     flow_course,
     learner,
     train_events,
@@ -108,6 +109,24 @@ def test_the_average_over_all_views_is_asked_for_where_it_costs_little(
         *_, end = run(clock, 10, denoising_follows=True)
         assert end.denoiser.self_ensemble is expected
         assert took(clock) + denoising * (8 if expected else 1) <= 10 + STEP
+
+
+def test_a_student_and_its_judge_keep_to_the_budget(
+    clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(distillation, "LEAST_STEPS", 8)
+    monkeypatch.setattr(distillation, "FEWEST", 2)
+    advantage = Validation.advantage
+
+    def slow_advantage(*args: Any) -> tuple[float, float]:
+        clock.time += 2 * VALIDATION
+        return advantage(*args)
+
+    monkeypatch.setattr(Validation, "advantage", slow_advantage)
+    fast = {"model": "centerblind", "width": None, "batch": 1, "distil": True}
+    *_, end = run(clock, 4, **fast)
+    assert "kept" in end.denoiser.record["distillation"]
+    assert 4 - 6 * STEP < took(clock) <= 4
 
 
 def test_the_shipped_weights_count_on_the_clock_too(clock: Any) -> None:

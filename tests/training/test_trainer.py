@@ -37,6 +37,7 @@ from napari_udvd.training import (
     validation,
 )
 from napari_udvd.training.budget import Reserve
+from napari_udvd.training.record import started
 from napari_udvd.training.run import Run
 from tiny import tiny_movie
 
@@ -635,7 +636,15 @@ def be_on(run: Run, device: str) -> None:
 
 
 def summary(run: Run) -> str:
-    return run._started(Reserve(None, False)).summary
+    said = started(
+        run._learner,
+        run._plan,
+        run._start,
+        run._budget,
+        run._batches,
+        Reserve(None, False),
+    )
+    return said.summary
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from napari_udvd.pretraining.denoiser import write_weights
 from napari_udvd.stack import Stack
 from napari_udvd.training import Finished, Preview, Started, Step, train_events
 from napari_udvd.training import warm_start as module
-from napari_udvd.training.run import _time
+from napari_udvd.training.record import _time
 from napari_udvd.training.warm_start import outside_of_training, warm_start
 from tiny import ANY_NOISE, tiny_movie
 

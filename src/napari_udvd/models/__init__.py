@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         Prediction,
         negative_log_likelihood,
         posterior,
+        posterior_loss,
     )
     from napari_udvd.models.published import (
         flow_from_published,
@@ -71,6 +72,7 @@ __all__ = [
     "from_published",
     "negative_log_likelihood",
     "posterior",
+    "posterior_loss",
     "predict_frame_in_views",
     "predict_pixel_in_views",
     "read_published",
@@ -103,6 +105,7 @@ _HOMES = {
     "from_published": "published",
     "negative_log_likelihood": "likelihood",
     "posterior": "likelihood",
+    "posterior_loss": "likelihood",
     "predict_frame_in_views": "views",
     "predict_pixel_in_views": "views",
     "read_published": "published",

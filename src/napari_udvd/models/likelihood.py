@@ -23,8 +23,13 @@ __all__ = [
     "factor_entries",
     "negative_log_likelihood",
     "posterior",
+    "posterior_loss",
     "split",
 ]
+
+LEAST_VARIANCE = 1e-4
+"""Of the prior, relative to the noise, where the truth is known: keeps the loss
+bounded."""
 
 
 class Prediction(NamedTuple):
@@ -163,6 +168,40 @@ def posterior(
     covariance = prior - gain @ prior
     std = covariance.diagonal(dim1=-2, dim2=-1).clamp_min(0).sqrt()
     return mean, _channels_first(std).to(mean)
+
+
+def posterior_loss(
+    prediction: Prediction, noisy: Tensor, truth: Tensor, noise_variance: Tensor
+) -> Tensor:
+    """Negative log likelihood of the truth under the posterior, for one channel.
+
+    It is what the user gets that is judged, mean and uncertainty, and on a relative
+    scale: halving the error counts the same in dim movies, where hundreds of pixels
+    must be averaged, as in bright ones. The likelihood of noisy pixels, which is all
+    there is in training on a movie itself, hardly tells good from excellent in the
+    dim.
+
+    Parameters
+    ----------
+    prediction
+        Mean ``(..., 1, H, W)`` and factor.
+    noisy, truth
+        Of the same shape as the mean.
+    noise_variance
+        Positive, broadcastable to `noisy`.
+
+    Returns
+    -------
+    Tensor
+        Per pixel, ``(..., H, W)``.
+    """
+    assert prediction.factor is not None
+    prior = prediction.factor[..., 0, :, :].square() + LEAST_VARIANCE * noise_variance
+    total = noise_variance + prior
+    mean = (prediction.mean * noise_variance + noisy * prior) / total
+    variance = prior * noise_variance / total
+    error = (truth - mean).square()
+    return (error / variance + (variance / noise_variance).log()).squeeze(-3) / 2
 
 
 def _exact(x: Tensor) -> torch.dtype:

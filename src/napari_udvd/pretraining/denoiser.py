@@ -33,6 +33,7 @@ from napari_udvd.inference.model_file import read_model_file, write_model_file
 from napari_udvd.models.base import Clip
 from napari_udvd.models.camera import CameraNoise
 from napari_udvd.models.catalogue import build_network, specs
+from napari_udvd.models.likelihood import posterior_loss
 from napari_udvd.pretraining.corpus import clean_movie
 from napari_udvd.runtime.device import (
     choose_device,
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from napari_udvd.models import Network, Prediction
+    from napari_udvd.models import Network
 
     Movie = npt.NDArray[np.float32]
     Random = np.random.Generator
@@ -94,7 +95,6 @@ FINAL_RATE = 0.01
 """Learning rate at the end, as a fraction of the highest."""
 
 AVERAGE_DECAY = 0.998
-LEAST_VARIANCE = 1e-4  # of the prior, relative to the noise: keeps the loss bounded
 SAVE_SECONDS = 120.0
 VALIDATION_SEED = 77_777
 
@@ -213,25 +213,6 @@ def _camera(noise: Movie) -> CameraNoise:
     return CameraNoise(gain, torch.zeros_like(gain), read_variance)
 
 
-def posterior_loss(prediction: Prediction, batch: Batch, context: int) -> Tensor:
-    """Negative log likelihood of the truth under the posterior.
-
-    It is what the user gets that is judged, mean and uncertainty, and on a relative
-    scale: halving the error counts the same in dim movies, where hundreds of pixels
-    must be averaged, as in bright ones. The likelihood of noisy pixels, which is all
-    there is in training on a movie itself, hardly tells good from excellent in the
-    dim.
-    """
-    assert prediction.factor is not None
-    noise = batch.told.variance(prediction.mean.detach())
-    prior = prediction.factor[..., 0, :, :].square() + LEAST_VARIANCE * noise
-    noisy = batch.noisy[:, context : context + 1]
-    mean = (prediction.mean * noise + noisy * prior) / (noise + prior)
-    variance = prior * noise / (noise + prior)
-    error = (batch.truth - mean).square()
-    return (error / variance + (variance / noise).log()).mean() / 2
-
-
 SHIPPED: Final = next(spec for spec in specs().values() if spec.weights is not None)
 """The network whose weights are made."""
 
@@ -289,7 +270,13 @@ class Pretraining:
             masked.fitted(dict(net.named_parameters())),
             (Clip(batch.noisy, batch.told), self.precision),
         )
-        return posterior_loss(prediction, batch, net.geometry.context)
+        context = net.geometry.context
+        return posterior_loss(
+            prediction,
+            batch.noisy[:, context : context + 1],
+            batch.truth,
+            batch.told.variance(prediction.mean.detach()),
+        ).mean()
 
     def save(self, path: Path) -> None:
         """Write everything needed to go on."""

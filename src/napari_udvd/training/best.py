@@ -60,6 +60,10 @@ class Best:
             self.net.load_state_dict(net.state_dict())
             self.step, self.loss, self._at = step, loss, progress
 
+    def note(self, step: int, loss: float) -> None:
+        """Take note of a measurement of weights that are judged in another way."""
+        self.history.append((step, loss))
+
     def forget(self) -> None:
         """Let the next weights be the best: the network is another."""
         self.loss = math.inf

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -106,6 +107,8 @@ class Budget:
         Seconds that are needed afterwards.
     step_seconds, validation_seconds
         What a step and a measurement of the validation loss take, as seen last.
+    judgements
+        Measurements that the end of the training needs besides.
     """
 
     def __init__(self, minutes: float, steps: int | None, began: float) -> None:
@@ -113,6 +116,7 @@ class Budget:
         self.step = 0
         self.resumed_at = self.reserve = 0.0
         self.step_seconds = self.validation_seconds = 0.0
+        self.judgements = 0
 
     @property
     def is_timed(self) -> bool:
@@ -146,12 +150,22 @@ class Budget:
         """Seconds that training may still take; None where steps are counted."""
         return max(self.seconds - self.elapsed, 0.0) if self.is_timed else None
 
+    @property
+    def expected_steps(self) -> float:
+        """Steps that there will be in all, if they go on as they do."""
+        if self._steps is not None:
+            return self._steps
+        if not self.step_seconds:
+            return math.inf
+        return self.step + (self.seconds - self.elapsed) / self.step_seconds
+
     def has_time(self, validations: float, seconds: float = 0.0) -> bool:
         """Whether there is time for some work, and for what ends a training."""
         if not self.is_timed:
             return True
         # the last weights are measured, and then what speaks against the best ones
-        needed = seconds + (validations + 2) * self.validation_seconds
+        count = validations + 2 + self.judgements
+        needed = seconds + count * self.validation_seconds
         return self.elapsed + needed <= self.seconds
 
     def is_over(self, is_good: bool) -> bool:

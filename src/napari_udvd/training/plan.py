@@ -5,7 +5,7 @@ Everything that can be wrong with the input is found here, before time is spent.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -21,7 +21,7 @@ from napari_udvd.validity import inspect
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from napari_udvd.models import NetworkSettings, NetworkSpec
+    from napari_udvd.models import Network, NetworkSettings, NetworkSpec
     from napari_udvd.stack import Stack
     from napari_udvd.tasks import Task
     from napari_udvd.training.settings import TrainingSettings
@@ -72,6 +72,11 @@ class Plan:
         """Rows and columns that the network will not see."""
         rows, columns = self.network["hole"]
         return rows, columns
+
+    def as_built(self, net: Network) -> Plan:
+        """Put all that a network is built with into the plan."""
+        built = {**net.configuration(), "hole": self.hole}
+        return replace(self, network={**self.network, **built})
 
     @property
     def remarks(self) -> tuple[str, ...]:

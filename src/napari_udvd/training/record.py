@@ -9,22 +9,67 @@ import torch
 
 from napari_udvd.inference.matching import pixel_sizes
 from napari_udvd.inference.restorer import Denoiser
+from napari_udvd.training.events import Started
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from napari_udvd.models import Network
     from napari_udvd.stack import Stack
+    from napari_udvd.training.batches import Batches
     from napari_udvd.training.best import Best
+    from napari_udvd.training.budget import Budget, Reserve
+    from napari_udvd.training.learner import Learner
+    from napari_udvd.training.lessons import Lessons
     from napari_udvd.training.plan import Plan
+    from napari_udvd.training.start import Start
 
-__all__ = ["movie_records", "summary", "trained"]
+__all__ = ["course", "movie_records", "started", "trained"]
 
 
-def summary(
-    net: Network,
-    device: torch.device,
-    precision: torch.dtype,
+def started(
+    learner: Learner,
+    plan: Plan,
+    start: Start,
+    budget: Budget,
+    batches: Batches | Lessons,
+    after: Reserve,
+) -> Started:
+    """Tell how a training begins.
+
+    Parameters
+    ----------
+    learner, plan, start, budget, batches
+        Of the training.
+    after
+        What is done when it is over.
+    """
+    remarks = [*plan.remarks, *start.remarks]
+    if start.is_warm and budget.is_over(True):
+        remarks.append(
+            f"{_time(budget.whole)} are too short to train; the shipped weights are "
+            "used as they are"
+        )
+    return Started(
+        _summary(
+            learner,
+            clips=batches.size if batches.was_found else None,
+            is_warm=start.is_warm,
+            reason=plan.reason,
+        ),
+        tuple(remarks),
+        plan.warnings,
+        budget.resumed_at,
+        budget.left,
+        after.seconds,
+    )
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.3g} s" if seconds < 600 else f"{seconds / 60:.0f} min"
+
+
+def _summary(
+    learner: Learner,
     *,
     clips: int | None,
     is_warm: bool,
@@ -34,7 +79,7 @@ def summary(
 
     Parameters
     ----------
-    net, device, precision
+    learner
         What is trained, where, and in which floating-point type.
     clips
         Clips of a step, where they were tried out; else None.
@@ -43,7 +88,8 @@ def summary(
     reason
         Why this network; empty where the user chose it.
     """
-    kind = {torch.bfloat16: "bfloat16"}.get(precision, "float32")
+    net, device = learner.net, next(learner.net.parameters()).device
+    kind = {torch.bfloat16: "bfloat16"}.get(learner.precision, "float32")
     start = ", from the shipped weights" if is_warm else ""
     at_once = f", {clips} clips at once" if clips else ""
     why = f" (chosen because {reason})" if reason else ""
@@ -65,6 +111,38 @@ def movie_records(stacks: Sequence[Stack]) -> list[dict[str, Any]]:
         }
         for stack in stacks
     ]
+
+
+def course(
+    best: Best,
+    budget: Budget,
+    reason: str,
+    noise_removed: float | None,
+    distillation: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Tell how a training went.
+
+    Parameters
+    ----------
+    best
+        Weights that are put out.
+    budget
+        What it took.
+    reason, noise_removed
+        Why it ended, and what frames held out say of the result.
+    distillation
+        What is kept of it; empty where there was none.
+    """
+    taught = {"distillation": dict(distillation)} if distillation else {}
+    return {
+        "seconds": round(budget.elapsed, 1),
+        "steps": budget.step,
+        "ended": reason,
+        "best_step": best.step,
+        "best_validation": best.loss,
+        "noise_removed": noise_removed,
+        **taught,
+    }
 
 
 def trained(

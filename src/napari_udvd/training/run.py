@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -13,25 +12,25 @@ from napari_udvd.inference.live_view import FEWEST_PIXELS
 from napari_udvd.models import build_network, count_views
 from napari_udvd.models.catalogue import find
 from napari_udvd.runtime.device import choose_precision
-from napari_udvd.training.batches import make_batches, movies_of
+from napari_udvd.training.batches import Batches, make_batches, movies_of
 from napari_udvd.training.best import Best
 from napari_udvd.training.budget import Budget, Reserve, reserve
 from napari_udvd.training.checkpoint import write_checkpoint
 from napari_udvd.training.companions import find_companion
+from napari_udvd.training.distillation import Distillation
 from napari_udvd.training.estimate import MOST_SECONDS, measure_pace
 from napari_udvd.training.events import (
     Checkpoint,
     Finished,
     LivePreview,
     Preview,
-    Started,
     Step,
     TrainingEvent,
 )
 from napari_udvd.training.learner import Learner
 from napari_udvd.training.losses import LossCurve
 from napari_udvd.training.optimiser import rate_at
-from napari_udvd.training.record import movie_records, summary, trained
+from napari_udvd.training.record import course, movie_records, started, trained
 from napari_udvd.training.start import Start, begin
 from napari_udvd.training.validation import WINDOWS, Validation, affordable
 
@@ -42,9 +41,9 @@ if TYPE_CHECKING:
 
     from napari_udvd.inference.live_view import LiveView
     from napari_udvd.inference.restorer import Denoiser
-    from napari_udvd.models import Network
     from napari_udvd.stack import Stack
     from napari_udvd.tasks import Task
+    from napari_udvd.training.lessons import Lessons
     from napari_udvd.training.plan import Plan
     from napari_udvd.training.resume import SavedRun
     from napari_udvd.training.settings import TrainingSettings
@@ -107,14 +106,14 @@ class Run:
             torch.manual_seed(settings.seed)
             net = build_network(plan.name, plan.network).to(device)
         # what a checkpoint holds must not change with the defaults of a network
-        self._plan = _as_built(plan, net)
+        self._plan = plan.as_built(net)
         self._learner = Learner(net, choose_precision(device), task)
         self._best = Best(self._learner.average)
         self._companion = find_companion(self._learner)
-        course = find(plan.name).recipe
+        recipe = find(plan.name).recipe
         movies = movies_of(stacks, plan.joint, task)
-        self._batches = make_batches(
-            movies, plan, settings, course, self._learner, device
+        self._batches: Batches | Lessons = make_batches(
+            movies, plan, settings, recipe, self._learner, device
         )
         self._losses = LossCurve()
         self._budget = Budget(settings.minutes, settings.steps, began)
@@ -146,12 +145,16 @@ class Run:
             edge=edge,
             most=most,
         )
-        self._start = Start(False, settings.learning_rate or course.rate)
+        self._distillation = Distillation(
+            movies, self._plan, settings, self._pace, count_views(net.hole)
+        )
+        self._start = Start(False, settings.learning_rate or recipe.rate)
 
     def start_warm(self) -> None:
         """Begin with the shipped weights where there are any, or a user's."""
-        course = find(self._plan.name).recipe
-        self._start = begin(self._learner, self._settings, self._plan, course)
+        recipe = find(self._plan.name).recipe
+        self._start = begin(self._learner, self._settings, self._plan, recipe)
+        self._distillation.is_warm = self._start.is_warm
 
     def choose_batch(self) -> None:
         """Learn from as many clips at once as suit the card, if nobody said how many.
@@ -162,6 +165,7 @@ class Run:
         """
         given = self._settings.batch or not self._budget.is_timed
         if self._device.type == "cuda" and not given:
+            assert isinstance(self._batches, Batches)
             self._batches.suit(self._learner, BATCH_SHARE * self._budget.whole)
 
     def events(
@@ -182,20 +186,25 @@ class Run:
         cancel: threading.Event,
         live: LiveView | None,
     ) -> Iterator[TrainingEvent]:
-        budget, best = self._budget, self._best
+        budget, best, distillation = self._budget, self._best, self._distillation
         if self._start.is_warm:  # the shipped weights are the first to be judged
             self._validate()
         after = self._reserve()
-        yield self._started(after)
+        yield started(
+            self._learner, self._plan, self._start, budget, self._batches, after
+        )
         if self._start.is_warm:
             yield Preview(0, *self._validation.preview(self._learner.average))
             yield from self._look(live)
         next_validation = budget.next_validation()
         next_checkpoint = budget.elapsed + self._settings.checkpoint_seconds
-        was_saved = False
-        reason = "budget"
+        was_saved, reason = False, "budget"
         while not budget.is_over(self._start.is_warm):
-            self._train_step()
+            if distillation.is_due(budget):
+                self._teach(cancel)
+            if not distillation.is_due(budget):  # it was not cancelled
+                self._train_step()
+            distillation.consider(budget, best.net, self._validation)
             yield Step(
                 budget.step,
                 budget.progress,
@@ -230,7 +239,7 @@ class Run:
             if stop:
                 reason = "cancelled"
                 break
-            if best.is_final(budget.progress):
+            if best.is_final(budget.progress) and not distillation.is_on:
                 reason = "converged"
                 break
         measured = best.history[-1][0] if best.history else -1
@@ -240,6 +249,9 @@ class Run:
             raise TrainingFailed(
                 "the validation loss is not finite; try a lower learning rate"
             )
+        best = distillation.judged(
+            best, self._learner.average, budget, self._validation
+        )
         warnings, noise_removed = self._validation.verdict(best.net)
         if checkpoint is not None:
             try:
@@ -249,12 +261,12 @@ class Run:
                 # what was learned is worth more than its copy
                 warnings = (*warnings, f"the state was not saved: {error}")
         yield Finished(
-            self._trained(reason, noise_removed, after.self_ensemble),
+            self._trained(best, reason, noise_removed, after.self_ensemble),
             reason,
             best.step,
             best.loss,
             warnings,
-            self._companion.remarks,
+            (*self._companion.remarks, *distillation.remarks),
             noise_removed,
             tuple(best.history),
             budget.step,
@@ -263,9 +275,12 @@ class Run:
     def restore(self, saved: SavedRun) -> None:
         """Continue where the checkpoint was written."""
         header, tensors = saved
+        self._best.restore(tensors["best"], header)
+        self._distillation.restore(header)
+        if self._distillation.is_on:  # the best weights are those of the teacher
+            self._teach()
         self._learner.restore(tensors, header["adam_steps"])
         self._companion.restore(tensors, header)
-        self._best.restore(tensors["best"], header)
         self._start = Start(False, header["rate"])
         self._batches.restore(header, keep_size=bool(self._settings.batch))
         self._losses.value = header["loss"]
@@ -309,6 +324,7 @@ class Run:
             "loss": self._losses.value,
             **self._best.state(),
             **self._batches.state,
+            **self._distillation.state(),
         }
         tensors = {
             **self._learner.tensors(),
@@ -337,10 +353,11 @@ class Run:
             self._losses.add(step, None)
             return
         self._companion.prepare()
+        of_learner, progress = self._distillation.course(step, self._budget.progress)
         rate = rate_at(
             self._start.rate,
-            step,
-            self._budget.progress,
+            of_learner,
+            progress,
             warm_up=WARM_UP_STEPS,
             final=FINAL_RATE,
         )
@@ -355,7 +372,23 @@ class Run:
         before = budget.elapsed
         loss = self._validation.loss(average)
         budget.validation_seconds = budget.elapsed - before
-        self._best.consider(average, budget.step, loss, budget.progress)
+        if self._distillation.is_on:
+            self._best.note(budget.step, loss)
+        else:
+            self._best.consider(average, budget.step, loss, budget.progress)
+
+    def _teach(self, cancel: threading.Event | None = None) -> None:
+        """Go on with a student of the best weights, unless it is cancelled before."""
+        if self._best.history[-1][0] < self._budget.step:
+            self._validate()
+        teacher, distillation = self._learner, self._distillation
+        for _ in distillation.prepare(self._best.net, teacher.precision):
+            if cancel is not None and cancel.is_set():
+                return
+        self._batches.close()
+        size = self._batches.size
+        self._learner, self._batches = distillation.begin(teacher, size, self._budget)
+        self._losses = LossCurve()
 
     def _validation_is_due(self, at: float) -> bool:
         if self._companion.is_due(self._budget.progress):
@@ -373,7 +406,7 @@ class Run:
     def _do_without_companion(self) -> None:
         for net in (self._learner.net, self._learner.average, self._best.net):
             net.drop_flow()
-        self._plan = _as_built(self._plan, self._learner.net)
+        self._plan = self._plan.as_built(self._learner.net)
         self._best.forget()  # it was measured with the companion
         self._validate()
 
@@ -393,58 +426,25 @@ class Run:
         self._budget.reserve = after.seconds or 0.0
         return after
 
-    def _started(self, after: Reserve) -> Started:
-        remarks = [*self._plan.remarks, *self._start.remarks]
-        if self._start.is_warm and self._budget.is_over(True):
-            remarks.append(
-                f"{_time(self._budget.whole)} are too short to train; the "
-                "shipped weights are used as they are"
-            )
-        batches = self._batches
-        return Started(
-            summary(
-                self._learner.net,
-                self._device,
-                self._learner.precision,
-                clips=batches.size if batches.was_found else None,
-                is_warm=self._start.is_warm,
-                reason=self._plan.reason,
-            ),
-            tuple(remarks),
-            self._plan.warnings,
-            self._budget.resumed_at,
-            self._budget.left,
-            after.seconds,
-        )
-
     def _trained(
-        self, reason: str, noise_removed: float | None, self_ensemble: bool
+        self,
+        best: Best,
+        reason: str,
+        noise_removed: float | None,
+        self_ensemble: bool,
     ) -> Denoiser:
         record = {
             "settings": self._settings.model_dump(mode="json"),
             "movies": movie_records(self._stacks),
             "diagnoses": self._plan.to_dict()["diagnoses"],
-            "seconds": round(self._budget.elapsed, 1),
-            "steps": self._budget.step,
-            "ended": reason,
-            "best_step": self._best.step,
-            "best_validation": self._best.loss,
-            "noise_removed": noise_removed,
+            **course(
+                best, self._budget, reason, noise_removed, self._distillation.record
+            ),
         }
         return trained(
-            self._best,
+            best,
             self._plan,
             record,
             task=self._learner.task.name,
             self_ensemble=self_ensemble,
         )
-
-
-def _as_built(plan: Plan, net: Network) -> Plan:
-    """Put all that a network is built with into its plan."""
-    built = {**net.configuration(), "hole": plan.hole}
-    return replace(plan, network={**plan.network, **built})
-
-
-def _time(seconds: float) -> str:
-    return f"{seconds:.3g} s" if seconds < 600 else f"{seconds / 60:.0f} min"

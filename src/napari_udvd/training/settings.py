@@ -112,6 +112,12 @@ class TrainingSettings(BaseModel):
         description="average over all mirrored and turned views when denoising, a "
         "little better, slower; if there is time if None",
     )
+    distil: bool | None = Field(
+        None,
+        title="Teach the network by its own result",
+        description="teach the network by its own result, with noise added anew, and "
+        "keep that if frames held out are for it; in dim movies if None",
+    )
     joint_channels: bool = Field(
         False,
         title="One network for all channels at once",

@@ -166,6 +166,23 @@ class Validation:
         gain = np.concatenate(gains)
         return float(gain.mean()), float(gain.std() / np.sqrt(gain.size))
 
+    def signal(self, net: Network) -> float:
+        """Variance of the result relative to the noise, as a network expects it.
+
+        Small where the noisy pixel adds little to what is known without it, because
+        there is little to see or because it is known well.
+        """
+        shares = []
+        for seen in self._windows:
+            with torch.inference_mode():
+                prediction, batch, _ = self._judged(seen, net)
+                noise = batch.clip.noise.variance(prediction.mean)
+                std = prediction.std
+                prior = torch.zeros_like(noise) if std is None else std.square()
+                share = (prior / (prior + noise))[0, 0].cpu().numpy()
+            shares.append(float(share[:, seen.measured].mean()))
+        return float(np.mean(shares))
+
     def clips(self) -> list[torch.Tensor]:
         """Frames of all windows, ``(1, T, C, h, w)`` each, in network units."""
         return [self._normalised(window) for window in self._windows]
