@@ -66,6 +66,7 @@ def test_the_docks_are_in_the_menu_of_filters() -> None:
         "Denoise movie",
         "Pixel inspector",
         "Motion",
+        "Quality",
     ]
     items = CONTRIBUTIONS.menus["napari/layers/filter"]
     assert [item.command for item in items] == [widget.command for widget in widgets]

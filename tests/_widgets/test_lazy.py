@@ -13,6 +13,7 @@ DOCKS = {
     "DenoiseMovie": "restore",
     "MotionDock": "motion",
     "PixelInspector": "inspector",
+    "QualityDock": "quality",
 }
 
 CODE = """

@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from napari_udvd._widgets.inspector.dock import PixelInspector
     from napari_udvd._widgets.motion.dock import MotionDock
+    from napari_udvd._widgets.quality.dock import QualityDock
     from napari_udvd._widgets.restore.dock import DenoiseMovie
 
-__all__ = ["DenoiseMovie", "MotionDock", "PixelInspector"]
+__all__ = ["DenoiseMovie", "MotionDock", "PixelInspector", "QualityDock"]
 
 _FOLDERS = {
     "DenoiseMovie": "restore",
     "MotionDock": "motion",
     "PixelInspector": "inspector",
+    "QualityDock": "quality",
 }
 
 

@@ -35,11 +35,12 @@ h3 { font-size: 1rem; margin: 1.4rem 0 .2rem; }
 .trust { border-color: #3a8a3a; } .care { border-color: #d19a1c; }
 .distrust { border-color: #b22828; }
 table { border-collapse: collapse; } td, th { padding: .2rem .8rem .2rem 0;
-  text-align: left; vertical-align: top; } td.number { text-align: right;
+  text-align: left; vertical-align: top; }
+th { white-space: nowrap; } td.number { text-align: right;
   font-variant-numeric: tabular-nums; white-space: nowrap; }
 .row { display: flex; flex-wrap: wrap; gap: 1rem; } figure { margin: .5rem 0; }
-figure img { width: 17.5rem; image-rendering: pixelated; display: block; }
-figcaption { font-size: .85rem; color: #5b6670; max-width: 17.5rem; }
+figure img { width: 14rem; image-rendering: pixelated; display: block; }
+figcaption { font-size: .85rem; color: #5b6670; max-width: 14rem; }
 svg { width: 26rem; max-width: 100%; font: 11px system-ui, sans-serif; }
 svg .grid { stroke: #e3e6e9; } svg .guide { stroke: #808890; stroke-dasharray: 4 3; }
 svg polyline { fill: none; stroke-width: 1.6; } svg .end { text-anchor: end; }

@@ -74,15 +74,14 @@ class Pair:
         Raises
         ------
         InputError
-            If sizes differ, there is no time, pixels are infinite, or nothing was
-            measured.
+            If sizes differ, there is no time, or pixels of the noisy movie are
+            infinite.
         """
         check_time(noisy)
         for other, what in ((result, "result"), (std, "standard deviation")):
             if other is not None:
                 _check_alike(noisy, other, what)
         check_finite(noisy)
-        check_finite(result)
         return cls(inspect(noisy), result, std)
 
     @property
@@ -101,6 +100,12 @@ class Pair:
         measured = np.ones(result.shape, bool) if known is None else known[:, 0]
         broken = ~np.isfinite(result)
         if broken.any():
+            empty = broken.all(axis=(1, 2))
+            if empty.any():
+                raise InputError(
+                    f"frame {part.start + int(np.argmax(empty))} of the result holds "
+                    "no numbers; wait until it is denoised"
+                )
             measured = measured & ~broken
             result = np.where(broken, noisy[:, 0], result)
         std = None

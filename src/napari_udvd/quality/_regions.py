@@ -54,7 +54,8 @@ class Region:
         happens in it (median of second differences).
     events_before, events_after
         Events: runs of frames that are above the running median by 3 times the noise of
-        the noisy trace. The same height counts for both.
+        the noisy trace, as it is measured or as the noise model tells, whichever is
+        more. The same height counts for both.
     events_kept
         Those of the noisy trace that are in the other at the same time.
     noisy, result
@@ -113,7 +114,9 @@ def _judged(name: str, pixels: int, traces: Traces, variance: Doubles) -> Region
     before, after = _noise(noisy), _noise(result)
     if not np.isfinite(before) or before == 0:
         before = float(np.sqrt(variance.mean()))
-    found, left = (_events(trace, EVENT * before) for trace in traces)
+    # short traces tell little of their own noise
+    height = EVENT * max(before, float(np.sqrt(variance.mean())))
+    found, left = (_events(trace, height) for trace in traces)
     kept = sum(any(a < d + 1 and c < b + 1 for c, d in left) for a, b in found)
     return Region(
         name=name,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
@@ -205,22 +205,14 @@ class Report:
         """Say the verdict and the most important numbers in a few lines."""
         lines = [self.verdict.summary]
         lines += [f"- {reason.sentence}" for reason in self.verdict.reasons]
-        for plane in self.planes:
-            head = f"{plane.label}: " if plane.label else ""
-            lines.append(head + "; ".join(_numbers(plane)))
-        return "\n".join(lines)
+        return "\n".join([*lines, *self.numbers()])
 
-    def without_pictures(self) -> Report:
-        """Return the report for keeping: its maps are the largest part of it."""
-        none = np.zeros((0, 0), np.float32)
-        planes = tuple(
-            replace(
-                p,
-                maps=replace(p.maps, mean=none, variance=none, noisy=none, result=none),
-            )
-            for p in self.planes
-        )
-        return replace(self, planes=planes)
+    def numbers(self) -> list[str]:
+        """Say the most important numbers, a line for each plane."""
+        return [
+            (f"{plane.label}: " if plane.label else "") + "; ".join(_numbers(plane))
+            for plane in self.planes
+        ]
 
 
 def _write(path: str | os.PathLike[str], text: str, overwrite: bool) -> None:

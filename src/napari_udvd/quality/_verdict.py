@@ -50,6 +50,9 @@ FEW = 1.0
 UNSURE = 6.0
 """Decibels between which a predicted PSNR may be without a word of care."""
 
+CHANCE = 1
+"""Events of a noisy trace that may be none: of 740 frames one is by chance."""
+
 REPEATED = 0.05, 0.2
 """Autocorrelation of the residual from frame to frame that noise does not have."""
 
@@ -224,11 +227,11 @@ def _of_regions(regions: Sequence[Region]) -> Iterator[Reason]:
                 f"{region.bias_error:.2g})",
             )
         lost = region.events_before - region.events_kept
-        if lost > 0:
+        if lost > CHANCE:
             yield Reason(
                 "care",
                 f"region {region.name}: {lost} of {region.events_before} events of the "
-                "noisy trace are not in that of the result (some may be chance)",
+                "noisy trace are not in that of the result (one or two may be chance)",
             )
 
 

@@ -33,7 +33,7 @@ CONTROLS = (
     QLineEdit,
 )
 
-FEWEST = {"Denoise movie": 40, "Pixel inspector": 7, "Motion": 11}
+FEWEST = {"Denoise movie": 40, "Pixel inspector": 7, "Motion": 11, "Quality": 8}
 """Controls that each dock has at least; else the test has not found them."""
 
 
