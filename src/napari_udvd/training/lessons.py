@@ -23,7 +23,7 @@ import torch
 from napari_udvd.cutting import window
 from napari_udvd.inference.scaling import Scaler
 from napari_udvd.models import Clip, posterior_loss
-from napari_udvd.models.views import sweep_views
+from napari_udvd.models.views import count_views, sweep_views
 from napari_udvd.planes import measured_box, missing_frames, read_measured
 from napari_udvd.tasks import Batch
 from napari_udvd.tasks.denoising import Denoising
@@ -139,7 +139,8 @@ def make_lessons(
         n_frames = len(part.frames)
         windows = [window(t, net.geometry.context, n_frames) for t in range(n_frames)]
         clip = Clip(frames[None], scaler.noise, mask)
-        predictions = sweep_views(net, clip, windows, precision)
+        count = count_views(net, True)
+        predictions = sweep_views(net, clip, windows, precision, count)
         truth = torch.empty_like(frames[:, 0])
         for t in range(n_frames):
             with torch.inference_mode():
