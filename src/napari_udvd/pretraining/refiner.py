@@ -24,6 +24,7 @@ import torch
 from napari_udvd.inference.model_file import read_model_file, write_model_file
 from napari_udvd.models.refiner import Evidence, Refiner
 from napari_udvd.models.refiner.inputs import inputs_of, posterior_of
+from napari_udvd.models.refiner.refine import fine
 from napari_udvd.pretraining.denoiser import build
 from napari_udvd.pretraining.evidence import Lesson, draw_lessons
 from napari_udvd.runtime.device import keep_freed_memory
@@ -163,7 +164,7 @@ def score(net: Refiner, lessons: list[Lesson]) -> Score:
         losses.append(float(loss_of(output, error)))
         step, widening = output.unbind(1)
         rho = posterior_of(evidence).std[1]
-        left = error - step
+        left = error - fine(rho * step) / rho
         ratio = (error * rho).square().mean() / (left * rho).square().mean()
         gains.append(float(10 * ratio.log10()))
         before.append(float((error.abs() <= 1).float().mean()))
