@@ -70,8 +70,12 @@ def refined(
         step, widening = net(inputs_of(part, posterior), precision).unbind(1)
         own, rho = posterior.mean[1], posterior.std[1]
         inner = ..., place_in(seen_rows, rows), place_in(seen_columns, columns)
-        mean[..., rows, columns] = (own + share * fine(rho * step))[inner]
-        std[..., rows, columns] = (rho * (share * widening).exp())[inner]
+        whole = rho * step
+        taken = fine(whole)
+        # what is not taken is an error that is left
+        left = torch.hypot(rho * widening.exp(), whole - taken)
+        mean[..., rows, columns] = (own + share * taken)[inner]
+        std[..., rows, columns] = (rho * (left / rho) ** share)[inner]
     return mean.reshape(shape), std.reshape(shape)
 
 
