@@ -141,3 +141,10 @@ def test_a_file_that_holds_no_refiner_is_named(tmp_path: Path) -> None:
     write_model_file(path, tensors, {"refiner": {}})
     with pytest.raises(InputError, match="another refiner"):
         load_refiner(path)
+
+
+def test_the_refiner_is_shipped() -> None:
+    net = load_refiner()
+    assert not net.training
+    assert all(not parameter.requires_grad for parameter in net.parameters())
+    assert 1e5 < sum(parameter.numel() for parameter in net.parameters()) < 3e5

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from napari_udvd.inference.model_file import read_model_file, write_model_file
-from napari_udvd.models.refiner import Evidence, Refiner
+from napari_udvd.models.refiner import Evidence, Refiner, refined
 from napari_udvd.models.refiner.inputs import inputs_of, posterior_of
 from napari_udvd.pretraining.denoiser import build
 from napari_udvd.pretraining.evidence import Lesson, draw_lessons
@@ -161,13 +161,12 @@ def score(net: Refiner, lessons: list[Lesson]) -> Score:
         inputs, error = sample(evidence, clips[4, 1])
         output = net(inputs, torch.bfloat16)
         losses.append(float(loss_of(output, error)))
-        step, widening = output.unbind(1)
-        rho = posterior_of(evidence).std[1]
-        left = error - step
-        ratio = (error * rho).square().mean() / (left * rho).square().mean()
-        gains.append(float(10 * ratio.log10()))
-        before.append(float((error.abs() <= 1).float().mean()))
-        after.append(float((left.abs() <= widening.exp()).float().mean()))
+        posterior = posterior_of(evidence)
+        mean, std = refined(net, evidence, precision=torch.bfloat16)
+        wrong, left = posterior.mean[1] - clips[4, 1], mean - clips[4, 1]
+        gains.append(float(10 * (wrong.square().mean() / left.square().mean()).log10()))
+        before.append(float((wrong.abs() <= posterior.std[1]).float().mean()))
+        after.append(float((left.abs() <= std).float().mean()))
     return Score(
         float(np.mean(losses)), gains, float(np.mean(before)), float(np.mean(after))
     )

@@ -112,6 +112,17 @@ def test_extreme_certainty_gives_finite_numbers(net: Refiner, gain: float) -> No
     assert (std > 0).all()
 
 
+def test_a_correction_of_all_pixels_alike_is_not_taken(net: Refiner) -> None:
+    assert net.leave.bias is not None
+    with torch.no_grad():
+        net.leave.weight.zero_()
+        net.leave.bias.copy_(torch.tensor([5.0, 0.0]))
+    flat = torch.full((3, 12, 12), 10.0)
+    seen = Evidence(flat, flat / 10, flat, flat)
+    mean, _ = refined(net, seen)
+    torch.testing.assert_close(mean, posterior_of(seen).mean[1])
+
+
 def test_half_precision_is_close(net: Refiner) -> None:
     seen = evidence(32, 32)
     exact, _ = refined(net, seen)

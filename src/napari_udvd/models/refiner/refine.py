@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
+import torch.nn.functional as F
 
 from napari_udvd.cutting import place_in, tiles, with_halo
 from napari_udvd.models.refiner.inputs import Evidence, inputs_of, posterior_of
@@ -15,7 +16,10 @@ if TYPE_CHECKING:
 
     from napari_udvd.models.refiner.network import Refiner
 
-__all__ = ["EDGE", "refined"]
+__all__ = ["EDGE", "fine", "refined"]
+
+BINOMIAL = 1.0, 4.0, 6.0, 4.0, 1.0
+"""Blur of one pixel standard deviation; only what is finer is corrected."""
 
 EDGE = 512
 """Rows and columns of a tile, at most."""
@@ -66,6 +70,24 @@ def refined(
         step, widening = net(inputs_of(part, posterior), precision).unbind(1)
         own, rho = posterior.mean[1], posterior.std[1]
         inner = ..., place_in(seen_rows, rows), place_in(seen_columns, columns)
-        mean[..., rows, columns] = (own + share * rho * step)[inner]
-        std[..., rows, columns] = (rho * (share * widening).exp())[inner]
+        whole = rho * step
+        taken = fine(whole)
+        # what is not taken is an error that is left
+        left = torch.hypot(rho * widening.exp(), whole - taken)
+        mean[..., rows, columns] = (own + share * taken)[inner]
+        std[..., rows, columns] = (rho * (left / rho) ** share)[inner]
     return mean.reshape(shape), std.reshape(shape)
+
+
+def fine(correction: Tensor) -> Tensor:
+    """Return what of a correction ``(N, H, W)`` is finer than a blur of it.
+
+    What is wrong over many pixels is decided by how much their noise averages to, and
+    by how sure the first stage says it is: as movies differ in both, corrections of it
+    do more harm than good.
+    """
+    row = correction.new_tensor(BINOMIAL) / sum(BINOMIAL)
+    reach = len(BINOMIAL) // 2
+    image = F.pad(correction[:, None], (reach,) * 4, mode="replicate")
+    blurred = F.conv2d(image, torch.outer(row, row)[None, None])
+    return correction - blurred[:, 0]
