@@ -25,6 +25,13 @@ Mask = npt.NDArray[np.bool_]
 SURE = 5.0
 """Standard errors that a correlation must be away from zero by."""
 
+ALIKE = 0.5
+"""Correlation with the noisy movie from which a result of another contrast is in other
+grey levels."""
+
+FAR = 3.0
+"""Standard deviations of the noisy movie that mean levels may differ by."""
+
 UNRELATED = 1.05
 """Distance of the result from the noisy movie over that of its mean grey level, above
 which it is not made from this movie."""
@@ -153,7 +160,9 @@ def check_related(pixels: list[Pixels], where: str) -> None:
         )
     slope = covariance / size
     shift = float(result.mean()) - level
-    if not 0.2 < slope < 5 or abs(shift) > 3 * np.sqrt(spread):
+    # in what is mostly noise the result has little contrast, and rightly so
+    is_scaled = correlation > ALIKE and not 0.2 < slope < 5
+    if is_scaled or abs(shift) > FAR * np.sqrt(spread):
         raise InputError(
             f"the result{where} is in other grey levels than the noisy movie: its mean "
             f"is {result.mean():.4g} where the movie has {level:.4g}, and its contrast "
