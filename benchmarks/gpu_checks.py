@@ -26,10 +26,11 @@ from common import REPOSITORY
 from gpu_report import NotHere
 from napari_udvd.filters import adaptive_filter
 from napari_udvd.formats import ArraySink
+from napari_udvd.inference.block_denoiser import BlockDenoiser
 from napari_udvd.inference.request import EXACT, Request
 from napari_udvd.inference.restorer import Denoiser
 from napari_udvd.inference.scaling import Calibration
-from napari_udvd.inference.stream import BlockDenoiser, denoise_stack
+from napari_udvd.inference.stream import denoise_stack
 from napari_udvd.jobs import make_settings
 from napari_udvd.metrics import psnr
 from napari_udvd.models import (

@@ -309,17 +309,17 @@ def test_a_list_of_the_events_that_were_put_back(
     )
     record = read_record(result)
     assert record is not None
-    assert len(record["events"]) == 1
-    assert min(record["events"][0]["odds"]) >= 7
+    assert len(record["second_stage"]) == 1
+    assert min(record["second_stage"][0]["odds"]) >= 7
     again = run(*start, "--events-table", listed)
     assert (again.code, "events.csv" in again.err) == (2, True)
     other = run(*start, "--overwrite", "--no-events", "--events-table", listed)
     assert other.code == 2
     assert "--events-table" in other.err
-    assert run(*start, "--overwrite", "--no-events").code == 0
+    assert run(*start, "--overwrite", "--no-events", "--no-refine").code == 0
     record = read_record(result)
     assert record is not None
-    assert record["events"] == []
+    assert record["second_stage"] == []
 
 
 def test_apply_without_the_posterior(

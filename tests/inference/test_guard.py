@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from napari_udvd.inference.stream import Denoised
+    from napari_udvd.inference.block_denoiser import Denoised
     from napari_udvd.planes import Series
 
     Movie = npt.NDArray[np.float32]

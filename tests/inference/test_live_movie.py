@@ -46,10 +46,10 @@ torch.set_num_threads(1)  # frames are small
 
 FRAMES, SHAPE = 7, (16, 20)
 
-PLAIN = replace(EXACT, events=False)
+PLAIN = replace(EXACT, events=False, refine=False)
 """What is predicted is put out: frames are counted here."""
 
-WITH_STD = Request(device="cpu", with_std=True, events=False)
+WITH_STD = Request(device="cpu", with_std=True, events=False, refine=False)
 
 
 @pytest.fixture(autouse=True)
@@ -91,7 +91,7 @@ def case(
     denoiser = trained(stack, joint=joint, fast=fast)
     with ArraySink(stack) as mean, ArraySink(stack) as std:
         for _ in denoiser.restore(
-            stack, mean, replace(EXACT, events=events), std_sink=std
+            stack, mean, replace(EXACT, events=events, refine=events), std_sink=std
         ):
             pass
     return denoiser, stack, mean.array, std.array

@@ -405,7 +405,7 @@ def test_arrays_need_names_for_their_axes() -> None:
 def test_without_the_posterior() -> None:
     stack = tiny_movie()
     prior = trained().denoise(stack, dtype="f4", use_posterior=False)
-    both = trained().denoise(stack, dtype="f4", events=False)
+    both = trained().denoise(stack, dtype="f4", events=False, refine=False)
     noisy = stack.read()
     # the posterior lies between the prediction and the noisy pixel
     low, high = np.minimum(prior, noisy), np.maximum(prior, noisy)

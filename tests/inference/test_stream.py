@@ -17,10 +17,11 @@ from hypothesis import strategies as st
 from napari_udvd import cutting
 from napari_udvd.cutting import blocks, window
 from napari_udvd.formats import ArraySink
-from napari_udvd.inference import stream as denoising
+from napari_udvd.inference import block_denoiser as denoising
+from napari_udvd.inference.block_denoiser import BlockDenoiser
 from napari_udvd.inference.request import EXACT
 from napari_udvd.inference.scaling import Calibration, Scaler
-from napari_udvd.inference.stream import BlockDenoiser, Progress, denoise_stack
+from napari_udvd.inference.stream import Progress, denoise_stack
 from napari_udvd.models import UDVD, Clip, Geometry, posterior
 from napari_udvd.runtime.device import choose_device
 from napari_udvd.runtime.memory import is_out_of_memory

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,8 +10,14 @@ import pytest
 import torch
 
 from napari_udvd.inference import survey as surveying
+from napari_udvd.inference.guard import NONE
 from napari_udvd.inference.request import EXACT
-from napari_udvd.inference.survey import LEAST_ODDS, Surveys, odds_against
+from napari_udvd.inference.survey import (
+    LEAST_ODDS,
+    Surveys,
+    can_refine,
+    odds_against,
+)
 from napari_udvd.stack import Stack
 from tiny import tiny_calibration, tiny_center_blind, tiny_movie
 
@@ -91,4 +98,19 @@ def test_a_channel_in_which_nothing_was_measured() -> None:
     stack = Stack.from_array(np.stack([0 * data, data], axis=1), "TCYX")
     found = made(stack)
     assert found.odds == (LEAST_ODDS,) * 3
-    assert found.to_dict() == {"odds": [LEAST_ODDS] * 3, "widest": [1.0] * 3}
+    assert found.to_dict() == {
+        "odds": [LEAST_ODDS] * 3,
+        "widest": [1.0] * 3,
+        "refined": NONE.to_dict(),
+    }
+
+
+def test_noise_that_is_alike_in_neighbours_is_not_refined() -> None:
+    stack = tiny_movie(6)
+    for hole in [(1, 1), (3, 1)]:
+        net = tiny_center_blind(hole=hole)
+        assert can_refine(net, EXACT) == (hole == (1, 1))
+        found = Surveys().made(net, (tiny_calibration(),), stack, 0, EXACT)
+        assert 0 <= found.share.value <= 1
+        assert (found.share == NONE) == (hole != (1, 1))
+    assert not can_refine(tiny_center_blind(), replace(EXACT, refine=False))

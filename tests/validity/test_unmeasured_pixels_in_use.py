@@ -11,9 +11,9 @@ import torch
 from drifting_spots import GAIN, OFFSET, READ_NOISE, light, recorded
 from napari_udvd.cutting import window
 from napari_udvd.errors import InputError
+from napari_udvd.inference.block_denoiser import BlockDenoiser
 from napari_udvd.inference.request import EXACT
 from napari_udvd.inference.scaling import Calibration, calibrate
-from napari_udvd.inference.stream import BlockDenoiser
 from napari_udvd.noise import NoiseModel, check_pixels, diagnose
 from napari_udvd.planes import Series, middle_planes, read_clip, read_measured
 from napari_udvd.stack import Plane, Stack

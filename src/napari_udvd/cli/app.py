@@ -78,6 +78,9 @@ Posterior = Annotated[
     bool, typer.Option(help="combine the prediction with the noisy pixel")
 ]
 Events = Annotated[bool, typer.Option(help="put back events that last a single frame")]
+Refine = Annotated[
+    bool, typer.Option(help="refine the result, as far as that helps the movie")
+]
 EventsTable = Annotated[
     Path | None, typer.Option(help="also write a list of these events, .csv")
 ]
@@ -116,6 +119,7 @@ def denoise(
     posterior: Posterior = True,
     events: Events = True,
     events_table: EventsTable = None,
+    refine: Refine = True,
     std: Std = None,
     save: Annotated[
         Path | None, typer.Option(help="also save the trained model here")
@@ -138,6 +142,7 @@ def denoise(
             device=context.obj["device"] or "auto",
             use_posterior=posterior,
             events=events,
+            refine=refine,
             tile=tile,
             dtype=dtype,
         ),
@@ -204,6 +209,7 @@ def apply(
     posterior: Posterior = True,
     events: Events = True,
     events_table: EventsTable = None,
+    refine: Refine = True,
     std: Std = None,
     dtype: Dtype = "auto",
     tile: Tile = None,
@@ -223,6 +229,7 @@ def apply(
             device=device,
             use_posterior=posterior,
             events=events,
+            refine=refine,
             self_ensemble=self_ensemble,
             tile=tile,
             dtype=dtype,

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from torch import Tensor
 
+    from napari_udvd.inference.block_denoiser import BlockDenoiser
     from napari_udvd.inference.scaling import Calibration
-    from napari_udvd.inference.stream import BlockDenoiser
     from napari_udvd.models.camera import CameraNoise
     from napari_udvd.models.refiner import Refiner
 
@@ -129,7 +129,7 @@ def find_share(
     predictor
         Takes a movie of one channel and its calibration; returns what predicts frames
         of it, blind and with a standard deviation: a
-        :class:`~napari_udvd.inference.stream.BlockDenoiser` whose request says
+        :class:`~napari_udvd.inference.block_denoiser.BlockDenoiser` whose request says
         ``use_posterior=False, with_std=True``, with as many views as later on.
     stack
         The movie, inspected (see :func:`napari_udvd.validity.inspect`).

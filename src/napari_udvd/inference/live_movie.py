@@ -34,8 +34,8 @@ from napari_udvd.validity import refuse_infinite
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from napari_udvd.inference.block_denoiser import Blocks
     from napari_udvd.inference.flashes import Flash
-    from napari_udvd.inference.stream import Blocks
 
 __all__ = ["DenoisedMovie", "Filled"]
 
@@ -219,10 +219,10 @@ class DenoisedMovie:
                 return
             # anew for every call, so that its frames are not kept in between
             worker = self._denoiser.blocks(self._finite, self._request)
-            # a first look need not wait for the frames that events are told by
+            # a first look need not wait for the frames that the second stage sees
             look = worker
-            if self._request.events:
-                plain = replace(self._request, events=False)
+            if self._request.events or self._request.refine:
+                plain = replace(self._request, events=False, refine=False)
                 look = self._denoiser.blocks(self._finite, plain)
             while True:
                 yield from self._fill_wanted(look, stopped)

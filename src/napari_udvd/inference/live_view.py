@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_udvd.cutting import central, place_in, with_halo
+from napari_udvd.inference.block_denoiser import BlockDenoiser
 from napari_udvd.inference.request import Request
-from napari_udvd.inference.stream import BlockDenoiser
 from napari_udvd.planes import series_of
 from napari_udvd.tasks import DENOISE
 
@@ -104,7 +104,7 @@ class LiveView:
         Parameters
         ----------
         net, calibrations, joint
-            As for :class:`~napari_udvd.inference.stream.BlockDenoiser`.
+            As for :class:`~napari_udvd.inference.block_denoiser.BlockDenoiser`.
         device, precision
             Where and in which floating-point type it is being trained.
         most

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from napari_udvd.inference.block_denoiser import BlockDenoiser
     from napari_udvd.inference.scaling import Scaler
-    from napari_udvd.inference.stream import BlockDenoiser
     from napari_udvd.planes import Series
     from napari_udvd.stack import Stack
 

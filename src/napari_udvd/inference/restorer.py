@@ -40,8 +40,9 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from napari_udvd.inference.block_denoiser import Blocks
     from napari_udvd.inference.flashes import Flash
-    from napari_udvd.inference.stream import Blocks, FrameSink, Progress
+    from napari_udvd.inference.stream import FrameSink, Progress
 
 __all__ = [
     "Denoiser",
@@ -93,6 +94,7 @@ class Denoiser:
         dtype: npt.DTypeLike | None = None,
         use_posterior: bool = True,
         events: bool = True,
+        refine: bool = True,
         tile: int | None = None,
     ) -> Any:
         """Denoise a whole movie into memory.
@@ -112,6 +114,8 @@ class Denoiser:
             Put the noisy pixel back in, weighted by what is known of its noise.
         events
             Look for events that last a single frame, and put them back.
+        refine
+            Refine the result, as far as that helps.
         tile
             Rows and columns processed at a time; chosen if None.
 
@@ -138,6 +142,7 @@ class Denoiser:
             device=device,
             use_posterior=use_posterior,
             events=events,
+            refine=refine,
             tile=tile,
             dtype="auto" if dtype is None else dtype,
         )
@@ -260,16 +265,19 @@ class Denoiser:
         They are not by a network without likelihood, or one that takes several
         channels together.
         """
+        return request.events and self._has_second_stage(stack, request)
+
+    def _has_second_stage(self, stack: Stack, request: Request) -> bool:
         task = find_task(self.task)
         return has_second_stage(self.net, stack, request, joint=self.joint, task=task)
 
     def survey(self, stack: Stack, request: Request) -> list[Survey]:
-        """Return what must be known of each channel before events are looked for.
+        """Return what the second stage must know of each channel.
 
-        Found by a look at a few frames, once for each movie; none where events are not
-        looked for.
+        Found by a look at a few frames, once for each movie; none where there is no
+        second stage.
         """
-        if not self.looks_for_events(stack, request):
+        if not self._has_second_stage(stack, request):
             return []
         calibrations, asked = self.calibrations_for(stack), self._completed(request)
         return [
@@ -287,15 +295,15 @@ class Denoiser:
         stack
             The movie that was denoised.
         request
-            How it was denoised: whether the noisy pixel was put back, and what is
-            called an event in it.
+            How it was denoised: whether the noisy pixel was put back, what is called
+            an event in it, and how much it was refined.
         **more
             Added to the record.
         """
         if request is not None:
             surveys = self.survey(stack, request)
             more["posterior"] = request.use_posterior
-            more["events"] = [survey.to_dict() for survey in surveys]
+            more["second_stage"] = [survey.to_dict() for survey in surveys]
         return {
             "program": "napari-udvd",
             "version": __version__,

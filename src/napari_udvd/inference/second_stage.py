@@ -1,7 +1,8 @@
 """The second stage: what a blind network cannot know is put back.
 
 The network says what a pixel is likely to be without a look at it. The noisy pixel is
-combined with that here, and then every frame is searched for events that last no
+combined with that here; then the result is refined, as far as that helps, see
+:mod:`napari_udvd.inference.guard`; and every frame is searched for events that last no
 longer than the frame, see :mod:`napari_udvd.inference.flashes`.
 """
 
@@ -14,6 +15,7 @@ import numpy as np
 import torch
 
 from napari_udvd.cutting import window
+from napari_udvd.inference.block_denoiser import BlockDenoiser
 from napari_udvd.inference.flashes import (
     KINDS,
     Candidate,
@@ -23,8 +25,10 @@ from napari_udvd.inference.flashes import (
     score,
 )
 from napari_udvd.inference.predicted import Predicted, predict, without_events
+from napari_udvd.inference.refiner import load_refiner
 from napari_udvd.inference.scaling import Scaler
-from napari_udvd.inference.stream import BlockDenoiser
+from napari_udvd.inference.survey import can_refine
+from napari_udvd.models.refiner import Evidence, refined
 from napari_udvd.planes import missing_frames, series_of
 from napari_udvd.tasks import DENOISE
 from napari_udvd.validity import inspect
@@ -34,11 +38,12 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from napari_udvd.inference.block_denoiser import Blocks, Denoised
     from napari_udvd.inference.request import Request
     from napari_udvd.inference.scaling import Calibration
-    from napari_udvd.inference.stream import Blocks, Denoised
     from napari_udvd.inference.survey import Survey, Surveys
     from napari_udvd.models import Network
+    from napari_udvd.models.refiner import Refiner
     from napari_udvd.planes import Series
     from napari_udvd.stack import Stack
     from napari_udvd.tasks import Task
@@ -49,9 +54,9 @@ __all__ = ["SecondStage", "has_second_stage", "in_two_stages"]
 def has_second_stage(
     net: Network, stack: Stack, request: Request, *, joint: bool, task: Task
 ) -> bool:
-    """Tell whether events are looked for."""
+    """Tell whether events are looked for, or the result is refined."""
     return (
-        request.events
+        (request.events or can_refine(net, request))
         and request.use_posterior
         and task is DENOISE
         and net.likelihood
@@ -74,7 +79,7 @@ def in_two_stages(
     Parameters
     ----------
     net, calibrations, stack, request, joint, task
-        As for :class:`~napari_udvd.inference.stream.BlockDenoiser`.
+        As for :class:`~napari_udvd.inference.block_denoiser.BlockDenoiser`.
     surveys
         Of the movies that the model has met.
     """
@@ -86,15 +91,15 @@ def in_two_stages(
 class SecondStage:
     """Denoises any run of frames of any series of a stack, in any order.
 
-    Has the face of a :class:`~napari_udvd.inference.stream.BlockDenoiser`, which it
-    asks for the frames and their neighbours. Each frame is computed by itself, so that
-    it is the same to the bit whatever was done before. For use by one thread at a time.
+    Has the face of a :class:`BlockDenoiser`, which it asks for the frames and their
+    neighbours. Each frame is computed by itself, so that it is the same to the bit
+    whatever was done before. For use by one thread at a time.
 
     Parameters
     ----------
     net, calibrations, stack, request
-        As for :class:`~napari_udvd.inference.stream.BlockDenoiser`; the network must
-        have a likelihood, and take one channel.
+        As for :class:`BlockDenoiser`; the network must have a likelihood, and take one
+        channel.
     surveys
         Of the movies that the model has met.
 
@@ -121,6 +126,7 @@ class SecondStage:
         self._surveys = surveys
         self._kept: dict[tuple[Series, int], Predicted] = {}
         self._found: dict[tuple[Series, int], tuple[Flash, ...]] = {}
+        self._refiner: Refiner | None = None
 
     @property
     def pixels_seen(self) -> int:
@@ -158,8 +164,11 @@ class SecondStage:
         for t in range(start, stop):
             yield None
             with torch.inference_mode():
-                before, own, after = (predicted[k] for k in around[t])
-                result, found = _finish(before, own, after, scaler, survey)
+                three = [predicted[k] for k in around[t]]
+                result = self._refined(three, scaler, survey.share.value)
+                found = []
+                if self._request.events:
+                    found = _put_events_back(*result, three, scaler, survey)
                 mean[t - start] = scaler.restore(result[0][None]).cpu().numpy()
                 std[t - start] = scaler.restore_std(result[1][None]).cpu().numpy()
             self._found[series, t] = tuple(
@@ -197,22 +206,53 @@ class SecondStage:
         new = yield from predict(self._inner, stack, series, scaler, wanted)
         return found | new
 
+    def _refined(
+        self, three: Sequence[Predicted], scaler: Scaler, share: float
+    ) -> tuple[Tensor, Tensor]:
+        """Correct the posterior of the middle one of three frames: mean and std."""
+        own = three[1]
+        if share == 0:
+            return own.mean.clone(), own.std.clone()
+        if self._refiner is None:
+            self._refiner = load_refiner().to(self._device)
+        frames = [each.frame for each in three]
+        blind = torch.stack([frame.mean for frame in frames])
+        noisy = [
+            frame.noisy
+            if frame.measured is None
+            else torch.where(frame.measured, frame.noisy, frame.mean)
+            for frame in frames
+        ]
+        evidence = Evidence(
+            blind,
+            torch.stack([frame.std for frame in frames]),
+            torch.stack(noisy),
+            scaler.noise_of(0).variance(blind),
+        )
+        precision = self._request.place().precision
+        mean, std = refined(self._refiner, evidence, precision=precision, share=share)
+        if own.frame.measured is None:
+            return mean, std
+        # what was not measured has no posterior to correct
+        return (
+            torch.where(own.frame.measured, mean, own.mean),
+            torch.where(own.frame.measured, std, own.std),
+        )
 
-def _finish(
-    before: Predicted,
-    own: Predicted,
-    after: Predicted,
+
+def _put_events_back(
+    mean: Tensor,
+    std: Tensor,
+    three: Sequence[Predicted],
     scaler: Scaler,
     survey: Survey,
-) -> tuple[tuple[Tensor, Tensor], list[tuple[Candidate, float]]]:
-    """Make the result of a frame: mean and std, and the events with their amplitude."""
+) -> list[tuple[Candidate, float]]:
+    """Put events into a result, in place; return them with their amplitude."""
+    before, own, after = three
     noise = scaler.noise_of(0)
-    mean, std = own.mean.clone(), own.std.clone()
     base, base_std = without_events(before, own, after)
     scores = score(own.frame, base, noise)
-    candidates = find(scores, survey.spread, survey.odds)
-    found = [
+    return [
         (each, put_back(mean, std, own.frame, base, base_std, noise, each))
-        for each in candidates
+        for each in find(scores, survey.spread, survey.odds)
     ]
-    return (mean, std), found

@@ -1,8 +1,8 @@
-"""What must be known of a movie before events are told from noise.
+"""What the second stage must know of a movie.
 
-Found by a look at a few frames, spread over the movie: how far scores reach where
-nothing happens, and how large they must be so that what is called an event by chance
-does not spoil the result.
+Found by a look at a few frames, spread over the movie: how far scores of events reach
+where nothing happens, how large they must be so that what is called an event by chance
+does not spoil the result, and how much of the refiner's corrections helps.
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ import numpy as np
 import torch
 
 from napari_udvd.cutting import window
+from napari_udvd.inference.block_denoiser import BlockDenoiser
 from napari_udvd.inference.flashes import Spread, score
+from napari_udvd.inference.guard import NONE, Share, find_share
 from napari_udvd.inference.predicted import Predicted, predict, without_events
+from napari_udvd.inference.refiner import load_refiner
 from napari_udvd.inference.scaling import Scaler
-from napari_udvd.inference.stream import BlockDenoiser
 from napari_udvd.planes import (
     Series,
     middle_plane,
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
     from napari_udvd.models import Network
     from napari_udvd.stack import Stack
 
-__all__ = ["Survey", "Surveys"]
+__all__ = ["Survey", "Surveys", "can_refine"]
 
 PIXELS = 100_000
 """Looked at in all, about."""
@@ -90,15 +92,22 @@ class Survey:
         Of scores where nothing happens.
     odds
         Log odds against an event, for each template.
+    share
+        How much of the refiner's corrections is taken.
     """
 
     spread: Spread
     odds: tuple[float, ...]
+    share: Share = NONE
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, for a record."""
         widest = [max(values) for values in self.spread.values]
-        return {"odds": list(self.odds), "widest": widest}
+        return {
+            "odds": list(self.odds),
+            "widest": widest,
+            "refined": self.share.to_dict(),
+        }
 
 
 class _Sample(NamedTuple):
@@ -132,12 +141,13 @@ class Surveys:
         Parameters
         ----------
         net, calibrations, stack, request
-            As for :class:`~napari_udvd.inference.stream.BlockDenoiser`.
+            As for :class:`~napari_udvd.inference.block_denoiser.BlockDenoiser`.
         channel
             Of the movie.
         """
         known = self._known.setdefault(stack, {})
-        key = channel, request.place(), bool(request.self_ensemble)
+        asked = request.events, request.refine, bool(request.self_ensemble)
+        key = channel, request.place(), asked
         if key not in known:
             known[key] = yield from survey(net, calibrations, stack, channel, request)
         return known[key]
@@ -170,9 +180,10 @@ def survey(
     """Look at a channel of a movie, see :meth:`Surveys.find`."""
     samples = []
     blind = replace(request, use_posterior=False, with_std=True, tile=None)
-    scaler = Scaler([calibrations[channel]], request.place().device)
+    place = request.place()
+    scaler = Scaler([calibrations[channel]], place.device)
     stack = inspect(stack)
-    for t, z, rows, columns in _places(stack, channel):
+    for t, z, rows, columns in _places(stack, channel) if request.events else ():
         part = stack.crop(slice(0, stack.n_frames), rows, columns)
         series = Series((channel,), z)
         around = window(t, 1, stack.n_frames, missing_frames(stack, series))
@@ -185,7 +196,24 @@ def survey(
         )
         before, own, after = (predicted[k] for k in around)
         samples.append(_sampled(before, own, after, scaler))
-    return judged(samples)
+    found = judged(samples)
+    if not can_refine(net, request):
+        return found
+    share = yield from find_share(
+        lambda movie, known: BlockDenoiser(net, known, movie, blind),
+        stack,
+        channel,
+        calibrations[channel],
+        load_refiner().to(place.device),
+        context=net.geometry.context,
+        precision=place.precision,
+    )
+    return replace(found, share=share)
+
+
+def can_refine(net: Network, request: Request) -> bool:
+    """Tell whether the refiner may be of use: it takes noise for independent."""
+    return request.refine and net.hole == (1, 1)
 
 
 def _places(stack: Stack, channel: int) -> list[tuple[int, int, slice, slice]]:

@@ -86,6 +86,7 @@ def denoise(
     axes: str | None = None,
     *,
     events: bool = True,
+    refine: bool = True,
     **settings: Any,
 ) -> Any:
     """Train on a movie and denoise it.
@@ -98,6 +99,8 @@ def denoise(
         Names of the array's axes, see :meth:`Stack.from_array`.
     events
         Look for events that last a single frame, and put them back.
+    refine
+        Refine the result, as far as that helps.
     **settings
         As for :func:`train`.
 
@@ -116,7 +119,7 @@ def denoise(
     stack = _as_stack(movie, axes)
     denoiser = _trained([stack], settings, denoising_follows=True)
     device = settings.get("device") or "auto"
-    return denoiser.denoise(stack, device=device, events=events)
+    return denoiser.denoise(stack, device=device, events=events, refine=refine)
 
 
 def _trained(

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from napari_udvd.cutting import blocks
 from napari_udvd.errors import InputError
+from napari_udvd.inference.block_denoiser import BlockDenoiser
 from napari_udvd.inference.request import EXACT, Request
 from napari_udvd.inference.scaling import calibrate
-from napari_udvd.inference.stream import BlockDenoiser
 from napari_udvd.models import Facts, count_views
 from napari_udvd.models.catalogue import specs
 from napari_udvd.runtime.parallel import threads_on
@@ -79,7 +79,7 @@ def measure_pace(
     net
         The network; its weights do not matter.
     calibrations, stack, joint
-        As for :class:`~napari_udvd.inference.stream.BlockDenoiser`.
+        As for :class:`~napari_udvd.inference.block_denoiser.BlockDenoiser`.
     device, precision
         Where and in which floating-point type to compute.
     most_seconds
