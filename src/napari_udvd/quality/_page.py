@@ -167,9 +167,10 @@ def _numbers(plane: PlaneReport) -> Iterator[tuple[str, str, str]]:
         yield (
             "Coverage of ±1 std",
             f"{coverage.whole:.1%}",
-            f"of noisy pixels; {NORMAL:.1%} is right. The variance of the prediction "
-            f"is {coverage.power:.1%} of that of the noise: where that is little, so "
-            "is what this tells",
+            f"of noisy pixels; {NORMAL:.1%} is right, more where photons are few. They "
+            f"are {coverage.spread:.2f} times as far away as was said. The variance of "
+            f"the prediction is {coverage.power:.1%} of that of the noise: where that "
+            "is little, so is what this tells",
         )
     noise = plane.noise
     yield (
