@@ -131,7 +131,7 @@ def _numbers(plane: PlaneReport) -> Iterator[tuple[str, str, str]]:
     resolution = plane.resolution
     if resolution is not None:
         size = "none"
-        if np.isfinite(resolution.pixels):
+        if not resolution.is_empty:
             size = f"{resolution.pixels:.1f} px"
             if resolution.physical is not None:
                 size += f" ({resolution.physical:.3g} {resolution.unit})"
@@ -158,9 +158,9 @@ def _numbers(plane: PlaneReport) -> Iterator[tuple[str, str, str]]:
     residual = plane.residual
     yield (
         "Structure in the residual",
-        f"{residual.structure:+.1%}",
+        f"{residual.structure:+.1%}" if residual.structure_error < 1 else "not told",
         "share of the contrast of fine structures that was taken away, ± "
-        f"{residual.structure_error:.1%}",
+        f"{residual.structure_error:.0%}",
     )
     coverage = plane.coverage
     if coverage is not None:
@@ -195,7 +195,7 @@ def _accuracy(accuracy: Accuracy) -> Iterator[tuple[str, str, str]]:
         )
         for name, way in ways:
             if way is not None:
-                yield f"… {name}", _decibels(way[0]), _interval(way)
+                yield f"… {name}", *_told(way)
         yield "Gain over the noisy movie", f"{accuracy.gain:+.1f} dB", ""
         yield (
             "Gain over an average",
@@ -221,11 +221,11 @@ def _decibels(value: float) -> str:
     return f"{value:.1f} dB" if np.isfinite(value) else "not told"
 
 
-def _interval(way: tuple[float, float, float]) -> str:
-    _, least, most = way
-    if most > least + 15:
-        return f"at least {least:.1f} dB; the movie tells no more this way"
-    return f"{least:.1f} to {most:.1f} dB"
+def _told(way: tuple[float, float, float]) -> tuple[str, str]:
+    value, least, most = way
+    if not most <= least + 15:
+        return f"≥ {least:.1f} dB", "the movie tells no more this way"
+    return f"{value:.1f} dB", f"{least:.1f} to {most:.1f} dB"
 
 
 def _table(rows: Iterable[tuple[str, str, str]]) -> str:

@@ -175,12 +175,12 @@ def _of_residual(residual: Residual, correlations: Correlations) -> Iterator[Rea
 
 
 def _of_resolution(resolution: Resolution | None) -> Iterator[Reason]:
-    if resolution is not None and not np.isfinite(resolution.pixels):
+    if resolution is not None and resolution.is_empty:
         yield Reason(
             "do not trust",
             "results of two independent copies of the movie do not show the same "
-            "structures at any scale: there is nothing in it that can be told from "
-            "noise",
+            "structures at any scale below that of the frame: there is nothing in it "
+            "that can be told from noise",
         )
 
 
@@ -254,7 +254,7 @@ def _good(
         yield "what was taken away varies as the noise does, at every brightness"
     if abs(residual.structure) <= max(LOST[0], SURE * residual.structure_error):
         yield "no fine structure is seen in what was taken away"
-    if resolution is not None and np.isfinite(resolution.pixels):
+    if resolution is not None and not resolution.is_empty:
         yield (
             "two independent copies of the movie show the same structures down to "
             f"{resolution.pixels:.1f} px"
