@@ -91,7 +91,8 @@ def _verdict(verdict: Verdict) -> str:
         f"{'Do not trust' if r.level == 'do not trust' else 'Care'}: {r.sentence}"
         for r in verdict.reasons
     )
-    good = _bullets(verdict.good)
+    # it would be read as if it outweighed the reasons
+    good = "" if verdict.level == "do not trust" else _bullets(verdict.good)
     return (
         f'<div class="verdict {kind}"><strong>{escape(verdict.summary)}</strong>'
         f"{reasons}{'<p>What speaks for it:</p>' + good if good else ''}</div>"
