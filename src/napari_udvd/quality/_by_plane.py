@@ -265,8 +265,8 @@ class PlaneJudge:
             dropped += max(len(found) - MOST, 0)
         if dropped:
             self.notes.append(
-                f"spots: the {MOST} brightest of each frame; {dropped} dimmer ones were "
-                "not asked for"
+                f"spots: the {MOST} brightest of each frame; {dropped} dimmer ones are "
+                "left out"
             )
         rows, columns = self._looked[0].rows, self._looked[0].columns
 
