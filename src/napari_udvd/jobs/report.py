@@ -294,7 +294,7 @@ def _check_made_by(
     raise InputError(
         f"{denoised!r} was made by the network {made_by.get('name')!r}, and {model!r} "
         f"holds {own['name']!r} "
-        + ("of another size" if made_by.get("name") == own["name"] else "")
+        + ("with other options" if made_by.get("name") == own["name"] else "")
         + ": name the model that made the result, or leave `model` out"
     )
 

@@ -220,6 +220,7 @@ def accuracy_of(
         disagree=(
             one is not None
             and other is not None
+            and bool(np.isfinite(other.share))
             and (one.low > other.high or one.high < other.low)
         ),
         pixels=copies.pixels,

@@ -121,6 +121,7 @@ class ModelJudge:
             unit=noisy.units.get("X", ""),
             rings=rings,
             frames=self.frames,
+            edge=min(self._results[0][0].shape[1:]),
         )
 
     def about_model(self) -> list[Reason]:

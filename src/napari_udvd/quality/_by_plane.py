@@ -256,12 +256,18 @@ class PlaneJudge:
         size = frames[0][1].size
         step = max(-(-len(frames) * size // SEARCHED), 1)
         frames = frames[step // 2 :: step]
-        spots, chances = [], []
+        spots, chances, dropped = [], [], 0
         for t, result, measured in frames:
             self._judging.stop_if_cancelled()
             chances.append(finder.contrast(result)[1])
             found = finder.find(result, measured)
             spots += [Spot(t, y, x, a) for y, x, a in found[:MOST]]
+            dropped += max(len(found) - MOST, 0)
+        if dropped:
+            self.notes.append(
+                f"spots: the {MOST} brightest of each frame; {dropped} dimmer ones are "
+                "left out"
+            )
         rows, columns = self._looked[0].rows, self._looked[0].columns
 
         def read(t: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:

@@ -32,7 +32,11 @@ class Coverage:
         the variance of noise and prediction together; ``"result"``: of the result,
         whose distance has that of the noise less that of the result.
     whole
-        Of all pixels; 0.683 where everything is right.
+        Of all pixels; 0.683 where everything is right and noise is normal. Of few
+        photons it is more.
+    spread
+        Root mean square of the distances over what was predicted: 1 where that is
+        right, whatever the noise looks like.
     level, share
         By brightness: grey level, and share.
     power
@@ -44,6 +48,7 @@ class Coverage:
 
     of: str
     whole: float
+    spread: float
     level: tuple[float, ...]
     share: tuple[float, ...]
     power: float
@@ -65,6 +70,7 @@ class CoverageSums:
         self._noise, self._of = noise, of
         self._parts: list[tuple[Floats, npt.NDArray[np.bool_]]] = []
         self._power = np.zeros(2)
+        self._squares = 0.0
 
     def add(
         self, noisy: Floats, mean: Floats, std: Floats, measured: npt.NDArray[np.bool_]
@@ -74,7 +80,9 @@ class CoverageSums:
         own = std.astype(np.float64) ** 2
         self._power += float(own[measured].sum()), float(v[measured].sum())
         total = v + own if self._of == "blind" else np.maximum(v - own, 1e-3 * v)
-        is_within = (noisy - mean) ** 2 <= total
+        squares = (noisy - mean) ** 2 / total
+        self._squares += float(squares[measured].sum())
+        is_within = squares <= 1
         self._parts.append((mean[measured], is_within[measured]))
 
     def result(self) -> Coverage:
@@ -86,6 +94,7 @@ class CoverageSums:
         return Coverage(
             of=self._of,
             whole=float(within.mean()),
+            spread=(self._squares / len(level)) ** 0.5,
             level=tuple(float(level[part].mean()) for part in parts),
             share=tuple(float(within[part].mean()) for part in parts),
             power=float(self._power[0] / self._power[1]),

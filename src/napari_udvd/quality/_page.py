@@ -91,7 +91,8 @@ def _verdict(verdict: Verdict) -> str:
         f"{'Do not trust' if r.level == 'do not trust' else 'Care'}: {r.sentence}"
         for r in verdict.reasons
     )
-    good = _bullets(verdict.good)
+    # it would be read as if it outweighed the reasons
+    good = "" if verdict.level == "do not trust" else _bullets(verdict.good)
     return (
         f'<div class="verdict {kind}"><strong>{escape(verdict.summary)}</strong>'
         f"{reasons}{'<p>What speaks for it:</p>' + good if good else ''}</div>"
@@ -131,7 +132,7 @@ def _numbers(plane: PlaneReport) -> Iterator[tuple[str, str, str]]:
     resolution = plane.resolution
     if resolution is not None:
         size = "none"
-        if np.isfinite(resolution.pixels):
+        if not resolution.is_empty:
             size = f"{resolution.pixels:.1f} px"
             if resolution.physical is not None:
                 size += f" ({resolution.physical:.3g} {resolution.unit})"
@@ -158,18 +159,19 @@ def _numbers(plane: PlaneReport) -> Iterator[tuple[str, str, str]]:
     residual = plane.residual
     yield (
         "Structure in the residual",
-        f"{residual.structure:+.1%}",
+        f"{residual.structure:+.1%}" if residual.structure_error < 1 else "not told",
         "share of the contrast of fine structures that was taken away, ± "
-        f"{residual.structure_error:.1%}",
+        f"{residual.structure_error:.0%}",
     )
     coverage = plane.coverage
     if coverage is not None:
         yield (
             "Coverage of ±1 std",
             f"{coverage.whole:.1%}",
-            f"of noisy pixels; {NORMAL:.1%} is right. The variance of the prediction "
-            f"is {coverage.power:.1%} of that of the noise: where that is little, so "
-            "is what this tells",
+            f"of noisy pixels; {NORMAL:.1%} is right, more where photons are few. They "
+            f"are {coverage.spread:.2f} times as far away as was said. The variance of "
+            f"the prediction is {coverage.power:.1%} of that of the noise: where that "
+            "is little, so is what this tells",
         )
     noise = plane.noise
     yield (
@@ -194,7 +196,7 @@ def _accuracy(accuracy: Accuracy) -> Iterator[tuple[str, str, str]]:
         )
         for name, way in ways:
             if way is not None:
-                yield f"… {name}", _decibels(way[0]), _interval(way)
+                yield f"… {name}", *_told(way)
         yield "Gain over the noisy movie", f"{accuracy.gain:+.1f} dB", ""
         yield (
             "Gain over an average",
@@ -220,11 +222,11 @@ def _decibels(value: float) -> str:
     return f"{value:.1f} dB" if np.isfinite(value) else "not told"
 
 
-def _interval(way: tuple[float, float, float]) -> str:
-    _, least, most = way
-    if most > least + 15:
-        return f"at least {least:.1f} dB; the movie tells no more this way"
-    return f"{least:.1f} to {most:.1f} dB"
+def _told(way: tuple[float, float, float]) -> tuple[str, str]:
+    value, least, most = way
+    if not most <= least + 15:
+        return f"≥ {least:.1f} dB", "the movie tells no more this way"
+    return f"{value:.1f} dB", f"{least:.1f} to {most:.1f} dB"
 
 
 def _table(rows: Iterable[tuple[str, str, str]]) -> str:

@@ -113,7 +113,8 @@ def plot(
             ]
         if line.label:
             parts.append(
-                f'<text x="{LEFT + 8}" y="{TOP + 10 + 14 * k}" fill="{colour}">'
+                f'<text x="{WIDTH - RIGHT - 4}" y="{TOP + 10 + 14 * k}" class="end" '
+                f'fill="{colour}">'
                 f"{escape(line.label)}</text>"
             )
     middle = (LEFT + WIDTH - RIGHT) / 2

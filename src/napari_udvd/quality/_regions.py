@@ -57,7 +57,8 @@ class Region:
         the noisy trace, as it is measured or as the noise model tells, whichever is
         more. The same height counts for both.
     events_kept
-        Those of the noisy trace that are in the other at the same time.
+        Those of the noisy trace that are in the other at the same time, at half of the
+        height: noise has lifted those that are just above.
     noisy, result
         The traces.
     """
@@ -117,7 +118,9 @@ def _judged(name: str, pixels: int, traces: Traces, variance: Doubles) -> Region
     # short traces tell little of their own noise
     height = EVENT * max(before, float(np.sqrt(variance.mean())))
     found, left = (_events(trace, height) for trace in traces)
-    kept = sum(any(a < d + 1 and c < b + 1 for c, d in left) for a, b in found)
+    # half of it: noise has lifted those that are just above
+    low = _events(result, height / 2)
+    kept = sum(any(a < d + 1 and c < b + 1 for c, d in low) for a, b in found)
     return Region(
         name=name,
         pixels=pixels,

@@ -27,6 +27,10 @@ __all__ = ["Level", "PlaneReport", "Reason", "Report", "Resolution", "Verdict"]
 
 Level = Literal["trust", "care", "do not trust"]
 
+COARSEST = 4
+"""Periods on the edge of a crop from which on something is structure. What is coarser
+both copies may share where the noise is a little stronger than its model."""
+
 LEVELS: tuple[Level, ...] = ("trust", "care", "do not trust")
 """From best to worst."""
 
@@ -83,6 +87,8 @@ class Resolution:
         The curve.
     frames
         Frames of crops that it is of.
+    edge
+        Rows or columns of a crop, whichever are fewer.
     """
 
     pixels: float
@@ -90,6 +96,12 @@ class Resolution:
     unit: str
     rings: FourierRings
     frames: int
+    edge: int
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether both share no more than a slope of brightness over the frame."""
+        return not self.pixels <= self.edge / COARSEST
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,7 +241,7 @@ def _numbers(plane: PlaneReport) -> list[str]:
         found.append(f"{accuracy.gain:+.1f} dB over the noisy movie")
     elif np.isfinite(accuracy.at_most):
         found.append(f"PSNR at most {accuracy.at_most:.1f} dB")
-    if plane.resolution is not None and np.isfinite(plane.resolution.pixels):
+    if plane.resolution is not None and not plane.resolution.is_empty:
         found.append(f"resolution {plane.resolution.pixels:.1f} px")
     added = plane.added
     found.append(f"{added.unsupported} of {added.found} spots without support")

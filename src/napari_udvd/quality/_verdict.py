@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_udvd.quality._coverage import NORMAL
 from napari_udvd.quality._report import LEVELS, Reason, Verdict
 
 if TYPE_CHECKING:
@@ -38,8 +37,8 @@ LOST = 0.1, 0.3
 SURE = 5.0
 """Standard errors beyond which a share is no chance."""
 
-COVERED = 0.08
-"""Distance of a coverage from that of normal errors that matters."""
+SPREAD = 0.1
+"""Share that distances from the prediction may be larger or smaller than said."""
 
 FALSE = 0.1, 0.5
 """Share of the spots that may be false."""
@@ -176,12 +175,12 @@ def _of_residual(residual: Residual, correlations: Correlations) -> Iterator[Rea
 
 
 def _of_resolution(resolution: Resolution | None) -> Iterator[Reason]:
-    if resolution is not None and not np.isfinite(resolution.pixels):
+    if resolution is not None and resolution.is_empty:
         yield Reason(
             "do not trust",
             "results of two independent copies of the movie do not show the same "
-            "structures at any scale: there is nothing in it that can be told from "
-            "noise",
+            "structures at any scale below that of the frame: there is nothing in it "
+            "that can be told from noise",
         )
 
 
@@ -206,14 +205,13 @@ def _of_spots(added: Added) -> Iterator[Reason]:
 def _of_coverage(coverage: Coverage | None) -> Iterator[Reason]:
     if coverage is None:
         return
-    away = coverage.whole - NORMAL
-    if abs(away) > COVERED:
+    away = coverage.spread - 1
+    if abs(away) > SPREAD:
         yield Reason(
             "care",
-            f"{coverage.whole:.0%} of the noisy pixels are within one standard "
-            f"deviation of what was predicted, where {NORMAL:.0%} should be: the "
-            "standard deviation, or the noise, is too "
-            + ("small" if away < 0 else "large"),
+            f"noisy pixels are {coverage.spread:.2f} times as far from what was "
+            "predicted as its standard deviation and the noise say: one of both is too "
+            + ("small" if away > 0 else "large"),
         )
 
 
@@ -256,7 +254,7 @@ def _good(
         yield "what was taken away varies as the noise does, at every brightness"
     if abs(residual.structure) <= max(LOST[0], SURE * residual.structure_error):
         yield "no fine structure is seen in what was taken away"
-    if resolution is not None and np.isfinite(resolution.pixels):
+    if resolution is not None and not resolution.is_empty:
         yield (
             "two independent copies of the movie show the same structures down to "
             f"{resolution.pixels:.1f} px"

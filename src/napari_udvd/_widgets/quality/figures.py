@@ -52,6 +52,7 @@ def _plot(x: str, y: str) -> pg.PlotWidget:
     plot = pg.PlotWidget(background=None)
     plot.setFixedHeight(150)
     plot.setLabel("bottom", x)
+    plot.getAxis("bottom").enableAutoSIPrefix(False)
     plot.setLabel("left", y)
     plot.setMenuEnabled(False)
     plot.hideButtons()

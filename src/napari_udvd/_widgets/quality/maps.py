@@ -41,6 +41,7 @@ class MapLayers:
                 layer.visible = False  # not removed while it may be drawn
                 self._viewer.layers.remove(layer)
         self._layers = []
+        selected = set(self._viewer.layers.selection)
         self._show_residual(question)
         for plane in report.planes:
             label = f", {plane.label}" if plane.label else ""
@@ -59,6 +60,7 @@ class MapLayers:
                 (0.0, 2.0),
                 place,
             )
+        self._viewer.layers.selection = selected & set(self._viewer.layers)
 
     def _show_residual(self, question: Question) -> None:
         from napari_udvd.inference.pictures import Residual
