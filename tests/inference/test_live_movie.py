@@ -132,7 +132,9 @@ def test_any_order_gives_what_denoising_at_once_gives(
     denoiser, stack, mean, std = case(axes, joint, fast, events)
     planes = st.none() | st.sampled_from(list(stack.planes()))
     wants = st.none() | st.tuples(st.integers(0, FRAMES - 1), planes)
-    movie = DenoisedMovie(denoiser, stack, replace(WITH_STD, events=events))
+    movie = DenoisedMovie(
+        denoiser, stack, replace(WITH_STD, events=events, refine=events)
+    )
     assert movie.std is not None
     total = FRAMES * stack.n_channels * stack.n_planes
     while not movie.complete:

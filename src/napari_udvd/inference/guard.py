@@ -50,6 +50,9 @@ EDGE = 192
 
 FEWEST_PLACES, MOST_PLACES = 6, 12
 
+LOOKED_AT = 4 * max(PIXELS, FEWEST_PLACES * EDGE**2)
+"""Pixels that are predicted: each frame, and on the copy its neighbours too."""
+
 CELL = 16
 """Rows and columns of the cells whose votes are taken as independent."""
 

@@ -32,7 +32,7 @@ from napari_udvd.stack import Layout, Plane, Stack
 from napari_udvd.validity import refuse_infinite
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from napari_udvd.inference.block_denoiser import Blocks
     from napari_udvd.inference.flashes import Flash
@@ -224,8 +224,9 @@ class DenoisedMovie:
             if self._request.events or self._request.refine:
                 plain = replace(self._request, events=False, refine=False)
                 look = self._denoiser.blocks(self._finite, plain)
+            counts = look is worker  # else the block that a frame is in comes later
             while True:
-                yield from self._fill_wanted(look, stopped)
+                yield from self._fill_wanted(look, stopped, counts)
                 run = self._agenda.next_block()
                 if run is None or stopped():
                     return
@@ -235,7 +236,7 @@ class DenoisedMovie:
                     elif stopped():
                         return
                     else:
-                        yield from self._fill_wanted(look, stopped)
+                        yield from self._fill_wanted(look, stopped, counts)
 
     def export(
         self,
@@ -337,41 +338,50 @@ class DenoisedMovie:
             self._turn.release()
 
     def _fill_wanted(
-        self, worker: Blocks, stopped: Callable[[], bool]
+        self, worker: Blocks, stopped: Callable[[], bool], counts: bool
     ) -> Iterator[Filled]:
-        """Denoise the frames that are wanted, if they are not there."""
+        """Denoise the frames that are wanted, if they are not there.
+
+        Where it `counts`, one that is all of a block need not be denoised again.
+        """
         # not for as long as there are any: somebody who plays the movie always wants
         # another one, and the blocks would never come to an end
         for _ in self._agenda.series:
             run = None if stopped() else self._agenda.next_frame(self.is_done)
             if run is None:
                 return
-            for result in self._steps(worker, run):
+            for result in self._steps(worker, run, counts):
                 if result is not None:
                     yield result
                 elif stopped():
                     return
 
-    def _steps(self, worker: Blocks, run: Run) -> Iterator[Filled | None]:
+    def _steps(
+        self, worker: Blocks, run: Run, counts: bool = True
+    ) -> Iterator[Filled | None]:
         """Denoise and keep frames; None between steps."""
         series = self._agenda.series[run.series]
         for result in worker.steps(series, run.start, run.stop):
             if result is None:
                 yield None
                 continue
-            flashes = worker.flashes_in(series, run.start, run.stop)
-            yield self._keep(run, *result, flashes)
+            self._put(run, *result)
+            if counts:
+                self._agenda.finish(run)
+            yield Filled(
+                tuple(series.planes()),
+                run.start,
+                run.stop,
+                self.progress,
+                tuple(worker.flashes_in(series, run.start, run.stop)),
+            )
 
-    def _keep(
-        self, run: Run, mean: Block, std: Block | None, flashes: Sequence[Flash]
-    ) -> Filled:
-        planes = tuple(self._agenda.series[run.series].planes())
+    def _put(self, run: Run, mean: Block, std: Block | None) -> None:
+        planes = self._agenda.series[run.series].planes()
         for (k, plane), t in product(enumerate(planes), range(run.start, run.stop)):
             if self.std is not None and std is not None:
                 self.std.put(t, plane, std[t - run.start, k])
             self.mean.put(t, plane, mean[t - run.start, k])
-        self._agenda.finish(run)
-        return Filled(planes, run.start, run.stop, self.progress, tuple(flashes))
 
     def _export(
         self,

@@ -20,6 +20,7 @@ from napari_udvd.inference.flashes import (
     KINDS,
     Candidate,
     Flash,
+    Frame,
     find,
     put_back,
     score,
@@ -215,20 +216,12 @@ class SecondStage:
             return own.mean.clone(), own.std.clone()
         if self._refiner is None:
             self._refiner = load_refiner().to(self._device)
-        frames = [each.frame for each in three]
-        blind = torch.stack([frame.mean for frame in frames])
-        noisy = [
-            frame.noisy
-            if frame.measured is None
-            else torch.where(frame.measured, frame.noisy, frame.mean)
-            for frame in frames
-        ]
-        evidence = Evidence(
-            blind,
-            torch.stack([frame.std for frame in frames]),
-            torch.stack(noisy),
-            scaler.noise_of(0).variance(blind),
+        frames = [_filled(each.frame) for each in three]
+        blind, std, noisy = (
+            torch.stack(each)
+            for each in zip(*((f.mean, f.std, f.noisy) for f in frames), strict=True)
         )
+        evidence = Evidence(blind, std, noisy, scaler.noise_of(0).variance(blind))
         precision = self._request.place().precision
         mean, std = refined(self._refiner, evidence, precision=precision, share=share)
         if own.frame.measured is None:
@@ -238,6 +231,16 @@ class SecondStage:
             torch.where(own.frame.measured, mean, own.mean),
             torch.where(own.frame.measured, std, own.std),
         )
+
+
+def _filled(frame: Frame) -> Frame:
+    """Say nothing new where nothing was measured: there may be no number at all."""
+    if frame.measured is None:
+        return frame
+    level = frame.mean[frame.measured].mean() if frame.measured.any() else 0.0
+    mean = torch.where(frame.mean.isfinite(), frame.mean, level)
+    noisy = torch.where(frame.measured, frame.noisy, mean)
+    return frame._replace(noisy=noisy, mean=mean)
 
 
 def _put_events_back(

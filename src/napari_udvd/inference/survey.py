@@ -51,6 +51,9 @@ EDGE = 160
 FEWEST_PLACES, MOST_PLACES = 4, 24
 """Frames that are looked at."""
 
+LOOKED_AT = 3 * max(PIXELS, FEWEST_PLACES * EDGE**2)
+"""Pixels that are predicted, of each frame and both neighbours."""
+
 PIXELS_PER_STEP = 4000
 """That the spread of scores is measured by."""
 

@@ -11,6 +11,7 @@ from napari_udvd.errors import InputError
 from napari_udvd.inference.block_denoiser import BlockDenoiser
 from napari_udvd.inference.request import EXACT, Request
 from napari_udvd.inference.scaling import calibrate
+from napari_udvd.inference.stage_pace import StagePace, stage_pace
 from napari_udvd.models import Facts, count_views
 from napari_udvd.models.catalogue import specs
 from napari_udvd.runtime.parallel import threads_on
@@ -54,10 +55,13 @@ class Pace(NamedTuple):
         Of the first frame, with all that has to be computed for its neighbours.
     further
         Of every further one: networks whose frames share work need less for it.
+    stage
+        What the second stage adds.
     """
 
     first: float
     further: float
+    stage: StagePace = StagePace()
 
 
 def measure_pace(
@@ -126,7 +130,10 @@ def measure_pace(
             break
         if is_whole or used + takes > most_seconds:
             break
-    return pace
+    if cancel is not None and cancel.is_set():
+        return pace
+    stage = stage_pace(net, calibrations, stack, request, joint=joint, task=task)
+    return pace._replace(stage=stage)
 
 
 def _denoise(
@@ -147,11 +154,18 @@ def movie_seconds(
 ) -> float:
     """Seconds to denoise every frame of a movie, block by block and tile by tile."""
     runs = [stop - start for start, stop in blocks(stack)]
-    per_pixel = sum(pace.first + (frames - 1) * pace.further for frames in runs)
+    stage = pace.stage
+    per_pixel = sum(
+        pace.first + (frames - 1 + stage.neighbours) * pace.further for frames in runs
+    )
     request = replace(EXACT, device=device, self_ensemble=self_ensemble)
     pixels = BlockDenoiser(net, (), stack, request).pixels_seen
     views = count_views(net, self_ensemble)
-    return views * per_pixel * pixels * stack.n_channels * stack.n_planes
+    planes = stack.n_channels * stack.n_planes
+    surveyed = stage.surveyed * stack.n_channels
+    seconds = views * (per_pixel * pixels * planes + pace.first * surveyed)
+    shown = stack.frame_shape[0] * stack.frame_shape[1] * stack.n_frames * planes
+    return seconds + stage.per_pixel * shown
 
 
 def _usual(spec: NetworkSpec, facts: Facts) -> Network | None:
