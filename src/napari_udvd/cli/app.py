@@ -11,6 +11,27 @@ from typing import Annotated, Literal
 import typer
 
 from napari_udvd._version import __version__
+from napari_udvd.cli.arguments import (
+    Axes,
+    Channel,
+    Dark,
+    DepthPlane,
+    Device,
+    Dtype,
+    Events,
+    EventsTable,
+    Files,
+    Output,
+    Overwrite,
+    Posterior,
+    Quiet,
+    Refine,
+    Resume,
+    Save,
+    Std,
+    Strict,
+    Tile,
+)
 from napari_udvd.cli.messages import complain, out_of_memory
 from napari_udvd.cli.options import command_that_trains, parse_hole
 from napari_udvd.cli.stopped import Stopped
@@ -29,83 +50,6 @@ app = typer.Typer(
     "itself.",
 )
 
-Files = Annotated[list[Path], typer.Argument(help="movies: TIFF, OME-Zarr, NPY, ...")]
-Output = Annotated[
-    Path,
-    typer.Option(
-        "--output",
-        "-o",
-        help="result, .ome.tif or .ome.zarr; a folder for several movies",
-    ),
-]
-Axes = Annotated[
-    str | None,
-    typer.Option(help="names of the axes, such as TYX, where the file has none"),
-]
-Dark = Annotated[
-    Path | None,
-    typer.Option(
-        help="frame or frames without light, whose pattern is subtracted first; auto "
-        "estimates offsets of single pixels from the movie"
-    ),
-]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps")]
-Std = Annotated[
-    Path | None, typer.Option(help="also write the standard deviation here")
-]
-Dtype = Annotated[
-    Literal["auto", "input", "float32"],
-    typer.Option(
-        help="data type of the result; auto is the movie's, or float32 where rounding "
-        "would cost more than the noise that is left"
-    ),
-]
-Overwrite = Annotated[bool, typer.Option(help="replace results that exist")]
-Strict = Annotated[
-    bool,
-    typer.Option(
-        "--strict", help="exit code 3 where a warning says not to trust the result"
-    ),
-]
-Quiet = Annotated[
-    bool,
-    typer.Option(
-        "--quiet", "-q", help="print results only; with --strict also the warnings"
-    ),
-]
-Resume = Annotated[bool, typer.Option(help="continue an interrupted training")]
-Posterior = Annotated[
-    bool, typer.Option(help="combine the prediction with the noisy pixel")
-]
-Events = Annotated[bool, typer.Option(help="put back events that last a single frame")]
-Refine = Annotated[
-    bool, typer.Option(help="refine the result, as far as that helps the movie")
-]
-EventsTable = Annotated[
-    Path | None, typer.Option(help="also write a list of these events, .csv")
-]
-Channel = Annotated[int, typer.Option(help="channel, counted from 0")]
-DepthPlane = Annotated[int, typer.Option("--plane", help="depth plane, counted from 0")]
-
-
-def _check_tile(tile: int | None) -> int | None:
-    if tile is not None and tile < 16:
-        raise InputError(
-            f"--tile is {tile}; expected a whole number of pixels from 16 on, such as "
-            "256; leave it out to have it chosen"
-        )
-    return tile
-
-
-Tile = Annotated[
-    int | None,
-    typer.Option(
-        callback=_check_tile,
-        help="rows and columns at a time, 16 or more",
-        show_default="auto",
-    ),
-]
-
 
 @app.command(
     cls=command_that_trains(minutes="time budget, of training and denoising together")
@@ -121,9 +65,7 @@ def denoise(
     events_table: EventsTable = None,
     refine: Refine = True,
     std: Std = None,
-    save: Annotated[
-        Path | None, typer.Option(help="also save the trained model here")
-    ] = None,
+    save: Save = None,
     dtype: Dtype = "auto",
     tile: Tile = None,
     overwrite: Overwrite = False,
