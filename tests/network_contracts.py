@@ -137,11 +137,11 @@ def never_sees_the_hole(make: Make) -> None:
             hidden = in_hole(shape, y, x, hole)
             assert not seen[own][:, hidden].any(), (hole, y, x)
             assert seen.any()
-        learner = Learner(net.train(), torch.float32, DENOISE)
-        for _ in range(2):
-            learn(learner, clip, rate=1e-2)
-        seen = gradient(net, clip, y, x)
-        assert not seen[own][:, hidden].any(), f"hole {hole}, after learning"
+    learner = Learner(net.train(), torch.float32, DENOISE)
+    for _ in range(2):
+        learn(learner, clip, rate=1e-2)
+    seen = gradient(net, clip, y, x)
+    assert not seen[own][:, hidden].any(), f"hole {hole}, after learning"
 
 
 def denoising_does_not_see_the_hole(make: Make) -> None:
@@ -231,9 +231,7 @@ def a_sweep_is_its_windows(make: Make) -> None:
 
 def a_pixel_is_that_of_the_frame(make: Make) -> None:
     """See one pixel alone: numbers and gradients are the same."""
-    for (channels, hole), shape in product(
-        [(1, (1, 1)), (2, (5, 1))], [(37, 50), (81, 58)]
-    ):
+    for channels, hole, shape in [(1, (1, 1), (81, 58)), (2, (5, 1), (37, 50))]:
         net = make(channels=channels, hole=hole).requires_grad_(False)
         if double := works_in_double(net):
             net = net.double()

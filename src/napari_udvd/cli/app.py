@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -21,12 +22,14 @@ from napari_udvd.cli.arguments import (
     Events,
     EventsTable,
     Files,
+    Json,
     Output,
     Overwrite,
     Posterior,
     Quiet,
     Refine,
     Resume,
+    Rois,
     Save,
     Std,
     Strict,
@@ -328,13 +331,8 @@ def report(
         Path | None,
         typer.Option(help="model file that made the result: tells much more"),
     ] = None,
-    as_json: Annotated[
-        Path | None, typer.Option("--json", help="file for all numbers, .json")
-    ] = None,
-    rois: Annotated[
-        Path | None,
-        typer.Option(help="regions whose traces are judged: an image of labels"),
-    ] = None,
+    as_json: Json = None,
+    rois: Rois = None,
     std: Annotated[
         Path | None, typer.Option(help="standard deviation of the result")
     ] = None,
@@ -360,11 +358,8 @@ def report(
         device=device,
         overwrite=overwrite,
     )
-    raise typer.Exit(
-        follow(
-            lambda cancel: job.run(noisy, denoised, cancel), quiet=quiet, strict=strict
-        )
-    )
+    run = partial(job.run, noisy, denoised)
+    raise typer.Exit(follow(run, quiet=quiet, strict=strict))
 
 
 @app.command("import-published")

@@ -19,12 +19,14 @@ __all__ = [
     "Events",
     "EventsTable",
     "Files",
+    "Json",
     "Output",
     "Overwrite",
     "Posterior",
     "Quiet",
     "Refine",
     "Resume",
+    "Rois",
     "Save",
     "Std",
     "Strict",
@@ -107,4 +109,11 @@ Tile = Annotated[
         help="rows and columns at a time, 16 or more",
         show_default="auto",
     ),
+]
+Rois = Annotated[
+    Path | None,
+    typer.Option(help="regions whose traces are judged: an image of labels"),
+]
+Json = Annotated[
+    Path | None, typer.Option("--json", help="file for all numbers, .json")
 ]
