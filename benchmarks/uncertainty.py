@@ -22,11 +22,7 @@ from common import DATA, machine, progress, table
 from movies import Frames, KnownMovie, scene
 from napari_udvd.formats import ArraySink
 from napari_udvd.inference.request import Request
-from napari_udvd.inference.stream import denoise_stack
-from napari_udvd.runtime.device import (
-    choose_device,
-    keep_freed_memory,
-)
+from napari_udvd.runtime.device import keep_freed_memory
 from napari_udvd.simulation import KINDS
 
 if TYPE_CHECKING:
@@ -67,16 +63,8 @@ class Coverage(NamedTuple):
 def denoise(denoiser: Denoiser, noisy: Frames) -> tuple[Frames, Frames]:
     """Return posterior mean and standard deviation, in grey levels."""
     stack = nu.Stack.from_array(noisy, "TYX")
-    device = choose_device()
     with ArraySink(stack, np.float32) as mean, ArraySink(stack, np.float32) as std:
-        for _ in denoise_stack(
-            denoiser.net,
-            denoiser.calibrations_for(stack),
-            stack,
-            mean,
-            Request(device=device, self_ensemble=denoiser.self_ensemble),
-            std_sink=std,
-        ):
+        for _ in denoiser.restore(stack, mean, Request(), std_sink=std):
             pass
     return mean.array, std.array
 

@@ -58,23 +58,6 @@ def test_movies_stay_in_their_range() -> None:
         assert np.isclose(np.percentile(movie, 99.9), 1)
 
 
-@pytest.mark.parametrize("view", range(8))
-@pytest.mark.parametrize("shape", [(6, 8), (7, 5)])
-def test_a_view_can_be_looked_back_from(view: int, shape: tuple[int, int]) -> None:
-    image = torch.arange(shape[0] * shape[1]).reshape(1, *shape).float()
-    seen = evidence._look(image, view)
-    assert torch.equal(evidence._look_back(seen, view), image)
-
-
-@pytest.mark.parametrize("side", [8, 9])
-@pytest.mark.parametrize("view", [0, 2, 4, 6])
-def test_every_other_view_swaps_even_and_odd_pixels(view: int, side: int) -> None:
-    image = torch.zeros(1, side, side)
-    image[0, 4, 4] = 1
-    one, two = (evidence._look(image, v)[0].nonzero()[0] for v in (view, view + 1))
-    assert torch.equal(two.flip(0) - one, torch.ones(2, dtype=torch.int64))
-
-
 def test_one_view_is_the_prediction_itself() -> None:
     torch.manual_seed(0)
     net = CenterBlind(preset="small", near=1, far=(1,)).eval()

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from napari_udvd.cutting import window
 from napari_udvd.models.base import Clip
 from napari_udvd.models.camera import CameraNoise
 from napari_udvd.models.likelihood import negative_log_likelihood
 from napari_udvd.models.refiner import Evidence
+from napari_udvd.models.views import sweep_views
 from napari_udvd.pretraining.corpus import clean_movie, make_rare
 from napari_udvd.pretraining.corpus._drawing import log_uniform
 from napari_udvd.training.optimiser import NamedAdam, follow, rate_at
@@ -211,8 +211,7 @@ def predict(
     frames
         Which are predicted.
     counts
-        Numbers of views that are averaged over, rising, at most 8. Every other view is
-        shifted by one pixel, so that even and odd rows and columns swap.
+        Numbers of views that are averaged over, see `napari_udvd.models.views`.
 
     Returns
     -------
@@ -220,35 +219,13 @@ def predict(
         Mean and standard deviation ``(frames, Y, X)``, for each of `counts`.
     """
     windows = [window(t, net.geometry.context, len(noisy)) for t in frames]
-    total_mean = total_std = torch.zeros(())
+    clip = Clip(noisy[None, :, None], noise)
     averages = []
-    for view in range(max(counts)):
-        seen = Clip(_look(noisy, view)[None, :, None], noise)
+    for count in counts:
         means, stds = [], []
-        for prediction in net.sweep(seen, windows, torch.bfloat16):
-            assert prediction.std is not None
-            means.append(_look_back(prediction.mean[0, 0], view))
-            stds.append(_look_back(prediction.std[0, 0], view))
-        total_mean = total_mean + torch.stack(means)
-        total_std = total_std + torch.stack(stds)
-        if view + 1 in counts:
-            averages.append((total_mean / (view + 1), total_std / (view + 1)))
+        for found in sweep_views(net, clip, windows, torch.bfloat16, count):
+            assert found.std is not None
+            means.append(found.mean[0, 0])
+            stds.append(found.std[0, 0])
+        averages.append((torch.stack(means), torch.stack(stds)))
     return averages
-
-
-def _look(image: Tensor, view: int) -> Tensor:
-    """Turn an image ``(..., Y, X)``, one way for each of eight views.
-
-    Every other one is also shifted by a pixel, so that even and odd pixels swap.
-    """
-    flipped = [axis for axis, bit in ((-1, 2), (-2, 4)) if view & bit]
-    image = image.flip(flipped)
-    if view & 1:
-        image = F.pad(image, (1, 0, 1, 0), mode="reflect").transpose(-1, -2)
-    return image.contiguous()
-
-
-def _look_back(image: Tensor, view: int) -> Tensor:
-    if view & 1:
-        image = image.transpose(-1, -2)[..., 1:, 1:]
-    return image.flip([axis for axis, bit in ((-1, 2), (-2, 4)) if view & bit])
