@@ -21,6 +21,7 @@ import subprocess
 import sys
 import threading
 import warnings
+from inspect import signature
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -53,6 +54,10 @@ MOVIE = FIXTURES / "movie.npy"
 
 PIXEL = (5, 11, 13)
 """Frame, row and column whose filter is computed."""
+
+KNOWN = signature(nu.Denoiser.denoise).parameters
+ALONE: dict[str, Any] = {how: False for how in ("events", "refine") if how in KNOWN}
+"""The network alone: what later stages make of it is no matter of old files."""
 
 QUICK: dict[str, Any] = {"device": "cpu", "patch": 16, "batch": 2, "steps": 16}
 
@@ -149,12 +154,10 @@ def apply_models(results: Results, folder: Path) -> None:
         progress(name)
         stack, model = movie_for(name), nu.load(unpack(name, folder))
 
-        def denoise(**how: Any) -> Any:
-            return model.denoise(stack, device="cpu", dtype=np.float32, **how)  # noqa: B023
-
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
-            results.numbers(name, "denoised", denoise())
+            found = model.denoise(stack, device="cpu", dtype=np.float32, **ALONE)
+        results.numbers(name, "denoised", found)
         results.words(name, "warnings", [str(each.message) for each in said])
         for is_posterior in (False, True):
             found = adaptive_filter(model, stack, *PIXEL, posterior=is_posterior)
@@ -176,7 +179,7 @@ def look_closer(results: Results, folder: Path) -> None:
                 ("tiles", {"tile": 16}),
                 ("own-dtype", {"dtype": None}),
             ):
-                how = {"dtype": np.float32, **how}
+                how = {"dtype": np.float32, **ALONE, **how}
                 results.numbers(name, what, model.denoise(stack, device="cpu", **how))
         motion = implied_motion(model, stack, PIXEL[0], spacing=8)
         _keep_motion(results, name, motion)
@@ -208,7 +211,7 @@ def resume(results: Results, folder: Path) -> None:
         losses = np.array(end.history)
         results.numbers(f"{name}-resumed", "validation-losses", losses)
         _keep_model(results, f"{name}-resumed", end.denoiser)
-        denoised = end.denoiser.denoise(stack, device="cpu", dtype=np.float32)
+        denoised = end.denoiser.denoise(stack, device="cpu", dtype=np.float32, **ALONE)
         results.numbers(f"{name}-resumed", "denoised", denoised)
 
 
@@ -220,7 +223,7 @@ def train_anew(results: Results, folder: Path) -> None:
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
             model = nu.train(stack, **{**QUICK, "steps": 6, **settings})
-            denoised = model.denoise(stack, device="cpu", dtype=np.float32)
+            denoised = model.denoise(stack, device="cpu", dtype=np.float32, **ALONE)
         messages = [str(each.message) for each in said]
         results.words(f"{name}-anew", "warnings", messages)
         results.numbers(f"{name}-anew", "denoised", denoised)

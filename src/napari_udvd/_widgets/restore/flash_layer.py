@@ -68,6 +68,14 @@ class FlashLayer:
             return
         self._show(flashes)
 
+    def hide(self) -> None:
+        """Show no more events: what they were put into is gone.
+
+        The layer stays: one that goes while it is drawn crashes software renderers.
+        """
+        if self.layer is not None:
+            self.layer.visible = False
+
     def _show(self, flashes: list[Flash]) -> None:
         points = np.array([self._place(flash) for flash in flashes], dtype=float)
         features = {

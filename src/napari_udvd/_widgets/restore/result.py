@@ -240,9 +240,10 @@ class Result(QObject):
             self.closed.emit()
 
     def _remove_others(self) -> None:
-        for layer in self.layers:
+        for layer in (self.layer, self.std_layer):
             if layer in self._viewer.layers:
                 self._viewer.layers.remove(layer)
+        self._flashes.hide()
 
 
 def warnings_for(denoiser: Denoiser, stack: Stack) -> tuple[str, ...]:
