@@ -22,7 +22,8 @@ from safetensors.torch import save_file
 import napari_udvd
 from napari_udvd.errors import InputError, OutputError
 from napari_udvd.inference import model_file, request
-from napari_udvd.inference.restorer import Denoiser, check_fits, load, load_published
+from napari_udvd.inference.fits import check_fits
+from napari_udvd.inference.restorer import Denoiser, load, load_published
 from napari_udvd.stack import Stack
 from parity import published_weights
 from tiny import learned_from, tiny_calibration, tiny_movie, tiny_net

@@ -10,7 +10,7 @@ import torch
 
 from napari_udvd.cutting import place_in, window, with_halo
 from napari_udvd.errors import InputError
-from napari_udvd.inference.restorer import check_fits
+from napari_udvd.inference.fits import check_fits
 from napari_udvd.inference.scaling import Scaler
 from napari_udvd.models import Clip
 from napari_udvd.planes import (

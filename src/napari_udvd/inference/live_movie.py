@@ -22,10 +22,10 @@ from napari_udvd.cutting import blocks
 from napari_udvd.errors import InputError
 from napari_udvd.formats import check_output, create
 from napari_udvd.inference.agenda import Agenda, Run
+from napari_udvd.inference.fits import check_fits
 from napari_udvd.inference.frame_store import FrameArray, check_space
 from napari_udvd.inference.pictures import Residual
 from napari_udvd.inference.request import Request
-from napari_udvd.inference.restorer import Denoiser, check_fits
 from napari_udvd.inference.stream import Progress
 from napari_udvd.planes import series_of
 from napari_udvd.stack import Layout, Plane, Stack
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from napari_udvd.inference.block_denoiser import Blocks
     from napari_udvd.inference.flashes import Flash
+    from napari_udvd.inference.restorer import Denoiser
 
 __all__ = ["DenoisedMovie", "Filled"]
 
@@ -107,7 +108,7 @@ class DenoisedMovie:
     ------
     InputError
         If movie, tile or device do not fit, see
-        :func:`~napari_udvd.inference.restorer.check_fits`. Pixels that are not finite
+        :func:`~napari_udvd.inference.fits.check_fits`. Pixels that are not finite
         are found later, by :meth:`fill`.
     OutputError
         If there is no space for the temporary file, or it cannot be made.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from napari_udvd._version import __version__
 from napari_udvd.errors import InputError
 from napari_udvd.formats import ArraySink, to_plain
+from napari_udvd.inference.fits import check_fits
 from napari_udvd.inference.matching import Match, match
 from napari_udvd.inference.model_file import read_model_file, write_model_file
 from napari_udvd.inference.request import Request
@@ -19,7 +20,7 @@ from napari_udvd.inference.rounding import Loss, rounding_loss
 from napari_udvd.inference.scaling import Calibration
 from napari_udvd.inference.second_stage import has_second_stage, in_two_stages
 from napari_udvd.inference.stream import denoise_stack
-from napari_udvd.inference.survey import Survey, Surveys
+from napari_udvd.inference.survey import Given, Survey, Surveys
 from napari_udvd.models import (
     Network,
     build_network,
@@ -35,7 +36,7 @@ from napari_udvd.tasks import DENOISE, TASKS, find_task
 if TYPE_CHECKING:
     import os
     import threading
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     import numpy as np
     import numpy.typing as npt
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Denoiser",
-    "check_fits",
     "load",
     "load_published",
 ]
@@ -128,7 +128,8 @@ class Denoiser:
         Raises
         ------
         InputError
-            If the movie does not fit the network, see :func:`check_fits`.
+            If the movie does not fit, see
+            :func:`~napari_udvd.inference.fits.check_fits`.
 
         Warns
         -----
@@ -169,7 +170,7 @@ class Denoiser:
         Parameters
         ----------
         stack
-            A movie that fits, see :func:`check_fits`.
+            A movie that fits, see :func:`~napari_udvd.inference.fits.check_fits`.
         sink, std_sink, flashes, cancel
             As for :func:`~napari_udvd.inference.stream.denoise_stack`.
         request
@@ -199,8 +200,22 @@ class Denoiser:
             flashes=flashes,
         )
 
-    def blocks(self, stack: Stack, request: Request) -> Blocks:
-        """Make what restores any frames of a movie, in any order."""
+    def blocks(
+        self,
+        stack: Stack,
+        request: Request,
+        surveys: Sequence[Survey] | None = None,
+    ) -> Blocks:
+        """Make what restores any frames of a movie, in any order.
+
+        Parameters
+        ----------
+        stack, request
+            As for :meth:`restore`.
+        surveys
+            What :meth:`survey` says of the whole movie, where `stack` is a part or a
+            copy of it that shall be treated alike.
+        """
         return in_two_stages(
             self.net,
             self.calibrations_for(stack),
@@ -208,7 +223,7 @@ class Denoiser:
             self._completed(request),
             joint=self.joint,
             task=find_task(self.task),
-            surveys=self._surveys,
+            surveys=self._surveys if surveys is None else Given(surveys),
         )
 
     def _completed(self, request: Request) -> Request:
@@ -409,43 +424,3 @@ def load_published(
     except ValueError as error:
         raise InputError(str(error)) from error
     return Denoiser(net, (), joint=net.channels > 1, record={"imported": path.name})
-
-
-def check_fits(denoiser: Denoiser, stack: Stack) -> None:
-    """Check that a movie can be denoised by a model.
-
-    Raises
-    ------
-    InputError
-        If channels, frames or frame size do not fit.
-    """
-    label = stack.source or "the movie"
-    trained = len(denoiser.calibrations) or stack.n_channels
-    if denoiser.joint:
-        trained = denoiser.net.channels
-    if stack.n_channels != trained:
-        raise InputError(
-            f"{label!r} has {stack.n_channels} channel(s), but the model was trained "
-            f"on {trained}; {_advice(denoiser, stack)}"
-        )
-    needed = denoiser.net.geometry.least_frames
-    if stack.n_frames < needed:
-        raise InputError(
-            f"{label!r} has {stack.n_frames} frame(s); this model "
-            f"needs at least {needed}"
-        )
-    height, width = stack.frame_shape
-    if height <= denoiser.net.hole[0] or width <= denoiser.net.hole[1]:
-        raise InputError(
-            f"frames of {label!r} are {height} x {width} pixels, no larger than the "
-            f"model's hole of {denoiser.net.hole[0]} x {denoiser.net.hole[1]}"
-        )
-
-
-def _advice(denoiser: Denoiser, stack: Stack) -> str:
-    if "imported" in denoiser.record and stack.n_channels == 1:
-        return (
-            "give it the movie three times, as red, green and blue, or train a model "
-            "on this movie"
-        )
-    return "train a model on this movie, or pick its channels first"

@@ -9,11 +9,11 @@ from napari_udvd.inference.flashes import KINDS, Spread
 from napari_udvd.inference.guard import LOOKED_AT as GUARDED
 from napari_udvd.inference.guard import NONE, Share
 from napari_udvd.inference.second_stage import SecondStage, has_second_stage
-from napari_udvd.inference.survey import LOOKED_AT, Survey, Surveys, can_refine
+from napari_udvd.inference.survey import LOOKED_AT, Given, Survey, can_refine
 from napari_udvd.tasks import DENOISE
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Sequence
 
     from napari_udvd.inference.request import Request
     from napari_udvd.inference.scaling import Calibration
@@ -48,24 +48,6 @@ class StagePace(NamedTuple):
     neighbours: int = 0
 
 
-class _Assumed(Surveys):
-    """As if the movie had been looked at, and all of the refiner were of use."""
-
-    def find(
-        self,
-        net: Network,
-        calibrations: Sequence[Calibration],
-        stack: Stack,
-        channel: int,
-        request: Request,
-    ) -> Generator[None, None, Survey]:
-        yield from ()
-        count = len(KINDS)
-        share = Share(1.0, 1.0, 0.0) if can_refine(net, request) else NONE
-        spread = Spread(((0.0,),) * count, ((1.0,),) * count)
-        return Survey(spread, (EVENT_ODDS,) * count, share)
-
-
 def stage_pace(
     net: Network,
     calibrations: Sequence[Calibration],
@@ -91,7 +73,13 @@ def stage_pace(
     height, width = stack.frame_shape
     rows, columns = min(height, EDGE), min(width, EDGE)
     part = stack.crop(slice(0, stack.n_frames), slice(0, rows), slice(0, columns))
-    stage = SecondStage(net, calibrations, part, request, _Assumed())
+    # as if the movie had been looked at, and all of the refiner were of use
+    count = len(KINDS)
+    share = Share(1.0, 1.0, 0.0) if can_refine(net, request) else NONE
+    spread = Spread(((0.0,),) * count, ((1.0,),) * count)
+    known = Survey(spread, (EVENT_ODDS,) * count, share)
+    surveys = Given([known] * stack.n_channels)
+    stage = SecondStage(net, calibrations, part, request, surveys)
     stage.block(stage.series[0], 0, 1)
     start = time.perf_counter()
     stage.block(stage.series[0], 0, 1)  # predictions are kept: the stage alone

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from napari_udvd._version import __version__
 from napari_udvd.errors import InputError
 from napari_udvd.formats import open_stack
-from napari_udvd.inference.restorer import check_fits, load
+from napari_udvd.inference.fits import check_fits
+from napari_udvd.inference.restorer import load
 from napari_udvd.inference.stream import Progress
 from napari_udvd.jobs.events import Begun, Opened, Stopped, Written
 from napari_udvd.jobs.ways import WAYS

@@ -17,9 +17,9 @@ from napari_udvd.formats import (
     open_stack,
     write_small,
 )
+from napari_udvd.inference.fits import check_fits
 from napari_udvd.inference.flashes import flash_table
 from napari_udvd.inference.request import Request
-from napari_udvd.inference.restorer import check_fits
 from napari_udvd.jobs.events import Begun, Note, Opened, Stopped, Warned, Written
 from napari_udvd.jobs.files import check_new_model
 from napari_udvd.jobs.states import Beside

@@ -158,6 +158,9 @@ class Pipeline:
         self._known = denoiser.calibrations_for(pair.noisy)
         joint = denoiser.joint
         self._channels = tuple(range(pair.noisy.n_channels)) if joint else (plane.c,)
+        # what was decided for the movie holds for its parts and copies
+        found = denoiser.survey(pair.noisy, request)
+        self._surveys = [found[c] for c in self._channels] if found else None
 
     @property
     def has_std(self) -> bool:
@@ -250,7 +253,7 @@ class Pipeline:
         stack = Stack.from_array(clip, "TCYX")
         denoiser = self._told(stack, variances)
         request = replace(request, with_std=self.has_std)
-        blocks = denoiser.blocks(stack, request)
+        blocks = denoiser.blocks(stack, request, self._surveys)
         for found in blocks.steps(blocks.series[0], inner.start, inner.stop):
             if self._cancel is not None and self._cancel.is_set():
                 raise Cancelled

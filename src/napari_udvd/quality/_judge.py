@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from napari_udvd.inference.fits import check_fits
 from napari_udvd.inference.request import Request
-from napari_udvd.inference.restorer import check_fits
 from napari_udvd.inference.stream import Progress
 from napari_udvd.noise import check_varies
 from napari_udvd.quality._by_plane import Judging, PlaneJudge

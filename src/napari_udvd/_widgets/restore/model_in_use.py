@@ -90,7 +90,7 @@ class ModelInUse(QObject):
         own
             The movie that it has learned from, or was judged on.
         """
-        from napari_udvd.inference.restorer import check_fits
+        from napari_udvd.inference.fits import check_fits
 
         self.denoiser = denoiser
         self._own = None if own is None else weakref.ref(own)
