@@ -322,6 +322,18 @@ def test_a_list_of_the_events_that_were_put_back(
     assert record["second_stage"] == []
 
 
+def test_a_list_of_events_that_cannot_be_had_is_refused_before_training(
+    run: Run, movie: Path, tmp_path: Path
+) -> None:
+    listed, result = tmp_path / "events.csv", tmp_path / "clean.ome.tif"
+    start = ("denoise", movie, "-o", result, "--events-table", listed)
+    found = run(*start, "--mean-only", "--minutes", "60")
+    assert found.code == 2
+    assert "--events-table" in found.err
+    assert "likelihood" in found.err
+    assert not result.exists() and not listed.exists()
+
+
 def test_apply_without_the_posterior(
     run: Run, movie: Path, model: Path, tmp_path: Path
 ) -> None:

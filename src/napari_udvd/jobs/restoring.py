@@ -75,6 +75,11 @@ class Restoration(ABC):
     def likelihood(self) -> bool:
         """Whether the network predicts a standard deviation."""
 
+    @property
+    @abstractmethod
+    def joint(self) -> bool:
+        """Whether the network takes all channels together."""
+
     @abstractmethod
     def denoiser_for(
         self, stack: Stack, output: Path, cancel: threading.Event | None
@@ -130,11 +135,9 @@ class Restoration(ABC):
             yield Warned(f"{loss.sentence}; leave `dtype` out, or ask for float32")
         elif loss and self.request.chooses_dtype:
             yield Note(f"the result is float32: {loss.sentence}")
-        if not denoiser.looks_for_events(stack, self.request):
-            if self.events_table is not None:
-                raise InputError(_WITHOUT_EVENTS)
-            if self.request.events and self.request.use_posterior:
-                yield Note(_WITHOUT_EVENTS)
+        wanted = self.request.events and self.request.use_posterior
+        if wanted and not denoiser.looks_for_events(stack, self.request):
+            yield Note(_WITHOUT_EVENTS)
         flashes: list[Flash] = []
         if (yield from self._write(denoiser, stack, dtype, output, flashes, cancel)):
             if self.events_table is not None:
@@ -151,6 +154,8 @@ class Restoration(ABC):
                 raise InputError(
                     "there is no `events_table` without `events` and `posterior`"
                 )
+            if not self.likelihood or (self.joint and stack.n_channels > 1):
+                raise InputError(f"there is no `events_table`: {_WITHOUT_EVENTS}")
         dtype = self.request.dtype_of(stack.dtype)
         check_output(output, like=stack, dtype=dtype, overwrite=self.overwrite)
         if self.std is None:
@@ -244,6 +249,11 @@ class TrainAndRestore(Restoration):
         """Whether the training has a likelihood."""
         return make_settings(**self.values).likelihood
 
+    @property
+    def joint(self) -> bool:
+        """Whether channels are trained together."""
+        return make_settings(**self.values).joint_channels
+
     def denoiser_for(
         self, stack: Stack, output: Path, cancel: threading.Event | None
     ) -> Generator[Event, None, Denoiser | None]:
@@ -302,6 +312,11 @@ class ApplyModel(Restoration):
     def likelihood(self) -> bool:
         """Whether the model was trained with a likelihood."""
         return self.denoiser.net.likelihood
+
+    @property
+    def joint(self) -> bool:
+        """Whether the model takes all channels together."""
+        return self.denoiser.joint
 
     def denoiser_for(
         self, stack: Stack, output: Path, cancel: threading.Event | None
