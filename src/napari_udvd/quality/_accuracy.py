@@ -30,7 +30,7 @@ Interval = tuple[float, float, float]
 """Value, least and most."""
 
 STD_ERROR = 1.2
-"""Decibels that the variance of a model is off by (two in three): in the benchmarks,
+"""Decibels that the variance of a model may be off by: on movies whose truth is known,
 60 to 80 % of its errors are within one standard deviation, in place of 68."""
 
 CERTAIN = 0.03
@@ -45,7 +45,7 @@ SCALING_ERROR = 0.25
 """Decibels that the step from twice the noise to the movie's own may be off by."""
 
 SURE = 1.96
-"""Standard errors on each side, between which 19 of 20 values are."""
+"""Standard errors on each side of an interval."""
 
 BLOCK = 32
 """Rows and columns that errors are taken to be independent beyond, px."""
@@ -65,7 +65,8 @@ class Estimate(NamedTuple):
     share
         The estimate; NaN where it is not above 0.
     low, high
-        Interval in which it is in 19 of 20 cases.
+        Interval in which it is likely: `SURE` standard errors on each side, which are
+        judgement themselves.
     """
 
     share: float

@@ -188,7 +188,7 @@ def _accuracy(accuracy: Accuracy) -> Iterator[tuple[str, str, str]]:
         yield (
             "Predicted PSNR",
             f"{value:.1f} dB",
-            f"{least:.1f} to {most:.1f} dB in 19 of 20 cases, {peak}",
+            f"{least:.1f} to {most:.1f} dB is likely, {peak}",
         )
         ways = (
             ("by its standard deviation", accuracy.posterior),
