@@ -174,5 +174,6 @@ def check_related(pixels: list[Pixels], where: str) -> None:
         raise InputError(
             f"the result{where} is not the denoised version of this movie: its mean "
             f"squared distance from it is {away / spread:.2f} times that of an empty "
-            "frame of the same brightness; name the movie that it was made from"
+            "frame of the same brightness; name the movie that it was made from, and "
+            "the noisy one as the noisy one"
         )

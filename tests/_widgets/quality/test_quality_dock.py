@@ -172,6 +172,20 @@ def test_what_cannot_be_judged_is_said(opened: Any, qtbot: QtBot) -> None:
     assert "no shape" in dock.message.text()
 
 
+def test_of_files_the_noisy_one_was_opened_first(opened: Any, qtbot: QtBot) -> None:
+    viewer, dock = opened()
+    boxes = dock.choices.noisy_box, dock.choices.result_box
+    for name in ("noisy", "clean"):
+        viewer.add_image(np.zeros((5, 8, 9)), name=name)
+    qtbot.waitUntil(lambda: boxes[1].count() == 2)
+    assert [box.currentText() for box in boxes] == ["noisy", "clean"]
+    boxes[1].setCurrentText("clean")
+    boxes[1].activated.emit(1)  # as a user chooses
+    viewer.add_image(np.zeros((5, 8, 9)), name="other")
+    qtbot.waitUntil(lambda: boxes[1].count() == 3)
+    assert [box.currentText() for box in boxes] == ["noisy", "clean"]
+
+
 def test_it_can_be_cancelled(
     opened: Any, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:

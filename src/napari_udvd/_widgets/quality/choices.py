@@ -67,6 +67,8 @@ class Choices(QWidget):
         layout.addRow("Denoised", self.result_box)
         layout.addRow("Model", self.model_check)
         layout.addRow("Regions", self.regions_box)
+        self._is_chosen = False
+        self.result_box.activated.connect(self._on_result_activated)
         self.refresh()
         self.result_box.currentIndexChanged.connect(self._on_result_changed)
         self.noisy_box.currentIndexChanged.connect(self._on_chosen)
@@ -83,13 +85,11 @@ class Choices(QWidget):
             layer for layer in self._viewer.layers if isinstance(layer, Shapes | Labels)
         ]
         _fill(self.regions_box, regions, ["none"])
-        results = [layer for layer in movies if RESULT in layer.metadata]
-        if (before is None or before not in movies) and results:
-            newest = next(
-                (r.layer for r in reversed(self._session.results) if r.layer in movies),
-                results[-1],
-            )
-            self._choose(self.result_box, newest)
+        if movies and not (self._is_chosen and before in movies):
+            made = [r.layer for r in self._session.results if r.layer in movies]
+            results = [layer for layer in movies if RESULT in layer.metadata]
+            # of files that were opened, the noisy one came first
+            self._choose(self.result_box, (made or results or movies)[-1])
         if self.result_box.currentData() != before:
             self._guess_noisy()
         self._name_model()
@@ -159,6 +159,10 @@ class Choices(QWidget):
             polygons=polygons or [],
             labels=labels,
         )
+
+    def _on_result_activated(self) -> None:
+        """Keep what a user chose, whatever layers come."""
+        self._is_chosen = True
 
     def _on_result_changed(self) -> None:
         self._guess_noisy()
