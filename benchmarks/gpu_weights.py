@@ -116,12 +116,14 @@ def go_on_with_fast(
     best_state = {k: t.clone() for k, t in run.average.state_dict().items()}
     end, looked = 0.9 * budget.seconds, 0.0
     began, sum_of_losses, losses = time.monotonic(), 0.0, 0
-    while (elapsed := time.monotonic() - began) < min(end, elapsed + budget.left):
+    over = False
+    while not over:  # one step and one look at least, however slow the machine is
+        elapsed = time.monotonic() - began
         batch = source.batch(sizes.batch, context)
-        sum_of_losses += run.advance(batch, elapsed / end)
+        sum_of_losses += run.advance(batch, min(elapsed / end, 1.0))
         losses += 1
-        last = time.monotonic() - began >= end
-        if elapsed - looked < end / LOOKS and not last:
+        over = time.monotonic() - began >= end or budget.left <= 0
+        if elapsed - looked < end / LOOKS and not over:
             continue
         looked, loss = elapsed, measured()
         movies.harvest()
@@ -232,22 +234,24 @@ def go_on_with_flow(
     curve = [{"s": 0.0, "steps": 0, "held out, px": first}]
     found |= {"curve": curve, "pairs": sizes.pairs}
     end, looked, step, began = 0.95 * budget.left, 0.0, 0, time.monotonic()
-    while (elapsed := time.monotonic() - began) < end:
+    over = False
+    while not over:
+        elapsed = min(time.monotonic() - began, max(end, 0.0))
         pairs = source.draw(sizes.pairs)
         with torch.autocast(device.type, torch.bfloat16):
             levels = net.levels(pairs.first, pairs.second)
         loss = pretrain_flow._loss(levels, pairs.flow)
         gradients = torch.autograd.grad(loss, parameters)
         warm = min((step + 1) / pretrain_flow.WARM_UP_STEPS, 1.0)
-        cosine = (1 + math.cos(math.pi * elapsed / end)) / 2
+        cosine = (1 + math.cos(math.pi * (elapsed / end if end > 0 else 1.0))) / 2
         adam.step(gradients, FLOW_RATE * warm * (0.02 + 0.98 * cosine))
         decay = min(pretrain_flow.AVERAGE_DECAY, step / (step + 10))
         with torch.no_grad():
             for mean, weight in zip(average.parameters(), parameters, strict=True):
                 mean.lerp_(weight, 1 - decay)
         step += 1
-        last = time.monotonic() - began >= end
-        if elapsed - looked < end / LOOKS and not last:
+        over = time.monotonic() - began >= end
+        if elapsed - looked < end / LOOKS and not over:
             continue
         looked, error = elapsed, pretrain_flow._judged(average, held_out)
         movies.harvest()
