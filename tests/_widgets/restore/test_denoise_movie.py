@@ -515,6 +515,28 @@ def test_the_result_goes_when_its_layer_goes(
     assert np.isnan(np.asarray(result.layer.data)).all()  # the frames are gone
 
 
+def test_what_is_ticked_is_what_is_ordered(
+    dock: Callable[..., Any], qtbot: QtBot, movie: Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, widget = dock(movie)
+    trained(qtbot, widget)
+    ordered: list[dict[str, Any]] = []
+    monkeypatch.setattr(widget.delivery, "add", lambda *_, **how: ordered.append(how))
+    settings = widget.settings
+    boxes = {
+        "use_posterior": settings.posterior_check,
+        "events": settings.events_check,
+        "refine": settings.refine_check,
+        "with_std": settings.std_check,
+    }
+    for name, box in boxes.items():
+        widget.orders.denoise()
+        before = ordered[-1]
+        box.click()
+        widget.orders.denoise()
+        assert ordered[-1] == before | {name: not before[name]}
+
+
 def test_compare(dock: Callable[..., Any], qtbot: QtBot, movie: Image) -> None:
     viewer, widget = dock(movie)
     trained(qtbot, widget)

@@ -97,7 +97,7 @@ class Delivery(QObject):
         is_foreign
             It has learned from another movie.
         **how
-            Device, posterior, events and uncertainty, see
+            Device, posterior, events, refinement and uncertainty, see
             :class:`~napari_udvd.inference.request.Request`.
         """
         # they bring torch along

@@ -131,6 +131,7 @@ class Orders(QObject):
             device=settings.device,
             use_posterior=settings.posterior_check.isChecked() and likelihood,
             events=settings.events_check.isChecked(),
+            refine=settings.refine_check.isChecked(),
             with_std=settings.std_check.isChecked() and likelihood,
         )
         return result is not None

@@ -97,6 +97,13 @@ class SettingsSection(QWidget):
             "Flashes and spikes that no prediction can know of are looked for in every "
             "frame, and shown as points over the result; needs the noisy pixel"
         )
+        self.refine_check = QCheckBox("Refine the result")
+        self.refine_check.setChecked(True)
+        self.refine_check.setToolTip(
+            "A small network that has learned from simulated movies looks at the "
+            "result once more; a noisier copy of the movie decides how much of it is "
+            "taken; needs the noisy pixel"
+        )
         self.std_check = QCheckBox("Add a layer of the uncertainty")
         self.std_check.setToolTip(
             "The standard deviation of every pixel, in grey levels, as a hidden layer "
@@ -119,6 +126,7 @@ class SettingsSection(QWidget):
         for check in (
             self.posterior_check,
             self.events_check,
+            self.refine_check,
             self.std_check,
             self.follow_check,
         ):
