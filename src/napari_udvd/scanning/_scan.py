@@ -33,7 +33,8 @@ def scan(
         Stack or array.
     mask
         What is visited: ``(T, Y, X)``, or ``(Y, X)`` for all frames; the same in all
-        channels and depth planes.
+        channels and depth planes. A :class:`ScanMask` makes its frames anew at each
+        read; ``np.asarray(mask)`` is quicker where a movie is read often.
     axes
         Of an array, as for :meth:`Stack.from_array`.
 
