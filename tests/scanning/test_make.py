@@ -40,6 +40,7 @@ from napari_udvd.scanning import PATTERNS, describe_mask, make_mask
         ("foveated", {"share": 1}, "to 0.98"),
         ("foveated", {"share": 0.2, "outer": 0.1}, "give one of the two"),
         ("spiral", {"share": 0.6}, "same pixels above 0.5"),
+        ("spiral", {"share": 0.01}, "not one would fit into a frame of 40 x 50"),
         ("spiral", {"centre": (0, 50)}, "outside"),
         ("spiral", {"centre": [(1, 1), (9, 9)], "fixed": True}, "the centre moves"),
         ("random", {"frames": 0}, "0 frames of shape"),

@@ -70,7 +70,8 @@ class Spiral(Pattern):
         Raises
         ------
         InputError
-            If the share is too large, or the centre lies outside of the frame.
+            If the share is too large, or so small that no turn fits into the frame, or
+            the centre lies outside of it.
         """
         share = check_share(share, grid)
         if share > MOST:
@@ -88,7 +89,14 @@ class Spiral(Pattern):
             excess = spiral._mean_share() - share
             tried.append((abs(excess), spiral))
             low, high = (middle, high) if excess > 0 else (low, middle)
-        return min(tried, key=operator.itemgetter(0))[1]
+        found = min(tried, key=operator.itemgetter(0))[1]
+        if found.pitch > min(grid.shape) / 2:
+            raise InputError(
+                f"`share` is {share:g}; the turns of a spiral would be "
+                f"{found.pitch:.3g} px apart, and not one would fit into a frame of "
+                f"{grid.shape[0]} x {grid.shape[1]}: choose more, or another pattern"
+            )
+        return found
 
     def frame(self, t: int) -> Visited:
         """Mark the path."""
