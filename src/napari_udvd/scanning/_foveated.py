@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Foveated"]
 
 INNER, OUTER = 0.98, 0.15
-"""Probabilities of DeepFovea++ (Reich et al. 2021) ..."""
+"""Probabilities of DeepFovea++ (Reich) ..."""
 
 RADII = 0.1, 0.2
 """... and about its radii, in units of the shorter side: 20 and 40 of 192 pixels."""
