@@ -27,6 +27,7 @@ __all__ = [
     "MOVIES",
     "PHOTONS",
     "READ_NOISE",
+    "SHAPE",
     "Frames",
     "KnownMovie",
     "cancer_cells",

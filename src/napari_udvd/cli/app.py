@@ -36,7 +36,8 @@ from napari_udvd.cli.arguments import (
     Tile,
 )
 from napari_udvd.cli.messages import complain, out_of_memory
-from napari_udvd.cli.options import command_that_trains, parse_hole
+from napari_udvd.cli.options import command_that_trains, parse_hole, parse_place
+from napari_udvd.cli.scan import scan_mask
 from napari_udvd.cli.stopped import Stopped
 from napari_udvd.cli.usage import Commands
 from napari_udvd.errors import InputError, OutputError, TrainingFailed
@@ -258,7 +259,7 @@ def show_filter(
 
     job = FilterFile(
         model=model,
-        place=_parse_place(at),
+        place=parse_place(at),
         channel=channel,
         plane=plane,
         posterior=posterior,
@@ -362,6 +363,9 @@ def report(
     raise typer.Exit(follow(run, quiet=quiet, strict=strict))
 
 
+app.command("scan-mask")(scan_mask)
+
+
 @app.command("import-published")
 def import_published(
     checkpoint: Annotated[Path, typer.Argument(help="published PyTorch file")],
@@ -410,18 +414,6 @@ def _options(
     ] = False,
 ) -> None:
     pass
-
-
-def _parse_place(text: str) -> tuple[int, int, int]:
-    parts = [part.strip() for part in text.split(",")]
-    try:
-        t, y, x = map(int, parts)
-    except ValueError as error:
-        raise InputError(
-            f"--at {text!r} is not understood; write frame,row,column as three whole "
-            "numbers counted from 0, such as 12,100,64"
-        ) from error
-    return t, y, x
 
 
 def main() -> None:

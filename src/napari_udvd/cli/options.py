@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from pydantic.fields import FieldInfo
 
-__all__ = ["TrainingCommand", "command_that_trains", "parse_hole"]
+__all__ = ["TrainingCommand", "command_that_trains", "parse_hole", "parse_place"]
 
 FIRST = ("model",)
 """Settings before the networks' own ..."""
@@ -122,6 +122,25 @@ def parse_hole(text: str) -> tuple[int, int] | None:
             f"hole {text!r} is not understood; write ROWSxCOLUMNS, such as 3x1, or auto"
         )
     return int(parts[0]), int(parts[1])
+
+
+def parse_place(text: str) -> tuple[int, int, int]:
+    """Read frame, row and column of a pixel.
+
+    Raises
+    ------
+    InputError
+        If the text is something else.
+    """
+    parts = [part.strip() for part in text.split(",")]
+    try:
+        t, y, x = map(int, parts)
+    except ValueError as error:
+        raise InputError(
+            f"--at {text!r} is not understood; write frame,row,column as three whole "
+            "numbers counted from 0, such as 12,100,64"
+        ) from error
+    return t, y, x
 
 
 def _made(left_out: Sequence[str], helps: Mapping[str, str]) -> list[Any]:

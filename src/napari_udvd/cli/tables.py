@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_udvd.noise import Diagnosis
+    from napari_udvd.scanning import Comparison
 
-__all__ = ["diagnosis_table"]
+__all__ = ["diagnosis_table", "pattern_lines"]
 
 VERDICTS = {
     "ok": "the noise can be removed",
@@ -68,3 +69,42 @@ def diagnosis_table(
         for reason in diagnosis.reasons:
             kind = "warning" if reason in diagnosis.broken else "note"
             console.print(f"  {kind}: {reason}", markup=False, soft_wrap=True)
+
+
+def pattern_lines(comparison: Comparison) -> list[str]:
+    """Lines of a table of patterns for sparse scans, and below it what to take.
+
+    The table is one of Markdown, as well, to be pasted into notes.
+    """
+    head = ("pattern", "share", "frame", "+-1 frame", "+-2 frames", "jumps", "sweeps")
+    rows: list[tuple[str, ...]] = [head]
+    for one in comparison.patterns:
+        cost = one.cost
+        swept = "" if cost.sweeping is None else f"{cost.sweeping / cost.full:.0%}"
+        rows.append(
+            (
+                one.mask.pattern.name,
+                f"{one.mask.share:.1%}",
+                *(" / ".join(f"{d:.2f}" for d in even) for even in one.evenness),
+                f"{cost.jumping / cost.full:.0%}",
+                swept,
+            )
+        )
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [_barred(row, widths) for row in rows]
+    lines.insert(1, _barred(["-" * width for width in widths], widths))
+    frames, height, width = comparison.patterns[0].mask.shape
+    return [
+        f"{frames} frames of {height} x {width}. Pixels from any pixel to the nearest "
+        "visited one, mean / 95 % / all within,",
+        "of the frame itself and with its neighbours; time of a beam that jumps, and "
+        "that sweeps rows, of the full scan's.",
+        *lines,
+        *(f"{name}: {as_options(why)}" for name, why in comparison.refused.items()),
+        comparison.advice,
+    ]
+
+
+def _barred(cells: Sequence[str], widths: Sequence[int]) -> str:
+    pairs = zip(cells, widths, strict=True)
+    return "| " + " | ".join(cell.ljust(width) for cell, width in pairs) + " |"

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
         Restoration,
         TrainAndRestore,
     )
+    from napari_udvd.jobs.scanning import ScanFiles
     from napari_udvd.jobs.states import (
         Beside,
         Cache,
@@ -84,6 +85,7 @@ __all__ = [
     "Opened",
     "ReportFile",
     "Restoration",
+    "ScanFiles",
     "State",
     "States",
     "Stopped",
@@ -127,6 +129,7 @@ _HOMES = {
     "Opened": "jobs.events",
     "ReportFile": "jobs.report",
     "Restoration": "jobs.restoring",
+    "ScanFiles": "jobs.scanning",
     "State": "jobs.states",
     "States": "jobs.states",
     "Stopped": "jobs.events",
