@@ -1,7 +1,7 @@
 """DeepFovea++: a dense movie from a sparse one, with what its authors train it by.
 
-Reich et al. (2021). Nothing is imported before it is used: the settings are read
-without torch.
+Reich, Memmel and Grebe (2020). Nothing is imported before it is used, so the settings
+are read without torch.
 """
 
 from __future__ import annotations

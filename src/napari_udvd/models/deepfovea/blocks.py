@@ -162,4 +162,5 @@ class FinalBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(N, inputs, H, W)`` to ``(N, outputs, H, W)``."""
-        return self.b(F.elu(self.a(x))) + self.around(x)
+        made: Tensor = self.b(F.elu(self.a(x))) + self.around(x)
+        return made

@@ -67,12 +67,11 @@ def _corners(offsets: Tensor, kernel: tuple[int, int]) -> tuple[Tensor, Tensor]:
     A pixel is its number in the image, row by row. One outside has no share.
     """
     height, width = offsets.shape[2:]
-    as_offsets = {"device": offsets.device, "dtype": offsets.dtype}
-    rows, columns = (torch.arange(k, **as_offsets) - k // 2 for k in kernel)
+    rows, columns = (_count(k, offsets) - k // 2 for k in kernel)
     tap_rows = rows.repeat_interleave(kernel[1]).view(-1, 1, 1)
     tap_columns = columns.repeat(kernel[0]).view(-1, 1, 1)
-    y = torch.arange(height, **as_offsets).view(-1, 1) + tap_rows + offsets[:, 0::2]
-    x = torch.arange(width, **as_offsets) + tap_columns + offsets[:, 1::2]
+    y = _count(height, offsets).view(-1, 1) + tap_rows + offsets[:, 0::2]
+    x = _count(width, offsets) + tap_columns + offsets[:, 1::2]
     # from a pixel outside onwards all is zero, and no number gets too large
     y, x = y.clamp(-1, height), x.clamp(-1, width)
     top, left = y.floor(), x.floor()
@@ -84,6 +83,10 @@ def _corners(offsets: Tensor, kernel: tuple[int, int]) -> tuple[Tensor, Tensor]:
             pixels.append(number.long())
             shares.append(row_share * column_share * inside)
     return torch.stack(pixels, -1), torch.stack(shares, -1)
+
+
+def _count(n: int, like: Tensor) -> Tensor:
+    return torch.arange(n, device=like.device, dtype=like.dtype)
 
 
 class DeformableConv2d(nn.Module):

@@ -86,9 +86,13 @@ class Discriminator(nn.Module):
         ValueError
             If the shape of the clip does not fit.
         """
-        wanted = (self.frames or clip.shape[1], self.channels)
         part = STRIDE << len(self.blocks)
-        if clip.dim() != 5 or clip.shape[1:3] != wanted or min(clip.shape[-2:]) < part:
+        if (
+            clip.dim() != 5
+            or self.frames not in (None, clip.shape[1])
+            or clip.shape[2] != self.channels
+            or min(clip.shape[-2:]) < part
+        ):
             raise ValueError(
                 f"this discriminator takes clips (N, {self.frames or 'T'}, "
                 f"{self.channels}, H, W) of at least {part} x {part} px, got shape "
@@ -106,7 +110,8 @@ class Discriminator(nn.Module):
             x = x.unflatten(1, (-1, self.frames))  # so the published program reads it
         for block in self.blocks:
             x = block(x)
-        return x.mean(2)
+        answers: Tensor = x.mean(2)
+        return answers
 
 
 class FFTDiscriminator(Discriminator):

@@ -33,7 +33,8 @@ def along_flow(clip: Tensor, flow: Tensor) -> Tensor:
     """
     n = len(clip)
     fetched = sample_bilinear(clip[:, 1:].flatten(0, 1), flow.flatten(0, 1))
-    return fetched.unflatten(0, (n, -1))
+    warped: Tensor = fetched.unflatten(0, (n, -1))
+    return warped
 
 
 def flow_loss(clip: Tensor, flow: Tensor) -> Tensor:

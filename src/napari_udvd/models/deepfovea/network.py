@@ -1,9 +1,9 @@
 """DeepFovea++: all pixels of a clip from the few that were measured.
 
-The reconstruction network of Reich et al., *DeepFovea++: Reconstruction and
-Super-Resolution for Natural Foveated Rendered Videos* (2021): an encoder over all
-frames of a clip at once, a decoder whose blocks keep a state from clip to clip, and,
-for a larger result, super-resolution blocks.
+The reconstruction network of C. Reich, M. Memmel and J. H. Grebe, *DeepFovea++:
+Reconstruction and Super-Resolution for Natural Foveated Rendered Videos* (2020): an
+encoder over all frames of a clip at once, a decoder whose blocks have a state that goes
+on from clip to clip, and, for a larger result, super-resolution blocks.
 
 Settings of its own (:class:`~napari_udvd.models.FoveaSettings`) tell the published
 network from the one that is trained here. What the published program does and this
@@ -54,8 +54,9 @@ __all__ = ["DeepFovea"]
 class DeepFovea(nn.Module):
     """The reconstruction network; see the module's docstring.
 
-    It sees the frames that it reconstructs, so it can only be trained on pixels that
-    were measured and not given to it (or on another recording of the scene).
+    It sees the pixels that it is given, so without clean frames it can only be trained
+    on pixels that were measured and not given. Its result is to be trusted at such
+    pixels: where a pixel was given, its noise has a say, and training did not ask.
 
     Parameters
     ----------

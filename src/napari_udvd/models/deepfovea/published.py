@@ -160,7 +160,7 @@ def discriminator_from_published(published: Mapping[str, Tensor]) -> Discriminat
     else:
         frames = entering[1] // PUBLISHED.channels
         net = Discriminator(PUBLISHED.channels, frames)
-    ours = {}
+    ours: dict[str, Tensor] = {}
     for name, tensor in published.items():
         layer, _, kind = name.rpartition(".")
         if found := re.fullmatch(r"(blocks\.\d+)\.(.+)", layer):

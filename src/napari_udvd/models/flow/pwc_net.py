@@ -131,7 +131,8 @@ class PWCNet(FlowNetwork):
         x = features
         for layer in self.refiner:
             x = F.leaky_relu(layer(x), SLOPE)
-        return UNIT * (flow + self.refiner_flow(x))
+        refined: Tensor = flow + self.refiner_flow(x)
+        return UNIT * refined
 
     @staticmethod
     def _fetch(image: Tensor, flow: Tensor) -> Tensor:
