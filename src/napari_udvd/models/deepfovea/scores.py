@@ -18,8 +18,8 @@ def published_psnr(prediction: Tensor, label: Tensor) -> Tensor:
     """Return the published "PSNR", in dB.
 
     Not comparable with the literature: the peak is the largest value of the
-    *prediction*, so one wrong bright pixel raises the score, and the same result scores
-    differently on another scale of brightness. PSNR has the range of the data as peak.
+    *prediction*, so one pixel that is wrongly bright raises the score, and so does an
+    offset of both. PSNR has a peak that no prediction can move: the range of the data.
 
     Parameters
     ----------
