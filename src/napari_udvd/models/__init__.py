@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from napari_udvd.models.camera import CameraNoise
     from napari_udvd.models.catalogue import build_network
     from napari_udvd.models.centerblind.network import CenterBlind
+    from napari_udvd.models.deepfovea.network import DeepFovea
+    from napari_udvd.models.deepfovea.settings import FoveaSettings
     from napari_udvd.models.flow.base import ClipFlow, FlowNetwork
     from napari_udvd.models.flow.light import LightFlow
     from napari_udvd.models.flow.pwc_net import PWCNet
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     )
     from napari_udvd.models.published import (
         flow_from_published,
+        fovea_from_published,
         from_published,
         read_published,
     )
@@ -55,8 +58,10 @@ __all__ = [
     "CenterBlind",
     "Clip",
     "ClipFlow",
+    "DeepFovea",
     "Facts",
     "FlowNetwork",
+    "FoveaSettings",
     "Geometry",
     "LightFlow",
     "Network",
@@ -69,6 +74,7 @@ __all__ = [
     "build_network",
     "count_views",
     "flow_from_published",
+    "fovea_from_published",
     "from_published",
     "negative_log_likelihood",
     "posterior",
@@ -88,8 +94,10 @@ _HOMES = {
     "CenterBlind": "centerblind.network",
     "Clip": "base",
     "ClipFlow": "flow.base",
+    "DeepFovea": "deepfovea.network",
     "Facts": "spec",
     "FlowNetwork": "flow.base",
+    "FoveaSettings": "deepfovea.settings",
     "Geometry": "base",
     "LightFlow": "flow.light",
     "Network": "base",
@@ -102,6 +110,7 @@ _HOMES = {
     "build_network": "catalogue",
     "count_views": "views",
     "flow_from_published": "published",
+    "fovea_from_published": "published",
     "from_published": "published",
     "negative_log_likelihood": "likelihood",
     "posterior": "likelihood",

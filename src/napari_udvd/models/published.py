@@ -20,15 +20,22 @@ from torch import Tensor
 
 from napari_udvd.errors import system_reason
 from napari_udvd.models.catalogue import specs
+from napari_udvd.models.deepfovea.published import from_published as fovea
 from napari_udvd.models.flow.published import pwc_from_published
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_udvd.models.base import Network
+    from napari_udvd.models.deepfovea.network import DeepFovea
     from napari_udvd.models.flow.base import FlowNetwork
 
-__all__ = ["flow_from_published", "from_published", "read_published"]
+__all__ = [
+    "flow_from_published",
+    "fovea_from_published",
+    "from_published",
+    "read_published",
+]
 
 
 def from_published(
@@ -115,12 +122,36 @@ def flow_from_published(
     return pwc_from_published(_state_dict(state_dict, "the state dict"), channels)
 
 
+def fovea_from_published(state_dict: Mapping[str, Any]) -> DeepFovea:
+    """Build DeepFovea++ of a published state dict and load its weights.
+
+    Parameters
+    ----------
+    state_dict
+        A checkpoint of its generator.
+
+    Returns
+    -------
+    DeepFovea
+        In evaluation mode, with the published behaviour: four times as large, six
+        frames of red, green and blue, no mask given. For frames of any size if the
+        layer norms are those of the published training, which are not trained.
+
+    Raises
+    ------
+    ValueError
+        If names or shapes are those of another network.
+    """
+    return fovea(_state_dict(state_dict, "the state dict"))
+
+
 def read_published(path: str | Path) -> Mapping[str, Any]:
     """Read a published checkpoint file without executing code from it.
 
     Understands a bare state dict and the published layouts (``{"model":
     [state_dict], "args": ..., ...}``, ``{"state_dict": state_dict, ...}``), for
-    :func:`from_published` and :func:`flow_from_published`.
+    :func:`from_published`, :func:`flow_from_published` and
+    :func:`fovea_from_published`.
 
     Raises
     ------

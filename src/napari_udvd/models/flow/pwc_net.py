@@ -5,6 +5,8 @@ Sun et al., CVPR 2018, as it stands inside STBN.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -12,7 +14,10 @@ from torch import Tensor, nn
 from napari_udvd.models.flow.base import SLOPE, FlowNetwork, correlate
 from napari_udvd.models.flow.warp import sample_bilinear
 
-__all__ = ["PWCNet"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["PWCNet", "fetch_inside"]
 
 GRID = 64
 """Rows and columns of the image that PWC-Net sees are multiples of it."""
@@ -79,7 +84,7 @@ class PWCNet(FlowNetwork):
         self.decoders = nn.ModuleList()
         above = 0
         for level in range(len(PYRAMID), 1, -1):
-            decoder = _PWCDecoder(level, above)
+            decoder = _PWCDecoder(level, above, self._fetch)
             self.decoders.append(decoder)
             above = decoder.features
         self.refiner = nn.ModuleList()
@@ -92,8 +97,13 @@ class PWCNet(FlowNetwork):
 
     def _pyramid(self, frames: Tensor) -> list[Tensor]:
         size = [-(-n // GRID) * GRID for n in frames.shape[2:]]
-        x = F.interpolate(frames, size, mode="bilinear", align_corners=False)
-        x = x.expand(-1, 3, -1, -1)
+        return self._levels(
+            F.interpolate(frames, size, mode="bilinear", align_corners=False)
+        )
+
+    def _levels(self, frames: Tensor) -> list[Tensor]:
+        """Features of frames whose sizes are multiples of 64, finest first."""
+        x = frames.expand(-1, 3, -1, -1)
         levels = []
         for level in self.pyramid:
             assert isinstance(level, nn.ModuleList)
@@ -105,6 +115,15 @@ class PWCNet(FlowNetwork):
     def _match(
         self, first: list[Tensor], second: list[Tensor], size: tuple[int, int]
     ) -> Tensor:
+        flow = self._quarter(first, second)
+        seen = [4 * n for n in flow.shape[2:]]
+        flow = F.interpolate(flow, size, mode="bilinear", align_corners=False)
+        # the published order is (dx, dy)
+        scale = flow.new_tensor([size[0] / seen[0], size[1] / seen[1]])
+        return flow.flip(1) * scale.view(1, 2, 1, 1)
+
+    def _quarter(self, first: list[Tensor], second: list[Tensor]) -> Tensor:
+        """Flow as (dx, dy) in pixels of the frames, at a quarter of their size."""
         flow = features = None
         for k, decoder in enumerate(self.decoders):
             flow, features = decoder(first[-1 - k], second[-1 - k], flow, features)
@@ -112,12 +131,19 @@ class PWCNet(FlowNetwork):
         x = features
         for layer in self.refiner:
             x = F.leaky_relu(layer(x), SLOPE)
-        flow = UNIT * (flow + self.refiner_flow(x))
-        seen = [4 * n for n in flow.shape[2:]]
-        flow = F.interpolate(flow, size, mode="bilinear", align_corners=False)
-        # the published order is (dx, dy)
-        scale = flow.new_tensor([size[0] / seen[0], size[1] / seen[1]])
-        return flow.flip(1) * scale.view(1, 2, 1, 1)
+        refined: Tensor = flow + self.refiner_flow(x)
+        return UNIT * refined
+
+    @staticmethod
+    def _fetch(image: Tensor, flow: Tensor) -> Tensor:
+        """Interpolate along a flow (dy, dx); zero where the image does not reach.
+
+        As published: the flow is stretched by half a pixel per half image, and whatever
+        needs more than a thousandth of a pixel from outside counts as outside.
+        """
+        height, width = image.shape[2:]
+        stretch = flow.new_tensor([height / (height - 1), width / (width - 1)])
+        return fetch_inside(image, flow * stretch.view(1, 2, 1, 1), 0.999)
 
 
 class _PWCDecoder(nn.Module):
@@ -126,8 +152,11 @@ class _PWCDecoder(nn.Module):
     Every layer sees all that were before it.
     """
 
-    def __init__(self, level: int, above: int) -> None:
+    def __init__(
+        self, level: int, above: int, fetch: Callable[[Tensor, Tensor], Tensor]
+    ) -> None:
         super().__init__()
+        self.fetch = fetch
         self.unit = UNIT / 2**level  # of flow, in pixels of this level
         seen = (2 * RADIUS + 1) ** 2
         if above:
@@ -152,7 +181,7 @@ class _PWCDecoder(nn.Module):
             x = F.leaky_relu(correlate(first, second, RADIUS), SLOPE)
         else:
             flow, features = self.up_flow(flow), self.up_features(features)
-            second = _fetch_inside(second, flow.flip(1) * self.unit)
+            second = self.fetch(second, flow.flip(1) * self.unit)
             costs = F.leaky_relu(correlate(first, second, RADIUS), SLOPE)
             x = torch.cat([costs, first, flow, features], dim=1)
         for layer in self.layers:
@@ -160,16 +189,18 @@ class _PWCDecoder(nn.Module):
         return self.flow(x), x
 
 
-def _fetch_inside(image: Tensor, flow: Tensor) -> Tensor:
-    """Interpolate along a flow; zero where the image does not reach.
+def fetch_inside(image: Tensor, flow: Tensor, share: float) -> Tensor:
+    """Interpolate along a flow; zero where too little is from inside of the image.
 
-    As published: the flow is stretched by half a pixel per half image, and whatever
-    needs more than a thousandth of a pixel from outside counts as outside.
+    Parameters
+    ----------
+    image
+        ``(N, C, H, W)``.
+    flow
+        ``(N, 2, H, W)`` as (dy, dx), px.
+    share
+        Part of a fetched pixel that has to be exceeded, 0 to 1.
     """
-    height, width = image.shape[2:]
-    stretch = flow.new_tensor([height / (height - 1), width / (width - 1)])
     inside = torch.ones_like(image[:, :1])
-    fetched = sample_bilinear(
-        torch.cat([image, inside], dim=1), flow * stretch.view(1, 2, 1, 1), "zeros"
-    )
-    return fetched[:, :-1] * (fetched[:, -1:] > 0.999)
+    fetched = sample_bilinear(torch.cat([image, inside], dim=1), flow, "zeros")
+    return fetched[:, :-1] * (fetched[:, -1:] > share)
