@@ -1,9 +1,9 @@
-"""Take the screenshots of docs/plugin.md and docs/filters.md from the running plugin.
+"""Take the screenshots of the documentation from the running plugin.
 
 It goes the way of the tutorial: sample, diagnosis, training, result, export; then it
-looks into pixels and motion, of a movie of yours with ``--movie``. Settings and cache
-are its own, so nothing of the user's is touched and no earlier training of the same
-movie is found.
+looks into pixels and motion, of a movie of yours with ``--movie``, judges the result,
+and shows events that were put back. Settings and cache are its own, so nothing of the
+user's is touched and no earlier training of the same movie is found.
 """
 
 from __future__ import annotations
@@ -173,6 +173,8 @@ def tour(folder: Path, work: Path, minutes: float, movie: Path | None) -> None:
         at.until(lambda: dock.delivery.results[0].is_complete, 1200)
         at.until(lambda: not dock.delivery.is_filling, 60)
     look_inside(at, viewer, dock)
+    judge(at, viewer)
+    show_events(at, viewer, dock)
     viewer.close()
 
 
@@ -214,6 +216,40 @@ def look_inside(at: Tour, viewer: napari.Viewer, dock: Any) -> None:
     motion.show_button.click()
     at.until(lambda: motion.motion is not None, 300)
     at.shoot("6-motion")
+
+
+def judge(at: Tour, viewer: napari.Viewer) -> None:
+    """Ask for the report on the result."""
+    _, quality = viewer.window.add_plugin_dock_widget(
+        "napari-udvd", "Quality", tabify=True
+    )
+    at.rest(0.5)  # it looks for results and the model that made them
+    quality.run_button.click()
+    at.until(lambda: not quality.is_judging, 300)
+    at.shoot("7-quality")
+
+
+def show_events(at: Tour, viewer: napari.Viewer, dock: Any) -> None:
+    """Denoise a movie with flashes of one frame, as the weights are shipped."""
+    from napari_udvd.simulation import simulate
+
+    viewer.layers.clear()
+    scene = simulate("calcium", frames=40, shape=(160, 160), photons=15.0, seed=3)
+    noisy = scene.noisy.read().astype(np.float32)
+    rng = np.random.default_rng(0)
+    noise = np.std(np.diff(noisy, axis=0), axis=0).mean() / np.sqrt(2)
+    t = 20
+    for y, x in rng.integers(15, 145, (8, 2)):
+        noisy[t, y - 1 : y + 2, x - 1 : x + 2] += 6 * noise
+    layer = viewer.add_image(noisy, name="flashes", axis_labels=("t", "y", "x"))
+    at.until(lambda: dock.movie.layer == layer, 60)
+    at.until(lambda: dock.settings.estimate.text(), 300)
+    viewer.dims.set_current_step(0, t)
+    dock.result.now_button.click()
+    at.until(lambda: dock.delivery.of(layer) is not None, 60)
+    at.until(lambda: dock.delivery.of(layer).is_complete, 600)
+    viewer.reset_view()
+    at.shoot("8-events")
 
 
 def main() -> None:
