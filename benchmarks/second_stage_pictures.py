@@ -58,7 +58,7 @@ class Row(NamedTuple):
 
 def restored(stack: nu.Stack, steps: int, is_whole: bool) -> Frames:
     """Train on a movie, and denoise it."""
-    denoiser = nu.train(stack, steps=steps, seed=0, distil=is_whole)
+    denoiser = nu.train(stack, steps=steps, seed=0, distil=None if is_whole else False)
     result = denoiser.denoise(stack, events=is_whole, refine=is_whole, dtype=np.float32)
     return np.asarray(result).reshape(stack.n_frames, *stack.frame_shape)
 
