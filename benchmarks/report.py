@@ -64,7 +64,7 @@ class Predicted(NamedTuple):
         The same without the noise of a recorded truth.
     predicted, least, most
         By the report.
-    posterior, recorrupted
+    posterior, measured
         By each way.
     level
         Of the verdict.
@@ -76,7 +76,7 @@ class Predicted(NamedTuple):
     least: float
     most: float
     posterior: float
-    recorrupted: float
+    measured: float
     level: str
 
 
@@ -110,7 +110,7 @@ def predicted(name: str, movie: KnownMovie, options: argparse.Namespace) -> Pred
         least=least,
         most=most,
         posterior=(accuracy.posterior or nowhere)[0],
-        recorrupted=(accuracy.recorrupted or nowhere)[0],
+        measured=(accuracy.measured or nowhere)[0],
         level=report.verdict.level,
     )
 
@@ -195,7 +195,7 @@ def main() -> None:
                     "predicted",
                     "interval",
                     "by its std",
-                    "by a pair",
+                    "measured",
                     "verdict",
                     "true, noise in the truth taken off",
                 ),
@@ -206,7 +206,7 @@ def main() -> None:
                         f"{each.predicted:.2f}",
                         f"{each.least:.1f} to {each.most:.1f}",
                         f"{each.posterior:.2f}",
-                        f"{each.recorrupted:.2f}",
+                        f"{each.measured:.2f}",
                         each.level,
                         f"{each.noiseless:.2f}",
                     )
