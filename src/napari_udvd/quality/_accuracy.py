@@ -226,7 +226,7 @@ def _bound(noisy: float, whole: float) -> float:
     return noisy + _decibels(max(whole - 1 - SURE * NOISE_ERROR, LEAST))
 
 
-def _range(values: Floats) -> float:
+def _range(values: npt.NDArray[np.floating]) -> float:
     low, high = np.percentile(values, PEAK)
     return float(high - low)
 

@@ -106,7 +106,8 @@ class Boxes:
             second = fft.fftn(self.cut(other), axes=(1, 2, 3), norm="ortho")
             products = spectra.real * second.real + spectra.imag * second.imag
         total = products.sum(axis=0, dtype=np.float64).ravel()
-        return Power(np.bincount(self._bins, total, self.count), len(products))
+        sums = np.bincount(self._bins, total, self.count).astype(np.float64)
+        return Power(sums, len(products))
 
     def of_noise(self, correlations: Correlations) -> Doubles:
         """Mean power in each bin of noise of variance 1 that is correlated so."""
