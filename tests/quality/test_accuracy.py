@@ -26,7 +26,7 @@ def told(
 
 
 def opinion_of(movie: Known, share: float) -> Opinion:
-    """A model that says that this share of the noise is left."""
+    """Make a model say that this share of the noise is left."""
     std = np.sqrt(share * NOISE.variance(movie.truth)).astype(np.float32)
     opinion = Opinion()
     opinion.add(Restored(movie.truth, std), np.ones(std.shape, bool))
