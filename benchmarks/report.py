@@ -3,9 +3,9 @@
 Of every movie whose truth is known, a network is trained on the noisy movie alone and
 the PSNR that the report predicts is compared with that of the truth. The peak is the
 99.9th minus the 0.1th percentile of the truth there, and what the report takes it for
-here. Four of the truths are recordings with little noise of their own: what they hold of it no
-estimate can see, and it counts as an error of the result; it is measured in them
-(`noise in the truth`), and taken off in the last column.
+here. Four of the truths are recordings with little noise of their own: what they hold
+of it no estimate can see, and it counts as an error of the result; it is measured in
+them (`noise in the truth`), and taken off in the last column.
 
 Movies of nothing but noise are denoised with the weights that come with the program,
 and the spots that the report finds in them are counted: there are none.
