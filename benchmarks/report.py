@@ -2,10 +2,10 @@
 
 Of every movie whose truth is known, a network is trained on the noisy movie alone and
 the PSNR that the report predicts is compared with that of the truth. The peak is the
-99.9th minus the 0.1th percentile, of the truth there and of the result here. Three of
-the truths are recordings with little noise of their own: what they hold of it no
-estimate can see, and it counts as an error of the result; it is measured in them
-(`noise in the truth`), and taken off in the last column.
+99.9th minus the 0.1th percentile of the truth there, and what the report takes it for
+here. Four of the truths are recordings with little noise of their own: what they hold
+of it no estimate can see, and it counts as an error of the result; it is measured in
+them (`noise in the truth`), and taken off in the last column.
 
 Movies of nothing but noise are denoised with the weights that come with the program,
 and the spots that the report finds in them are counted: there are none.
@@ -64,7 +64,7 @@ class Predicted(NamedTuple):
         The same without the noise of a recorded truth.
     predicted, least, most
         By the report.
-    posterior, recorrupted
+    posterior, measured
         By each way.
     level
         Of the verdict.
@@ -76,7 +76,7 @@ class Predicted(NamedTuple):
     least: float
     most: float
     posterior: float
-    recorrupted: float
+    measured: float
     level: str
 
 
@@ -110,7 +110,7 @@ def predicted(name: str, movie: KnownMovie, options: argparse.Namespace) -> Pred
         least=least,
         most=most,
         posterior=(accuracy.posterior or nowhere)[0],
-        recorrupted=(accuracy.recorrupted or nowhere)[0],
+        measured=(accuracy.measured or nowhere)[0],
         level=report.verdict.level,
     )
 
@@ -195,7 +195,7 @@ def main() -> None:
                     "predicted",
                     "interval",
                     "by its std",
-                    "by a pair",
+                    "measured",
                     "verdict",
                     "true, noise in the truth taken off",
                 ),
@@ -206,7 +206,7 @@ def main() -> None:
                         f"{each.predicted:.2f}",
                         f"{each.least:.1f} to {each.most:.1f}",
                         f"{each.posterior:.2f}",
-                        f"{each.recorrupted:.2f}",
+                        f"{each.measured:.2f}",
                         each.level,
                         f"{each.noiseless:.2f}",
                     )

@@ -1,16 +1,14 @@
-"""Recorrupted copies, and what they tell of an error that is known."""
+"""Copies of a movie with fresh noise."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 from quality_movies import NOISE, known_movie
-from scipy.ndimage import gaussian_filter
 
-from napari_udvd.quality._accuracy import CopySums
 from napari_udvd.quality._copies import (
     Correlations,
-    Restored,
+    as_drawn,
     draw,
     kernel_of,
     noise_on,
@@ -52,37 +50,5 @@ def test_noise_is_recorded_with_photons() -> None:
     assert skew > 0.1  # as counted light has, and normal noise has not
 
 
-@pytest.mark.parametrize("sigma", [0.6, 1.0, 2.0])
-def test_the_error_of_a_filter_is_predicted(sigma: float) -> None:
-    # sees the pixel itself, blurs the scene: both kinds of error at once
-    movie = known_movie(frames=60, seed=3)
-
-    def denoised(noisy: np.ndarray) -> np.ndarray:
-        return gaussian_filter(noisy, (0, sigma, sigma))
-
-    rng = np.random.default_rng(4)
-    added = spread_noise(denoised(movie.noisy), NOISE, WHITE, rng)
-    copies = [Restored(denoised(movie.noisy + s * added), None) for s in (1, -1)]
-    sums = CopySums(NOISE)
-    measured = np.ones(movie.noisy.shape, bool)
-    sums.add(movie.noisy, measured, movie.truth, added, (copies[0], copies[1]), None)
-    errors = [(copy.mean - movie.truth) ** 2 for copy in copies]
-    true = np.mean(errors) / NOISE.variance(movie.truth).mean()
-    estimate = sums.recorrupted()
-    # told for the movie itself, by the rule for models without a standard deviation
-    assert estimate.share / 2**-0.75 == pytest.approx(true, rel=0.05, abs=0.005)
-    assert estimate.low < estimate.share < estimate.high
-
-
-def test_an_error_that_the_movie_does_not_tell_has_no_estimate() -> None:
-    movie = known_movie(frames=4)
-    none = np.zeros_like(movie.noisy)
-    sums = CopySums(NOISE)
-    measured = np.ones(movie.noisy.shape, bool)
-    perfect = Restored(movie.truth, None)
-    sums.add(movie.noisy, measured, movie.truth, none, (perfect, perfect), None)
-    estimate = sums.recorrupted()
-    assert np.isinf(estimate.error)
-    value, least, most = estimate.gain()
-    assert np.isnan(value) or value > 15
-    assert 10 < least < most
+def test_noise_that_is_drawn_is_white_where_the_movie_is_nearly() -> None:
+    assert as_drawn(Correlations(0.02, -0.6)) == (0.0, -0.49)

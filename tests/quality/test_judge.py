@@ -119,7 +119,8 @@ def test_the_std_is_held_against_the_residual(movie) -> None:  # type: ignore[no
     # a tenth of the noise is left by what the std says
     gain = plane.accuracy.posterior[0] - plane.accuracy.noisy
     assert gain == pytest.approx(10, abs=0.3)
-    assert plane.accuracy.recorrupted is None
+    assert plane.accuracy.measured is None
+    assert plane.accuracy.predicted == plane.accuracy.posterior
 
 
 def test_an_average_of_what_stands_still_is_worth_three_frames(movie) -> None:  # type: ignore[no-untyped-def]

@@ -42,8 +42,8 @@ def test_all_that_a_model_tells(
     assert report.model == model.net.title
     (plane,) = report.planes
     assert plane.accuracy.posterior is not None
-    assert plane.accuracy.recorrupted is not None
-    assert plane.accuracy.predicted is not None
+    assert plane.accuracy.measured is not None
+    assert plane.accuracy.predicted == plane.accuracy.measured
     assert plane.accuracy.predicted[0] > plane.accuracy.noisy + 3
     assert plane.accuracy.pixels == 10 * 40 * 44
     assert plane.resolution is not None
@@ -71,7 +71,7 @@ def test_a_model_of_the_mean_only_says_less(movie: Stack) -> None:
     result = model.denoise(movie, dtype=np.float32)
     (plane,) = nu.report(movie, result, model).planes
     assert plane.accuracy.posterior is None
-    assert plane.accuracy.recorrupted is not None
+    assert plane.accuracy.measured is not None
     assert plane.coverage is None
 
 

@@ -2,8 +2,9 @@
 
 A noisy movie and its denoised version are compared: what was taken away must look
 like the noise, and like nothing else. Where the model is there that made the result,
-more can be known. It is given copies of the movie with fresh noise, of which one judges
-what it makes of the other, and noise with nothing in it.
+more can be known. It is given the movie with a little more noise, which shows how far
+its result follows noise; copies with fresh noise, whose results are compared; and noise
+with nothing in it.
 
 What cannot be known so: whether the noise model itself is right beyond what the movie
 tells, and whether structures are right that every copy shows alike because the network

@@ -1,8 +1,9 @@
 """How far a result is from the truth, which nobody knows: three estimates.
 
-- from the posterior: the mean of the variance that the model says its result has;
-- from a recorrupted pair, see :mod:`napari_udvd.quality._copies`: of two copies of the
-  movie with independent noise, each judges what the model made of the other;
+- measured: from the residual, and how the model answers to a little noise, see
+  :mod:`napari_udvd.quality._risk`;
+- from the posterior: the mean of the variance that the model says its result has, which
+  is its opinion of itself;
 - from the residual, where there is no model: the mean square of the residual less the
   variance of the noise. A result that holds some of the noise of the pixel itself, and
   most do, looks better by that than it is: this is a bound, and no estimate.
@@ -11,78 +12,54 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+
+from napari_udvd.quality._copies import Restored
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_udvd.noise import NoiseModel
-    from napari_udvd.quality._copies import Restored
     from napari_udvd.quality._pair import Pixels
+    from napari_udvd.quality._risk import Risk
 
-__all__ = ["Accuracy", "CopySums", "Estimate", "accuracy_of"]
+__all__ = ["Accuracy", "Opinion", "accuracy_of"]
 
 Floats = npt.NDArray[np.float32]
 Interval = tuple[float, float, float]
 """Value, least and most."""
 
-STD_ERROR = 1.2
-"""Decibels that the variance of a model may be off by: on movies whose truth is known,
-60 to 80 % of its errors are within one standard deviation, in place of 68."""
+STD_ERROR = 2.5
+"""Decibels that the variance of a model is off by, on movies whose truth is known."""
 
-CERTAIN = 0.03
-"""Share of the noise from which on the movie tests the standard deviation in training;
-for each factor of ten below, nothing does, and it may be off by as much again."""
+RISK_ERROR = 0.3
+"""Decibels that the measured error may be off by, however much the movie tells: some
+parts of it are measured, and what other parts say is not the same."""
+
+PEAK_ERROR = 0.5
+"""Decibels that the range of the truth may be off by."""
 
 NOISE_ERROR = 0.01
 """Share that the variance of the noise, averaged over a movie, is off by (two in
 three)."""
 
-SCALING_ERROR = 0.25
-"""Decibels that the step from twice the noise to the movie's own may be off by."""
-
 SURE = 1.96
 """Standard errors on each side of an interval."""
 
-BLOCK = 32
-"""Rows and columns that errors are taken to be independent beyond, px."""
-
 PEAK = 0.1, 99.9
-"""Percentiles of the result that the peak of the PSNR lies between."""
+"""Percentiles that the peak of the PSNR lies between."""
+
+WIDER = 0.25
+"""Share of what independent errors would add to the range of a result, in decibels, by
+which the range of the truth is larger: an estimate varies less than what it is of."""
 
 LEAST = 1e-6
 """Share of the noise below which no squared error is told."""
 
-
-class Estimate(NamedTuple):
-    """Mean squared error of a result, over the mean variance of the noise.
-
-    Attributes
-    ----------
-    share
-        The estimate; NaN where it is not above 0.
-    low, high
-        Interval in which it is likely: `SURE` standard errors on each side, which are
-        judgement themselves.
-    """
-
-    share: float
-    low: float
-    high: float
-
-    def gain(self) -> Interval:
-        """Decibels above the noisy movie."""
-        return _decibels(self.share), _decibels(self.high), _decibels(self.low)
-
-    @property
-    def error(self) -> float:
-        """Standard error, dB; infinite where the interval reaches 0."""
-        if not self.share > 0 or self.low <= LEAST:
-            return float("inf")
-        return float(10 * np.log10(self.high / self.low)) / (2 * SURE)
+SEED = 71
 
 
 @dataclass(frozen=True)
@@ -92,19 +69,20 @@ class Accuracy:
     Attributes
     ----------
     peak
-        Grey levels that the PSNR is told for: the 99.9th less the 0.1th percentile of
-        the result.
+        Grey levels that the PSNR is told for: the range from the 0.1th to the 99.9th
+        percentile that the truth is likely to have.
     noise
         Mean variance of the noise, squared grey levels.
     noisy
         PSNR of the noisy movie, dB.
     average
         PSNR of the plain average of three frames, dB; NaN for movies of fewer.
-    posterior, recorrupted
+    posterior, measured
         PSNR by each way with its interval, ``(value, least, most)`` in dB; None where
-        the way is not open. A value of NaN: the movie does not tell, but for the least.
+        the way is not open.
     predicted
-        Both together; None where neither is open.
+        As measured; by the posterior where nothing is measured, and None where neither
+        is open.
     at_most
         Upper bound from the residual, dB.
     disagree
@@ -118,7 +96,7 @@ class Accuracy:
     noisy: float
     average: float
     posterior: Interval | None
-    recorrupted: Interval | None
+    measured: Interval | None
     predicted: Interval | None
     at_most: float
     disagree: bool
@@ -137,38 +115,43 @@ class Accuracy:
         return best - self.average
 
 
-def _estimate_of(share: float, error: float) -> Estimate:
-    """Make an estimate of a share and its standard error."""
-    low, high = share - SURE * error, share + SURE * error
-    return Estimate(
-        share if share > LEAST else float("nan"), max(low, LEAST), max(high, LEAST)
-    )
+class Opinion:
+    """What a model says of its result, from parts of it."""
 
+    def __init__(self) -> None:
+        self._means: list[Floats] = []
+        self._stds: list[Floats] = []
+        self.pixels = 0
 
-def _from_posterior(share: float) -> Estimate:
-    """Make an estimate of what a model says; its error is known from benchmarks."""
-    share = max(share, LEAST)
-    untested = max(float(np.log10(CERTAIN / share)), 0.0)
-    factor = 10 ** (SURE * STD_ERROR * (1 + untested) / 10)
-    return Estimate(share, share / factor, share * factor)
+    def add(self, restored: Restored, measured: npt.NDArray[np.bool_]) -> None:
+        """Take a part ``(T, Y, X)``."""
+        self.pixels += int(measured.sum())
+        if restored.std is not None:
+            self._means.append(restored.mean[measured])
+            self._stds.append(restored.std[measured])
 
+    @property
+    def variance(self) -> float:
+        """Mean variance, squared grey levels; NaN where the model says nothing."""
+        if not self._stds:
+            return float("nan")
+        return float(np.mean(np.concatenate(self._stds).astype(np.float64) ** 2))
 
-def _combined(ways: Sequence[Estimate]) -> Estimate | None:
-    """Weigh estimates by what is known of their errors, in decibels."""
-    open_ways = [way for way in ways if np.isfinite(way.error)]
-    if not open_ways:
-        return None
-    weights = np.array([1 / way.error**2 for way in open_ways])
-    logs = np.log10([way.share for way in open_ways])
-    mean = float((weights * logs).sum() / weights.sum())
-    # ways that differ know less than they say
-    spread = float((weights * (logs - mean) ** 2).sum() / weights.sum()) ** 0.5
-    error = float(np.hypot(weights.sum() ** -0.5 / 10, spread / np.sqrt(2)))
-    return Estimate(10**mean, 10 ** (mean - SURE * error), 10 ** (mean + SURE * error))
+    def widening(self) -> float:
+        """Range with independent errors of this size over that of the result."""
+        if not self._stds:
+            return 1.0
+        means, stds = np.concatenate(self._means), np.concatenate(self._stds)
+        drawn = np.random.default_rng(SEED).standard_normal(len(means))
+        return _range(means + stds * drawn) / max(_range(means), LEAST)
 
 
 def accuracy_of(
-    pixels: Sequence[Pixels], noise: NoiseModel, whole: float, copies: CopySums
+    pixels: Sequence[Pixels],
+    noise: NoiseModel,
+    whole: float,
+    opinion: Opinion,
+    risk: Risk | None,
 ) -> tuple[Accuracy, float | None]:
     """Put together what is known of the error of a result.
 
@@ -180,8 +163,10 @@ def accuracy_of(
         Of the channel.
     whole
         Variance of the residual over that of the noise.
-    copies
-        Of what went through the model; empty if there is none.
+    opinion
+        Of the model; empty if there is none.
+    risk
+        As it was measured; None if there is no model.
 
     Returns
     -------
@@ -190,43 +175,60 @@ def accuracy_of(
         be known.
     """
     result = np.concatenate([p.result[p.measured] for p in pixels])
-    low, high = np.percentile(result[:: max(result.size // 10**6, 1)], PEAK)
-    peak = float(high - low)
     variance = float(noise.variance(result).mean())
+    said = opinion
+    if any(p.std is not None for p in pixels):
+        said = Opinion()
+        for p in pixels:
+            assert p.std is not None
+            said.add(Restored(p.result, p.std), p.measured)
+    peak = _range(result[:: max(result.size // 10**6, 1)]) * said.widening() ** WIDER
     noisy = float(10 * np.log10(peak**2 / variance))
 
-    def psnr(way: Estimate | None) -> Interval | None:
-        if way is None:
-            return None
-        value, least, most = way.gain()
-        return noisy + value, noisy + least, noisy + most
+    def psnr(share: float, error: float) -> Interval:
+        value = noisy + _decibels(max(share, LEAST))
+        off = SURE * float(np.hypot(error, PEAK_ERROR))
+        return value, value - off, value + off
 
-    said = copies.posterior if copies.pixels else float("nan")
-    stds = [p.std[p.measured] for p in pixels if p.std is not None]
-    if stds:
-        said = float(np.mean(np.concatenate(stds).astype(float) ** 2)) / variance
-    one = _from_posterior(said) if np.isfinite(said) else None
-    other = copies.recorrupted() if copies.pixels else None
-    both = _combined([way for way in (one, other) if way is not None])
-    bound = _estimate_of(whole - 1, NOISE_ERROR)
+    posterior = measured = None
+    if np.isfinite(said.variance):
+        posterior = psnr(said.variance / variance, STD_ERROR)
+    if risk is not None:
+        spread = float(np.sqrt(np.log1p((risk.error / risk.share) ** 2)))
+        error = float(np.hypot(10 / np.log(10) * spread, RISK_ERROR))
+        measured = psnr(risk.share, error)
+    predicted = measured if measured is not None else posterior
     accuracy = Accuracy(
         peak=peak,
         noise=variance,
         noisy=noisy,
         average=noisy + _decibels(_average(pixels, noise)),
-        posterior=psnr(one),
-        recorrupted=psnr(other),
-        predicted=psnr(both),
-        at_most=noisy + bound.gain()[2] if bound.share > 0 else float("nan"),
+        posterior=posterior,
+        measured=measured,
+        predicted=predicted,
+        at_most=_bound(noisy, whole),
         disagree=(
-            one is not None
-            and other is not None
-            and bool(np.isfinite(other.share))
-            and (one.low > other.high or one.high < other.low)
+            posterior is not None
+            and measured is not None
+            and (posterior[1] > measured[2] or posterior[2] < measured[1])
         ),
-        pixels=copies.pixels,
+        pixels=opinion.pixels,
     )
-    return accuracy, None if both is None else both.share * variance
+    if predicted is None:
+        return accuracy, None
+    return accuracy, variance * 10 ** ((noisy - predicted[0]) / 10)
+
+
+def _bound(noisy: float, whole: float) -> float:
+    """PSNR that a result can have at most; NaN where the residual has too little."""
+    if whole - 1 <= LEAST:
+        return float("nan")
+    return noisy + _decibels(max(whole - 1 - SURE * NOISE_ERROR, LEAST))
+
+
+def _range(values: npt.NDArray[np.floating]) -> float:
+    low, high = np.percentile(values, PEAK)
+    return float(high - low)
 
 
 def _average(pixels: Sequence[Pixels], noise: NoiseModel) -> float:
@@ -244,104 +246,6 @@ def _average(pixels: Sequence[Pixels], noise: NoiseModel) -> float:
     if variance == 0:
         return float("nan")
     return 1 / 9 + 4 / 9 * max(away / variance - 1, 0.0)
-
-
-class CopySums:
-    """Sums over the parts that went through the model, see the module.
-
-    Parameters
-    ----------
-    noise
-        Of the channel.
-    """
-
-    def __init__(self, noise: NoiseModel) -> None:
-        self._noise = noise
-        self._blocks: list[npt.NDArray[np.float64]] = []
-        self._variance = self._own = self._twice = 0.0
-        self.pixels = 0
-
-    def add(
-        self,
-        noisy: Floats,
-        measured: npt.NDArray[np.bool_],
-        level: Floats,
-        added: Floats,
-        copies: tuple[Restored, Restored],
-        own: Restored | None,
-    ) -> None:
-        """Take a part.
-
-        The squared distance of each result from the copy that it has not seen is its
-        error and twice the noise. As the noise that was added is known, it is taken
-        away itself and not its expectation, which leaves much less to chance:
-        ``((y - f+)² + (y - f-)²) / 2 + e (f+ - f-) - v``.
-
-        Parameters
-        ----------
-        noisy, measured, level
-            Of the part, ``(T, Y, X)``; the level tells the variance of the noise.
-        added
-            ``e``.
-        copies
-            Results of both copies.
-        own
-            Result of the movie itself, with its standard deviation.
-        """
-        v = self._noise.variance(level)
-        plus, minus = (copy.mean.astype(np.float64) for copy in copies)
-        distance = ((noisy - plus) ** 2 + (noisy - minus) ** 2) / 2
-        error = np.where(measured, distance + added * (plus - minus) - v, 0.0)
-        self._blocks.append(np.stack([_blocks(error), _blocks(v * measured)]))
-        self._variance += float((v * measured).sum())
-        self.pixels += int(measured.sum())
-        stds = [copy.std for copy in copies]
-        if own is not None and own.std is not None:
-            self._own += float((own.std.astype(float) ** 2)[measured].sum())
-            self._twice += float(
-                np.mean(
-                    [
-                        (s.astype(float) ** 2)[measured].sum()
-                        for s in stds
-                        if s is not None
-                    ]
-                )
-            )
-
-    @property
-    def posterior(self) -> float:
-        """Share of the noise that the model says is left; NaN where it says nothing."""
-        return self._own / self._variance if self._own > 0 else float("nan")
-
-    def recorrupted(self) -> Estimate:
-        """Estimate of the result of the movie, from those of its copies.
-
-        Their error, at twice the noise, is brought to the movie's own by what the model
-        says of both: it need not be right in size for that, only in proportion.
-        """
-        errors, variances = np.concatenate(self._blocks, axis=1)
-        variance = variances.sum()
-        twice = float(errors.sum() / variance)
-        deviation = errors - twice * variances
-        chance = float(np.sqrt((deviation**2).sum())) / variance
-        error = float(np.hypot(chance, NOISE_ERROR))
-        # errors of a smooth estimate grow like the root of the variance or faster
-        step = self._own / self._twice if self._twice > 0 else 2**-0.75
-        step = float(np.clip(step, 0.4, 1.0))
-        scaled = _estimate_of(twice * step, error * step)
-        spread = 10 ** (SURE * SCALING_ERROR / 10)
-        return Estimate(
-            scaled.share, max(scaled.low / spread, LEAST), scaled.high * spread
-        )
-
-
-def _blocks(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Sum over squares of each frame."""
-    found = values
-    for axis in (1, 2):
-        starts = np.arange(0, values.shape[axis], BLOCK)
-        found = np.add.reduceat(found, starts, axis=axis)
-    return np.asarray(found.ravel())
 
 
 def _decibels(share: float) -> float:

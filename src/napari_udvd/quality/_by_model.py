@@ -10,9 +10,10 @@ from scipy.ndimage import gaussian_filter
 
 from napari_udvd.errors import InputError
 from napari_udvd.metrics import fourier_rings
-from napari_udvd.quality._accuracy import CopySums
+from napari_udvd.quality._accuracy import Opinion
 from napari_udvd.quality._coverage import Coverage, CoverageSums
 from napari_udvd.quality._report import Reason, Resolution
+from napari_udvd.quality._risk import NUDGE, RiskSums
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,6 +28,9 @@ __all__ = ["ModelJudge"]
 
 BLURRED = 8.0
 """Sigma of the smooth background on which noise is drawn, px."""
+
+EVERY = 2
+"""Parts of which every second is copied, and predicted blindly."""
 
 NOISE_PARTS = 2
 """Parts of which but the background is left."""
@@ -43,7 +47,7 @@ SEED = 20_161
 
 
 class ModelJudge:
-    """Results of copies, of the blind prediction, and of noise.
+    """Results of copies, of a little more noise, of the blind prediction, and of noise.
 
     Parameters
     ----------
@@ -55,35 +59,46 @@ class ModelJudge:
         Of them.
     parts
         Those that go through the model.
+    risk
+        Takes how the model answers to a little noise.
 
     Attributes
     ----------
-    copies
-        What copies tell of the error.
+    opinion
+        What the model says of its error.
     coverage
         Of the blind prediction; None for a model without a standard deviation.
     """
 
     def __init__(
-        self, pipeline: Pipeline, pair: Pair, plane: Plane, parts: Sequence[Part]
+        self,
+        pipeline: Pipeline,
+        pair: Pair,
+        plane: Plane,
+        parts: Sequence[Part],
+        risk: RiskSums,
     ) -> None:
         self._pipeline, self._pair, self._plane = pipeline, pair, plane
-        self._parts = parts
+        self._parts, self._risk = parts, risk
         self._results: list[list[npt.NDArray[np.float32]]] = [[], []]
         self._away = self._variance = 0.0
         self._is_rounded = True
-        self.copies = CopySums(pipeline.noise)
+        self.opinion = Opinion()
         self.coverage: Coverage | None = None
 
     def run(self) -> Iterator[None]:
         """Do all of it, with a pause after each part."""
-        for part in self._parts:
-            self._copies_of(part)
+        for k, part in enumerate(self._parts):
+            self._answer_of(part)
+            if k % EVERY == 0:
+                copies = self._pipeline.of_copies(part, SEED)
+                for results, copy in zip(self._results, copies, strict=True):
+                    results.append(copy.mean)
             yield
         if not self._pipeline.has_std:
             return
         sums = CoverageSums(self._pipeline.noise, "blind")
-        for part in self._parts[::2]:
+        for part in self._parts[::EVERY]:
             blind = self._pipeline.restored(part, blind=True)
             p = self._pair.read(self._plane, part)
             assert blind.std is not None
@@ -91,13 +106,13 @@ class ModelJudge:
             yield
         self.coverage = sums.result()
 
-    def _copies_of(self, part: Part) -> None:
+    def _answer_of(self, part: Part) -> None:
         own = self._pipeline.restored(part)
-        added, plus, minus = self._pipeline.of_copies(part, SEED)
+        added, nudged = self._pipeline.nudged(part, NUDGE, SEED)
         p = self._pair.read(self._plane, part)
-        self.copies.add(p.noisy, p.measured, p.result, added, (plus, minus), own)
-        for results, copy in zip(self._results, (plus, minus), strict=True):
-            results.append(copy.mean)
+        change = (nudged.mean - own.mean) / np.float32(NUDGE)
+        self._risk.add_answer(added, change, p.result, p.measured)
+        self.opinion.add(own, p.measured)
         away = (own.mean - p.result)[p.measured]
         variance = self._pipeline.noise.variance(p.result)[p.measured]
         self._away += float((away**2).sum(dtype=float))
@@ -107,7 +122,7 @@ class ModelJudge:
     @property
     def frames(self) -> int:
         """How many there are, in parts of frames."""
-        return sum(part.stop - part.start for part in self._parts)
+        return _frames(self._parts)
 
     def resolution(self) -> Resolution:
         """Compare the results of both copies, scale by scale."""
@@ -120,7 +135,7 @@ class ModelJudge:
             physical=None if step is None else pixels * step,
             unit=noisy.units.get("X", ""),
             rings=rings,
-            frames=self.frames,
+            frames=_frames(self._parts[::EVERY]),
             edge=min(self._results[0][0].shape[1:]),
         )
 
@@ -133,7 +148,7 @@ class ModelJudge:
             If it is far from it.
         """
         share = self._away / self._variance
-        rounding = self.copies.pixels / 12 / self._variance
+        rounding = self.opinion.pixels / 12 / self._variance
         allowed = SAME + (rounding if self._is_rounded else 0.0)
         if share > OTHER + allowed:
             raise InputError(
@@ -179,3 +194,7 @@ class ModelJudge:
             area += found.size
             frames += len(found)
         return count / area, frames
+
+
+def _frames(parts: Sequence[Part]) -> int:
+    return sum(part.stop - part.start for part in parts)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_udvd.noise import diagnose
-from napari_udvd.quality._accuracy import CopySums, accuracy_of
+from napari_udvd.quality._accuracy import Opinion, accuracy_of
 from napari_udvd.quality._added import (
     LISTED,
     MOST,
@@ -22,6 +22,7 @@ from napari_udvd.quality._added import (
 from napari_udvd.quality._by_model import ModelJudge
 from napari_udvd.quality._copies import Cancelled, Correlations, Pipeline
 from napari_udvd.quality._coverage import Coverage, CoverageSums
+from napari_udvd.quality._frequencies import Boxes
 from napari_udvd.quality._pair import Pair, Pixels, check_related
 from napari_udvd.quality._precision import about_precision
 from napari_udvd.quality._regions import (
@@ -32,7 +33,9 @@ from napari_udvd.quality._regions import (
 )
 from napari_udvd.quality._report import PlaneReport, Reason
 from napari_udvd.quality._residual import Maps, Residual, ResidualSums
+from napari_udvd.quality._risk import RiskSums
 from napari_udvd.quality._sampling import (
+    MODEL_RUN,
     RUN,
     Part,
     parts_for_model,
@@ -150,7 +153,7 @@ class PlaneJudge:
         finder = SpotFinder(noise, correlations)
         added, chance = self._spots(pixels, finder)
         yield None
-        copies, resolution = CopySums(noise), None
+        opinion, risk, resolution = Opinion(), None, None
         if judging.denoiser is not None:
             pipeline = Pipeline(
                 judging.denoiser,
@@ -161,10 +164,12 @@ class PlaneJudge:
                 judging.request,
                 judging.cancel,
             )
-            model = ModelJudge(pipeline, pair, self._plane, self._modelled)
+            sums = self._risk_of(pixels, noise, correlations)
+            model = ModelJudge(pipeline, pair, self._plane, self._modelled, sums)
             yield from model.run()
+            risk = sums.result()
             reasons += model.about_model()
-            copies, resolution = model.copies, model.resolution()
+            opinion, resolution = model.opinion, model.resolution()
             coverage = model.coverage or coverage
             density, frames = model.false_spots(finder, chance)
             looked = self._looked[0]
@@ -174,11 +179,11 @@ class PlaneJudge:
             )
             first = self._modelled[0]
             self.notes.append(
-                f"predicted PSNR and resolution: {model.frames} frames"
-                + self._cut(first.rows, first.columns)
+                f"predicted PSNR: {model.frames} frames, and resolution: "
+                f"{resolution.frames}" + self._cut(first.rows, first.columns)
             )
             yield None
-        accuracy, left = accuracy_of(pixels, noise, residual.whole, copies)
+        accuracy, left = accuracy_of(pixels, noise, residual.whole, opinion, risk)
         reasons += about_precision(pixels, noise, left)
         regions = self._regions(noise, correlations)
         judged = reasons_of(
@@ -227,6 +232,19 @@ class PlaneJudge:
             + self._cut(part.rows, part.columns)
         )
         return residual, sums.maps(pixels[k], part.rows, part.columns)
+
+    def _risk_of(
+        self, pixels: list[Pixels], noise: NoiseModel, correlations: Correlations
+    ) -> RiskSums:
+        """Take what the residual tells of the error."""
+        part = self._modelled[0]
+        height, width = (s.stop - s.start for s in (part.rows, part.columns))
+        frames = min(self._judging.pair.noisy.n_frames, MODEL_RUN)
+        sums = RiskSums(noise, correlations, Boxes(frames, height, width))
+        for p in pixels:
+            self._judging.stop_if_cancelled()
+            sums.add_residual(p.noisy, p.result, p.measured)
+        return sums
 
     def _cut(self, rows: slice, columns: slice) -> str:
         height, width = self._judging.pair.noisy.frame_shape

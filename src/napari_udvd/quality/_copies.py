@@ -31,6 +31,7 @@ __all__ = [
     "Correlations",
     "Pipeline",
     "Restored",
+    "as_drawn",
     "draw",
     "kernel_of",
     "noise_on",
@@ -63,14 +64,24 @@ class Restored(NamedTuple):
 
 def kernel_of(correlations: Correlations) -> Doubles:
     """Kernel of unit energy that gives white noise such a correlation, ``(2, 2)``."""
-    rows, columns = (_taps(r) for r in correlations)
+    rows, columns = (_taps(r) for r in as_drawn(correlations))
     kernel: Doubles = rows[:, None] * columns
     return kernel
 
 
-def _taps(correlation: float) -> Doubles:
-    r = float(np.clip(correlation, -MOST_CORRELATED, MOST_CORRELATED))
-    if abs(r) < LEAST_CORRELATED:
+def as_drawn(correlations: Correlations) -> Correlations:
+    """Return what noise that is drawn has: 0 where it counts as white."""
+    rows, columns = (
+        float(np.clip(r, -MOST_CORRELATED, MOST_CORRELATED))
+        if abs(r) >= LEAST_CORRELATED
+        else 0.0
+        for r in correlations
+    )
+    return Correlations(rows, columns)
+
+
+def _taps(r: float) -> Doubles:
+    if r == 0:
         return np.array([1.0, 0.0])
     second = (1 - np.sqrt(1 - 4 * r * r)) / (2 * r)
     return np.asarray([1.0, second]) / float(np.hypot(1.0, second))
@@ -175,19 +186,48 @@ class Pipeline:
         )
         return self._run(clip, inner, 1.0, request)
 
-    def of_copies(self, part: Part, seed: int) -> tuple[Floats, Restored, Restored]:
-        """Restore both copies of a part.
+    def of_copies(self, part: Part, seed: int) -> tuple[Restored, Restored]:
+        """Restore both copies of a part: plus, and minus noise that is drawn.
+
+        The model is told twice the variance.
+        """
+        clip, inner = self._clip(part)
+        added = self._added(part, seed)
+        plus, minus = (
+            self._run(clip + sign * added, inner, 2.0, self._request)
+            for sign in (1, -1)
+        )
+        return plus, minus
+
+    def nudged(self, part: Part, size: float, seed: int) -> tuple[Floats, Restored]:
+        """Restore a part of the movie with a little noise, of which it is not told.
+
+        Parameters
+        ----------
+        part
+            Of the movie.
+        size
+            Standard deviation of the noise, over that of the movie's own.
+        seed
+            Of the noise.
 
         Returns
         -------
-        e, plus, minus
-            The noise that was added, ``(T, Y, X)``, and the results of the movie plus
-            and minus it, each told twice the variance.
+        e, restored
+            Noise of the strength of the movie's own, ``(T, Y, X)``, and the result of
+            the movie plus `size` times it.
         """
         clip, inner = self._clip(part)
+        added = self._added(part, seed)
+        nudged = clip + np.float32(size) * added
+        own = self._channels.index(self._plane.c)
+        return added[inner, own], self._run(nudged, inner, 1.0, self._request)
+
+    def _added(self, part: Part, seed: int) -> Floats:
+        """Draw noise of the strength of the movie's own for all that is seen."""
         level = self._level(part)
         rng = np.random.default_rng([seed, part.start])
-        added = np.zeros_like(clip)
+        added = np.zeros_like(level)
         for k, c in enumerate(self._channels):
             noise = self._known[c].noise if len(self._channels) > 1 else self.noise
             drawn = spread_noise(level[:, k], noise, self.correlations, rng)
@@ -199,12 +239,7 @@ class Pipeline:
         )
         if known is not None:  # what was not measured stays as it is
             added[~known] = 0.0
-        plus, minus = (
-            self._run(clip + sign * added, inner, 2.0, self._request)
-            for sign in (1, -1)
-        )
-        own = self._channels.index(self._plane.c)
-        return added[inner, own], plus, minus
+        return added
 
     def of_noise(self, background: Floats, part: Part, seed: int) -> Restored:
         """Restore a part of which but the smooth background is left, and fresh noise.

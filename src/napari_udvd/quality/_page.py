@@ -191,8 +191,8 @@ def _accuracy(accuracy: Accuracy) -> Iterator[tuple[str, str, str]]:
             f"{least:.1f} to {most:.1f} dB is likely, {peak}",
         )
         ways = (
-            ("by its standard deviation", accuracy.posterior),
-            ("by a recorrupted pair", accuracy.recorrupted),
+            ("by the standard deviation of the model", accuracy.posterior),
+            ("measured in the movie", accuracy.measured),
         )
         for name, way in ways:
             if way is not None:
@@ -224,8 +224,6 @@ def _decibels(value: float) -> str:
 
 def _told(way: tuple[float, float, float]) -> tuple[str, str]:
     value, least, most = way
-    if not most <= least + 15:
-        return f"≥ {least:.1f} dB", "the movie tells no more this way"
     return f"{value:.1f} dB", f"{least:.1f} to {most:.1f} dB"
 
 

@@ -23,11 +23,14 @@ EDGE = 1024
 THROUGH_MODEL = 2**19
 """Pixels that go through the model, each time."""
 
-MODEL_EDGE = 256
+MODEL_EDGE = 168
 """Rows and columns of a part that goes through the model."""
 
-MODEL_PARTS = 4
-"""Places and times of such parts."""
+MODEL_RUN = 4
+"""Frames of such a part: errors that last are told from those that do not."""
+
+QUARTERS = (0, 0), (1, 1), (0, 1), (1, 0)
+"""Where parts are, in turn: along the diagonals."""
 
 DEPTHS = 3
 """Planes of a volume that are judged in each channel."""
@@ -86,17 +89,27 @@ def parts_for_model(like: LayoutLike, share: float = 1.0) -> list[Part]:
     """
     height, width = like.frame_shape
     edges = min(height, MODEL_EDGE), min(width, MODEL_EDGE)
-    count = max(int(THROUGH_MODEL * share) // (edges[0] * edges[1]), 2)
-    count = min(count, like.n_frames)
-    runs = _runs(like.n_frames, count, max(-(-count // MODEL_PARTS), 2))
+    count = int(THROUGH_MODEL * share) // (edges[0] * edges[1])
     found = []
-    for k, (start, stop) in enumerate(runs):
-        # along the diagonals: all quarters of the frame in turn
-        down, right = ((0, 0), (1, 1), (0, 1), (1, 0))[k % MODEL_PARTS]
+    for k, (start, stop) in enumerate(_middles(like.n_frames, count)):
+        down, right = QUARTERS[k % len(QUARTERS)]
         rows = _at(height, edges[0], down)
         columns = _at(width, edges[1], right)
         found.append(Part(start, stop, rows, columns))
     return found
+
+
+def _middles(n_frames: int, count: int) -> list[tuple[int, int]]:
+    """Up to `count` frames: all, or runs in the middles of as many equal parts.
+
+    So first and last frames, of which less is known, count no more than they should.
+    """
+    if count >= n_frames:
+        return _runs(n_frames, count, MODEL_RUN)
+    run, parts = min(MODEL_RUN, n_frames), max(count // MODEL_RUN, 1)
+    middles = [(2 * k + 1) * n_frames / (2 * parts) for k in range(parts)]
+    starts = [min(max(int(m - run / 2), 0), n_frames - run) for m in middles]
+    return [(start, start + run) for start in starts]
 
 
 def _at(length: int, edge: int, side: int) -> slice:

@@ -107,17 +107,17 @@ def _of_accuracy(accuracy: Accuracy) -> Iterator[Reason]:
             yield Reason(
                 "care",
                 f"how good the result is cannot be told well: a PSNR of {least:.0f} to "
-                f"{most:.0f} dB; what is left of the noise is so small beside it that "
-                "the movie does not test it",
+                f"{most:.0f} dB; what it lacks is too little beside the noise, or too "
+                "much like it, for this movie to show",
             )
     if accuracy.disagree:
-        assert accuracy.posterior is not None and accuracy.recorrupted is not None
+        assert accuracy.posterior is not None and accuracy.measured is not None
         yield Reason(
             "care",
             f"two ways to predict the PSNR disagree: {accuracy.posterior[0]:.1f} dB by "
             "the standard deviation of the result, "
-            f"{accuracy.recorrupted[0]:.1f} dB by a recorrupted pair; the model "
-            "does not know its own errors, or the noise model is off",
+            f"{accuracy.measured[0]:.1f} dB as measured in the movie; the model does "
+            "not know its own errors, or the noise model is off",
         )
 
 
