@@ -4,8 +4,7 @@ Of every movie whose truth is known, a network is trained on the noisy movie alo
 the PSNR that the report predicts is compared with that of the truth. The peak is the
 99.9th minus the 0.1th percentile of the truth there, and what the report takes it for
 here. Four of the truths are recordings with little noise of their own: what they hold
-of it no estimate can see, and it counts as an error of the result; it is measured in
-them (`noise in the truth`), and taken off in the last column.
+of it no estimate can see, and it counts as an error of the result.
 
 Movies of nothing but noise are denoised with the weights that come with the program,
 and the spots that the report finds in them are counted: there are none.
@@ -28,7 +27,6 @@ from common import DATA, machine, progress, table
 from movies import MOVIES, Frames, KnownMovie
 from napari_udvd import metrics
 from napari_udvd.errors import InputError
-from napari_udvd.noise import diagnose
 from napari_udvd.runtime.device import keep_freed_memory
 from napari_udvd.simulation import add_noise
 
@@ -49,9 +47,6 @@ SECONDS = 20.0
 
 LARGE = 200, 512, 512
 
-RECORDED = "cancer-cells", "e-coli"
-"""How names of movies begin whose truth is a recording."""
-
 
 class Predicted(NamedTuple):
     """What the report says of a result, and what is true.
@@ -60,8 +55,6 @@ class Predicted(NamedTuple):
     ----------
     true
         PSNR, dB.
-    noiseless
-        The same without the noise of a recorded truth.
     predicted, least, most
         By the report.
     posterior, measured
@@ -71,7 +64,6 @@ class Predicted(NamedTuple):
     """
 
     true: float
-    noiseless: float
     predicted: float
     least: float
     most: float
@@ -92,7 +84,7 @@ def denoiser_for(noisy: Frames, options: argparse.Namespace) -> Denoiser:
     )
 
 
-def predicted(name: str, movie: KnownMovie, options: argparse.Namespace) -> Predicted:
+def predicted(movie: KnownMovie, options: argparse.Namespace) -> Predicted:
     """Denoise a movie, ask the report, and compare with the truth."""
     denoiser = denoiser_for(movie.noisy, options)
     result = denoiser.denoise(movie.noisy, "TYX", dtype=np.float32)
@@ -105,7 +97,6 @@ def predicted(name: str, movie: KnownMovie, options: argparse.Namespace) -> Pred
     value, least, most = accuracy.predicted or nowhere
     return Predicted(
         true=true,
-        noiseless=_without_noise(name, movie, true, peak),
         predicted=value,
         least=least,
         most=most,
@@ -113,16 +104,6 @@ def predicted(name: str, movie: KnownMovie, options: argparse.Namespace) -> Pred
         measured=(accuracy.measured or nowhere)[0],
         level=report.verdict.level,
     )
-
-
-def _without_noise(name: str, movie: KnownMovie, true: float, peak: float) -> float:
-    """PSNR less what a recorded truth has of noise: white, so nobody can predict it."""
-    if not name.startswith(RECORDED):
-        return true
-    noise = diagnose(nu.Stack.from_array(movie.truth, "TYX")).noise
-    own = float(noise.variance(movie.truth).mean())
-    error = peak**2 / 10 ** (true / 10)
-    return float(10 * np.log10(peak**2 / max(error - own, error / 100)))
 
 
 def spots_in_noise(seed: int, denoiser: Denoiser) -> tuple[int, str]:
@@ -181,7 +162,7 @@ def main() -> None:
     keep_freed_memory()
     found = {}
     for name in MOVIES if options.movies is None else options.movies:
-        found[name] = predicted(name, MOVIES[name](options.data), options)
+        found[name] = predicted(MOVIES[name](options.data), options)
         progress(f"{name}: {found[name]}")
     print(machine())
     goals = []
@@ -197,7 +178,6 @@ def main() -> None:
                     "by its std",
                     "measured",
                     "verdict",
-                    "true, noise in the truth taken off",
                 ),
                 [
                     (
@@ -208,21 +188,14 @@ def main() -> None:
                         f"{each.posterior:.2f}",
                         f"{each.measured:.2f}",
                         each.level,
-                        f"{each.noiseless:.2f}",
                     )
                     for name, each in found.items()
                 ],
             )
         )
-        for what, truths in (
-            ("", [each.true for each in found.values()]),
-            (", noise in the truth taken off", [e.noiseless for e in found.values()]),
-        ):
-            pairs = zip(truths, found.values(), strict=True)
-            away = [abs(each.predicted - true) for true, each in pairs]
-            mean, most = float(np.mean(away)), float(np.max(away))
-            goals.append(verdict(f"predicted PSNR{what}, mean", mean, GOAL, "dB"))
-            goals.append(verdict(f"predicted PSNR{what}, worst", most, WORST, "dB"))
+        away = [abs(each.predicted - each.true) for each in found.values()]
+        goals.append(verdict("predicted PSNR, mean", float(np.mean(away)), GOAL, "dB"))
+        goals.append(verdict("predicted PSNR, worst", max(away), WORST, "dB"))
     shipped = nu.train(
         nu.simulate("nuclei", frames=16, shape=(64, 64)).noisy, "TYX", steps=1
     )
