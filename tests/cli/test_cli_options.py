@@ -89,7 +89,7 @@ def test_what_is_given_is_a_setting(
         *("--width", "8", "--no-flow", "--no-noise-input"),
         *("--flow-weights", "pwc.pth", "--noise", "2", "100", "3.5"),
         *("--from-scratch", "--learning-rate", "0.01", "--joint-channels"),
-        *("--mean-only", "--no-self-ensemble"),
+        *("--mean-only", "--no-self-ensemble", "--no-distil"),
     )
     (job,) = asked
     assert said(job.values) == {
@@ -108,6 +108,7 @@ def test_what_is_given_is_a_setting(
         "joint_channels": True,
         "likelihood": False,
         "self_ensemble": False,
+        "distil": False,
     }
     assert job.request.device == "cpu"
 

@@ -37,6 +37,7 @@ LAST = (
     "learning_rate",
     "joint_channels",
     "likelihood",
+    "distil",
     "self_ensemble",
 )
 """... and after them. The others are for programs: they have no option."""

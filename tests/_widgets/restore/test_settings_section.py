@@ -178,6 +178,7 @@ def test_every_control_reaches_the_request(section: SettingsSection) -> None:
         "joint_channels": True,
         "from_scratch": True,
         "self_ensemble": True,
+        "distil": True,
         "hole": (3, 1),
         "noise": (1.0, 2.0, 3.0),
         "learning_rate": 0.01,

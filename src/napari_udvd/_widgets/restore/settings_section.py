@@ -36,6 +36,7 @@ ADVANCED = (
     "hole",
     "likelihood",
     "self_ensemble",
+    "distil",
     "joint_channels",
     "seed",
     "patch",
