@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ READ = 4.0
 """Read noise in grey levels: white, and all that there is in the dark."""
 
 
+@cache
 def light_of(kind: str, photons: float) -> Movie:
     movie = simulate(kind, frames=40, shape=(160, 160), seed=3, photons=photons)
     return np.clip(movie.truth.read() - 100.0, 0, None) / 2.0

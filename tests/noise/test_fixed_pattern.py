@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy.typing as npt
 import pytest
 
 from napari_udvd.noise import diagnose
-from napari_udvd.simulation import KINDS, simulate
+from napari_udvd.simulation import KINDS, SimulatedMovie, simulate
 from napari_udvd.stack import Stack
 
 Movie = npt.NDArray[Any]
@@ -23,8 +24,9 @@ def said(movie: Movie) -> str:
     return " ".join(reason for reason in reasons if "offsets of their own" in reason)
 
 
-def recorded(kind: str, seed: int = 8) -> Movie:
-    movie = simulate(kind, frames=40, shape=(128, 96), seed=seed, photons=20)
+@cache
+def recorded(kind: str) -> Movie:
+    movie = simulate(kind, frames=40, shape=(128, 96), seed=8, photons=20)
     return movie.noisy.read().astype(float)
 
 
@@ -53,11 +55,16 @@ def test_pixels_and_rows_at_once_are_one_sentence() -> None:
     assert sentence.count("record frames without light") == 1
 
 
+@cache
+def bright(kind: str, seed: int) -> SimulatedMovie:
+    return simulate(kind, frames=24, shape=(128, 96), seed=seed, photons=100)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("still", [False, True])
 def test_no_specimen_has_offsets(kind: str, still: bool) -> None:
     for seed in (1, 2):
-        movie = simulate(kind, frames=24, shape=(128, 96), seed=seed, photons=100)
+        movie = bright(kind, seed)
         if not still:
             assert said(movie.noisy.read()) == ""
             continue

@@ -38,8 +38,27 @@ ROUNDING = 1 / 12
 
 
 @cache
-def simulated(kind: str, frames: int = 40, size: int = 128, **camera: Any) -> Any:
-    return simulate(kind, frames=frames, shape=(size, size), seed=1, **camera)
+def drawn(kind: str, frames: int, size: int) -> Any:
+    """Draw a scene once for all cameras."""
+    return KINDS[kind].draw(frames, size, size, np.random.default_rng(1))
+
+
+@cache
+def simulated(
+    kind: str,
+    frames: int = 40,
+    size: int = 128,
+    *,
+    gain: float = 2.0,
+    offset: float = 100.0,
+    read_noise: float = 3.0,
+    **camera: Any,
+) -> SimulatedMovie:
+    scene, motion = drawn(kind, frames, size)
+    camera |= {"gain": gain, "offset": offset, "read_noise": read_noise}
+    noisy, truth = add_noise(scene, seed=1, **camera)
+    noise = NoiseModel(gain, offset, read_noise)
+    return SimulatedMovie(stack_of(noisy), stack_of(truth), noise, motion, kind)
 
 
 @cache

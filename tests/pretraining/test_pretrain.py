@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 @pytest.fixture(autouse=True)
 def few_movies(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pretrain, "MOVIES", 3)
+    monkeypatch.setattr(pretrain, "HELD_OUT_MOVIES", 3)
+    monkeypatch.setattr(pretrain, "HELD_OUT_CLIPS", 8)
     monkeypatch.setattr(pretrain, "keep_freed_memory", lambda: None)
     # a clock that a busy machine does not hurry: a fifth of a second with every look
     ticks = count()

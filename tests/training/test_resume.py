@@ -10,6 +10,7 @@ import sys
 import textwrap
 import threading
 import time
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -54,6 +55,21 @@ def interrupted(path: Path, movie: Stack | None = None, **options: Any) -> None:
     assert end.reason == "cancelled"
 
 
+@pytest.fixture(scope="module")
+def left(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Checkpoint of an interrupted run, as all make that are told nothing else."""
+    path = tmp_path_factory.mktemp("left") / "state"
+    interrupted(path)
+    return path.read_bytes()
+
+
+@cache
+def uninterrupted(frames: int, **options: Any) -> Finished:
+    end = run(tiny_movie(frames), None, **options)[-1]
+    assert isinstance(end, Finished)
+    return end
+
+
 def weights(end: Finished) -> torch.Tensor:
     return torch.cat([p.detach().flatten() for p in end.denoiser.net.parameters()])
 
@@ -66,7 +82,7 @@ def test_a_resumed_run_ends_exactly_like_an_uninterrupted_one(
     # with one target per clip, some steps have only held-out frames: nothing is learned
     movie = tiny_movie(12)
     how = {"steps": 12, "targets": targets}
-    whole = run(movie, None, **how)[-1]
+    whole = uninterrupted(12, **how)
     run(movie, tmp_path / "state", stop_after=stop_after, **how)
     told = run(movie, tmp_path / "state", resume=True, **how)
     resumed = told[-1]
@@ -84,8 +100,8 @@ def test_a_resumed_run_of_the_fast_network_ends_like_an_uninterrupted_one(
 ) -> None:
     movie = tiny_movie(12)
     how = {"model": "centerblind", "width": None, "from_scratch": from_scratch}
-    how |= {"preset": "medium", "batch": 2, "steps": 6}
-    whole = run(movie, None, **how)[-1]
+    how |= {"preset": "small", "batch": 2, "steps": 6}
+    whole = uninterrupted(12, **how)
     run(movie, tmp_path / "state", stop_after=stop_after, **how)
     # what it began with is in the checkpoint: it is not begun again
     told = run(movie, tmp_path / "state", resume=True, **how)
@@ -239,17 +255,19 @@ def test_nothing_to_resume(tmp_path: Path) -> None:
     refuse("no checkpoint", tiny_movie(), None)
 
 
-def test_the_checkpoint_of_a_movie_of_another_size(tmp_path: Path) -> None:
+def test_the_checkpoint_of_a_movie_of_another_size(tmp_path: Path, left: bytes) -> None:
     path = tmp_path / "state"
-    interrupted(path)
+    path.write_bytes(left)
     refuse(r"24, 28.*24, 30", tiny_movie(8, (24, 30)), path)
     refuse(r"uint16.*float32", Stack.from_array(tiny_movie().read().astype("f4")), path)
 
 
-def test_the_checkpoint_of_another_movie_of_the_same_size(tmp_path: Path) -> None:
+def test_the_checkpoint_of_another_movie_of_the_same_size(
+    tmp_path: Path, left: bytes
+) -> None:
     # one microscope makes hundreds of movies of one size
     path = tmp_path / "state"
-    interrupted(path)
+    path.write_bytes(left)
     refuse("another", tiny_movie(seed=5), path)
 
 
@@ -269,10 +287,9 @@ def test_a_finished_model_is_no_checkpoint(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["empty", "text", "half", "no plan", "no weights"])
-def test_damaged_checkpoints(tmp_path: Path, damage: str) -> None:
+def test_damaged_checkpoints(tmp_path: Path, damage: str, left: bytes) -> None:
     path = tmp_path / "state"
-    interrupted(path)
-    whole = path.read_bytes()
+    path.write_bytes(left)
     header, tensors = read_checkpoint(path)
     if damage == "no plan":
         del header["plan"]
@@ -281,7 +298,7 @@ def test_damaged_checkpoints(tmp_path: Path, damage: str) -> None:
         del tensors["net"]["join_a.weight"]
         write_checkpoint(path, tensors, header)
     else:
-        path.write_bytes({"empty": b"", "text": b"x", "half": whole[:5000]}[damage])
+        path.write_bytes({"empty": b"", "text": b"x", "half": left[:5000]}[damage])
     refuse("damaged|checkpoint", tiny_movie(), path)
 
 

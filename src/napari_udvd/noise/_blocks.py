@@ -146,7 +146,8 @@ def _measure(
     difference = temporal_difference(window)
     difference -= np.median(difference[measured] if measured.any() else difference)
     mean = window.mean(axis=0)
-    smooth = _smooth(mean)
+    smooth_frames = [_smooth(frame) for frame in window]
+    smooth = np.mean(smooth_frames, axis=0)
     level, structure = _block_mean(_inner(mean)), _structure(smooth)
     if around is None:
         reference, texture = level, structure
@@ -178,7 +179,7 @@ def _measure(
         "measured": _block_mean(_inner(measured.astype(np.float32))) == 1,
         "saturated": _block_mean(_inner(saturated)) > 0,
         "floored": _block_mean(_inner(floored)),
-        "smooth": np.stack([_smooth(frame)[::2, ::2][seen] for frame in window]),
+        "smooth": np.stack([frame[::2, ::2][seen] for frame in smooth_frames]),
     }
 
 
@@ -253,5 +254,6 @@ def _whole_blocks(image: Floats) -> Floats:
 def _block_mean(image: Floats) -> Floats:
     image = _whole_blocks(image)
     height, width = image.shape
-    blocks = image.reshape(height // BLOCK, BLOCK, width // BLOCK, BLOCK)
-    return np.asarray(blocks.mean(axis=(1, 3)))
+    lines = image.reshape(height // BLOCK, BLOCK, width).mean(axis=1)
+    blocks = lines.reshape(height // BLOCK, width // BLOCK, BLOCK)
+    return np.asarray(blocks.mean(axis=2))

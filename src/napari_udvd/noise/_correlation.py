@@ -152,7 +152,8 @@ def measure_correlation(blocks: Blocks) -> Correlation:
 
 def _excess(blocks: Blocks, quiet: npt.NDArray[np.bool_]) -> float:
     """Excess kurtosis within blocks: those of different strength must not be mixed."""
-    fourth = _block_mean(blocks.differences**4)[quiet]
+    # squared twice: a power of four takes a hundred times as long
+    fourth = _block_mean(np.square(np.square(blocks.differences)))[quiet]
     second = blocks.variance[quiet]
     if not second.any():
         return 0.0
@@ -222,8 +223,9 @@ def _block_power(
 
 def _block_mean(image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     n, height, width = image.shape
-    parts = image.reshape(n, height // BLOCK, BLOCK, width // BLOCK, BLOCK)
-    return np.asarray(parts.mean(axis=(2, 4)))
+    lines = image.reshape(n, height // BLOCK, BLOCK, width).mean(axis=2)
+    parts = lines.reshape(n, height // BLOCK, width // BLOCK, BLOCK)
+    return np.asarray(parts.mean(axis=3))
 
 
 def _quietest(blocks: Blocks) -> npt.NDArray[np.bool_]:

@@ -102,7 +102,7 @@ def _least_noise(
     levels, frames = (x.reshape(len(x), -1) for x in (levels, frames))
     expected = model.variance(levels).mean(axis=1)
     total = expected[:, None] + expected
-    noise = np.array([(frames - frame).var(axis=1) for frame in frames]) / total
+    noise = _variance_of_differences(frames) / total
     distance = times[:, None] - times
     near = (distance != 0) & (np.abs(distance) <= FARTHEST)
     # The noise model may be wrong for a frame (noise finer than a grey level, light
@@ -118,3 +118,15 @@ def _least_noise(
         if least < SAME * min(1.0, usual):
             found[j] = least
     return found
+
+
+def _variance_of_differences(frames: Floats) -> npt.NDArray[np.float64]:
+    """Variance of the difference of every two frames, ``(T, T)``; frames ``(T, n)``.
+
+    From their covariance, of what is not the same in all of them.
+    """
+    apart = frames.astype(np.float64) - frames.mean(axis=0, dtype=np.float64)
+    apart -= apart.mean(axis=1, keepdims=True)
+    shared = apart @ apart.T / frames.shape[1]
+    own = np.diagonal(shared)
+    return np.asarray(np.maximum(own[:, None] + own - 2.0 * shared, 0.0))

@@ -97,6 +97,10 @@ FINAL_RATE = 0.01
 AVERAGE_DECAY = 0.998
 SAVE_SECONDS = 120.0
 VALIDATION_SEED = 77_777
+HELD_OUT_MOVIES, HELD_OUT_CLIPS = 48, 96
+"""Of what it is judged by, and compared with what was made before."""
+
+HELD_OUT_BATCH = 8
 
 
 class Blind(NamedTuple):
@@ -386,10 +390,15 @@ def main() -> None:
     elif options.start:
         run.start(options.start)
     context = run.net.geometry.context
-    judge = Source(np.random.default_rng(VALIDATION_SEED), [], 48)
-    held_out = [judge.batch(8, context) for _ in range(12)]
+    # what cannot be used is refused before movies are drawn, which takes minutes
+    recorded = list(_recorded_movies(options.movie))
+    judge = Source(np.random.default_rng(VALIDATION_SEED), [], HELD_OUT_MOVIES)
+    held_out = [
+        judge.batch(HELD_OUT_BATCH, context)
+        for _ in range(HELD_OUT_CLIPS // HELD_OUT_BATCH)
+    ]
     rng = np.random.default_rng([options.seed, run.step])
-    source = Source(rng, list(_recorded_movies(options.movie)), MOVIES)
+    source = Source(rng, recorded, MOVIES)
     card = {
         "movies": "simulated (napari_udvd.pretraining.corpus)",
         "recorded": [path.name for path in options.movie],

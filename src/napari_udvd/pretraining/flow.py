@@ -48,6 +48,9 @@ RENEWED_EVERY = 8
 """Steps after which one of them is replaced."""
 
 BATCH = 4
+HELD_OUT = 32
+"""Batches by which it is judged."""
+
 FARTHEST = 8.0
 """Largest displacement of a whole frame, px."""
 
@@ -222,7 +225,7 @@ def pretrain(
     parameters = list(net.parameters())
     adam = Adam(parameters, (0.9, 0.999))
     source, judge = Source(seed), Source(seed + 1000)
-    held_out = [judge.draw(BATCH) for _ in range(32)]
+    held_out = [judge.draw(BATCH) for _ in range(HELD_OUT)]
     began, step, error = time.monotonic(), 0, float("nan")
     while (progress := (time.monotonic() - began) / (60 * minutes)) < 1:
         pairs = source.draw(BATCH)
