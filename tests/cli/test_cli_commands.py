@@ -527,9 +527,9 @@ def test_a_pipe_gets_nothing_but_the_result(
     movie: Path, model: Path, tmp_path: Path
 ) -> None:
     result = tmp_path / "clean.ome.tif"
+    command = ("napari_udvd", "apply", model, movie, "-o", result, *ALONE)
     done = subprocess.run(
-        [sys.executable, "-m", "napari_udvd", "apply", model, movie, "-o", result]
-        + list(ALONE),
+        [sys.executable, "-m", *command],
         capture_output=True,
         text=True,
         timeout=120,
