@@ -28,10 +28,10 @@ from napari_udvd.models.catalogue import find
 from napari_udvd.tasks import DENOISE
 from napari_udvd.training.learner import Learner
 from napari_udvd.training.settings import TrainingSettings, expected
-from tiny import ANY_NOISE, learned_from, tiny_calibration, tiny_movie
+from tiny import ALONE, ANY_NOISE, learned_from, tiny_calibration, tiny_movie
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from torch import Tensor
@@ -41,6 +41,9 @@ __all__ = ["NETWORK_CONTRACTS", "SPEC_CONTRACTS", "Make"]
 HOLES = [(1, 1), (3, 1), (1, 3), (3, 3), (7, 5)]
 
 Hole = tuple[int, int]
+
+Pixel = tuple[int, int]
+"""Row and column."""
 
 
 class Make(Protocol):
@@ -81,21 +84,26 @@ def in_hole(shape: tuple[int, int], y: int, x: int, hole: Hole) -> Tensor:
     return torch.from_numpy(near)
 
 
-def gradient(net: Network, clip: Clip, y: int, x: int) -> Tensor:
-    """Gradient of the first output frame at a pixel, ``(T, C, H, W)``.
+def gradients(net: Network, clip: Clip, pixels: Sequence[Pixel]) -> list[Tensor]:
+    """Gradients of the first output frame at pixels, ``(T, C, H, W)`` each.
 
     Of all that is put out there, mixed so that nothing cancels.
     """
     frames = clip.frames.detach().requires_grad_()
     mean, factor = net.predict(clip._replace(frames=frames), torch.float32)
-    values = [mean[0, 0, :, y, x]]
-    if factor is not None:
-        values.append(factor[0, 0, :, :, y, x].flatten())
-    pixel = torch.cat(values)
-    (found,) = torch.autograd.grad(
-        (pixel * torch.linspace(0.7, 1.3, len(pixel))).sum(), frames
-    )
-    return found[0]
+    found = []
+    for y, x in pixels:
+        values = [mean[0, 0, :, y, x]]
+        if factor is not None:
+            values.append(factor[0, 0, :, :, y, x].flatten())
+        pixel = torch.cat(values)
+        (slope,) = torch.autograd.grad(
+            (pixel * torch.linspace(0.7, 1.3, len(pixel))).sum(),
+            frames,
+            retain_graph=True,
+        )
+        found.append(slope[0])
+    return found
 
 
 def parts(prediction: Prediction) -> list[Tensor]:
@@ -113,7 +121,7 @@ def assert_equal(one: Prediction, two: Prediction) -> None:
         assert torch.equal(ours, theirs)
 
 
-def corners_and_middle(height: int, width: int) -> list[tuple[int, int]]:
+def corners_and_middle(height: int, width: int) -> list[Pixel]:
     return [
         (0, width - 1),
         (height - 1, 0),
@@ -132,15 +140,15 @@ def never_sees_the_hole(make: Make) -> None:
         net = make(channels=1, hole=hole)
         assert net.hole == hole
         clip, own = clip_of(net, *shape), net.geometry.context
-        for y, x in corners_and_middle(*shape):
-            seen = gradient(net, clip, y, x)
+        pixels = corners_and_middle(*shape)
+        for (y, x), seen in zip(pixels, gradients(net, clip, pixels), strict=True):
             hidden = in_hole(shape, y, x, hole)
             assert not seen[own][:, hidden].any(), (hole, y, x)
             assert seen.any()
     learner = Learner(net.train(), torch.float32, DENOISE)
     for _ in range(2):
         learn(learner, clip, rate=1e-2)
-    seen = gradient(net, clip, y, x)
+    (seen,) = gradients(net, clip, [(y, x)])
     assert not seen[own][:, hidden].any(), f"hole {hole}, after learning"
 
 
@@ -180,9 +188,9 @@ def sees_no_further_than_its_radius(make: Make) -> None:
         clip = clip_of(net, *(shape[::-1] if turned else shape))
         furthest = 0
         # the grid makes the reach differ by where the pixel lies on it
-        for shift in range(min(grid, 8)):
-            y, x = 8, radius + 8 + shift
-            seen = gradient(net, clip, *((x, y) if turned else (y, x)))
+        along_it = [radius + 8 + shift for shift in range(min(grid, 8))]
+        pixels = [(x, 8) if turned else (8, x) for x in along_it]
+        for x, seen in zip(along_it, gradients(net, clip, pixels), strict=True):
             along = seen.abs().amax(dim=(0, 1, 3 if turned else 2)).nonzero()
             furthest = max(furthest, int((along - x).abs().max()))
         assert furthest <= radius
@@ -196,14 +204,14 @@ def sees_its_context(make: Make) -> None:
     context, recurrent = net.geometry.context, net.geometry.recurrent
     clip = clip_of(net, 20, 21)
     # rectifiers may hide a frame from one pixel, not from several
-    seen = [gradient(net, clip, y, x) for y, x in corners_and_middle(20, 21)]
+    seen = gradients(net, clip, corners_and_middle(20, 21))
     assert any(one[0].any() for one in seen)
     assert any(one[-1].any() for one in seen)
     clip = clip_of(net, 20, 21, extra=3)
     assert net.predict(clip, torch.float32).mean.shape[1] == 4
-    later = gradient(net, clip, 9, 10)[2 * context + 1 :]
+    (seen_later,) = gradients(net, clip, [(9, 10)])
     if not recurrent:
-        assert not later.any()
+        assert not seen_later[2 * context + 1 :].any()
 
 
 # --- one result, by whatever way ----------------------------------------------------
@@ -420,7 +428,8 @@ def a_model_file_brings_it_back(make: Make, folder: Path) -> None:
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
     np.testing.assert_array_equal(
-        denoiser.denoise(movie, device="cpu"), again.denoise(movie, device="cpu")
+        denoiser.denoise(movie, device="cpu", **ALONE),
+        again.denoise(movie, device="cpu", **ALONE),
     )
 
 
@@ -519,9 +528,13 @@ def the_recipe_can_be_followed(spec: NetworkSpec) -> None:
 def settings_become_a_network(spec: NetworkSpec) -> None:
     """Build what the defaults ask for, for all movies and machines."""
     settings = spec.settings()
+    built: dict[str, Network] = {}  # facts alike are often the same network
     for name, facts in product(spec.names, all_facts()):
-        with torch.device("meta"):  # no memory, no random numbers
-            net = spec.load()(**spec.arguments(name, settings, facts))
+        arguments = spec.arguments(name, settings, facts)
+        net = built.get(repr(arguments))
+        if net is None:
+            with torch.device("meta"):  # no memory, no random numbers
+                net = built[repr(arguments)] = spec.load()(**arguments)
         assert (net.channels, net.hole) == (facts.channels, facts.hole)
         assert net.likelihood == facts.likelihood
         assert spec.variant_of(net.configuration()) == name

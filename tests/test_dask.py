@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-FRAMES = 90
+FRAMES = 28
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +43,7 @@ def movie(
         return compute(self, **options)
 
     monkeypatch.setattr(da.Array, "compute", counting)
+    monkeypatch.setattr(cutting, "BLOCK_FRAMES", 8)
     frames = da.from_array(pixels, chunks=(1, -1, -1))
     return Stack.from_array(frames, "TYX"), computed
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import subprocess
 import sys
@@ -107,10 +108,25 @@ def test_a_model_without_its_package(
         nu.load(path)
 
 
-def program(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+ONE_AFTER_ANOTHER = """
+import json, sys
+from napari_udvd.cli import main
+
+for command in json.loads(sys.argv[1]):
+    sys.argv[1:] = command
+    try:
+        main()
+    except SystemExit as end:
+        if end.code:
+            raise
+"""
+
+
+def program(folder: Path, *commands: list[str]) -> subprocess.CompletedProcess[str]:
+    """Run commands in one new process, which finds the package by itself."""
     paths = [str(folder), *filter(None, sys.path)]
     return subprocess.run(
-        [sys.executable, "-m", "napari_udvd", *arguments],
+        [sys.executable, "-c", ONE_AFTER_ANOTHER, json.dumps(commands)],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
         capture_output=True,
         text=True,
@@ -119,15 +135,16 @@ def program(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_command_line(package: Path, tmp_path: Path) -> None:
-    help_of = program(package, "denoise", "--help")
-    for said in (NAME, "--reach", "frames it sees on each side", "--features"):
-        assert said in help_of.stdout, help_of.stdout + help_of.stderr
     movie, result = tiny_movie(12), tmp_path / "clean.ome.tif"
     path = tmp_path / "movie.tif"
     tifffile.imwrite(path, movie.read(), imagej=True, metadata={"axes": "TYX"})
-    wanted = ["--model", NAME, "--reach", "1", "--minutes", "0.02", "--device", "cpu"]
+    wanted = ["--model", NAME, "--reach", "1", "--minutes", "0.01", "--device", "cpu"]
     done = program(
-        package, "denoise", str(path), "--output", str(result), "--quiet", *wanted
+        package,
+        ["denoise", "--help"],
+        ["denoise", str(path), "--output", str(result), "--quiet", *wanted],
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    for said in (NAME, "--reach", "frames it sees on each side", "--features"):
+        assert said in done.stdout, done.stdout + done.stderr
     assert nu.open(result).shape == movie.shape

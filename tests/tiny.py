@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from napari_udvd.stack import Stack
 
 __all__ = [
+    "ALONE",
     "ANY_NOISE",
     "CAMERA",
     "fill",
@@ -28,6 +29,9 @@ __all__ = [
     "tiny_net",
     "tiny_stbn",
 ]
+
+ALONE: dict[str, Any] = {"events": False, "refine": False}
+"""Asks for the network without the second stage, which takes ten times as long."""
 
 CAMERA = NoiseModel(gain=2.0, offset=100.0, read_noise=3.0)
 

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-__all__ = ["Outcome", "Run", "calibrated", "names", "write"]
+__all__ = ["ALONE", "Outcome", "Run", "calibrated", "names", "write"]
+
+ALONE = ("--no-events", "--no-refine")
+"""Options of ``denoise`` and ``apply``: the network without the second stage."""
 
 
 class Outcome(NamedTuple):
@@ -24,9 +27,13 @@ class Outcome(NamedTuple):
 
 
 class Run(Protocol):
-    """Run ``napari-udvd`` with these arguments, in this process."""
+    """Run ``napari-udvd`` with these arguments, in this process.
 
-    def __call__(self, *arguments: Any) -> Outcome: ...
+    Results are those of the network alone, unless the second stage is asked for: it
+    takes ten times as long on movies as small as these, and has tests of its own.
+    """
+
+    def __call__(self, *arguments: Any, second_stage: bool = False) -> Outcome: ...
 
 
 def calibrated(pixels: np.ndarray, axes: str, **more: Any) -> Stack:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
-from cli_tools import Outcome, calibrated, write
+from cli_tools import ALONE, Outcome, calibrated, write
 
 from napari_udvd.cli.app import main
 from napari_udvd.inference.restorer import Denoiser
@@ -26,7 +26,9 @@ torch.set_num_threads(1)
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
-    def run(*arguments: Any) -> Outcome:
+    def run(*arguments: Any, second_stage: bool = False) -> Outcome:
+        if arguments[0] in {"denoise", "apply"} and not second_stage:
+            arguments = (*arguments, *ALONE)
         monkeypatch.setattr(sys, "argv", ["napari-udvd", *map(str, arguments)])
         capfd.readouterr()
         with pytest.raises(SystemExit) as caught:

@@ -186,7 +186,9 @@ def test_apply_looks_at_the_movie(
 
 def test_apply_compares_the_holes(run: Run, model: Path, tmp_path: Path) -> None:
     """The network of the fixture does not see one pixel; this noise needs three."""
-    simulated = simulate("calcium", frames=12, correlation=[[1, 1]]).noisy
+    simulated = simulate(
+        "calcium", frames=12, shape=(64, 64), correlation=[[1, 1]]
+    ).noisy
     movie = write(tmp_path / "movie.ome.tif", simulated)
     outcome = run("apply", model, movie, "-o", tmp_path / "clean.tif", "--strict")
     assert outcome.code == 3

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import napari_udvd as nu
+from tiny import ALONE
 
 if TYPE_CHECKING:
     from napari_udvd import Denoiser
@@ -53,7 +54,9 @@ def test_the_posterior_does_not_let_the_noise_of_the_dim_through(
     denoiser = trained(noisy)
     errors = {}
     for posterior in (True, False):
-        clean = denoiser.denoise(noisy, "TYX", dtype="float32", use_posterior=posterior)
+        clean = denoiser.denoise(
+            noisy, "TYX", dtype="float32", use_posterior=posterior, **ALONE
+        )
         errors[posterior] = float(np.sqrt(((clean - truth)[dim] ** 2).mean()))
     noise = float((noisy - truth)[dim].std())
     assert errors[True] <= 1.1 * errors[False]

@@ -15,7 +15,7 @@ from napari_udvd.inference.request import EXACT, Place, Request
 from napari_udvd.inference.restorer import Denoiser
 from napari_udvd.inference.rounding import Loss
 from napari_udvd.stack import Stack
-from tiny import tiny_calibration, tiny_movie, tiny_net
+from tiny import ALONE, tiny_calibration, tiny_movie, tiny_net
 
 LOSS = Loss(0.29, 0.1, 0.5)
 
@@ -79,7 +79,10 @@ def test_the_model_decides_what_is_not_said() -> None:
 
     def of(denoiser: Denoiser, self_ensemble: bool | None = None) -> Any:
         asked = Request(
-            device="cpu", precision=torch.float32, self_ensemble=self_ensemble
+            device="cpu",
+            precision=torch.float32,
+            self_ensemble=self_ensemble,
+            **ALONE,
         )
         blocks = denoiser.blocks(stack, asked)
         return blocks.block(blocks.series[0], 0, 1)[0]

@@ -58,11 +58,10 @@ def knowing(denoiser: Denoiser, stack: Stack) -> Denoiser:
 
 
 def restored(
-    denoiser: Denoiser, data: Movie, axes: str = "TYX", request: Any = EXACT
+    denoiser: Denoiser, stack: Stack, request: Any = EXACT
 ) -> tuple[Movie, Movie, list[Flash]]:
     """All frames of the first series: mean, standard deviation, events."""
-    stack = Stack.from_array(data, axes)
-    blocks = knowing(denoiser, stack).blocks(stack, replace(request, with_std=True))
+    blocks = denoiser.blocks(stack, replace(request, with_std=True))
     series = blocks.series[0]
     mean, std = blocks.block(series, 0, stack.n_frames)
     assert std is not None
@@ -78,11 +77,19 @@ def eventful() -> tuple[Movie, float]:
     return noisy, amplitude
 
 
+@cache
+def of_the_eventful() -> tuple[Denoiser, Stack, tuple[Movie, Movie, list[Flash]]]:
+    """Model, movie with events, and all its frames restored."""
+    stack = Stack.from_array(eventful()[0], "TYX")
+    model = knowing(movie()[0], stack)
+    return model, stack, restored(model, stack)
+
+
 def test_events_are_put_back() -> None:
-    denoiser, truth, _ = movie()
-    noisy, amplitude = eventful()
-    mean, std, flashes = restored(denoiser, noisy)
-    plain, plain_std, none = restored(denoiser, noisy, request=WITHOUT)
+    _, truth, _ = movie()
+    _, amplitude = eventful()
+    model, stack, (mean, std, flashes) = of_the_eventful()
+    plain, plain_std, none = restored(model, stack, WITHOUT)
     found = [(f.frame, f.row, f.column) for f in flashes]
     assert set(PLACES) <= set(found)
     assert len(found) <= len(PLACES) + 1
@@ -107,8 +114,10 @@ def test_events_are_put_back() -> None:
 
 def test_without_events_hardly_anything_changes() -> None:
     denoiser, truth, noisy = movie()
-    mean, _, flashes = restored(denoiser, noisy)
-    plain, _, _ = restored(denoiser, noisy, request=WITHOUT)
+    stack = Stack.from_array(noisy, "TYX")
+    model = knowing(denoiser, stack)
+    mean, _, flashes = restored(model, stack)
+    plain, _, _ = restored(model, stack, WITHOUT)
     errors = [float(((each - truth) ** 2).mean()) for each in (mean, plain)]
     assert 10 * np.log10(errors[0] / errors[1]) < 0.02
     assert len(flashes) <= 1
@@ -144,11 +153,10 @@ def test_the_same_to_the_bit_in_any_order(name: str) -> None:
 
 def test_runs_that_are_denoised_in_the_pauses_of_another() -> None:
     denoiser, _, _ = movie()
-    data, _ = eventful()
-    stack = Stack.from_array(data, "TYX")
-    model = knowing(denoiser, stack)
-    expected, _, _ = restored(denoiser, data)
-    blocks = model.blocks(stack, EXACT)
+    # a part of it; what is known of the movie is found in the pauses, too
+    stack = Stack.from_array(eventful()[0][:, 4:36, 20:56], "TYX")
+    expected, _, _ = restored(knowing(denoiser, stack), stack)
+    blocks = knowing(denoiser, stack).blocks(stack, EXACT)
     series = blocks.series[0]
     steps = blocks.steps(series, 0, 4)
     between = None
@@ -174,20 +182,22 @@ def test_there_are_pauses_for_every_frame() -> None:
 
 def test_planes_and_channels_are_movies_of_their_own() -> None:
     denoiser, _, noisy = movie()
-    data, _ = eventful()
+    part = slice(0, 5), slice(4, 32), slice(24, 56)
+    noisy, data = noisy[part], eventful()[0][part]
+    events = {(t, y - 4, x - 24) for t, y, x in PLACES[:2]}
     several = np.stack([np.stack([noisy, data], 1), np.stack([data, noisy], 1)], 1)
     stack = Stack.from_array(several, "TCZYX")
     model = knowing(denoiser, stack)
     blocks = model.blocks(stack, EXACT)
     found = {}
     for series in blocks.series:
-        blocks.block(series, 0, 8)
-        flashes = blocks.flashes_in(series, 0, 8)
+        blocks.block(series, 0, 5)
+        flashes = blocks.flashes_in(series, 0, 5)
         assert {(f.channel, f.plane) for f in flashes} <= {
             (series.channels[0], series.z)
         }
         places = {(f.frame, f.row, f.column) for f in flashes}
-        found[series.channels[0], series.z] = set(PLACES) <= places
+        found[series.channels[0], series.z] = events <= places
     assert found == {(0, 0): False, (0, 1): True, (1, 0): True, (1, 1): False}
 
 
@@ -198,7 +208,9 @@ def test_frames_and_pixels_that_are_not_measured() -> None:
     data[3] = 0.0  # beside an event
     data[:, :, :3] = np.nan
     data[4, 12, 49] = np.nan
-    mean, std, flashes = restored(denoiser, data)
+    stack = Stack.from_array(data, "TYX")
+    model = knowing(denoiser, stack)
+    mean, std, flashes = restored(model, stack)
     np.testing.assert_array_equal(np.isnan(mean), np.isnan(data))
     assert np.isfinite(std).all()
     places = {(f.frame, f.row, f.column) for f in flashes}
@@ -206,14 +218,15 @@ def test_frames_and_pixels_that_are_not_measured() -> None:
     assert all(t != 3 and x >= 3 for t, _, x in places)
     for place in PLACES:
         assert mean[place] - truth[place] == pytest.approx(amplitude, rel=0.3)
-    plain, _, _ = restored(denoiser, data, request=WITHOUT)
+    plain, _, _ = restored(model, stack, WITHOUT)
     np.testing.assert_allclose(mean[3], plain[3], rtol=1e-4)
 
 
 def test_two_frames() -> None:
     denoiser, _, _ = movie()
     data, _ = eventful()
-    mean, _, flashes = restored(denoiser, data[:2])
+    stack = Stack.from_array(data[:2], "TYX")
+    mean, _, flashes = restored(knowing(denoiser, stack), stack)
     assert (0, 20, 30) in {(f.frame, f.row, f.column) for f in flashes}
     assert np.isfinite(mean).all()
 
@@ -241,11 +254,7 @@ def test_where_there_is_no_second_stage() -> None:
 
 
 def test_arrays_files_and_live_movies_agree() -> None:
-    denoiser, _, _ = movie()
-    data, _ = eventful()
-    stack = Stack.from_array(data, "TYX")
-    model = knowing(denoiser, stack)
-    expected, _, flashes = restored(denoiser, data)
+    model, stack, (expected, _, flashes) = of_the_eventful()
     live = DenoisedMovie(model, stack, EXACT)
     live.want(5)
     told = list(live.fill())

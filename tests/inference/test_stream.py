@@ -84,7 +84,7 @@ def assert_close(a: npt.ArrayLike, b: npt.ArrayLike) -> None:
 def test_tiled_equals_untiled(shape: tuple[int, int], hole: tuple[int, int]) -> None:
     # with one stage the reach is short, so that tiles have inner borders
     net = tiny_net(frames=3, hole=hole, likelihood=True)
-    stack = tiny_movie(3, shape)
+    stack = tiny_movie(2, shape)
     whole = run(net, stack, std=True)
     for tile in (16, 23):
         tiled = run(net, stack, std=True, tile=tile)
@@ -101,7 +101,7 @@ def test_tiles_whose_halo_ends_inside_the_frame(
     # longer than the reach on both sides: a halo that is too small shows here
     net = tiny_net(frames=3, hole=hole, likelihood=True)
     shape = (10, 2 * net.geometry.radius + 53)
-    stack = tiny_movie(3, (16, shape[1]))
+    stack = tiny_movie(2, (16, shape[1]))
     data = np.asarray(stack.data)[:, :10]
     stack = Stack.from_array(data.swapaxes(1, 2) if turned else data, "TYX")
     assert net.geometry.radius + 30 < max(stack.frame_shape)
@@ -144,7 +144,7 @@ def test_tiles_of_the_fast_network(hole: tuple[int, int], shape: Any) -> None:
     # both the pooling grid and the lattice must fit, whatever the size
     net = tiny_center_blind(hole=hole, near=1, far=(), likelihood=True)
     stack = Stack.from_array(
-        np.random.default_rng(0).poisson(60, (3, *shape)).astype("u2"), "TYX"
+        np.random.default_rng(0).poisson(60, (2, *shape)).astype("u2"), "TYX"
     )
     whole = run(net, stack, std=True)
     tiled = run(net, stack, std=True, tile=29)
@@ -162,7 +162,7 @@ def test_tiles_of_all_views(net: str, shape: tuple[int, int]) -> None:
         else tiny_center_blind(near=1, far=(), likelihood=True)
     )
     stack = Stack.from_array(
-        np.random.default_rng(0).poisson(60, (3, *shape)).astype("u2"), "TYX"
+        np.random.default_rng(0).poisson(60, (2, *shape)).astype("u2"), "TYX"
     )
     whole = run(chosen, stack, std=True, self_ensemble=True)
     tiled = run(chosen, stack, std=True, self_ensemble=True, tile=29)
@@ -237,11 +237,11 @@ def test_a_single_frame_suits_a_network_of_one() -> None:
 
 @pytest.mark.parametrize("net", [tiny_net(), tiny_center_blind()], ids=["udvd", "fast"])
 def test_blocks_in_any_order(net: Network) -> None:
-    movie = np.asarray(tiny_movie(6, (16, 18)).data)
+    movie = np.asarray(tiny_movie(5, (16, 18)).data)
     stack = Stack.from_array(np.stack([movie, movie[::-1]]), "CTYX")
     expected = run(net, stack)
     denoiser = BlockDenoiser(net, [tiny_calibration()] * 2, stack)
-    runs = [(a, b) for a in range(6) for b in range(a + 1, 7)]
+    runs = [(a, b) for a in range(5) for b in range(a + 1, 6)]
     for k in np.random.default_rng(0).permutation(2 * len(runs)):
         start, stop = runs[k // 2]
         mean, std = denoiser.block(denoiser.series[k % 2], start, stop)
@@ -650,7 +650,7 @@ def test_only_a_card_keeps_memory(
 def test_frames_that_arrive_late_land_in_their_places(
     ensemble: bool, tile: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stack, net = tiny_movie(7), tiny_net(frames=3, likelihood=True)
+    stack, net = tiny_movie(7, (16, 28)), tiny_net(frames=3, likelihood=True)
     monkeypatch.setattr(cutting, "BLOCK_FRAMES", 3)
     how: dict[str, Any] = {"std": True, "self_ensemble": ensemble, "tile": tile}
     expected = run(net, stack, **how)

@@ -13,7 +13,7 @@ from napari_udvd import jobs
 from napari_udvd.formats import create
 from napari_udvd.simulation import simulate
 from napari_udvd.training import Failed, TrainingSettings
-from tiny import tiny_movie
+from tiny import ALONE, tiny_movie
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,11 +47,16 @@ def test_from_file_to_file(tmp_path: Path) -> None:
     assert again.record["movies"][0]["source"] == str(movie)
 
 
-@pytest.mark.parametrize(("axes", "order"), [("TYX", (0, 1, 2)), ("YXT", (1, 2, 0))])
-def test_arrays_in_one_call(axes: str, order: tuple[int, ...]) -> None:
+@pytest.mark.parametrize(
+    ("axes", "order", "how"),
+    [("TYX", (0, 1, 2), {}), ("YXT", (1, 2, 0), ALONE)],
+)
+def test_arrays_in_one_call(
+    axes: str, order: tuple[int, ...], how: dict[str, Any]
+) -> None:
     array = np.asarray(tiny_movie().data).transpose(order)
     before = array.copy()
-    clean = nu.denoise(array, axes=axes, model="auto", **QUICK)
+    clean = nu.denoise(array, axes=axes, model="auto", **how, **QUICK)
     assert clean.shape == array.shape
     assert clean.dtype == array.dtype
     np.testing.assert_array_equal(array, before)
@@ -137,4 +142,4 @@ def test_a_training_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.filterwarnings("error")
 def test_what_speaks_against_a_result_is_a_warning() -> None:
     with pytest.warns(UserWarning, match="no better than the noisy movie"):
-        nu.denoise(tiny_movie(), steps=1, width=4, model="udvd-3", patch=16)
+        nu.denoise(tiny_movie(), steps=1, width=4, model="udvd-3", patch=16, **ALONE)
