@@ -17,9 +17,7 @@ from napari_udvd._widgets.quality.dock import REPORT_FILES
 from napari_udvd._widgets.quality.questions import judge
 from napari_udvd._widgets.shared.layers import RESULT
 from napari_udvd._widgets.shared.overlays import OWN
-from napari_udvd.inference.restorer import Denoiser
 from napari_udvd.simulation import simulate
-from tiny import learned_from, tiny_calibration, tiny_center_blind
 
 if TYPE_CHECKING:
     import threading
@@ -124,9 +122,7 @@ def test_a_result_is_judged_shown_and_saved(
 def test_with_the_model_in_use(opened: Any, qtbot: QtBot) -> None:
     noisy, _ = layers()
     stack = nu.Stack.from_array(noisy.data, "TYX")
-    model = Denoiser(
-        tiny_center_blind(), (tiny_calibration(),), record=learned_from(stack)
-    )
+    model = nu.train(stack, steps=1, preset="small")
     clean = Image(
         model.denoise(stack, dtype=np.float32, events=False, refine=False),
         name="clean",
