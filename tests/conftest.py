@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# The viewer starts without the preferences of whoever tests, and writes none: it would
+# write them several times in every test.
+os.environ["NAPARI_CONFIG"] = ""
+
 SHARED = Path(__file__).parents[2] / "shared"
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 

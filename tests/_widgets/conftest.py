@@ -23,7 +23,7 @@ from napari_udvd.simulation import simulate
 from napari_udvd.training import estimate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     import napari
     import numpy as np
@@ -40,6 +40,18 @@ WORKER = "napari-udvd"
 
 ENDS_WITHIN = 10.0
 """Seconds that a thread and a widget have to go away after the test."""
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown() -> Generator[None, object, object]:
+    """Draw nothing any more once the body of a test has ended.
+
+    What follows takes the layers out one by one, and pictures of that prove nothing:
+    they take time, and software renderers may crash on them.
+    """
+    for window in QApplication.topLevelWidgets():
+        window.setUpdatesEnabled(False)
+    return (yield)
 
 
 class Docked(NamedTuple):

@@ -124,7 +124,7 @@ def test_with_the_model_in_use(opened: Any, qtbot: QtBot) -> None:
     stack = nu.Stack.from_array(noisy.data, "TYX")
     model = nu.train(stack, steps=1, preset="small")
     clean = Image(
-        model.denoise(stack, dtype=np.float32),
+        model.denoise(stack, dtype=np.float32, events=False, refine=False),
         name="clean",
         metadata={RESULT: True},
         **CALIBRATED,

@@ -14,6 +14,7 @@ from qtpy.QtWidgets import QMessageBox
 
 import napari_udvd as nu
 from napari_udvd import jobs as _jobs
+from napari_udvd._napari import sample_data
 from napari_udvd.metrics import psnr
 from napari_udvd.training.checkpoint import read_header
 from napari_udvd.training.learner import Learner
@@ -113,7 +114,10 @@ def test_from_a_sample_to_an_exported_file(
     rest: Callable[[DenoiseMovie], None],
     tmp_path: Path,
     trains_with: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(sample_data, "_FRAMES", 12)
+    monkeypatch.setattr(sample_data, "_SHAPE", (72, 64))
     viewer = make_napari_viewer_proxy(show=True)
     viewer.open_sample("napari-udvd", "nuclei")
     noisy, truth = viewer.layers
@@ -121,7 +125,7 @@ def test_from_a_sample_to_an_exported_file(
     rest(dock)
     # the sample's truth is not what gets denoised
     assert dock.movie.layer.name == noisy.name
-    assert "60 frames, 256 x 256" in dock.movie.summary.text()
+    assert "12 frames, 72 x 64" in dock.movie.summary.text()
     assert "fit to be denoised" in dock.noise.section.sentence.text()
 
     trains_with(steps=6)  # it ends by itself, however busy the machine is
