@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from napari_udvd.formats._axes import UNNAMED
 from napari_udvd.formats._lazy import FileArray
 
 if TYPE_CHECKING:
@@ -26,9 +27,16 @@ def mask_in(found: Found, like: Layout) -> tuple[FileArray, str | None]:
     axes
         One letter for each of its dimensions; None where its shape has to tell.
     """
-    data = FileArray(found.data, found.path, files=found.files)
-    named = zip(found.axes, data.shape, strict=True)
-    fits = len(set(found.axes)) == len(found.axes) and all(
-        axis in like.axes and n in (1, like.size(axis)) for axis, n in named
+    lengths = tuple(int(n) for n in found.data.shape)
+    kept = tuple(
+        k
+        for k, (axis, n) in enumerate(zip(found.axes, lengths, strict=True))
+        if n > 1 or axis == UNNAMED or axis in like.axes
     )
-    return data, found.axes if fits else None
+    data = FileArray(found.data, found.path, kept=kept, files=found.files)
+    axes = "".join(found.axes[k] for k in kept)
+    fits = len(set(axes)) == len(axes) and all(
+        axis in like.axes and n in (1, like.size(axis))
+        for axis, n in zip(axes, data.shape, strict=True)
+    )
+    return data, axes if fits else None

@@ -80,7 +80,7 @@ class Visits(NamedTuple):
 
     def chosen(self, which: Mask | Indices) -> Visits:
         """Return some of them."""
-        return Visits(*(column[which] for column in self))
+        return self._make(column[which] for column in self)
 
 
 @dataclass(frozen=True)
@@ -186,8 +186,8 @@ def measure_places(scan: Scan) -> Places:
         raise InputError(
             f"{len(pairs.t)} pixels were measured twice within {FARTHEST} frames, and "
             f"{len(triples.t)} times three beside one another in a row: too few to "
-            f"measure the noise, which takes {LEAST_PLACES * PLACE}; give the noise of "
-            "the camera (gain, offset, read noise) if you know it"
+            f"measure the noise, which takes {LEAST_PLACES * PLACE}: measure more of "
+            "each frame, or record more frames"
         )
 
     def by_place(values: npt.NDArray[np.generic]) -> Floats:

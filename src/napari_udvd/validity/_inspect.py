@@ -290,13 +290,14 @@ def _inspected(stack: Stack, plane: Plane) -> PlaneValidity:
     variance = np.divide(squares, count, out=np.zeros_like(total), where=measured)
     variance = np.maximum(variance - mean**2, 0.0)
     often, std = measured, np.sqrt(variance)
+    frames = stack.n_frames - len(empty)
     if seen.has_nan:
-        frames = stack.n_frames - len(empty)
         often = measured & (count >= min(OFTEN, frames))
         std = _spread_out(std, often)
-        rare = count < min(max(OFTEN, HALF * frames), frames)
-        mean = np.where(rare & measured, _mean_around(total, count), mean)
     hot = hot_pixels(_spread_out(mean, often), std, often) | dead
+    if seen.has_nan:
+        rare = measured & (count < min(max(OFTEN, HALF * frames), frames))
+        mean = np.where(rare, _mean_around(total * ~hot, count * ~hot), mean)
     background = _spread_out(mean, measured & ~hot)
     levels = low[constant & np.isfinite(low)]
     value = float(np.median(levels)) if levels.size else np.nan

@@ -13,8 +13,8 @@ from napari_udvd.cutting import runs
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from napari_udvd.stack import Mask as Given
     from napari_udvd.stack import Plane
-    from napari_udvd.stack._mask import Mask as Given
 
 __all__ = ["LONGEST_RUN", "Mask", "PlaneValidity", "Validity"]
 
@@ -221,7 +221,7 @@ class Validity:
         if self.mask is None:
             return None
         start = self.first + first
-        key = {
+        key: dict[str, int | slice] = {
             "T": slice(start, start + len(raw)),
             "C": plane.c,
             "Z": plane.z,
