@@ -80,7 +80,7 @@ class Visits(NamedTuple):
 
     def chosen(self, which: Mask | Indices) -> Visits:
         """Return some of them."""
-        return self._make(column[which] for column in self)
+        return Visits._make(column[which] for column in self)
 
 
 @dataclass(frozen=True)

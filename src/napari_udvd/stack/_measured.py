@@ -19,6 +19,8 @@ LOOKED_AT = 64
 """Frames that tell which share of the pixels was measured."""
 FEW = 8
 """Frames that tell whether what was measured lies scattered."""
+SIDE = 512
+"""Longest side of the crop in which distances are looked at, in pixels."""
 SCATTERED = 0.1
 """Share of a frame that lies unmeasured between measured pixels, from which on it is
 called a scan; a few dead lines or saturated cells are none."""
@@ -126,13 +128,20 @@ def _is_scattered(known: Known) -> bool:
     """
     from scipy import ndimage  # takes its time to import
 
+    middle = tuple(
+        slice((n - min(n, SIDE)) // 2, (n + min(n, SIDE)) // 2) for n in known.shape[1:]
+    )
     shares, distances = [], []
     for frame in known:
-        between = ~frame & _enclosed(frame)
+        between = ~frame if frame.all() else ~frame & _enclosed(frame)
         shares.append(float(between.mean()))
-        if between.any():
-            distances.append(ndimage.distance_transform_edt(~frame)[between])
-    if np.mean(shares) < SCATTERED:
+        if between[middle].any():
+            inner = frame[middle]
+            away = np.full(inner.shape, np.inf)
+            if inner.any():
+                away = ndimage.distance_transform_edt(~inner)
+            distances.append(away[between[middle]])
+    if np.mean(shares) < SCATTERED or not distances:
         return False
     even = float(known.mean()) ** -0.5
     return bool(np.median(np.concatenate(distances)) < WIDE * even)
