@@ -202,6 +202,13 @@ def test_borders_and_holes_are_no_scan(kind: str) -> None:
     assert not Stack.from_array(nan, "TYX").is_sparse
 
 
+def test_a_large_hole_between_corners_is_no_scan() -> None:
+    mask = np.zeros((700, 700), bool)
+    mask[:20, :20] = mask[:20, -20:] = mask[-20:, :20] = mask[-20:, -20:] = True
+    movie = np.ones((2, 700, 700), np.uint8)
+    assert not Stack.from_array(movie, "TYX", mask=mask).is_sparse
+
+
 @pytest.mark.parametrize("shape", [(Y, X - 1), (T + 1, Y, X), (T, C + 1, Y, X), (X,)])
 def test_a_mask_of_another_shape(shape: tuple[int, ...]) -> None:
     with pytest.raises(InputError, match="does not fit the movie") as caught:

@@ -297,7 +297,8 @@ def _inspected(stack: Stack, plane: Plane) -> PlaneValidity:
     hot = hot_pixels(_spread_out(mean, often), std, often) | dead
     if seen.has_nan:
         rare = measured & (count < min(max(OFTEN, HALF * frames), frames))
-        mean = np.where(rare, _mean_around(total * ~hot, count * ~hot), mean)
+        sound = measured & ~hot
+        mean = np.where(rare, _mean_around(total * sound, count * sound), mean)
     background = _spread_out(mean, measured & ~hot)
     levels = low[constant & np.isfinite(low)]
     value = float(np.median(levels)) if levels.size else np.nan
