@@ -7,22 +7,21 @@ import os
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from napari_udvd._version import __version__
 from napari_udvd.cli.arguments import (
     Axes,
-    Channel,
     Dark,
-    DepthPlane,
     Device,
     Dtype,
     Events,
     EventsTable,
     Files,
     Json,
+    MaskFile,
     Output,
     Overwrite,
     Posterior,
@@ -34,14 +33,15 @@ from napari_udvd.cli.arguments import (
     Std,
     Strict,
     Tile,
+    Unmeasured,
 )
+from napari_udvd.cli.looking import motion, show_filter
 from napari_udvd.cli.messages import complain, out_of_memory
-from napari_udvd.cli.options import command_that_trains, parse_hole, parse_place
+from napari_udvd.cli.options import command_that_trains, parse_hole
 from napari_udvd.cli.scan import scan_mask
 from napari_udvd.cli.stopped import Stopped
 from napari_udvd.cli.usage import Commands
 from napari_udvd.errors import InputError, OutputError, TrainingFailed
-from napari_udvd.jobs.ways import WAYS
 
 __all__ = ["main"]
 
@@ -64,6 +64,8 @@ def denoise(
     output: Output,
     axes: Axes = None,
     dark: Dark = None,
+    mask: MaskFile = None,
+    unmeasured: Unmeasured = None,
     posterior: Posterior = True,
     events: Events = True,
     events_table: EventsTable = None,
@@ -94,6 +96,8 @@ def denoise(
         ),
         axes=axes,
         dark=dark,
+        mask=mask,
+        unmeasured=unmeasured,
         std=std,
         events_table=events_table,
         save=save,
@@ -120,6 +124,8 @@ def train(
     save: Annotated[Path, typer.Option(help="model file to write, .safetensors")],
     axes: Axes = None,
     dark: Dark = None,
+    mask: MaskFile = None,
+    unmeasured: Unmeasured = None,
     overwrite: Overwrite = False,
     resume: Resume = False,
     strict: Strict = False,
@@ -130,7 +136,13 @@ def train(
     from napari_udvd.jobs import TrainModel
 
     job = TrainModel(
-        values=context.obj, axes=axes, dark=dark, overwrite=overwrite, resume=resume
+        values=context.obj,
+        axes=axes,
+        dark=dark,
+        mask=mask,
+        unmeasured=unmeasured,
+        overwrite=overwrite,
+        resume=resume,
     )
     raise typer.Exit(
         follow(lambda cancel: job.run(files, save, cancel), quiet=quiet, strict=strict)
@@ -144,6 +156,8 @@ def apply(
     output: Output,
     axes: Axes = None,
     dark: Dark = None,
+    mask: MaskFile = None,
+    unmeasured: Unmeasured = None,
     device: Device = "auto",
     self_ensemble: Annotated[
         bool | None,
@@ -182,6 +196,8 @@ def apply(
         ),
         axes=axes,
         dark=dark,
+        mask=mask,
+        unmeasured=unmeasured,
         std=std,
         events_table=events_table,
         overwrite=overwrite,
@@ -200,6 +216,8 @@ def diagnose(
     file: Annotated[Path, typer.Argument(help="movie")],
     axes: Axes = None,
     dark: Dark = None,
+    mask: MaskFile = None,
+    unmeasured: Unmeasured = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="print one JSON object")
     ] = False,
@@ -209,7 +227,7 @@ def diagnose(
     from napari_udvd.cli.tables import diagnosis_table
     from napari_udvd.jobs import diagnose_file
 
-    diagnosed = diagnose_file(file, axes, dark)
+    diagnosed = diagnose_file(file, axes, dark, mask=mask, unmeasured=unmeasured)
     found, notes = diagnosed.diagnoses, diagnosed.notes
     if as_json:
         order = ["ok", "warn", "unsuitable"]
@@ -236,87 +254,8 @@ def images(
     show_images(file, as_json)
 
 
-@app.command("filter")
-def show_filter(
-    model: Annotated[Path, typer.Argument(help="model file")],
-    file: Annotated[Path, typer.Argument(help="movie")],
-    at: Annotated[str, typer.Option(help="pixel: frame,row,column, counted from 0")],
-    output: Annotated[
-        Path,
-        typer.Option("--output", "-o", help="result: picture .png, .npz or .csv"),
-    ],
-    channel: Channel = 0,
-    plane: DepthPlane = 0,
-    axes: Axes = None,
-    posterior: Annotated[
-        bool, typer.Option(help="of the prediction combined with the noisy pixel")
-    ] = False,
-    overwrite: Overwrite = False,
-) -> None:
-    """Show the noisy pixels that a denoised one is made of."""
-    from napari_udvd.cli.follow import follow
-    from napari_udvd.jobs import FilterFile
-
-    job = FilterFile(
-        model=model,
-        place=parse_place(at),
-        channel=channel,
-        plane=plane,
-        posterior=posterior,
-        axes=axes,
-        overwrite=overwrite,
-    )
-    follow(lambda _: job.run(file, output))
-
-
-@app.command()
-def motion(
-    model: Annotated[
-        Path, typer.Argument(help="model file; not read for tvl1 and ilk")
-    ],
-    file: Annotated[Path, typer.Argument(help="movie")],
-    output: Annotated[
-        Path,
-        typer.Option(
-            "--output",
-            "-o",
-            help="result: dense .ome.tif or .ome.zarr, grid .npz, tracks .csv",
-        ),
-    ],
-    spacing: Annotated[int, typer.Option(help="grid, px")] = 16,
-    method: Annotated[
-        Literal[tuple(WAYS)],  # type: ignore[valid-type]
-        typer.Option(
-            help="implied by the filters, learned by the optical flow of the network, "
-            "or classical optical flow of the movie as it is"
-        ),
-    ] = "implied",
-    channel: Channel = 0,
-    plane: DepthPlane = 0,
-    axes: Axes = None,
-    confidence: Annotated[
-        float, typer.Option(help="leave out what is less sure, 0 to 1")
-    ] = 0.0,
-    device: Device = "auto",
-    overwrite: Overwrite = False,
-    quiet: Quiet = False,
-) -> None:
-    """Find the motion that the network's filters follow."""
-    from napari_udvd.cli.follow import follow
-    from napari_udvd.jobs import MotionFile
-
-    job = MotionFile(
-        model=model,
-        way=method,
-        spacing=spacing,
-        channel=channel,
-        plane=plane,
-        confidence=confidence,
-        axes=axes,
-        device=device,
-        overwrite=overwrite,
-    )
-    follow(lambda cancel: job.run(file, output, cancel), quiet=quiet)
+app.command("filter")(show_filter)
+app.command()(motion)
 
 
 @app.command()
@@ -339,6 +278,8 @@ def report(
     ] = None,
     axes: Axes = None,
     dark: Dark = None,
+    mask: MaskFile = None,
+    unmeasured: Unmeasured = None,
     device: Device = "auto",
     overwrite: Overwrite = False,
     strict: Strict = False,
@@ -356,6 +297,8 @@ def report(
         rois=rois,
         axes=axes,
         dark=dark,
+        mask=mask,
+        unmeasured=unmeasured,
         device=device,
         overwrite=overwrite,
     )

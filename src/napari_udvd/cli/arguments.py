@@ -20,6 +20,7 @@ __all__ = [
     "EventsTable",
     "Files",
     "Json",
+    "MaskFile",
     "Output",
     "Overwrite",
     "Posterior",
@@ -31,6 +32,7 @@ __all__ = [
     "Std",
     "Strict",
     "Tile",
+    "Unmeasured",
 ]
 
 Files = Annotated[list[Path], typer.Argument(help="movies: TIFF, OME-Zarr, NPY, ...")]
@@ -52,6 +54,18 @@ Dark = Annotated[
         help="frame or frames without light, whose pattern is subtracted first; auto "
         "estimates offsets of single pixels from the movie"
     ),
+]
+MaskFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--mask",
+        help="picture or movie that is 0 where nothing was measured: for all frames, "
+        "or one for each",
+    ),
+]
+Unmeasured = Annotated[
+    float | None,
+    typer.Option(help="value of pixels that were not measured, such as 0"),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps")]
 Std = Annotated[

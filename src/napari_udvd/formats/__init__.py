@@ -28,6 +28,7 @@ from napari_udvd.formats._images import (
     movie_name,
     split_choice,
 )
+from napari_udvd.formats._masks import mask_in
 from napari_udvd.formats._open import OTHERS, open_contents, suffix_of
 from napari_udvd.formats._output import check_output, output_kind
 from napari_udvd.formats._plain import to_plain
@@ -83,6 +84,8 @@ def open_stack(
     axes: str | None = None,
     *,
     dark: str | os.PathLike[str] | None = None,
+    mask: Any = None,
+    unmeasured: float | None = None,
 ) -> Stack:
     """Open a movie; pixels are read only when they are asked for.
 
@@ -101,6 +104,12 @@ def open_stack(
         File with one frame or several that were recorded without light; their pattern
         is subtracted as the movie is read, see :func:`napari_udvd.noise.subtract_dark`.
         ``"auto"`` estimates offsets of single pixels from the movie itself.
+    mask
+        File with a mask of the pixels that were measured, or an array: 0 where nothing
+        was measured. One picture for all frames, or one for each frame, for all
+        channels or for each; see :meth:`Stack.with_mask`. NaN needs no mask.
+    unmeasured
+        Value of pixels that were not measured, such as 0, in the movie as recorded.
 
     Returns
     -------
@@ -117,11 +126,16 @@ def open_stack(
         If the file is missing, not readable, damaged, incomplete, a colour picture
         or of an unknown kind, if its axes are ambiguous, if it is not clear which of
         several images is meant, if a package to read it is not installed, or if the
-        dark frame does not fit.
+        dark frame or the mask does not fit.
     """
     name = os.fspath(path)
     file, choice = split_choice(name)
     stack = to_stack(_find(file, choice, trust_axes=axes is None), axes, source=name)
+    its_axes = None
+    if isinstance(mask, str | os.PathLike):
+        found = _find(*split_choice(os.fspath(mask)), trust_axes=True)
+        mask, its_axes = mask_in(found, stack.layout)
+    stack = stack.with_mask(mask, its_axes, unmeasured=unmeasured)
     if dark is None:
         return stack
     is_auto = os.fspath(dark) == AUTO

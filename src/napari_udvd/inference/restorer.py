@@ -323,6 +323,7 @@ class Denoiser:
             "program": "napari-udvd",
             "version": __version__,
             "source": stack.source,
+            **stack.mask_record,
             "task": self.task,
             "network": {"name": self.net.name, **self.net.configuration()},
             "calibrations": [c.to_dict() for c in self.calibrations_for(stack)],

@@ -60,13 +60,18 @@ class Times:
 
 
 def diagnose_file(
-    file: Path, axes: str | None = None, dark: Path | None = None
+    file: Path,
+    axes: str | None = None,
+    dark: Path | None = None,
+    *,
+    mask: Path | None = None,
+    unmeasured: float | None = None,
 ) -> Diagnosed:
     """Diagnose every channel of a file, in its middle plane.
 
     Parameters
     ----------
-    file, axes, dark
+    file, axes, dark, mask, unmeasured
         As for :func:`~napari_udvd.formats.open_stack`.
 
     Raises
@@ -74,7 +79,7 @@ def diagnose_file(
     InputError
         If the movie cannot be read, or its noise not be measured.
     """
-    stack = open_stack(file, axes, dark=dark)
+    stack = open_stack(file, axes, dark=dark, mask=mask, unmeasured=unmeasured)
     check_finite(stack)
     check_varies(stack)
     stack = inspect(stack)

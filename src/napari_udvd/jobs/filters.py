@@ -35,7 +35,7 @@ class FilterFile:
         Counted from 0.
     posterior
         Of the prediction combined with the noisy pixel.
-    axes
+    axes, mask, unmeasured
         As for :func:`~napari_udvd.formats.open_stack`.
     overwrite
         Whether an earlier result may be replaced.
@@ -47,6 +47,8 @@ class FilterFile:
     plane: int = 0
     posterior: bool = False
     axes: str | None = None
+    mask: Path | None = None
+    unmeasured: float | None = None
     overwrite: bool = False
 
     def run(self, file: Path, output: Path) -> Iterator[Event]:
@@ -59,7 +61,7 @@ class FilterFile:
         """
         check_filter_output(output, overwrite=self.overwrite)
         denoiser = load(self.model)
-        stack = open_stack(file, self.axes)
+        stack = open_stack(file, self.axes, mask=self.mask, unmeasured=self.unmeasured)
         check_fits(denoiser, stack)
         t, y, x = self.place
         context = denoiser.net.geometry.context

@@ -87,6 +87,7 @@ def _record(
         "program": "napari-udvd",
         "version": __version__,
         "source": stack.source,
+        **stack.mask_record,
     }
 
 
@@ -169,7 +170,7 @@ class MotionFile:
         Counted from 0.
     confidence
         What is less sure is left out, 0 to 1.
-    axes
+    axes, mask, unmeasured
         As for :func:`~napari_udvd.formats.open_stack`.
     device
         Where the model computes.
@@ -184,6 +185,8 @@ class MotionFile:
     plane: int = 0
     confidence: float = 0.0
     axes: str | None = None
+    mask: Path | None = None
+    unmeasured: float | None = None
     device: str = "auto"
     overwrite: bool = False
 
@@ -202,7 +205,7 @@ class MotionFile:
                 f"`confidence` is {self.confidence:g}; choose a number from 0 (keep "
                 "all) to 1"
             )
-        stack = open_stack(file, self.axes)
+        stack = open_stack(file, self.axes, mask=self.mask, unmeasured=self.unmeasured)
         yield Opened(str(file), stack)
         check_motion_output(output, stack, overwrite=self.overwrite)
         denoiser = self._denoiser_for(stack) if WAYS[self.way].needs_model else None

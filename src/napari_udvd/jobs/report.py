@@ -51,7 +51,7 @@ class ReportFile:
         File of the standard deviation of the result.
     rois
         Image of labels, 0 where there is no region.
-    axes, dark
+    axes, dark, mask, unmeasured
         Of the noisy movie, as for :func:`~napari_udvd.formats.open_stack`.
     device
         Where the model computes.
@@ -66,6 +66,8 @@ class ReportFile:
     rois: Path | None = None
     axes: str | None = None
     dark: Path | None = None
+    mask: Path | None = None
+    unmeasured: float | None = None
     device: str = "auto"
     overwrite: bool = False
 
@@ -91,9 +93,16 @@ class ReportFile:
         InputError, OutputError
             Before anything is written.
         """
-        given = [noisy, denoised, self.model, self.std, self.rois, self.dark]
+        beside = [self.model, self.std, self.rois, self.dark, self.mask]
+        given = [noisy, denoised, *beside]
         self._check_outputs([path for path in given if path is not None])
-        movie = open_stack(noisy, self.axes, dark=self.dark)
+        movie = open_stack(
+            noisy,
+            self.axes,
+            dark=self.dark,
+            mask=self.mask,
+            unmeasured=self.unmeasured,
+        )
         yield Opened(str(noisy), movie)
         self._check_outputs([Path(file) for file in movie.files])
         record = _check_record(denoised)

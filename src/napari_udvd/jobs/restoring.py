@@ -53,7 +53,7 @@ class Restoration(ABC):
     ----------
     request
         How to restore.
-    axes, dark
+    axes, dark, mask, unmeasured
         As for :func:`~napari_udvd.formats.open_stack`.
     std
         File for the standard deviation of the result; none if None.
@@ -66,6 +66,8 @@ class Restoration(ABC):
     request: Request = field(default_factory=Request)
     axes: str | None = None
     dark: Path | None = None
+    mask: Path | None = None
+    unmeasured: float | None = None
     std: Path | None = None
     events_table: Path | None = None
     overwrite: bool = False
@@ -120,7 +122,13 @@ class Restoration(ABC):
         MemoryError, RuntimeError
             If training or restoring fails.
         """
-        stack = open_stack(file, self.axes, dark=self.dark)
+        stack = open_stack(
+            file,
+            self.axes,
+            dark=self.dark,
+            mask=self.mask,
+            unmeasured=self.unmeasured,
+        )
         yield Opened(str(file), stack)
         self._check(stack, output)
         denoiser = yield from self.denoiser_for(stack, output, cancel)

@@ -233,7 +233,7 @@ class TrainModel:
     ----------
     values
         Settings by name; None is as nothing.
-    axes, dark
+    axes, dark, mask, unmeasured
         As for :func:`~napari_udvd.formats.open_stack`.
     overwrite
         Whether an earlier model, or an interrupted training of one, may be replaced.
@@ -244,6 +244,8 @@ class TrainModel:
     values: Mapping[str, Any] = field(default_factory=dict)
     axes: str | None = None
     dark: Path | None = None
+    mask: Path | None = None
+    unmeasured: float | None = None
     overwrite: bool = False
     resume: bool = False
 
@@ -265,8 +267,17 @@ class TrainModel:
         MemoryError, RuntimeError
             If training fails.
         """
-        check_new_model(save, self.overwrite, [*files, self.dark])
-        stacks = [open_stack(file, self.axes, dark=self.dark) for file in files]
+        check_new_model(save, self.overwrite, [*files, self.dark, self.mask])
+        stacks = [
+            open_stack(
+                file,
+                self.axes,
+                dark=self.dark,
+                mask=self.mask,
+                unmeasured=self.unmeasured,
+            )
+            for file in files
+        ]
         for stack in stacks:
             yield Opened(stack.source or "", stack, is_one_of_several=True)
         states = Beside(save, self.overwrite)

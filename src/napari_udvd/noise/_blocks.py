@@ -15,8 +15,11 @@ if TYPE_CHECKING:
 __all__ = [
     "BLOCK",
     "CUT",
+    "SMOOTH",
     "Blocks",
+    "Places",
     "bins_by_level",
+    "darkest_level",
     "measure_blocks",
     "temporal_difference",
 ]
@@ -42,14 +45,13 @@ CUT = 0.05
 
 
 @dataclass(frozen=True)
-class Blocks:
-    """Statistics per window and block, arrays of shape ``(W, rows, columns)``.
+class Places:
+    """Statistics of small places: what a noise model is fitted to.
+
+    Arrays are of any shape, that of :class:`Blocks` or ``(places,)``.
 
     Attributes
     ----------
-    differences
-        Temporal difference of each window, ``(W, 8 rows, 8 columns)``, scaled so that
-        noise which is white in time keeps its variance.
     level
         Mean grey level.
     reference
@@ -63,15 +65,9 @@ class Blocks:
         Variance of its finest spatial detail, scaled so that white noise keeps its
         variance. Images are smooth at that scale, so motion adds little; noise
         correlated between neighbours loses a share that is the same everywhere.
-    structure
-        Mean squared gradient of the smoothed mean of the frames: where it is small,
-        motion cannot change much. Under white noise the mean of a window and its
-        difference are uncorrelated, so choosing blocks by it favours no noise.
     texture
-        The same of the frames of `reference`.
-    step_product, step_energy
-        Mean product and mean square of the fine detail of the two successive frame
-        differences of a window; NaN where the window has two frames only.
+        Mean squared gradient of the smoothed frames of `reference`: where it is small,
+        motion cannot change much.
     usable
         Blocks of pixels that were measured, without saturated ones (all, where no block
         is without).
@@ -81,23 +77,43 @@ class Blocks:
         Darkest level of the movie without its noise.
     """
 
-    differences: Floats
     level: Floats
     reference: Floats
     texture: Floats
     variance: Floats
     fine: Floats
-    structure: Floats
-    step_product: Floats
-    step_energy: Floats
     usable: npt.NDArray[np.bool_]
     floored: Floats
     darkest: float
 
     @property
     def cut(self) -> npt.NDArray[np.bool_]:
-        """Blocks where the lower part of the noise was cut off."""
+        """Places where the lower part of the noise was cut off."""
         return np.asarray(self.floored > CUT)
+
+
+@dataclass(frozen=True)
+class Blocks(Places):
+    """Statistics per window and block, arrays of shape ``(W, rows, columns)``.
+
+    Attributes
+    ----------
+    differences
+        Temporal difference of each window, ``(W, 8 rows, 8 columns)``, scaled so that
+        noise which is white in time keeps its variance.
+    structure
+        `texture` of the frames of the window themselves. Under white noise the mean of
+        a window and its difference are uncorrelated, so choosing blocks by it favours
+        no noise.
+    step_product, step_energy
+        Mean product and mean square of the fine detail of the two successive frame
+        differences of a window; NaN where the window has two frames only.
+    """
+
+    differences: Floats
+    structure: Floats
+    step_product: Floats
+    step_energy: Floats
 
 
 def measure_blocks(sample: Sample) -> Blocks:
@@ -112,12 +128,12 @@ def measure_blocks(sample: Sample) -> Blocks:
     usable = measured & ~np.stack(columns.pop("saturated"))
     if not usable.any():
         usable = measured if measured.any() else np.ones_like(usable)
-    darkest = _darkest(columns.pop("smooth"))
+    darkest = darkest_level(columns.pop("smooth"))
     tables = {name: np.stack(values) for name, values in columns.items()}
     return Blocks(**tables, usable=usable, darkest=darkest)
 
 
-def bins_by_level(blocks: Blocks) -> list[npt.NDArray[np.intp]]:
+def bins_by_level(blocks: Places) -> list[npt.NDArray[np.intp]]:
     """Flat indices of usable blocks of similar reference level, dark to bright.
 
     Twenty equal parts, the brightest of them finer and finer, so that a few bright
@@ -183,7 +199,7 @@ def _measure(
     }
 
 
-def _darkest(windows: list[Floats]) -> float:
+def darkest_level(windows: list[Floats]) -> float:
     """Darkest level of the scene, where noise makes some places darker still.
 
     Scene and noise spread the levels, ``k sqrt(scene**2 + noise**2 / n)`` below their

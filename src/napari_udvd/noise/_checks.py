@@ -65,16 +65,18 @@ def check_time(stack: Stack, least: int = 2) -> None:
 def check_finite(stack: Stack) -> None:
     """Check that no pixel of a floating-point movie is infinite.
 
-    NaN is a pixel that was not measured, see :mod:`napari_udvd.validity`, which looks
-    at the whole movie once, in blocks of at most 64 MB: whoever needs to know later
-    what was measured does not read it again. Integers are finite without looking.
+    NaN is a pixel that was not measured, as is one that the movie's mask leaves out,
+    see :mod:`napari_udvd.validity`, which looks at the whole movie once, in blocks of
+    at most 64 MB: whoever needs to know later what was measured does not read it
+    again. Integers are finite without looking.
 
     Raises
     ------
     InputError
-        With the number of bad pixels and the position of the first.
+        With the number of bad pixels and the position of the first; or if the mask
+        leaves nothing.
     """
-    if stack.dtype.kind != "f":
+    if stack.dtype.kind != "f" and stack.mask is None:
         return
     if stack.n_frames < 2:  # a picture, of which no more can be found out
         refuse_infinite(stack)

@@ -10,7 +10,13 @@ from scipy import ndimage
 
 from napari_udvd.noise._blocks import BLOCK, Blocks, bins_by_level
 
-__all__ = ["LEAK", "MAX_LAG", "Correlation", "measure_correlation"]
+__all__ = [
+    "BACKGROUND",
+    "LEAK",
+    "MAX_LAG",
+    "Correlation",
+    "measure_correlation",
+]
 
 LEAK = 0.1
 """Correlation below which a pixel may stay visible.

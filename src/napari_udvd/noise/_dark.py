@@ -19,6 +19,7 @@ from napari_udvd.cutting import central, spread, stretches
 from napari_udvd.errors import InputError
 from napari_udvd.noise._own_pattern import own_pattern
 from napari_udvd.stack import ArrayLike, Plane, Stack, as_slice, full_index
+from napari_udvd.validity import with_holes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -225,6 +226,7 @@ def _added_noise(stack: Stack, pattern: Doubles) -> tuple[float, float] | None:
     """
     if stack.n_frames < 2:
         return None
+    stack = with_holes(stack)
     rows, columns = (central(n, SIDE) for n in stack.frame_shape)
     plane = Plane(0, stack.n_planes // 2)
     total = np.zeros((rows.stop - rows.start, columns.stop - columns.start))

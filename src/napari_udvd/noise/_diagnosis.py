@@ -8,10 +8,11 @@ from typing import Any, Literal
 import numpy as np
 
 from napari_udvd.noise._blocks import measure_blocks
-from napari_udvd.noise._checks import check_finite
+from napari_udvd.noise._checks import check_finite, check_time
 from napari_udvd.noise._correlation import MAX_LAG, Correlation, measure_correlation
 from napari_udvd.noise._fixed_pattern import fixed_pattern
 from napari_udvd.noise._interlacing import delay_of_fields
+from napari_udvd.noise._neighbours import correlation_of_scan, share_in_rows
 from napari_udvd.noise._pattern import find_patterns
 from napari_udvd.noise._photon_transfer import NoiseModel, fit_noise_model
 from napari_udvd.noise._reasons import (
@@ -23,12 +24,14 @@ from napari_udvd.noise._reasons import (
     about_offsets,
     about_pattern,
     about_repeats,
+    about_scan,
     about_space,
     about_time,
     small_hole,
 )
 from napari_udvd.noise._repeats import find_repeats
-from napari_udvd.noise._windows import sample_windows
+from napari_udvd.noise._sparse import measure_places, read_scan
+from napari_udvd.noise._windows import check_side, sample_windows
 from napari_udvd.stack import Plane, Stack
 from napari_udvd.validity import inspect, plane_notes
 
@@ -63,7 +66,7 @@ class Diagnosis:
     whiteness_t
         1 where the noise of different frames is independent; 1 minus the lag-one
         autocorrelation of the noise in time otherwise. NaN where the movie has fewer
-        than three different frames.
+        than three different frames, and for sparse scans.
     fine_share
         Variance of the finest detail of the noise, relative to that of white noise.
     hole
@@ -134,6 +137,10 @@ def diagnose(stack: Stack, plane: Plane = Plane()) -> Diagnosis:
     8 x 8 pixels where there is least structure that could have moved. Four runs of 17
     frames, with a crop of at most 128 x 128 pixels, tell whether frames come again.
 
+    Of a sparse scan, see :attr:`Stack.is_sparse`, the differences are those of two
+    visits to a pixel and of three pixels beside one another; whether noise lasts, or
+    frames come again, is not told.
+
     Parameters
     ----------
     stack
@@ -145,10 +152,12 @@ def diagnose(stack: Stack, plane: Plane = Plane()) -> Diagnosis:
     ------
     InputError
         If there is no time axis, a single frame, frames smaller than 16 x 16, pixels
-        that are infinite, or nothing that varies.
+        that are infinite, nothing that varies, or too little that was measured.
     """
     check_finite(stack)
-    if np.prod(stack.shape, dtype=float) <= LOOKED_AT:
+    if stack.is_scan(plane):
+        return _diagnose_scan(inspect(stack), plane)
+    if stack.mask is not None or np.prod(stack.shape, dtype=float) <= LOOKED_AT:
         stack = inspect(stack)
     sample = sample_windows(stack, plane)
     blocks = measure_blocks(sample)
@@ -191,9 +200,7 @@ def diagnose(stack: Stack, plane: Plane = Plane()) -> Diagnosis:
         *about_offsets(fixed_pattern(stack, plane, correlation.fine_share), noise),
         *about_light(stack, plane, sample, noise),
     ]
-    notes: tuple[str, ...] = ()
-    if stack.validity is not None:
-        notes = tuple(plane_notes(stack, plane, stack.validity.planes[plane]))
+    notes = _notes(stack, plane)
     verdict: Verdict = "unsuitable" if unsuitable else "warn" if reasons else "ok"
     return Diagnosis(
         axes=stack.axes,
@@ -209,6 +216,46 @@ def diagnose(stack: Stack, plane: Plane = Plane()) -> Diagnosis:
         reasons=(*notes, *(reason.sentence for reason in reasons), *about_gain(fit)),
         broken=tuple(reason.sentence for reason in reasons if reason.broken),
     )
+
+
+def _diagnose_scan(stack: Stack, plane: Plane) -> Diagnosis:
+    """Measure the noise of a sparse scan, as :func:`diagnose`."""
+    check_time(stack)
+    check_side(stack)
+    scan = read_scan(stack, plane)
+    correlation, is_known = correlation_of_scan(scan)
+    fit = fit_noise_model(measure_places(scan), share_in_rows(correlation), scan.step)
+    rows, columns = correlation.reach
+    hole = 2 * rows + 1, 2 * columns + 1
+    unsuitable = hole[0] * hole[1] > MAX_HOLE or max(rows, columns) == MAX_LAG
+    reasons = [*about_space(correlation, hole, unsuitable), *about_frames(stack)]
+    verdict: Verdict = "unsuitable" if unsuitable else "warn" if reasons else "ok"
+    return Diagnosis(
+        axes=stack.axes,
+        shape=stack.shape,
+        noise=fit.noise,
+        correlation_x=float(correlation.x[0]),
+        correlation_y=float(correlation.y[0]),
+        whiteness_t=correlation.whiteness_t,
+        fine_share=correlation.fine_share,
+        hole=hole,
+        blind_neighbours=False,
+        verdict=verdict,
+        reasons=(
+            *_notes(stack, plane),
+            about_scan(is_known),
+            *(reason.sentence for reason in reasons),
+            *about_gain(fit),
+        ),
+        broken=tuple(reason.sentence for reason in reasons if reason.broken),
+    )
+
+
+def _notes(stack: Stack, plane: Plane) -> tuple[str, ...]:
+    """Say what was not measured."""
+    if stack.validity is None:
+        return ()
+    return tuple(plane_notes(stack, plane, stack.validity.planes[plane]))
 
 
 def _is_white(correlation: Correlation) -> bool:

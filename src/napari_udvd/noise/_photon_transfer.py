@@ -10,7 +10,7 @@ import numpy.typing as npt
 from scipy.stats import norm
 
 from napari_udvd.errors import InputError
-from napari_udvd.noise._blocks import BLOCK, CUT, Blocks, bins_by_level
+from napari_udvd.noise._blocks import BLOCK, CUT, Places, bins_by_level
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -163,7 +163,7 @@ class Fit(NamedTuple):
 
 
 def fit_noise_model(
-    blocks: Blocks,
+    blocks: Places,
     fine_share: float,
     step: float,
     floor: float | None = None,
@@ -242,7 +242,7 @@ def fit_noise_model(
 
 
 def _with_little_texture(
-    blocks: Blocks, part: npt.NDArray[np.intp]
+    blocks: Places, part: npt.NDArray[np.intp]
 ) -> npt.NDArray[np.intp]:
     """Leave out the half of a bin that has most texture."""
     order = np.argsort(blocks.texture.flat[part], kind="stable")
@@ -251,7 +251,7 @@ def _with_little_texture(
     return np.sort(kept)
 
 
-def _not_struck(blocks: Blocks, part: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+def _not_struck(blocks: Places, part: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
     """Leave out blocks whose level and variance a cosmic ray has changed."""
     variance = blocks.variance.flat[part]
     kept = part[variance <= STRUCK * float(np.median(variance))]
@@ -259,7 +259,7 @@ def _not_struck(blocks: Blocks, part: npt.NDArray[np.intp]) -> npt.NDArray[np.in
 
 
 def _excess(
-    blocks: Blocks,
+    blocks: Places,
     bins: list[npt.NDArray[np.intp]],
     gain: float,
     dark: float,
@@ -276,7 +276,7 @@ def _excess(
 
 
 def _variance_by_level(
-    blocks: Blocks,
+    blocks: Places,
     bins: list[npt.NDArray[np.intp]],
     fine_share: float,
     excess: Doubles | None,
@@ -314,7 +314,7 @@ def _variance_by_level(
     return levels, variances, errors
 
 
-def _from_the_mean(blocks: Blocks, part: npt.NDArray[np.intp]) -> Doubles:
+def _from_the_mean(blocks: Places, part: npt.NDArray[np.intp]) -> Doubles:
     """Level of each block, as other frames tell it, from the mean level of all.
 
     They have noise of their own, and the blocks were chosen by it: as much of it as

@@ -33,6 +33,7 @@ __all__ = [
     "about_offsets",
     "about_pattern",
     "about_repeats",
+    "about_scan",
     "about_space",
     "about_time",
     "small_hole",
@@ -218,6 +219,26 @@ def about_repeats(stack: Stack, sample: Sample, repeats: Repeats) -> list[Reason
         )
         reasons.append(Reason(sentence, broken=True))
     return reasons
+
+
+def about_scan(is_known: bool) -> str:
+    """Say what a sparse scan does not tell; no matter for the verdict.
+
+    Parameters
+    ----------
+    is_known
+        Whether it tells of the correlation of neighbours.
+    """
+    sentence = (
+        "this is a sparse scan, whose noise was measured from pixels that were visited "
+        "twice or lie beside one another; it does not tell whether frames come again"
+    )
+    if is_known:
+        return sentence
+    return (
+        f"{sentence}, nor whether the noise of neighbours is correlated, of which too "
+        "few were measured together: it is taken as independent"
+    )
 
 
 def about_frames(stack: Stack) -> list[Reason]:

@@ -16,7 +16,7 @@ from napari_udvd.planes import Series, read_clip, read_measured, recorded_frames
 if TYPE_CHECKING:
     from napari_udvd.stack import Plane, Stack
 
-__all__ = ["Sample", "sample_windows"]
+__all__ = ["Sample", "check_side", "limits", "sample_windows"]
 
 Floats = npt.NDArray[np.float32]
 
@@ -91,12 +91,8 @@ def sample_windows(stack: Stack, plane: Plane) -> Sample:
         are not finite, or all pixels or all frames are the same.
     """
     check_time(stack)
+    check_side(stack)
     height, width = stack.frame_shape
-    if min(height, width) < MIN_SIDE:
-        raise InputError(
-            f"frames of {height} x {width} pixels are too small to measure their "
-            f"noise; at least {MIN_SIDE} x {MIN_SIDE} are needed"
-        )
     crop = min(height, SIDE), min(width, SIDE)
     starts = max(1, stack.n_frames - WINDOW + 1)
     n = min(starts, MAX_WINDOWS, max(MIN_WINDOWS, PIXELS // (crop[0] * crop[1])))
@@ -146,10 +142,26 @@ def sample_windows(stack: Stack, plane: Plane) -> Sample:
         corners=tuple(corners),
         repeated=sum(repeats.values()),
         compared=len(repeats),
-        **_limits(windows, stack.dtype),
+        **limits(windows, stack.dtype),
         clipped=is_clipped(windows),
         coarseness=local_step(windows),
     )
+
+
+def check_side(stack: Stack) -> None:
+    """Check that frames are large enough to measure their noise.
+
+    Raises
+    ------
+    InputError
+        If they are not.
+    """
+    height, width = stack.frame_shape
+    if min(height, width) < MIN_SIDE:
+        raise InputError(
+            f"frames of {height} x {width} pixels are too small to measure their "
+            f"noise; at least {MIN_SIDE} x {MIN_SIDE} are needed"
+        )
 
 
 def _different_frames(
@@ -182,8 +194,14 @@ def _spare(there: list[int], times: list[int]) -> list[int]:
     return inside[:2] if len(inside) > 1 else []
 
 
-def _limits(windows: list[Floats], dtype: np.dtype[Any]) -> dict[str, float]:
-    """Say where grey levels end and how finely they are divided."""
+def limits(windows: list[Floats], dtype: np.dtype[Any]) -> dict[str, float]:
+    """Say where grey levels end and how finely they are divided.
+
+    Returns
+    -------
+    dict
+        `step`, `saturation`, `saturated` and `floor` of a :class:`Sample`.
+    """
     low = float(min(window.min() for window in windows))
     high = float(max(window.max() for window in windows))
     at_low, above = _crowd(windows, low, np.greater, np.min)

@@ -267,7 +267,14 @@ class Pipeline:
     def _clip(self, part: Part) -> tuple[Floats, slice]:
         """Frames ``(T, C, Y, X)`` as they were recorded, and the part's among them."""
         outer, inner = self._outer(part)
-        return self._read(self._pair.noisy, outer, part), inner
+        noisy = self._pair.noisy
+        clip = self._read(noisy, outer, part)
+        if noisy.mask is not None:  # a movie of its own needs to know no mask
+            for k, c in enumerate(self._channels):
+                plane = Plane(c, self._plane.z)
+                known = noisy.read_mask(outer, plane, part.rows, part.columns)
+                clip[:, k][~known] = np.nan
+        return clip, inner
 
     def _level(self, part: Part) -> Floats:
         level = self._read(self._pair.result, self._outer(part)[0], part)

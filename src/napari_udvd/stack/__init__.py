@@ -3,6 +3,7 @@
 A stack wraps any array that has ``shape``, ``dtype`` and NumPy indexing (NumPy,
 dask, zarr, memory-mapped TIFF, CuPy) without copying it. Everything above reads
 movies through :meth:`Stack.read`, which touches only the frames it is asked for.
+Which pixels were measured, a mask may say, which is as lazy.
 Where pixels do not matter, such as for the file that a result is to go to, a
 :class:`Layout` says the same of axes, size, scale and units without them.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 from napari_udvd.stack._index import as_slice, full_index
 from napari_udvd.stack._layout import AXES, Layout, LayoutLike, Plane
+from napari_udvd.stack._mask import Mask
 from napari_udvd.stack._stack import ArrayLike, Stack
 
 __all__ = [
@@ -18,6 +20,7 @@ __all__ = [
     "ArrayLike",
     "Layout",
     "LayoutLike",
+    "Mask",
     "Plane",
     "Stack",
     "as_slice",

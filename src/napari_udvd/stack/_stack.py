@@ -21,6 +21,8 @@ from napari_udvd.stack._checks import (
 )
 from napari_udvd.stack._index import Fetched, Part, as_slice, is_dask, to_numpy
 from napari_udvd.stack._layout import LayoutLike, Plane
+from napari_udvd.stack._mask import Mask, given, unlike
+from napari_udvd.stack._measured import Measured
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -47,7 +49,7 @@ class ArrayLike(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Stack(LayoutLike):
+class Stack(Measured):
     """A movie with named axes; build it with :meth:`from_array` or ``open``.
 
     Attributes
@@ -74,6 +76,8 @@ class Stack(LayoutLike):
     validity
         Which pixels were measured, where not all were or it is not known yet: see
         :func:`napari_udvd.validity.inspect`.
+    mask
+        Which pixels were measured, where that was said; see :meth:`with_mask`.
     """
 
     data: ArrayLike
@@ -85,6 +89,7 @@ class Stack(LayoutLike):
     notes: tuple[str, ...] = ()
     times: tuple[float, ...] | None = None
     validity: Validity | None = None
+    mask: Mask | None = None
 
     def __post_init__(self) -> None:
         shape = known_shape(self.data.shape, self._label)
@@ -103,6 +108,8 @@ class Stack(LayoutLike):
         channel_names: tuple[str, ...] = (),
         source: str | None = None,
         times: Sequence[float] | None = None,
+        mask: Any = None,
+        unmeasured: float | None = None,
     ) -> Stack:
         """Wrap an array.
 
@@ -124,12 +131,14 @@ class Stack(LayoutLike):
         times
             When each frame was recorded, in the unit of T, where the interval is not
             regular.
+        mask, unmeasured
+            Which pixels were measured, see :meth:`with_mask`.
 
         Raises
         ------
         InputError
-            If axes are ambiguous, do not fit the shape, or the array is empty or
-            not real-valued numbers.
+            If axes are ambiguous, do not fit the shape, the array is empty or not
+            real-valued numbers, or the mask does not fit.
         """
         label = label_of(source)
         if not hasattr(data, "shape") or not hasattr(data, "dtype"):
@@ -145,7 +154,7 @@ class Stack(LayoutLike):
                 )
             axes = "TYX"
             notes = (f"axes of {label} are not named; three dimensions read as TYX",)
-        return cls(
+        stack = cls(
             data=data,
             axes=axes.upper(),
             scale=scale or {},
@@ -155,6 +164,7 @@ class Stack(LayoutLike):
             notes=notes,
             times=None if times is None else tuple(times),
         )
+        return stack.with_mask(mask, unmeasured=unmeasured)
 
     @classmethod
     def of(cls, like: LayoutLike, data: ArrayLike) -> Stack:
@@ -195,7 +205,11 @@ class Stack(LayoutLike):
     @property
     def files(self) -> tuple[str, ...]:
         """Files that the movie is stored in, which no output may replace."""
-        return tuple(getattr(self.data, "files", ()))
+        own = tuple(getattr(self.data, "files", ()))
+        of_mask = () if self.mask is None else self.mask.files
+        if not own and of_mask and self.source is not None:
+            own = (self.source,)
+        return tuple(dict.fromkeys((*own, *of_mask)))
 
     @property
     def recorded(self) -> Stack:
@@ -277,10 +291,53 @@ class Stack(LayoutLike):
         Returns
         -------
         str
-            Axes, shape, type, and a checksum of the frame in the middle.
+            Axes, shape, type, and a checksum of the frame in the middle, and of its
+            mask where there is one.
         """
-        middle = self.read(self.n_frames // 2).tobytes()
-        return f"{self.axes} {self.shape} {self.dtype} {zlib.crc32(middle):08x}"
+        t = self.n_frames // 2
+        found = zlib.crc32(self.read(t).tobytes())
+        told = f"{self.axes} {self.shape} {self.dtype} {found:08x}"
+        if self.mask is None:
+            return told
+        return f"{told} {zlib.crc32(self.read_mask(t).tobytes()):08x}"
+
+    def with_mask(
+        self, mask: Any = None, axes: str | None = None, *, unmeasured: Any = None
+    ) -> Stack:
+        """Return the same movie with a mask of the pixels that were measured.
+
+        It takes the place of an earlier mask. Pixels that are NaN were not measured,
+        with and without a mask. No pixel is read.
+
+        Parameters
+        ----------
+        mask
+            Array of the frame's shape ``(Y, X)``, for all frames and channels;
+            ``(T, Y, X)``, one for each frame; or of the movie's own shape. 0, False
+            and NaN stand for pixels that were not measured, all else for those that
+            were. A Labels layer of napari will do, and a file is opened by
+            :func:`napari_udvd.open`.
+        axes
+            Letters for the dimensions of the mask where its shape does not tell,
+            such as ``"CYX"``.
+        unmeasured
+            Value of pixels that were not measured, as the movie was recorded: before
+            a dark frame was subtracted. With a mask, both say what was measured.
+
+        Raises
+        ------
+        InputError
+            If the mask does not fit the movie, or no pixel can have the value.
+        """
+        sources = []
+        if mask is not None:
+            sources.append(given(mask, axes, self))
+        if unmeasured is not None and not np.isnan(unmeasured):
+            sources.append(unlike(self.recorded.data, unmeasured, self))
+        told = Mask(tuple(sources)) if sources else None
+        if told is None and self.mask is None:
+            return self
+        return replace(self, mask=told, validity=None)
 
     def crop(
         self,
@@ -318,7 +375,8 @@ class Stack(LayoutLike):
             data = self.data[tuple(as_slice(span) for span in spans)]
         else:
             data = Part(self.data, spans)
-        return replace(self, data=data, validity=validity, times=part.times)
+        mask = self.mask and self.mask.crop(inside)
+        return replace(self, data=data, validity=validity, times=part.times, mask=mask)
 
     def to_dask(self) -> Any:
         """Return the movie as a dask array, whose chunks are read as they are needed.
@@ -358,4 +416,5 @@ class Stack(LayoutLike):
             notes=(),
             times=self.times if same else None,
             validity=None,
+            mask=self.mask and self.mask.with_axes(self.axes, renamed),
         )

@@ -104,6 +104,7 @@ def movie_records(stacks: Sequence[Stack]) -> list[dict[str, Any]]:
     return [
         {
             "source": stack.source,
+            **stack.mask_record,
             "axes": stack.axes,
             "shape": list(stack.shape),
             "pixel": pixel_sizes(stack),

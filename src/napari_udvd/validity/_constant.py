@@ -28,6 +28,7 @@ def constant_pixels(
     plane: Plane,
     level: npt.NDArray[np.float64],
     same: Mask,
+    count: npt.NDArray[np.float64],
     empty: list[int],
 ) -> tuple[Mask, Mask]:
     """Pixels that never change and do not measure.
@@ -44,6 +45,8 @@ def constant_pixels(
         ``(Y, X)`` what they are.
     same
         ``(Y, X)`` pixels that never change.
+    count
+        ``(Y, X)`` in how many frames a pixel was measured.
     empty
         Frames in which nothing was measured.
 
@@ -68,9 +71,13 @@ def constant_pixels(
         if not ring.any():
             continue
         values = np.unique(level[wide][own])
-        beside = np.isin(frames[:, *wide][:, ring], values)
+        around = frames[:, *wide][:, ring]
+        around = around[~np.isnan(around)] if around.dtype.kind == "f" else around
+        if not around.size:
+            continue
+        beside = np.isin(around, values)
         share = float(beside.mean())
-        chances = int(own.sum()) * (len(there) - 1)
+        chances = int((count[wide][own] - 1).sum())
         if share >= BESIDE or -chances * np.log(max(share, 1 / beside.size)) < UNLIKELY:
             continue
         small = all(part.stop - part.start <= 2 for part in box)

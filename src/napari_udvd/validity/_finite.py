@@ -8,6 +8,7 @@ import numpy as np
 
 from napari_udvd.cutting import stretches
 from napari_udvd.errors import InputError
+from napari_udvd.validity._holes import with_holes
 
 if TYPE_CHECKING:
     from napari_udvd.stack import Stack
@@ -23,6 +24,7 @@ def refuse_infinite(stack: Stack) -> None:
     InputError
         With their number and the position of the first; if there are any.
     """
+    stack = with_holes(stack)
     bad: list[tuple[int, ...]] = []
     infinities = 0
     for start, stop in stretches(stack):
@@ -42,5 +44,6 @@ def refuse_infinite(stack: Stack) -> None:
     raise InputError(
         f"{name} has {infinities} infinite pixel(s) of {total}, the first at "
         f"{where} (counted from 0); replace them, by NaN where nothing was measured, "
-        "or crop them away"
+        "give a mask of what was measured (--mask FILE, or open(path, mask=FILE)), or "
+        "crop them away"
     )

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["notes", "plane_notes"]
 
+LEAST = 0.01
+"""Share of the pixels that were measured, below which a result is not worth much."""
+
 
 def notes(stack: Stack, planes: Mapping[Plane, PlaneValidity]) -> Iterator[str]:
     """Say what was found in each plane, one sentence each."""
@@ -43,7 +46,13 @@ def plane_notes(stack: Stack, plane: Plane, found: PlaneValidity) -> Iterator[st
             else "they were not recorded, and are predicted from those around"
         )
         yield f"{where}{len(found.empty)} frame(s) are empty ({listed}): {fate}"
-    if found.constant.any():
+    if found.constant.any() and np.isnan(found.value):
+        yield (
+            f"{where}{int(found.constant.sum())} pixel(s) of a frame "
+            f"({found.constant.mean():.1%}) were measured in none: they are left out, "
+            "and stay as they are"
+        )
+    elif found.constant.any():
         yield (
             f"{where}{found.constant.mean():.1%} of the pixels never change (a border "
             f"or mask, {_number(found.value)}): they are left out, and stay as they are"
@@ -53,8 +62,19 @@ def plane_notes(stack: Stack, plane: Plane, found: PlaneValidity) -> Iterator[st
             f"{where}{len(found.filled)} frame(s) have a border of one value that "
             "moves (registration?): it is left out, and stays as it is"
         )
-    if found.has_nan:
-        yield f"{where}pixels that are NaN are left out, and stay NaN"
+    if stack.mask is not None:
+        yield from _about_mask(stack.mask.words, found.share, where)
+    elif found.has_nan:
+        yield (
+            f"{where}{1 - found.share:.2%} of the pixels are NaN: they are left out, "
+            "and stay NaN"
+        )
+    if 0 < found.share < LEAST:
+        yield (
+            f"{where}only {found.share:.2%} of the pixels were measured: there is "
+            "little to learn from, and a result is hardly more than a guess; measure "
+            f"{LEAST:.0%} at least"
+        )
     if found.hot.any():
         spots = [f"{y}, {x}" for y, x in np.argwhere(found.hot)[:3].tolist()]
         more = ", …" if found.hot.sum() > 3 else ""
@@ -63,6 +83,16 @@ def plane_notes(stack: Stack, plane: Plane, found: PlaneValidity) -> Iterator[st
             f"{'; '.join(spots)}{more}) stand out in every frame as no specimen can: "
             "they are predicted from their surroundings"
         )
+
+
+def _about_mask(words: str, share: float, where: str) -> Iterator[str]:
+    if share == 1:
+        yield f"{where}every pixel was measured, {words}: the movie has no holes"
+        return
+    yield (
+        f"{where}{share:.1%} of the pixels were measured, {words}: the others are left "
+        "out, and stay as they are"
+    )
 
 
 def _number(value: float) -> str:

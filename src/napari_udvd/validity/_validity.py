@@ -13,6 +13,7 @@ from napari_udvd.cutting import runs
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from napari_udvd.stack import Mask as Given
     from napari_udvd.stack import Plane
 
 __all__ = ["LONGEST_RUN", "Mask", "PlaneValidity", "Validity"]
@@ -46,6 +47,8 @@ class PlaneValidity:
         Nothing was measured in this plane.
     value
         What the pixels of an empty plane, or most constant pixels, are.
+    share
+        Share of the pixels that were measured, as NaN and the movie's mask tell.
     """
 
     constant: Mask
@@ -56,6 +59,7 @@ class PlaneValidity:
     has_nan: bool = False
     is_empty: bool = False
     value: float = 0.0
+    share: float = 1.0
 
     @property
     def is_plain(self) -> bool:
@@ -69,7 +73,9 @@ class PlaneValidity:
             or self.hot.any()
         )
 
-    def kept(self, raw: npt.NDArray[Any], first: int) -> Mask:
+    def kept(
+        self, raw: npt.NDArray[Any], first: int, known: Mask | None = None
+    ) -> Mask:
         """Pixels that stay as they are in a result, ``(T, Y, X)``.
 
         Parameters
@@ -78,10 +84,14 @@ class PlaneValidity:
             Whole frames as stored, ``(T, Y, X)``.
         first
             Number of the first of them.
+        known
+            Pixels that were measured, as the movie's mask says; all if None.
         """
         mask = np.broadcast_to(self.constant, raw.shape).copy()
-        if self.has_nan:
+        if self.has_nan and raw.dtype.kind == "f":
             mask |= np.isnan(raw)
+        if known is not None:
+            mask |= ~known
         for k in range(len(raw)):
             if (bits := self.filled.get(first + k)) is not None:
                 mask[k] |= self._unpacked(bits)
@@ -91,9 +101,11 @@ class PlaneValidity:
                 mask[k] = self.constant
         return mask
 
-    def measured(self, raw: npt.NDArray[Any], first: int) -> Mask:
+    def measured(
+        self, raw: npt.NDArray[Any], first: int, known: Mask | None = None
+    ) -> Mask:
         """Pixels that were measured, ``(T, Y, X)``; parameters as :meth:`kept`."""
-        mask = ~self.kept(raw, first) & ~self.hot
+        mask = ~self.kept(raw, first, known) & ~self.hot
         for k in range(len(raw)):
             if first + k in self.empty:
                 mask[k] = False
@@ -124,6 +136,8 @@ class Validity:
         What a user should know, in plain sentences.
     rows, columns, first
         Where a part of the movie begins and what it holds, see :meth:`crop`.
+    mask
+        That of the whole movie; None where it has none.
     """
 
     planes: Mapping[Plane, PlaneValidity]
@@ -131,6 +145,7 @@ class Validity:
     rows: slice = field(default_factory=lambda: slice(None))
     columns: slice = field(default_factory=lambda: slice(None))
     first: int = 0
+    mask: Given | None = None
 
     def missing(self, plane: Plane) -> frozenset[int]:
         """Frames of a plane in which nothing was measured."""
@@ -180,18 +195,40 @@ class Validity:
             The part.
         """
         return self._part(raw, plane, first, rows, columns).measured(
-            raw, self.first + first
+            raw, self.first + first, self._known(raw, plane, first, rows, columns)
         )
 
     def kept(self, raw: npt.NDArray[Any], plane: Plane, first: int) -> Mask:
         """Pixels of whole frames that stay as they are in a result."""
-        whole = slice(None)
-        return self._part(raw, plane, first, whole, whole).kept(raw, self.first + first)
+        where = raw, plane, first, slice(None), slice(None)
+        known = self._known(*where)
+        return self._part(*where).kept(raw, self.first + first, known)
 
     def background(self, plane: Plane, rows: slice, columns: slice) -> Floats:
         """Return what stands for pixels that were not measured, ``(y, x)``."""
         rows, columns = _inside(self.rows, rows), _inside(self.columns, columns)
         return self.planes[plane].background[rows, columns]
+
+    def _known(
+        self,
+        raw: npt.NDArray[Any],
+        plane: Plane,
+        first: int,
+        rows: slice,
+        columns: slice,
+    ) -> Mask | None:
+        """Pixels that were measured, as the mask says; parameters as `measured`."""
+        if self.mask is None:
+            return None
+        start = self.first + first
+        key: dict[str, int | slice] = {
+            "T": slice(start, start + len(raw)),
+            "C": plane.c,
+            "Z": plane.z,
+            "Y": _inside(self.rows, rows),
+            "X": _inside(self.columns, columns),
+        }
+        return np.broadcast_to(self.mask.at(key, "TYX"), raw.shape)
 
     def _part(
         self,
