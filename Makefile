@@ -15,7 +15,8 @@ PIP_DEFAULT_TIMEOUT ?= 120
 PIP_RETRIES ?= 10
 export PIP_DEFAULT_TIMEOUT PIP_RETRIES
 
-# What measures time runs by itself, after all others; either may have nothing to do
+# A process that dies (the software renderer may crash) ends the run: the others would
+# wait for it. # What measures time runs by itself, after all others; either may have nothing to do
 # where PYTEST_ARGS chooses (exit code 5).
 PYTEST = $(BIN)/python -m pytest
 OR_NONE = || test $$? -eq 5
@@ -48,7 +49,7 @@ demo: $(VENV)/.demo ## denoise a simulated movie, with pictures and numbers in .
 
 test: $(VENV)/.test ## run the tests; more options in PYTEST_ARGS="-k stack -x"
 	@sh tools/apt_install.sh $(NO_SCREEN) $(QT_LIBRARIES)
-	$(PYTEST) --alone=later --numprocesses auto --maxprocesses 4 --dist loadfile $(PYTEST_ARGS) $(OR_NONE)
+	$(PYTEST) --alone=later --numprocesses auto --maxprocesses 4 --dist loadfile --max-worker-restart 0 $(PYTEST_ARGS) $(OR_NONE)
 	$(PYTEST) --alone=now $(PYTEST_ARGS) $(OR_NONE)
 
 # Nothing is installed: a machine with a card has its own PyTorch for it.

@@ -27,7 +27,7 @@ torch.set_num_threads(1)
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
     def run(*arguments: Any, second_stage: bool = False) -> Outcome:
-        if arguments[0] in {"denoise", "apply"} and not second_stage:
+        if not second_stage and arguments[:1] in {("denoise",), ("apply",)}:
             arguments = (*arguments, *ALONE)
         monkeypatch.setattr(sys, "argv", ["napari-udvd", *map(str, arguments)])
         capfd.readouterr()
