@@ -16,8 +16,8 @@ PIP_RETRIES ?= 10
 export PIP_DEFAULT_TIMEOUT PIP_RETRIES
 
 # A process that dies (the software renderer may crash) ends the run: else the others
-# would wait for it. What measures time runs by itself, after all others; either may have nothing to do
-# where PYTEST_ARGS chooses (exit code 5).
+# would wait for it. What measures time runs by itself, after all others; either may
+# have nothing to do where PYTEST_ARGS chooses (exit code 5).
 PYTEST = $(BIN)/python -m pytest
 OR_NONE = || test $$? -eq 5
 
