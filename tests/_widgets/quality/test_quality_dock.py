@@ -85,6 +85,7 @@ def test_a_result_is_judged_shown_and_saved(
     assert report.noisy == "movie"
     assert report.planes[0].regions[0].name == "3"
     assert report.verdict.summary in dock.verdict.text()
+    assert dock.choices.result_box.currentData().name in dock.verdict.text()
     assert dock.figures.isVisible()
     assert not dock.figures.rings.isVisible()  # needs the model
 

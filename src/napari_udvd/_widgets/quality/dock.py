@@ -199,9 +199,12 @@ class QualityDock(ClosingDock):
             return
         verdict = report.verdict
         colour = COLOURS[verdict.level]
+        # other layers may be chosen meanwhile: it says what it is about
+        name = "" if self._question is None else self._question.names[1]
         told = "".join(f"<li>{escape(r.sentence)}</li>" for r in verdict.reasons)
         good = "".join(f"<li>{escape(sentence)}</li>" for sentence in verdict.good)
         self.verdict.setText(
+            f"<p>{escape(name)}</p>"
             f'<b style="color: {colour}">{escape(verdict.summary)}</b>'
             f"<ul>{told or good}</ul>"
         )
