@@ -146,7 +146,7 @@ class Run:
             most=most,
         )
         self._distillation = Distillation(
-            movies, self._plan, settings, self._pace, count_views(net, True)
+            movies, self._plan, settings, self._pace, count_views(net, True), task
         )
         self._start = Start(False, settings.learning_rate or recipe.rate)
 

@@ -516,7 +516,10 @@ def test_the_result_goes_when_its_layer_goes(
 
 
 def test_what_is_ticked_is_what_is_ordered(
-    dock: Callable[..., Any], qtbot: QtBot, movie: Image, monkeypatch: pytest.MonkeyPatch
+    dock: Callable[..., Any],
+    qtbot: QtBot,
+    movie: Image,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     _, widget = dock(movie)
     trained(qtbot, widget)
