@@ -46,13 +46,14 @@ from napari_udvd.models.centerblind.layers import (
     convolution,
     places,
 )
+from napari_udvd.models.centerblind.window import Window, together
 from napari_udvd.models.likelihood import Prediction, factor_entries, split
 from napari_udvd.models.precision import like, pack
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["PRESETS", "CenterBlind", "Preset", "Window", "padded"]
+__all__ = ["PRESETS", "CenterBlind", "Preset", "padded"]
 
 REACH = 2
 """Pixels that the masked convolution sees around a pixel, at least."""
@@ -85,29 +86,6 @@ class Options(NamedTuple):
     def context(self) -> int:
         """Frames seen before and after the output frame."""
         return self.near + sum(self.far)
-
-
-class Window(NamedTuple):
-    """Frames around an output frame, as the layers see them.
-
-    Attributes
-    ----------
-    frames
-        Condensed frames ``(N, F, C, H, W)``, relative to the base, in units of their
-        noise.
-    base
-        What they are relative to, ``(N, C, H, W)``, made without the output frame.
-    known
-        How much of each condensed frame was measured, ``(N, F, C, H, W)``, from 0 to
-        1; None in a network that does not ask.
-    smooth
-        Averages of the other frames, ``(N, K, H, W)``; None likewise.
-    """
-
-    frames: Tensor
-    base: Tensor
-    known: Tensor | None = None
-    smooth: Tensor | None = None
 
 
 class CenterBlind(OpenBranch, LatticeBranch, Network):
@@ -274,7 +252,7 @@ class CenterBlind(OpenBranch, LatticeBranch, Network):
         stable = self._stable(clip)
         count = shape[1] - length + 1
         windows = [self._window(stable, range(k, k + length)) for k in range(count)]
-        out = self._outputs(_together(windows), precision)
+        out = self._outputs(together(windows), precision)
         out = rearrange(out, "(windows n) c h w -> n windows c h w", windows=count)
         return self._in_units_of_input(split(out, self.channels), clip.noise)
 
@@ -427,17 +405,6 @@ def padded(x: Tensor) -> Tensor:
     """Add rows and columns of zeros until pooling leaves none over."""
     down, right = (-n % POOLING for n in x.shape[-2:])
     return F.pad(x, (0, right, 0, down))
-
-
-def _together(windows: Sequence[Window]) -> Window:
-    """Put windows into one batch, all clips of a window in a row."""
-    frames, bases, known, smooth = zip(*windows, strict=True)
-    return Window(
-        torch.cat(frames),
-        torch.cat(bases),
-        None if known[0] is None else torch.cat(known),
-        None if smooth[0] is None else torch.cat(smooth),
-    )
 
 
 def _check(

@@ -39,7 +39,8 @@ from napari_udvd.models.averaging import (
 from napari_udvd.models.camera import stabilise
 from napari_udvd.models.centerblind.branches import PRESETS
 from napari_udvd.models.centerblind.layers import apply
-from napari_udvd.models.centerblind.network import BLUR, CenterBlind, Window, padded
+from napari_udvd.models.centerblind.network import BLUR, CenterBlind, padded
+from napari_udvd.models.centerblind.window import Window
 from napari_udvd.models.precision import pack
 
 if TYPE_CHECKING:
