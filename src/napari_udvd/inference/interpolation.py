@@ -195,7 +195,7 @@ def _left_out(x: Tensor, widths: Widths, lines: list[bool]) -> Tensor:
 
 def _in_time(x: Tensor, widths: Widths) -> Tensor:
     found = along(x.flatten(1), gaussian(widths.frames), -2)
-    return found.unflatten(1, x.shape[1:])
+    return found.reshape(x.shape)
 
 
 def _persistent(known: Tensor) -> list[bool]:
@@ -232,7 +232,8 @@ def _part(frames: Frames, measured: Mask) -> tuple[Frames, Mask]:
     """Cut out what is looked at: the middle, unless hardly anything was measured."""
     n_frames, *shape = frames.shape
     first = max(n_frames - MOST_FRAMES, 0) // 2
-    frames, measured = (a[first : first + MOST_FRAMES] for a in (frames, measured))
+    some = slice(first, first + MOST_FRAMES)
+    frames, measured = frames[some], measured[some]
     edge = isqrt(MOST_PIXELS // len(frames))
     places = [
         (slice(down, down + edge), slice(aside, aside + edge))

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from napari_udvd.models.averaging import divided, gaussian, smooth
-from napari_udvd.tasks.base import Verdict
+from napari_udvd.tasks.base import Batch, Verdict
 from napari_udvd.tasks.denoising import SURE, Denoising
 
 if TYPE_CHECKING:
@@ -30,6 +30,13 @@ __all__ = ["Reconstruction"]
 
 Doubles: TypeAlias = "npt.NDArray[np.float64]"
 
+FIXED = 0.3
+"""Share of the sites of a clip that are never measured, from which on some of the
+others are hidden."""
+
+MOST_HIDDEN = 0.7
+"""Share of the sites that are hidden at most; each share up to this is as likely."""
+
 WIDTHS = ((1.0, 1.0), (1.0, 3.0), (2.0, 2.0), (3.0, 4.0))
 """Standard deviations, px and frames, of the averages that a result is compared with;
 with the best of them."""
@@ -40,6 +47,22 @@ class Reconstruction(Denoising):
 
     name = "reconstruct"
     fills = True
+
+    def batch(self, clip: Clip, is_target: Tensor) -> Batch:
+        """Compare with the measured pixels, as in denoising.
+
+        Where some sites are measured in every frame and others in none, every measured
+        pixel has itself before and after, and no other one has: there some sites are
+        hidden in all frames, to be predicted as those are that were not measured.
+        """
+        whole = super().batch(clip, is_target)
+        if clip.mask is None:
+            return whole
+        never = 1 - clip.mask.any(dim=1).float().mean()
+        if never < FIXED:
+            return whole
+        seen = clip._replace(mask=clip.mask & ~_hidden(clip))
+        return whole._replace(clip=seen)
 
     def verdict(self, judged: Sequence[Judged]) -> Verdict:
         """Compare the result with averages of other frames, and with an empty frame.
@@ -71,6 +94,19 @@ class Reconstruction(Denoising):
                 )
             )
         return Verdict(())
+
+
+def _hidden(clip: Clip) -> Tensor:
+    """Choose sites ``(N, 1, 1, H, W)``, the same ones for the same clips.
+
+    So that a training can be repeated, and losses on frames held out be compared.
+    """
+    count, *_, height, width = clip.frames.shape
+    bits = clip.frames.contiguous().view(torch.int32).sum(dtype=torch.int64)
+    chance = torch.Generator().manual_seed(int(bits))
+    share = MOST_HIDDEN * torch.rand(count, 1, 1, 1, 1, generator=chance)
+    hidden = torch.rand(count, 1, 1, height, width, generator=chance) < share
+    return hidden.to(clip.frames.device)
 
 
 def _distances(judged: Judged) -> tuple[Doubles, Doubles, Doubles]:
