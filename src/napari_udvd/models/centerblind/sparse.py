@@ -68,6 +68,10 @@ FILLING = gaussian(1.0)[1:-1]
 HALF_TRUST = 0.02
 """Weight of the base in what gaps are filled with."""
 
+BASE_STD = 0.3
+"""Error of the base, in standard deviations of the noise, that is a guess as good as
+any: it is learned at once."""
+
 LEAST = 1e-3
 """Less than any share of a group of frames that can have been measured."""
 
@@ -148,6 +152,16 @@ class SparseCenterBlind(CenterBlind):
         """Fit weights of the network that this one starts from: it adds zeros."""
         known = super().fitted(weights)
         return {**self._zeros(), **known}
+
+    def fall_back(self) -> bool:
+        """Say the base, and that its error is a fraction of the noise."""
+        with torch.no_grad():
+            self.join_c.weight.zero_()
+            assert self.join_c.bias is not None
+            self.join_c.bias.zero_()
+            # the inverse of the softplus that makes it positive
+            self.join_c.bias[self.channels :] = math.log(math.expm1(BASE_STD))
+        return True
 
     def _zeros(self) -> dict[str, Tensor]:
         return {
