@@ -356,7 +356,7 @@ def test_the_uncertainty_follows_the_noise() -> None:
         prediction = net(Clip(clip, noise))
         stable = prediction.std / noise.variance(prediction.mean).sqrt()
         stabilised = 2 * (clip + 0.375).sqrt() - 2 * 0.375**0.5
-        told = net._outputs(net._window(stabilised, range(3)), torch.float32)
+        told = net._outputs(net._window(stabilised, range(3), noise), torch.float32)
     torch.testing.assert_close(stable[0, 0, 0], told[0, 1], rtol=0.01, atol=1e-3)
 
 

@@ -66,19 +66,21 @@ def predicted(net: SparseCenterBlind, clip: Clip) -> tuple[torch.Tensor, torch.T
 
 def slopes(
     net: SparseCenterBlind, clip: Clip, y: int, x: int
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Gradients of all that is said of a pixel to values and mask, ``(T, C, H, W)``.
+) -> tuple[torch.Tensor, ...]:
+    """Gradients of all that is said of a pixel to frames and mask, ``(T, C, H, W)``.
 
     To the mask as if a pixel could be measured a little.
     """
     stable = net._stable(clip).requires_grad_()
-    out = net._outputs(net._window(stable, range(stable.shape[1])), torch.float32)
+    out = net._outputs(
+        net._window(stable, range(stable.shape[1]), ANY_NOISE), torch.float32
+    )
     pixel = out[0, :, y, x]
     (found,) = torch.autograd.grad(
         (pixel * torch.linspace(0.7, 1.3, len(pixel))).sum(), stable
     )
-    value, known = found[0].chunk(2, dim=1)
-    return value, known
+    value, known, light = found[0].chunk(3, dim=1)
+    return value, known, light
 
 
 def in_hole(y: int, x: int, hole: tuple[int, int]) -> torch.Tensor:
@@ -110,11 +112,15 @@ def test_gradients_to_value_and_mask_of_the_hole_are_zero(
     clip, own = clip_of(net, kind), net.geometry.context
     hidden = net.options.hidden
     for y, x in [(0, WIDTH - 1), (9, 11), (HEIGHT - 1, 3)]:
-        for seen in slopes(net, clip, y, x):
+        found = slopes(net, clip, y, x)
+        for seen in found:
             assert torch.isfinite(seen).all()
             blind = seen[own - hidden : own + hidden + 1][..., in_hole(y, x, net.hole)]
             assert not blind.any(), (y, x)
-            assert kind == "nothing" or seen.any()
+        value, known, light = found
+        assert value.any()
+        assert known.any()
+        assert light.any() == (net.widths is not None)
 
 
 @pytest.mark.parametrize("kind", MASKS)
@@ -268,12 +274,12 @@ def test_frames_are_relative_to_what_other_frames_say() -> None:
     net = SparseCenterBlind(widths=(1.0, 8.0))
     mask = torch.rand(1, 33, 1, 24, 30, generator=torch.Generator().manual_seed(0))
     frames = torch.where(mask < 0.2, scene.expand(1, 33, 1, 24, 30), torch.nan)
-    window = net._window(net._stable(Clip(frames, noise)), range(33))
+    window = net._window(net._stable(Clip(frames, noise)), range(33), noise)
     inner = window.base[0, 0, 3:-3, 3:-3]
     assert (inner - scene[3:-3, 3:-3]).abs().max() < 0.6
     # nothing near by: a wider average, not the dark
     frames[..., :8, :8] = torch.nan
-    window = net._window(net._stable(Clip(frames, noise)), range(33))
+    window = net._window(net._stable(Clip(frames, noise)), range(33), noise)
     assert (window.base[0, 0, 0, 0] - scene[8, 8]).abs() < 5
 
 

@@ -251,7 +251,9 @@ class CenterBlind(OpenBranch, LatticeBranch, Network):
             )
         stable = self._stable(clip)
         count = shape[1] - length + 1
-        windows = [self._window(stable, range(k, k + length)) for k in range(count)]
+        windows = [
+            self._window(stable, range(k, k + length), clip.noise) for k in range(count)
+        ]
         out = self._outputs(together(windows), precision)
         out = rearrange(out, "(windows n) c h w -> n windows c h w", windows=count)
         return self._in_units_of_input(split(out, self.channels), clip.noise)
@@ -262,7 +264,7 @@ class CenterBlind(OpenBranch, LatticeBranch, Network):
         It needs one point in sixteen of the lattice, and the joins nowhere else.
         """
         stable = self._stable(clip)
-        window = self._window(stable, range(stable.shape[1]))
+        window = self._window(stable, range(stable.shape[1]), clip.noise)
         out = self._outputs(window, torch.float32, (y, x))
         return self._in_units_of_input(split(out, self.channels), clip.noise)
 
@@ -272,14 +274,17 @@ class CenterBlind(OpenBranch, LatticeBranch, Network):
         """Predict one window of frames after the other, see :class:`Network`."""
         stable = self._stable(clip)
         for window in windows:
-            out = self._outputs(self._window(stable, window), precision)
+            seen = self._window(stable, window, clip.noise)
+            out = self._outputs(seen, precision)
             yield self._in_units_of_input(split(out, self.channels), clip.noise)
 
     def _stable(self, clip: Clip) -> Tensor:
         """Frames on the scale where their noise has a standard deviation of one."""
         return stabilise(clip.frames, clip.noise)
 
-    def _window(self, stable: Tensor, window: Sequence[int]) -> Window:
+    def _window(
+        self, stable: Tensor, window: Sequence[int], noise: CameraNoise
+    ) -> Window:
         """Frames of these numbers, condensed and relative to their base."""
         condensed = self._condensed(stable, window)
         base = self._base(condensed)

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_udvd.models.base import Clip, Geometry
+    from napari_udvd.models.camera import CameraNoise
 
 __all__ = ["WIDTHS", "SparseCenterBlind"]
 
@@ -68,12 +69,33 @@ FILLING = gaussian(1.0)[1:-1]
 HALF_TRUST = 0.02
 """Weight of the base in what gaps are filled with."""
 
-BASE_STD = 0.3
+BASE_STD = 0.1
 """Error of the base, in standard deviations of the noise, that is a guess as good as
 any: it is learned at once."""
 
+NEAREST = 1.5
+"""Standard deviation, frames, of the average in a box where there are gaps in it."""
+
 LEAST = 1e-3
 """Less than any share of a group of frames that can have been measured."""
+
+
+class Sums(NamedTuple):
+    """Weighted sums of the other frames of a window, ``(N, C, H, W)`` each.
+
+    Attributes
+    ----------
+    value
+        Of the stabilised frames.
+    known
+        Of the mask: how much of the neighbourhood was measured, from 0 to 1.
+    light
+        Of the frames as they are.
+    """
+
+    value: Tensor
+    known: Tensor
+    light: Tensor
 
 
 class SparseCenterBlind(CenterBlind):
@@ -175,9 +197,10 @@ class SparseCenterBlind(CenterBlind):
         return [self.known_look, self.known_open, self.own, self.others]
 
     def _stable(self, clip: Clip) -> Tensor:
-        """Stabilised frames and, as further channels, what of them was measured.
+        """Stabilised frames and, as further channels, their mask and the frames.
 
-        ``(N, T, 2 C, H, W)``. What was not may be anything, NaN among it, and is zero.
+        ``(N, T, 3 C, H, W)``. What was not measured may be anything, NaN among it, and
+        is zero in all of them.
         """
         there = clip.frames.isfinite()
         if clip.mask is not None:
@@ -185,34 +208,51 @@ class SparseCenterBlind(CenterBlind):
         # before any arithmetic: zero times NaN is NaN
         frames = torch.where(there, clip.frames, 0.0)
         values = torch.where(there, stabilise(frames, clip.noise), 0.0)
-        return torch.cat([values, there.to(values.dtype)], dim=2)
+        return torch.cat([values, there.to(values.dtype), frames], dim=2)
 
-    def _window(self, stable: Tensor, window: Sequence[int]) -> Window:
+    def _window(
+        self, stable: Tensor, window: Sequence[int], noise: CameraNoise
+    ) -> Window:
         """Frames of these numbers, condensed, filled, and relative to their base."""
         # one by one, so that sums are taken in the same order as without a mask
         total, known = (
-            self._condensed(part, window) for part in stable.chunk(2, dim=2)
+            self._condensed(part, window) for part in stable.chunk(3, dim=2)[:2]
         )
-        averages = self._averages(stable, window)
-        base = self._base_of(total, known, averages)
+        widest, near, own, *others = self._averages(stable, window)
+        if self.widths is None:
+            nowhere = torch.zeros_like(widest.value)
+            wide = ratio(widest.value, widest.known, nowhere)
+            base = ratio(self._base(total), self._base(known), wide)
+        else:
+            # light is averaged as it is: stabilised, its average would be too dark
+            nowhere = torch.zeros_like(widest.light)
+            wide = ratio(widest.light, widest.known, nowhere)
+            light = divided(near.light, near.known, wide)
+            light = divided(own.light, own.known, light)
+            base = stabilise(light[:, None], noise)[:, 0]
         there = known > 0
         frames = torch.where(there, total / known.clamp_min(LEAST) - base[:, None], 0.0)
         smoothed = [
             part
-            for (value, share) in averages[2:]
-            for part in ((value - share * base) / (share + TRUST), share)
+            for other in others
+            for part in (
+                (other.value - other.known * base) / (other.known + TRUST),
+                other.known,
+            )
         ]
         frames, known = self._filled(frames, known)
         return Window(frames, base, known, torch.cat(smoothed, dim=1))
 
-    def _averages(
-        self, stable: Tensor, window: Sequence[int]
-    ) -> list[tuple[Tensor, Tensor]]:
-        """Sum the other frames, and their mask, ``(N, C, H, W)`` each.
+    def _averages(self, stable: Tensor, window: Sequence[int]) -> list[Sums]:
+        """Sum the other frames.
 
-        Of the widest box, of the base, and of the averages that are seen beside it.
+        With the weights of the widest box, of a small one, of the base, and of the
+        averages that are seen beside it.
         """
-        wanted: list[tuple[Taps, float]] = [(box(WIDEST), math.inf)]
+        wanted: list[tuple[Taps, float]] = [
+            (box(WIDEST), math.inf),
+            (box(BLUR), NEAREST),
+        ]
         for pixels, frames in (self.widths or WIDTHS, *OTHERS):
             wanted.append((gaussian(pixels), frames))
         weights = in_time(
@@ -224,25 +264,10 @@ class SparseCenterBlind(CenterBlind):
         ).to(stable.dtype)
         # (K, T) times (N, T, pixels): nothing is copied, whichever frames are asked for
         sums = (weights @ stable.flatten(2)).unflatten(2, stable.shape[2:])
-        smoothed = (
-            smooth(sums[:, k], taps).chunk(2, dim=1)
+        return [
+            Sums(*smooth(sums[:, k], taps).chunk(3, dim=1))
             for k, (taps, _) in enumerate(wanted)
-        )
-        return [(value, share) for value, share in smoothed]
-
-    def _base_of(
-        self,
-        total: Tensor,
-        known: Tensor,
-        averages: Sequence[tuple[Tensor, Tensor]],
-    ) -> Tensor:
-        """Average of the other frames, of a wider neighbourhood where it is empty."""
-        widest, own, *_ = averages
-        nowhere = torch.zeros_like(widest[0])
-        near = ratio(
-            self._base(total), self._base(known), otherwise=ratio(*widest, nowhere)
-        )
-        return near if self.widths is None else divided(*own, near)
+        ]
 
     def _filled(self, frames: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
         """Fill gaps of each frame from around them, but of none with a hole."""
