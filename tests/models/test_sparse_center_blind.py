@@ -283,6 +283,25 @@ def test_frames_are_relative_to_what_other_frames_say() -> None:
     assert (window.base[0, 0, 0, 0] - scene[8, 8]).abs() < 5
 
 
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("likelihood", [True, False])
+def test_it_can_say_a_plain_average(channels: int, likelihood: bool) -> None:
+    net = tiny_sparse(channels=channels, likelihood=likelihood)
+    assert net.fall_back()
+    noise = CameraNoise(torch.tensor(0.0), torch.tensor(0.0), torch.tensor(4.0))
+    clip = clip_of(net, "random")._replace(noise=noise)
+    with torch.no_grad():
+        found = net.predict(clip, torch.float32)
+        window = net._window(net._stable(clip), range(clip.frames.shape[1]), noise)
+    torch.testing.assert_close(found.mean[:, 0], 2 * window.base)
+    if likelihood:
+        assert found.std is not None
+        torch.testing.assert_close(
+            found.std, torch.full_like(found.std, 2 * 0.101), rtol=1e-3, atol=0
+        )
+    assert not CenterBlind(preset="small").fall_back()
+
+
 def test_widths_that_are_none() -> None:
     for widths in [(1.0,), (0.0, 2.0), (1.0, -1.0)]:
         with pytest.raises(ValueError, match="two positive numbers"):

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -78,24 +78,6 @@ NEAREST = 1.5
 
 LEAST = 1e-3
 """Less than any share of a group of frames that can have been measured."""
-
-
-class Sums(NamedTuple):
-    """Weighted sums of the other frames of a window, ``(N, C, H, W)`` each.
-
-    Attributes
-    ----------
-    value
-        Of the stabilised frames.
-    known
-        Of the mask: how much of the neighbourhood was measured, from 0 to 1.
-    light
-        Of the frames as they are.
-    """
-
-    value: Tensor
-    known: Tensor
-    light: Tensor
 
 
 class SparseCenterBlind(CenterBlind):
@@ -181,8 +163,13 @@ class SparseCenterBlind(CenterBlind):
             self.join_c.weight.zero_()
             assert self.join_c.bias is not None
             self.join_c.bias.zero_()
-            # the inverse of the softplus that makes it positive
-            self.join_c.bias[self.channels :] = math.log(math.expm1(BASE_STD))
+            entry = self.channels - 1
+            for length in range(self.channels, 0, -1):
+                entry += (
+                    length  # the last one of each row is made positive, by softplus
+                )
+                if self.likelihood:
+                    self.join_c.bias[entry] = math.log(math.expm1(BASE_STD))
         return True
 
     def _zeros(self) -> dict[str, Tensor]:
@@ -219,35 +206,31 @@ class SparseCenterBlind(CenterBlind):
             self._condensed(part, window) for part in stable.chunk(3, dim=2)[:2]
         )
         widest, near, own, *others = self._averages(stable, window)
+        wide = ratio(*widest, torch.zeros_like(widest[0]))
         if self.widths is None:
-            nowhere = torch.zeros_like(widest.value)
-            wide = ratio(widest.value, widest.known, nowhere)
             base = ratio(self._base(total), self._base(known), wide)
         else:
-            # light is averaged as it is: stabilised, its average would be too dark
-            nowhere = torch.zeros_like(widest.light)
-            wide = ratio(widest.light, widest.known, nowhere)
-            light = divided(near.light, near.known, wide)
-            light = divided(own.light, own.known, light)
+            light = divided(*own, divided(*near, wide))
             base = stabilise(light[:, None], noise)[:, 0]
         there = known > 0
         frames = torch.where(there, total / known.clamp_min(LEAST) - base[:, None], 0.0)
         smoothed = [
             part
-            for other in others
-            for part in (
-                (other.value - other.known * base) / (other.known + TRUST),
-                other.known,
-            )
+            for value, share in others
+            for part in ((value - share * base) / (share + TRUST), share)
         ]
         frames, known = self._filled(frames, known)
         return Window(frames, base, known, torch.cat(smoothed, dim=1))
 
-    def _averages(self, stable: Tensor, window: Sequence[int]) -> list[Sums]:
-        """Sum the other frames.
+    def _averages(
+        self, stable: Tensor, window: Sequence[int]
+    ) -> list[tuple[Tensor, Tensor]]:
+        """Sum the other frames, and their mask with the same weights.
 
-        With the weights of the widest box, of a small one, of the base, and of the
-        averages that are seen beside it.
+        With those of the widest box, of a small one and of the base, the light that
+        was measured: stabilised, its average would be too dark. (Not so where the base
+        is that of the other network.) With those of the averages that are seen beside
+        it, the stabilised frames.
         """
         wanted: list[tuple[Taps, float]] = [
             (box(WIDEST), math.inf),
@@ -264,10 +247,14 @@ class SparseCenterBlind(CenterBlind):
         ).to(stable.dtype)
         # (K, T) times (N, T, pixels): nothing is copied, whichever frames are asked for
         sums = (weights @ stable.flatten(2)).unflatten(2, stable.shape[2:])
-        return [
-            Sums(*smooth(sums[:, k], taps).chunk(3, dim=1))
-            for k, (taps, _) in enumerate(wanted)
-        ]
+        found = []
+        for k, (taps, _) in enumerate(wanted):
+            value, known, light = sums[:, k].split(self.channels, dim=1)
+            of_light = self.widths is not None and k < len(wanted) - len(OTHERS)
+            both = torch.cat([light if of_light else value, known], dim=1)
+            total, share = smooth(both, taps).chunk(2, dim=1)
+            found.append((total, share))
+        return found
 
     def _filled(self, frames: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
         """Fill gaps of each frame from around them, but of none with a hole."""
