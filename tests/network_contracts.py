@@ -25,7 +25,7 @@ from napari_udvd.models import (
     Prediction,
 )
 from napari_udvd.models.catalogue import find
-from napari_udvd.tasks import DENOISE
+from napari_udvd.tasks import DENOISE, TASKS
 from napari_udvd.training.learner import Learner
 from napari_udvd.training.settings import TrainingSettings, expected
 from tiny import ALONE, ANY_NOISE, learned_from, tiny_calibration, tiny_movie
@@ -512,7 +512,8 @@ def the_spec_is_of_its_network(spec: NetworkSpec) -> None:
     assert spec.names
     assert len(set(spec.names)) == len(spec.names)
     assert set(spec.sizes) == {"cpu", "gpu"}
-    assert "denoise" in spec.tasks
+    assert spec.tasks
+    assert set(spec.tasks) <= set(TASKS)
     for name in spec.names:
         assert find(name) is spec
         assert spec.variant_of(dict(spec.variants.get(name, {}))) in spec.names

@@ -17,7 +17,9 @@ SOURCE = Path(napari_udvd.__file__).parent
 
 # the package, and the plugin as menus and tasks of the viewer call it
 OWN_NAME = re.compile(r"napari[-_]udvd|> UDVD\b|^UDVD: ", re.IGNORECASE)
-NAME = re.compile(r"center.?blind|udvd|stbn|light.?flow|pwc|deep.?fovea", re.IGNORECASE)
+NAME = re.compile(
+    r"center.?blind(-sparse)?|udvd|stbn|light.?flow|pwc|deep.?fovea", re.IGNORECASE
+)
 
 
 def found_in(path: Path) -> Iterator[tuple[int, str]]:

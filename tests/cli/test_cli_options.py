@@ -64,9 +64,9 @@ def test_what_networks_say_of_one_option_is_joined() -> None:
 
 def test_the_choice_is_that_of_the_catalogue(run: Run) -> None:
     option = option_of("denoise", "model")
-    choices = "|".join([catalogue.AUTO, *catalogue.names()])
+    choices = "|".join([catalogue.AUTO, *catalogue.names("denoise")])
     assert f"--model <{choices}>" in run("denoise", "--help").out
-    for spec in catalogue.specs().values():
+    for spec in catalogue.specs("denoise").values():
         assert f"{spec.name} {spec.summary}" in option.help
 
 

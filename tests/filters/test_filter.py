@@ -13,11 +13,13 @@ from napari_udvd.filters import AdaptiveFilter, adaptive_filter
 from napari_udvd.inference.restorer import Denoiser
 from napari_udvd.inference.scaling import Calibration
 from napari_udvd.models import from_published
+from napari_udvd.models.centerblind import SparseCenterBlind
 from napari_udvd.noise import NoiseModel
 from napari_udvd.stack import Stack
 from parity import published_weights
 from tiny import (
     CAMERA,
+    fill,
     learned_from,
     tiny_center_blind,
     tiny_movie,
@@ -150,6 +152,33 @@ def test_the_posterior_scales_the_weights_and_adds_the_pixel_itself() -> None:
     assert after.std is not None and prior.std is not None
     assert after.std < prior.std
     assert after.is_posterior and not prior.is_posterior
+
+
+def test_what_was_not_measured_has_no_weight() -> None:
+    rng = np.random.default_rng(0)
+    movie = tiny_movie(12).read().astype(np.float32)
+    measured = rng.random(movie.shape) < 0.3
+    measured[6, 12, 13], measured[6, 12, 14] = True, False
+    stack = Stack.from_array(np.where(measured, movie, np.nan), "TYX")
+    net = SparseCenterBlind(preset="small", near=2, far=(2,))
+    fill(net)
+    calibrations = (Calibration(OFFSET, SCALE, CAMERA),)
+    denoiser = Denoiser(
+        net.eval(), calibrations, record=learned_from(stack), task="reconstruct"
+    )
+    dense = denoiser.denoise(stack, use_posterior=False)
+    for place in [(6, 12, 13), (6, 12, 14)]:
+        prior = adaptive_filter(denoiser, stack, *place)
+        after = adaptive_filter(denoiser, stack, *place, posterior=True)
+        t, y, x = prior.origin
+        frames, height, width = prior.weights.shape
+        known = measured[t : t + frames, y : y + height, x : x + width]
+        assert not prior.weights[~known].any()
+        assert prior.weights.any()
+        # the movie may have been reconstructed in bfloat16
+        assert prior.prediction == pytest.approx(dense[place], rel=5e-2)
+        own = after.weights[tuple(np.subtract(place, after.origin))]
+        assert (own > 0) == measured[place]
 
 
 def test_joint_channels_have_filters_over_all_of_them() -> None:

@@ -148,8 +148,14 @@ def test_the_presets_are_those_of_the_network() -> None:
 
 
 def test_only_some_networks_are_chosen_automatically() -> None:
-    automatic = [spec.name for spec in catalogue.specs().values() if spec.automatic]
-    assert automatic == ["centerblind", "udvd"]
+    for task, expected in [
+        ("denoise", ["centerblind", "udvd"]),
+        ("reconstruct", ["centerblind-sparse"]),
+    ]:
+        specs = catalogue.specs(task).values()
+        assert [spec.name for spec in specs if spec.automatic] == expected
+        assert set(catalogue.names(task)) >= set(expected)
+    assert not set(catalogue.names("denoise")) & set(catalogue.names("reconstruct"))
 
 
 # --- settings of another network ------------------------------------------------------

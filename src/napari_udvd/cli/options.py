@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = ["TrainingCommand", "command_that_trains", "parse_hole", "parse_place"]
 
+TASK = "denoise"
+"""What is asked of the networks that these commands offer."""
+
 FIRST = ("model",)
 """Settings before the networks' own ..."""
 
@@ -194,8 +197,8 @@ def _options(
 def _model() -> tuple[Any, Any]:
     from napari_udvd.models import catalogue
 
-    choices = (catalogue.AUTO, *catalogue.names())
-    said = [f"{spec.name} {spec.summary}" for spec in catalogue.specs().values()]
+    choices = (catalogue.AUTO, *catalogue.names(TASK))
+    said = [f"{spec.name} {spec.summary}" for spec in catalogue.specs(TASK).values()]
     option = typer.Option(help=f"network; {', '.join(said)}")
     return Annotated[Literal[choices], option], catalogue.AUTO
 

@@ -222,8 +222,8 @@ def adaptive_filter(
         Its channel and depth.
     posterior
         Of the prediction combined with the noisy pixel itself, as denoising puts it
-        out. That scales the weights and adds one for the pixel; the two precisions
-        count as constants.
+        out where there is one. That scales the weights and adds one for the pixel; the
+        two precisions count as constants.
 
     Raises
     ------
@@ -250,7 +250,10 @@ def adaptive_filter(
             column,
             count_views(denoiser.net),
         )
-        value, std, own_weights = _combined(prediction, seen, t, row, column, posterior)
+        with_noisy = posterior and seen.holds(t, row, column)
+        value, std, own_weights = _combined(
+            prediction, seen, t, row, column, with_noisy
+        )
         (gradient,) = torch.autograd.grad(value[0, own, 0, 0], leaf)
     weights = gradient.movedim(1, 0).cpu()
     weights[:, seen.frames.index(t), row, column] += own_weights[own].cpu()

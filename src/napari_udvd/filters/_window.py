@@ -17,7 +17,7 @@ from napari_udvd.planes import (
     Series,
     measured_box,
     missing_frames,
-    read_clip,
+    read_measured,
     series_of,
 )
 from napari_udvd.validity import inspect
@@ -65,6 +65,8 @@ class Window:
         The part of the frame.
     scaler
         Calibration of the channels.
+    measured
+        Of the shape of `grey`: which pixels were measured; None where all were.
     """
 
     grey: npt.NDArray[np.float32]
@@ -75,16 +77,29 @@ class Window:
     rows: slice
     columns: slice
     scaler: Scaler
+    measured: npt.NDArray[np.bool_] | None = None
 
     def leaf(self, device: torch.device) -> Tensor:
         """Return the frames in network units, ready to collect gradients."""
         grey = torch.from_numpy(self.grey).to(device)
         return self.scaler.normalise(grey).requires_grad_()
 
+    def holds(self, t: int, row: int, column: int) -> bool:
+        """Tell whether a pixel of the part was measured, in all channels."""
+        if self.measured is None:
+            return True
+        return bool(self.measured[self.frames.index(t), :, row, column].all())
+
     def seen(self, leaf: Tensor) -> Clip:
         """Put the frames in the order in which the network sees them."""
         is_plain = self.order == list(range(len(self.frames)))
-        return Clip((leaf if is_plain else leaf[self.order])[None], self.scaler.noise)
+        frames, mask = leaf, None
+        if self.measured is not None:
+            mask = torch.from_numpy(self.measured).to(leaf.device)
+        if not is_plain:
+            frames, mask = leaf[self.order], None if mask is None else mask[self.order]
+        mask = None if mask is None else mask[None]
+        return Clip(frames[None], self.scaler.noise, mask)
 
 
 def series_with(denoiser: Denoiser, stack: Stack, c: int, z: int) -> tuple[Series, int]:
@@ -159,8 +174,10 @@ def read_window(
         seen = frames = [k for k in frames if abs(k - t) <= geometry.context]
         reflected = 0
     calibrations = denoiser.calibrations_for(stack)
+    grey, measured = read_measured(stack, series, frames, rows, columns)
     return Window(
-        grey=read_clip(stack, series, frames, rows, columns),
+        grey=grey,
+        measured=measured,
         frames=frames,
         order=[frames.index(frame) for frame in seen],
         at=frames.index(t) if geometry.recurrent else geometry.context,

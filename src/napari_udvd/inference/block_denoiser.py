@@ -126,13 +126,13 @@ class BlockDenoiser:
         # a view may leave out the last row and column that a tile sees
         self._halo = net.geometry.radius + (self._views > 1)
         self._edge = request.tile or _first_tile(stack.frame_shape, self._device)
-        self._buffer = _FrameBuffer(stack, self._device)
+        self._buffer = _FrameBuffer(stack, self._device, task.fills)
 
     def _inspect(self) -> None:
         """Find what was not measured; the first time that frames are needed."""
         if not self._is_inspected:
             self._stack = inspect(self._stack)
-            self._buffer = _FrameBuffer(self._stack, self._device)
+            self._buffer = _FrameBuffer(self._stack, self._device, self._task.fills)
             self._is_inspected = True
 
     @property
@@ -230,7 +230,7 @@ class BlockDenoiser:
         mean, std = whole_mean, whole_std
         height, width = grey.shape[2:]
         if self._has_pixels:
-            rows, columns = measured_box(self._stack, series)
+            rows, columns = self._buffer.box(series)
             box = (..., zoomed(rows), zoomed(columns))
             mean, std = mean[box], None if std is None else std[box]
         else:  # what is said of a whole frame has no tiles
@@ -273,7 +273,7 @@ class BlockDenoiser:
     def keep(self, series: Series, start: int, mean: Block, std: Block | None) -> None:
         """Put back, in place, what was not measured and is not predicted."""
         validity = self._stack.validity
-        if validity is None or not self._has_pixels:
+        if validity is None or not self._has_pixels or self._task.fills:
             return
         for k, plane in enumerate(series.planes()):
             raw = self._stack.read(slice(start, start + len(mean)), plane)
@@ -335,23 +335,30 @@ def _advance(
 class _FrameBuffer:
     """Frames that were read last, since runs of frames overlap in what they see."""
 
-    def __init__(self, stack: Stack, device: torch.device) -> None:
-        self._stack, self._device = stack, device
+    def __init__(self, stack: Stack, device: torch.device, whole: bool) -> None:
+        self._stack, self._device, self._whole = stack, device, whole
         self._series: Series | None = None
         self._frames: dict[int, tuple[Tensor, npt.NDArray[np.bool_] | None]] = {}
+
+    def box(self, series: Series) -> tuple[slice, slice]:
+        """Rows and columns that are read: whole frames, or what of them has pixels."""
+        if not self._whole:
+            return measured_box(self._stack, series)
+        height, width = self._stack.frame_shape
+        return slice(0, height), slice(0, width)
 
     def read(
         self, series: Series, frames: Sequence[int]
     ) -> tuple[Tensor, npt.NDArray[np.bool_] | None]:
         """Return frames ``(T, C, Y, X)``, given in rising order; forget all others.
 
-        Without borders in which nothing is ever measured; with them which pixels were
-        measured, None where all were.
+        Those of the :meth:`box`; with them which pixels were measured, None where all
+        were.
         """
         known = self._frames if series == self._series else {}
         known = {t: known[t] for t in frames if t in known}
         for run in runs([t for t in frames if t not in known]):
-            box = measured_box(self._stack, series)
+            box = self.box(series)
             clip, measured = read_frames(self._stack, series, run, *box, self._device)
             for k, t in enumerate(run):
                 known[t] = clip[k], None if measured is None else measured[k]

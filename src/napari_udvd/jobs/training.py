@@ -13,6 +13,7 @@ from napari_udvd.jobs.files import check_new_model
 from napari_udvd.jobs.states import Beside, State, continued, read_state
 from napari_udvd.models.catalogue import specs
 from napari_udvd.stack import ArrayLike, Stack
+from napari_udvd.tasks import DENOISE
 from napari_udvd.training import (
     Checkpoint,
     Failed,
@@ -50,6 +51,8 @@ NO_TIME = 1e-3
 def train(
     movie: Stack | ArrayLike | Sequence[Stack | ArrayLike],
     axes: str | None = None,
+    *,
+    task: str = DENOISE.name,
     **settings: Any,
 ) -> Denoiser:
     """Train a network on one or more noisy movies.
@@ -60,6 +63,8 @@ def train(
         A stack or an array, or a list of several with the same channels.
     axes
         Names of the axes of arrays, see :meth:`Stack.from_array`.
+    task
+        What it learns: ``"denoise"``, or ``"reconstruct"`` where pixels are missing.
     **settings
         Fields of :class:`napari_udvd.training.TrainingSettings`, such as ``model``,
         ``minutes``, ``device``, ``seed``, ``width``, ``hole``.
@@ -78,7 +83,7 @@ def train(
     """
     movies = movie if isinstance(movie, list | tuple) else [movie]
     stacks = [_as_stack(each, axes) for each in movies]
-    return _trained(stacks, settings, denoising_follows=False)
+    return _trained(stacks, settings, denoising_follows=False, task=task)
 
 
 def denoise(
@@ -123,10 +128,15 @@ def denoise(
 
 
 def _trained(
-    stacks: Sequence[Stack], values: Mapping[str, Any], denoising_follows: bool
+    stacks: Sequence[Stack],
+    values: Mapping[str, Any],
+    denoising_follows: bool,
+    task: str = DENOISE.name,
 ) -> Denoiser:
     """Train to the end; what the events warn of becomes a warning of Python's."""
-    for event in train_movies(stacks, values, denoising_follows=denoising_follows):
+    for event in train_movies(
+        stacks, values, denoising_follows=denoising_follows, task=task
+    ):
         if isinstance(event, Started | Finished):
             for warning in event.warnings:
                 warnings.warn(warning, UserWarning, stacklevel=3)
@@ -149,6 +159,7 @@ def train_movies(
     live: LiveView | None = None,
     denoising_follows: bool = False,
     cancel: threading.Event | None = None,
+    task: str = DENOISE.name,
 ) -> Iterator[TrainingEvent | State]:
     """Train, from the beginning or from a state, and keep the state.
 
@@ -164,7 +175,7 @@ def train_movies(
         File of the state to go on from.
     longer
         See :func:`~napari_udvd.jobs.states.continued`.
-    live, denoising_follows, cancel
+    live, denoising_follows, cancel, task
         As for :func:`~napari_udvd.training.train_events`.
 
     Yields
@@ -195,6 +206,7 @@ def train_movies(
         cancel=cancel,
         live=live,
         denoising_follows=denoising_follows,
+        task=task,
     ):
         if isinstance(event, Failed):
             raise event.error

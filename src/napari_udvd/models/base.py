@@ -167,6 +167,16 @@ class Network(nn.Module):
         """
         return weights
 
+    def fall_back(self) -> bool:
+        """Say what a plain average says, and no more, where training may begin so.
+
+        Returns
+        -------
+        bool
+            Whether the network is one that can; else nothing is changed.
+        """
+        return False
+
     def predict_fairly(self, clip: Clip, precision: torch.dtype) -> Prediction:
         """Predict the middle frame of a clip, to be judged by its noisy pixels.
 

@@ -43,6 +43,7 @@ GROUP = "napari_udvd.networks"
 
 BUILT_IN = (  # in this order they are offered, and chosen
     "napari_udvd.models.centerblind.spec:SPEC",
+    "napari_udvd.models.centerblind.spec:SPARSE",
     "napari_udvd.models.udvd.spec:SPEC",
     "napari_udvd.models.stbn.spec:SPEC",
 )
@@ -56,9 +57,18 @@ class _Foreign(NamedTuple):
     broken: dict[str, str]
 
 
-def specs() -> dict[str, NetworkSpec]:
-    """Return all networks that can be used, by name; those of this package first."""
-    return {**built_in(), **_foreign().specs}
+def specs(task: str | None = None) -> dict[str, NetworkSpec]:
+    """Return all networks that can be used, by name; those of this package first.
+
+    Parameters
+    ----------
+    task
+        Name of what they are to be asked to do; anything if None.
+    """
+    found = {**built_in(), **_foreign().specs}
+    return {
+        name: spec for name, spec in found.items() if task is None or task in spec.tasks
+    }
 
 
 @cache
@@ -104,9 +114,9 @@ def find(name: str, package: str | None = None) -> NetworkSpec:
     raise InputError(f"{what}; networks are {_listed()}")
 
 
-def names() -> list[str]:
-    """Return all that a user may call a network, variants included."""
-    return [name for spec in specs().values() for name in spec.names]
+def names(task: str | None = None) -> list[str]:
+    """Return all that a user may call the networks of :func:`specs`, with variants."""
+    return [name for spec in specs(task).values() for name in spec.names]
 
 
 def package_of(name: str) -> str | None:

@@ -67,6 +67,9 @@ class Facts(NamedTuple):
         It shall predict an uncertainty.
     lingers
         The noise of a pixel lives on in the next frame.
+    widths
+        Standard deviations, px and frames, of the Gaussian that averages what was
+        measured best; None where that was not asked.
     """
 
     n_frames: int
@@ -77,6 +80,7 @@ class Facts(NamedTuple):
     hole: tuple[int, int] = (1, 1)
     likelihood: bool = True
     lingers: bool = False
+    widths: tuple[float, float] | None = None
 
 
 class Unfit(NamedTuple):

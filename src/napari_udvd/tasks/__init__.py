@@ -5,14 +5,17 @@ from __future__ import annotations
 from napari_udvd.errors import InputError
 from napari_udvd.tasks.base import Batch, Estimate, Judged, Task, Terms, Verdict
 from napari_udvd.tasks.denoising import Denoising
+from napari_udvd.tasks.reconstruction import Reconstruction
 
 __all__ = [
     "DENOISE",
+    "RECONSTRUCT",
     "TASKS",
     "Batch",
     "Denoising",
     "Estimate",
     "Judged",
+    "Reconstruction",
     "Task",
     "Terms",
     "Verdict",
@@ -22,7 +25,10 @@ __all__ = [
 DENOISE: Task = Denoising()
 """What files are about that say nothing of a task."""
 
-TASKS: dict[str, Task] = {DENOISE.name: DENOISE}
+RECONSTRUCT: Task = Reconstruction()
+"""All pixels, from those that were measured."""
+
+TASKS: dict[str, Task] = {task.name: task for task in (DENOISE, RECONSTRUCT)}
 """Tasks by name."""
 
 

@@ -117,9 +117,13 @@ class Task(Protocol):
     ----------
     name
         What model files, checkpoints and settings call it.
+    fills
+        What was not measured is predicted, too. Otherwise it stays in the result as it
+        is in the movie, but for gaps as short as denoising bridges.
     """
 
     name: str
+    fills: bool
 
     def plan(
         self, diagnoses: Sequence[Diagnosis], hole: tuple[int, int] | None

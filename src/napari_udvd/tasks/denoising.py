@@ -41,6 +41,7 @@ class Denoising:
     """The task, see :class:`~napari_udvd.tasks.base.Task`."""
 
     name = "denoise"
+    fills = False
 
     def plan(
         self, diagnoses: Sequence[Diagnosis], hole: tuple[int, int] | None

@@ -15,6 +15,7 @@ import copy
 import math
 from typing import TYPE_CHECKING, Any
 
+from napari_udvd.tasks import DENOISE
 from napari_udvd.training.best import Best
 from napari_udvd.training.learner import Learner
 from napari_udvd.training.lessons import (
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     import torch
 
     from napari_udvd.models import Network
+    from napari_udvd.tasks import Task
     from napari_udvd.training.budget import Budget
     from napari_udvd.training.estimate import Pace
     from napari_udvd.training.plan import Plan
@@ -82,6 +84,8 @@ class Distillation:
         How fast the network denoises; None where nobody keeps time.
     views
         Of which lessons are the average.
+    task
+        What the network learns.
 
     Attributes
     ----------
@@ -100,10 +104,11 @@ class Distillation:
         settings: TrainingSettings,
         pace: Pace | None,
         views: int,
+        task: Task = DENOISE,
     ) -> None:
         self._movies, self._plan, self._settings = movies, plan, settings
         self._seconds_per_pixel = 0.0 if pace is None else views * pace.first
-        self.is_warm = False
+        self.is_warm, self._task = False, task
         self._is_decided = settings.distil is False
         self._share: float | None = None
         self._pixels = MOST_PIXELS
@@ -145,6 +150,8 @@ class Distillation:
 
     def _refusal(self, budget: Budget) -> str:
         """Say why there can be no student; nothing where there can."""
+        if self._task.fills:
+            return "there is no noise to add anew where nothing was measured"
         if not self.is_warm:
             return "it did not start from the shipped weights"
         if not any(movie.held_out for movie in self._movies):

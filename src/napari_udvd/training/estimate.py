@@ -219,7 +219,7 @@ def denoising_seconds(
     facts = Facts(
         stack.n_frames, stack.source or "", on_cpu=where.type == "cpu", hole=hole
     )
-    for name, spec in specs().items():
+    for name, spec in specs(DENOISE.name).items():
         try:
             net = _usual(spec, facts)
         except InputError:  # of another package, and not to be imported

@@ -16,6 +16,7 @@ from napari_udvd.models import Facts, catalogue
 from napari_udvd.noise import NoiseModel, check_pixels, check_time, diagnose
 from napari_udvd.planes import middle_plane
 from napari_udvd.tasks import DENOISE
+from napari_udvd.training.widths import widths_of
 from napari_udvd.validity import inspect
 
 if TYPE_CHECKING:
@@ -174,7 +175,11 @@ def make_plan(
         else NOTHING
         for c in range(channels)
     )
-    facts = facts._replace(hole=hole, lingers=any(d.blind_neighbours for d in flat))
+    facts = facts._replace(
+        hole=hole,
+        lingers=any(d.blind_neighbours for d in flat),
+        widths=widths_of(stacks) if task.fills else None,
+    )
     broken = [*warnings, *choice.options.warnings(facts)]
     return Plan(
         choice.spec.name,

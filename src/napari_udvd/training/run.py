@@ -31,7 +31,7 @@ from napari_udvd.training.learner import Learner
 from napari_udvd.training.losses import LossCurve
 from napari_udvd.training.optimiser import rate_at
 from napari_udvd.training.record import course, movie_records, started, trained
-from napari_udvd.training.start import Start, begin
+from napari_udvd.training.start import Start, begin, or_plainly
 from napari_udvd.training.validation import WINDOWS, Validation, affordable
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ class Run:
             most=most,
         )
         self._distillation = Distillation(
-            movies, self._plan, settings, self._pace, count_views(net, True)
+            movies, self._plan, settings, self._pace, count_views(net, True), task
         )
         self._start = Start(False, settings.learning_rate or recipe.rate)
 
@@ -155,6 +155,7 @@ class Run:
         recipe = find(self._plan.name).recipe
         self._start = begin(self._learner, self._settings, self._plan, recipe)
         self._distillation.is_warm = self._start.is_warm
+        self._start = or_plainly(self._start, self._learner, self._validation)
 
     def choose_batch(self) -> None:
         """Learn from as many clips at once as suit the card, if nobody said how many.

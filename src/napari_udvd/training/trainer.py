@@ -88,7 +88,8 @@ def train_events(
         plan = make_plan(stacks, settings, device.type == "cpu", asked)
         stacks = [inspect(stack) for stack in stacks]
         try:
-            plan = confirm_noise(plan, stacks, settings, device)
+            if not asked.fills:  # it is confirmed by networks that see no gaps
+                plan = confirm_noise(plan, stacks, settings, device)
             run = Run(stacks, settings, plan, device, began, denoising_follows, asked)
             run.start_warm()
             run.choose_batch()

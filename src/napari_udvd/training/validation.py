@@ -206,7 +206,12 @@ class Validation:
             clip = self._normalised(window)
             batch = self._batch(window, clip)
             prediction = net.predict(batch.clip, self._precision)
-            noisy = Clip(clip[:, self._around : self._around + 1], batch.clip.noise)
+            mask = None
+            if window.mask is not None:
+                measured = torch.from_numpy(window.measured).to(self._device)
+                mask = measured[None, None, None]
+            own = slice(self._around, self._around + 1)
+            noisy = Clip(clip[:, own], batch.clip.noise, mask)
             mean, _, is_light = self._task.finish(prediction, noisy)
             found = window.scaler.restore(mean) if is_light else mean
         return window.clip[self._around], found[0, 0].cpu().numpy()

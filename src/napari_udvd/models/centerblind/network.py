@@ -46,13 +46,14 @@ from napari_udvd.models.centerblind.layers import (
     convolution,
     places,
 )
+from napari_udvd.models.centerblind.window import Window, together
 from napari_udvd.models.likelihood import Prediction, factor_entries, split
 from napari_udvd.models.precision import like, pack
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["PRESETS", "CenterBlind", "Preset"]
+__all__ = ["PRESETS", "CenterBlind", "Preset", "padded"]
 
 REACH = 2
 """Pixels that the masked convolution sees around a pixel, at least."""
@@ -248,10 +249,12 @@ class CenterBlind(OpenBranch, LatticeBranch, Network):
                 f"this network sees {length} frames at once, got a clip of "
                 f"{shape[1]}: shape {shape}"
             )
-        stable = stabilise(clip.frames, clip.noise)
+        stable = self._stable(clip)
         count = shape[1] - length + 1
-        windows = [self._condensed(stable, range(k, k + length)) for k in range(count)]
-        out = self._outputs(torch.cat(windows), precision)
+        windows = [
+            self._window(stable, range(k, k + length), clip.noise) for k in range(count)
+        ]
+        out = self._outputs(together(windows), precision)
         out = rearrange(out, "(windows n) c h w -> n windows c h w", windows=count)
         return self._in_units_of_input(split(out, self.channels), clip.noise)
 
@@ -260,19 +263,32 @@ class CenterBlind(OpenBranch, LatticeBranch, Network):
 
         It needs one point in sixteen of the lattice, and the joins nowhere else.
         """
-        stable = stabilise(clip.frames, clip.noise)
-        condensed = self._condensed(stable, range(stable.shape[1]))
-        out = self._outputs(condensed, torch.float32, (y, x))
+        stable = self._stable(clip)
+        window = self._window(stable, range(stable.shape[1]), clip.noise)
+        out = self._outputs(window, torch.float32, (y, x))
         return self._in_units_of_input(split(out, self.channels), clip.noise)
 
     def sweep(
         self, clip: Clip, windows: Iterable[Sequence[int]], precision: torch.dtype
     ) -> Iterator[Prediction]:
         """Predict one window of frames after the other, see :class:`Network`."""
-        stable = stabilise(clip.frames, clip.noise)
+        stable = self._stable(clip)
         for window in windows:
-            out = self._outputs(self._condensed(stable, window), precision)
+            seen = self._window(stable, window, clip.noise)
+            out = self._outputs(seen, precision)
             yield self._in_units_of_input(split(out, self.channels), clip.noise)
+
+    def _stable(self, clip: Clip) -> Tensor:
+        """Frames on the scale where their noise has a standard deviation of one."""
+        return stabilise(clip.frames, clip.noise)
+
+    def _window(
+        self, stable: Tensor, window: Sequence[int], noise: CameraNoise
+    ) -> Window:
+        """Frames of these numbers, condensed and relative to their base."""
+        condensed = self._condensed(stable, window)
+        base = self._base(condensed)
+        return Window(condensed - base[:, None], base)
 
     def _condensed(self, stable: Tensor, window: Sequence[int]) -> Tensor:
         """Near frames of ``(N, T, C, H, W)`` in order, then averages of far ones."""
@@ -290,31 +306,12 @@ class CenterBlind(OpenBranch, LatticeBranch, Network):
 
     def _outputs(
         self,
-        window: Tensor,
+        window: Window,
         precision: torch.dtype,
         pixel: tuple[int, int] | None = None,
     ) -> Tensor:
-        """Mean and factor from condensed frames ``(N, F, C, H, W)``, all stabilised.
-
-        Of every pixel, or of one.
-        """
-        near, _, _, hidden = self.options
-        height, width = window.shape[-2:]
-        base = self._base(window)
-        down, right = -height % POOLING, -width % POOLING
-        x = F.pad(window - base[:, None], (0, right, 0, down)).to(precision)
-        opened = torch.cat([x[:, :near], x[:, near + 1 :]], dim=1)
-        if hidden:  # what is hidden looks like the average
-            opened[:, near - hidden : near + hidden] = 0
-        opened = self.look_openly(pack(F.pixel_unshuffle(opened.flatten(1, 2), 2)))
-        assert self.look.bias is not None
-        features = opened + F.conv2d(
-            pack(x.flatten(1, 2)),
-            like(self.look.weight * self.mask, x),
-            self.look.bias.to(x.dtype),
-            padding=self._reach,
-        )
-        features = features[:, :, :height, :width]
+        """Mean and factor ``(N, K, H, W)``, stabilised; of every pixel, or of one."""
+        features, base = self._features(window, precision), window.base
         if pixel is None:
             features = self.on_lattice(F.relu_(features), self._stride)
         else:
@@ -327,6 +324,31 @@ class CenterBlind(OpenBranch, LatticeBranch, Network):
         out = apply(self.join_c, features.to(torch.float32))
         mean = out[:, : self.channels] + base
         return torch.cat([mean, self._positive(out[:, self.channels :])], dim=1)
+
+    def _features(self, window: Window, precision: torch.dtype) -> Tensor:
+        """Return what the lattice begins with, ``(N, full, H, W)``."""
+        height, width = window.frames.shape[-2:]
+        x = padded(window.frames).to(precision)
+        opened = self.look_openly(self._opened(x))
+        features = opened + self._looked(x, self.look)
+        return features[:, :, :height, :width]
+
+    def _opened(self, x: Tensor) -> Tensor:
+        """Bring condensed frames that may be seen in full to half resolution."""
+        near, _, _, hidden = self.options
+        opened = torch.cat([x[:, :near], x[:, near + 1 :]], dim=1)
+        if hidden:  # what is hidden looks like the average
+            opened[:, near - hidden : near + hidden] = 0
+        return pack(F.pixel_unshuffle(opened.flatten(1, 2), 2))
+
+    def _looked(self, x: Tensor, layer: nn.Conv2d) -> Tensor:
+        """Convolve condensed frames, the hole left out."""
+        return F.conv2d(
+            pack(x.flatten(1, 2)),
+            like(layer.weight * self.mask, x),
+            None if layer.bias is None else layer.bias.to(x.dtype),
+            padding=self._reach,
+        )
 
     def _base(self, window: Tensor) -> Tensor:
         """Blurred average of the nearest frames that are seen in full."""
@@ -382,6 +404,12 @@ class CenterBlind(OpenBranch, LatticeBranch, Network):
                 if isinstance(module, Residual):  # begin near the identity
                     module.b.weight *= 0.3
             self.join_c.weight *= 0.1
+
+
+def padded(x: Tensor) -> Tensor:
+    """Add rows and columns of zeros until pooling leaves none over."""
+    down, right = (-n % POOLING for n in x.shape[-2:])
+    return F.pad(x, (0, right, 0, down))
 
 
 def _check(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Literal
 
 from pydantic import Field
@@ -14,7 +15,7 @@ from napari_udvd.models.spec import (
     Unfit,
 )
 
-__all__ = ["SPEC", "CenterBlindSettings"]
+__all__ = ["SPARSE", "SPEC", "CenterBlindSettings", "SparseSettings"]
 
 
 class CenterBlindSettings(NetworkSettings):
@@ -57,4 +58,25 @@ SPEC = NetworkSpec(
     automatic=True,
     strength="it was better than UDVD after the same time in the benchmarks",
     weights="centerblind-{preset}.safetensors",
+)
+
+
+class SparseSettings(CenterBlindSettings):
+    """Options of the network for sparse scans."""
+
+    def arguments(self, facts: Facts) -> dict[str, Any]:
+        """Return those of the network, and what suits the movie to average over."""
+        found = super().arguments(facts)
+        return found if facts.widths is None else {**found, "widths": facts.widths}
+
+
+SPARSE = replace(
+    SPEC,
+    name="centerblind-sparse",
+    title="Fast for sparse scans",
+    network="napari_udvd.models.centerblind.sparse:SparseCenterBlind",
+    summary="fills what was not measured, and starts from the same weights",
+    tasks=("reconstruct",),
+    settings=SparseSettings,
+    strength="it learns from the measured pixels of the movie itself",
 )

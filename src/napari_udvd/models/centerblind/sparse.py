@@ -1,0 +1,338 @@
+"""The centre-blind network for movies of which only some pixels were measured.
+
+The layers and the shipped weights are those of `network`. What differs is what they
+see, and a few convolutions that begin with zeros, so that it starts as that network:
+
+- what was not measured is taken out before anything is computed, and frames are
+  condensed to averages of what there is (see `models.averaging`);
+- frames are relative to an average of all *other* frames, over pixels and over time;
+- gaps of the other frames are filled within their own frame. The output frame is
+  never filled, nor is any frame with the help of another one: a filled gap carries the
+  noise of its neighbours, and would carry it past the blind spot;
+- new convolutions see how much of each frame was measured, averages of the output
+  frame with the hole left out, and averages of the other frames.
+
+In training every output pixel is a measured one, and where it matters none is. So that
+this makes no difference, the network is blind to the output pixel's place in the mask
+as to its value, for the whole hole and for hidden neighbours likewise.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from napari_udvd.models.averaging import (
+    TRUST,
+    Taps,
+    box,
+    divided,
+    gaussian,
+    reach,
+    smooth,
+)
+from napari_udvd.models.camera import stabilise
+from napari_udvd.models.centerblind.branches import PRESETS
+from napari_udvd.models.centerblind.layers import apply
+from napari_udvd.models.centerblind.network import BLUR, CenterBlind, padded
+from napari_udvd.models.centerblind.window import Window
+from napari_udvd.models.precision import pack
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_udvd.models.base import Clip, Geometry
+    from napari_udvd.models.camera import CameraNoise
+
+__all__ = ["WIDTHS", "SparseCenterBlind"]
+
+WIDTHS = (1.4, 2.0)
+"""Standard deviations, px and frames, of the average that frames are relative to."""
+
+OWN = (0.6, 1.0, 2.0)
+"""Those of averages of the output frame, px."""
+
+OTHERS = ((0.8, 0.8), (1.0, 2.0), (1.4, 2.0), (2.0, 5.0))
+"""Those of averages of the other frames, px and frames."""
+
+WIDEST = 25
+"""Rows and columns of the average where nothing nearer was measured."""
+
+FILLING = gaussian(1.0)[1:-1]
+"""Weights that gaps of the other frames are filled with."""
+
+HALF_TRUST = 0.02
+"""Weight of the base in what gaps are filled with."""
+
+BASE_STD = 0.1
+"""Error of the base, in standard deviations of the noise, that is a guess as good as
+any: it is learned at once."""
+
+NEAREST = 1.5
+"""Standard deviation, frames, of the average in a box where there are gaps in it."""
+
+LEAST = 1e-3
+"""Less than any share of a group of frames that can have been measured."""
+
+
+class SparseCenterBlind(CenterBlind):
+    """The network; see the module's docstring.
+
+    Parameters
+    ----------
+    channels, near, far, preset, hole, hidden, likelihood
+        As for :class:`~napari_udvd.models.centerblind.network.CenterBlind`.
+    widths
+        Standard deviations, px and frames, of the Gaussian average of other frames
+        that frames are relative to. None for the box of that network.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range.
+    """
+
+    name = "centerblind-sparse"
+    title = "Fast for sparse scans"
+
+    def __init__(
+        self,
+        channels: int = 1,
+        near: int = 4,
+        far: Sequence[int] = (4, 8),
+        preset: str = "medium",
+        hole: Sequence[int] = (1, 1),
+        hidden: int = 0,
+        likelihood: bool = True,
+        widths: Sequence[float] | None = WIDTHS,
+    ) -> None:
+        super().__init__(channels, near, far, preset, hole, hidden, likelihood)
+        if widths is not None and (len(widths) != 2 or not min(widths) > 0):
+            raise ValueError(
+                f"widths are {tuple(widths)!r}; they must be two positive numbers, "
+                "pixels and frames"
+            )
+        self.widths = None if widths is None else (float(widths[0]), float(widths[1]))
+        full, half, *_ = PRESETS[preset]
+        frames = 2 * near + 1 + 2 * len(self.options.far)
+        down, aside = self._reach
+        self.known_look = nn.Conv2d(
+            frames * channels, full, (2 * down + 1, 2 * aside + 1), bias=False
+        )
+        self.known_open = nn.Conv2d(
+            4 * (frames - 1) * channels, half, 3, padding=1, bias=False
+        )
+        self.own = nn.Conv2d(2 * len(OWN) * channels, full, 1, bias=False)
+        self.others = nn.Conv2d(
+            2 * len(OTHERS) * channels, full, 3, padding=1, bias=False
+        )
+        for layer in self._added():
+            nn.init.zeros_(layer.weight)
+        self.register_buffer("own_kernels", self._own_kernels(), persistent=False)
+
+    own_kernels: Tensor
+
+    @property
+    def geometry(self) -> Geometry:
+        """As that of the network, but for what frames are relative to."""
+        inherited = super().geometry
+        farthest = WIDEST // 2
+        if self.widths is not None:
+            farthest = max(farthest, reach(self.widths[0]))
+        more = farthest + len(FILLING) // 2 - BLUR // 2
+        return inherited._replace(radius=inherited.radius + more)
+
+    def configuration(self) -> dict[str, object]:
+        """Return the arguments that build this network again."""
+        widths = None if self.widths is None else list(self.widths)
+        return {**super().configuration(), "widths": widths}
+
+    def fitted(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Fit weights of the network that this one starts from: it adds zeros."""
+        known = super().fitted(weights)
+        return {**self._zeros(), **known}
+
+    def fall_back(self) -> bool:
+        """Say the base, and that its error is a fraction of the noise."""
+        with torch.no_grad():
+            self.join_c.weight.zero_()
+            assert self.join_c.bias is not None
+            self.join_c.bias.zero_()
+            entry = self.channels - 1
+            for length in range(self.channels, 0, -1):
+                entry += (
+                    length  # the last one of each row is made positive, by softplus
+                )
+                if self.likelihood:
+                    self.join_c.bias[entry] = math.log(math.expm1(BASE_STD))
+        return True
+
+    def _zeros(self) -> dict[str, Tensor]:
+        return {
+            f"{name}.weight": torch.zeros_like(layer.weight)
+            for name, layer in self.named_children()
+            if layer in self._added()
+        }
+
+    def _added(self) -> list[nn.Conv2d]:
+        """Layers that the network it starts from does not have."""
+        return [self.known_look, self.known_open, self.own, self.others]
+
+    def _stable(self, clip: Clip) -> Tensor:
+        """Stabilised frames and, as further channels, their mask and the frames.
+
+        ``(N, T, 3 C, H, W)``. What was not measured may be anything, NaN among it, and
+        is zero in all of them.
+        """
+        there = clip.frames.isfinite()
+        if clip.mask is not None:
+            there = there & clip.mask
+        # before any arithmetic: zero times NaN is NaN
+        frames = torch.where(there, clip.frames, 0.0)
+        values = torch.where(there, stabilise(frames, clip.noise), 0.0)
+        return torch.cat([values, there.to(values.dtype), frames], dim=2)
+
+    def _window(
+        self, stable: Tensor, window: Sequence[int], noise: CameraNoise
+    ) -> Window:
+        """Frames of these numbers, condensed, filled, and relative to their base."""
+        # one by one, so that sums are taken in the same order as without a mask
+        total, known = (
+            self._condensed(part, window) for part in stable.chunk(3, dim=2)[:2]
+        )
+        widest, near, own, *others = self._averages(stable, window)
+        wide = ratio(*widest, torch.zeros_like(widest[0]))
+        if self.widths is None:
+            base = ratio(self._base(total), self._base(known), wide)
+        else:
+            light = divided(*own, divided(*near, wide))
+            base = stabilise(light[:, None], noise)[:, 0]
+        there = known > 0
+        frames = torch.where(there, total / known.clamp_min(LEAST) - base[:, None], 0.0)
+        smoothed = [
+            part
+            for value, share in others
+            for part in ((value - share * base) / (share + TRUST), share)
+        ]
+        frames, known = self._filled(frames, known)
+        return Window(frames, base, known, torch.cat(smoothed, dim=1))
+
+    def _averages(
+        self, stable: Tensor, window: Sequence[int]
+    ) -> list[tuple[Tensor, Tensor]]:
+        """Sum the other frames, and their mask with the same weights.
+
+        With those of the widest box, of a small one and of the base, the light that
+        was measured: stabilised, its average would be too dark. (Not so where the base
+        is that of the other network.) With those of the averages that are seen beside
+        it, the stabilised frames.
+        """
+        wanted: list[tuple[Taps, float]] = [
+            (box(WIDEST), math.inf),
+            (box(BLUR), NEAREST),
+        ]
+        for pixels, frames in (self.widths or WIDTHS, *OTHERS):
+            wanted.append((gaussian(pixels), frames))
+        weights = in_time(
+            tuple(window),
+            stable.shape[1],
+            self.options.hidden,
+            tuple(frames for _, frames in wanted),
+            stable.device,
+        ).to(stable.dtype)
+        # (K, T) times (N, T, pixels): nothing is copied, whichever frames are asked for
+        sums = (weights @ stable.flatten(2)).unflatten(2, stable.shape[2:])
+        found = []
+        for k, (taps, _) in enumerate(wanted):
+            value, known, light = sums[:, k].split(self.channels, dim=1)
+            of_light = self.widths is not None and k < len(wanted) - len(OTHERS)
+            both = torch.cat([light if of_light else value, known], dim=1)
+            total, share = smooth(both, taps).chunk(2, dim=1)
+            found.append((total, share))
+        return found
+
+    def _filled(self, frames: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+        """Fill gaps of each frame from around them, but of none with a hole."""
+        near, _, _, hidden = self.options
+        first, last = near - hidden, near + hidden + 1
+        there = known > 0
+        value, share = smooth(frames * known, FILLING), smooth(known, FILLING)
+        filled = torch.where(there, frames, value / (share + HALF_TRUST))
+        trust = torch.where(there, known, share / 2)
+        return (
+            torch.cat([filled[:, :first], frames[:, first:last], filled[:, last:]], 1),
+            torch.cat([trust[:, :first], known[:, first:last], trust[:, last:]], 1),
+        )
+
+    def _features(self, window: Window, precision: torch.dtype) -> Tensor:
+        """Return what the lattice begins with, ``(N, full, H, W)``."""
+        assert window.known is not None and window.smooth is not None
+        height, width = window.frames.shape[-2:]
+        x = padded(window.frames).to(precision)
+        known = padded(window.known).to(precision)
+        beside = apply(self.known_open, self._opened(known))
+        features = self.look_openly(self._opened(x), beside)
+        features = features + self._looked(x, self.look)
+        features = features + self._looked(known, self.known_look)
+        features = features[:, :, :height, :width]
+        own = pack(self._own_averages(window.frames, window.known).to(precision))
+        others = pack(window.smooth.to(precision))
+        return features + apply(self.own, own) + apply(self.others, others)
+
+    def _own_averages(self, frames: Tensor, known: Tensor) -> Tensor:
+        """Averages of the output frame with the hole left out, and their shares."""
+        near = self.options.near
+        both = torch.stack([frames[:, near] * known[:, near], known[:, near]], dim=1)
+        found = F.conv2d(
+            both.flatten(0, 2)[:, None],
+            self.own_kernels.to(both.dtype),
+            padding=self._reach,
+        )
+        # channels and averages together: (N, 2, C * averages, H, W)
+        value, share = found.unflatten(0, both.shape[:3]).flatten(2, 3).unbind(1)
+        return torch.cat([value / (share + TRUST), share], dim=1)
+
+    def _own_kernels(self) -> Tensor:
+        """Gaussians with the hole left out, sum one, ``(averages, 1, h, w)``."""
+        down, aside = self._reach
+        hole = self.mask.unflatten(0, (-1, self.channels))[self.options.near, 0]
+        rows, columns = torch.arange(-down, down + 1), torch.arange(-aside, aside + 1)
+        far = rows[:, None] ** 2 + columns[None] ** 2
+        kernels = torch.stack([hole * torch.exp(-far / (2 * s * s)) for s in OWN])
+        return (kernels / kernels.sum(dim=(1, 2), keepdim=True))[:, None]
+
+
+def ratio(total: Tensor, known: Tensor, otherwise: Tensor) -> Tensor:
+    """Divide exactly, wherever anything was measured at all."""
+    tiny = torch.finfo(known.dtype).tiny
+    return torch.where(known > 0, total / known.clamp_min(tiny), otherwise)
+
+
+@lru_cache(maxsize=1024)
+def in_time(
+    window: tuple[int, ...],
+    length: int,
+    hidden: int,
+    widths: tuple[float, ...],
+    device: torch.device,
+) -> Tensor:
+    """Gaussian weights in time of the other frames, ``(widths, length)``, sum one.
+
+    None of the output frame, which is in the middle of the window, and of as many
+    neighbours as stay `hidden`.
+    """
+    middle, rows = len(window) // 2, []
+    for width in widths:
+        row = [0.0] * length
+        for k, frame in enumerate(window):
+            if abs(k - middle) > hidden:
+                row[frame] += math.exp(-(((k - middle) / width) ** 2) / 2)
+        whole = sum(row)
+        rows.append([weight / whole for weight in row])
+    with torch.inference_mode(False):  # they serve gradients, too
+        return torch.tensor(rows, device=device)
