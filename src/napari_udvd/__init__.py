@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from napari_udvd.formats import list_images
     from napari_udvd.formats import open_stack as open
     from napari_udvd.inference.restorer import Denoiser, load
-    from napari_udvd.jobs import denoise, train
+    from napari_udvd.jobs import denoise, reconstruct, train
     from napari_udvd.jobs.report import report
     from napari_udvd.noise import diagnose
     from napari_udvd.simulation import simulate
@@ -37,6 +37,7 @@ __all__ = [
     "list_images",
     "load",
     "open",
+    "reconstruct",
     "report",
     "simulate",
     "train",
@@ -51,6 +52,7 @@ _HOMES = {
     "diagnose": "noise",
     "list_images": "formats",
     "load": "inference.restorer",
+    "reconstruct": "jobs",
     "report": "jobs.report",
     "simulate": "simulation",
     "train": "jobs",

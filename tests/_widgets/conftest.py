@@ -49,9 +49,14 @@ def pytest_runtest_teardown() -> Generator[None, object, object]:
     What follows takes the layers out one by one, and pictures of that prove nothing:
     they take time, and software renderers may crash on them.
     """
+    _stop_drawing()
+    return (yield)
+
+
+def _stop_drawing() -> None:
+    # by itself: a name for a window would keep it alive all through the teardown
     for window in QApplication.topLevelWidgets():
         window.setUpdatesEnabled(False)
-    return (yield)
 
 
 class Docked(NamedTuple):

@@ -13,6 +13,7 @@ from scipy import ndimage
 from napari_udvd.errors import InputError
 from napari_udvd.noise import diagnose
 from napari_udvd.noise._sparse import read_scan
+from napari_udvd.scanning import make_mask
 from napari_udvd.simulation import simulate
 from napari_udvd.stack import Plane, Stack
 from napari_udvd.validity import inspect
@@ -146,3 +147,26 @@ def test_visits_are_pairs_and_triples() -> None:
     np.testing.assert_allclose(scan.triples.difference, second / 6**0.5, rtol=1e-5)
     np.testing.assert_allclose(scan.total.sum(axis=0), (frames * mask).sum(axis=0))
     np.testing.assert_array_equal(scan.count.sum(axis=0), mask.sum(axis=0))
+
+
+@pytest.mark.parametrize(
+    ("frames", "edge", "pattern", "share"),
+    [(12, 48, "blue-noise", 0.2), (3, 64, "random", 0.5), (6, 96, "spiral", 0.25)],
+)
+def test_pixels_that_were_visited_once_or_twice(
+    frames: int, edge: int, pattern: Any, share: float
+) -> None:
+    scene = simulate("nuclei", frames=frames, shape=(edge, edge), photons=20, seed=4)
+    mask = np.asarray(make_mask(pattern, frames, (edge, edge), share=share))
+    found = diagnose(scene.noisy.with_mask(mask)).noise
+    levels = scene.noise.offset + np.array([0.0, 10.0])
+    ratio = found.variance(levels) / scene.noise.variance(levels)
+    assert np.all((ratio > 1 / 2) & (ratio < 2))  # a start, of so few
+
+
+@pytest.mark.parametrize("edge", [48, 128])
+def test_pixels_that_were_all_visited_once_tell_nothing(edge: int) -> None:
+    scene = simulate("nuclei", frames=5, shape=(edge, edge), photons=20, seed=4)
+    mask = np.asarray(make_mask("blue-noise", 5, (edge, edge), share=0.2))
+    with pytest.raises(InputError, match="0 pixels were measured twice"):
+        diagnose(scene.noisy.with_mask(mask))

@@ -38,6 +38,7 @@ from napari_udvd.cli.arguments import (
 from napari_udvd.cli.looking import motion, show_filter
 from napari_udvd.cli.messages import complain, out_of_memory
 from napari_udvd.cli.options import command_that_trains, parse_hole
+from napari_udvd.cli.reconstructing import Reconstruct, reconstruct
 from napari_udvd.cli.scan import scan_mask
 from napari_udvd.cli.stopped import Stopped
 from napari_udvd.cli.usage import Commands
@@ -306,6 +307,7 @@ def report(
     raise typer.Exit(follow(run, quiet=quiet, strict=strict))
 
 
+app.command(cls=Reconstruct)(reconstruct)
 app.command("scan-mask")(scan_mask)
 
 

@@ -69,15 +69,18 @@ class TrainingCommand(TyperCommand):
         Settings that it has no option for.
     helps
         What to say of a setting in place of its description.
+    task
+        What the networks are trained for: only those that can do it are offered.
     """
 
     left_out: Sequence[str] = ()
+    task: str = TASK
     helps: Mapping[str, str] = types.MappingProxyType({})
 
     @cached_property
     def made(self) -> list[Any]:
         """Options of the settings."""
-        return _made(self.left_out, self.helps)
+        return _made(self.task, self.left_out, self.helps)
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the command's own options and those of the settings."""
@@ -105,9 +108,12 @@ class TrainingCommand(TyperCommand):
         return super().invoke(ctx)
 
 
-def command_that_trains(*left_out: str, **helps: str) -> type[TrainingCommand]:
+def command_that_trains(
+    *left_out: str, task: str = TASK, **helps: str
+) -> type[TrainingCommand]:
     """Make the class of a command, see :class:`TrainingCommand`."""
-    return type("Command", (TrainingCommand,), {"left_out": left_out, "helps": helps})
+    chosen = {"left_out": left_out, "helps": helps, "task": task}
+    return type("Command", (TrainingCommand,), chosen)
 
 
 def parse_hole(text: str) -> tuple[int, int] | None:
@@ -147,7 +153,7 @@ def parse_place(text: str) -> tuple[int, int, int]:
     return t, y, x
 
 
-def _made(left_out: Sequence[str], helps: Mapping[str, str]) -> list[Any]:
+def _made(task: str, left_out: Sequence[str], helps: Mapping[str, str]) -> list[Any]:
     """Let typer make the options, of a function that has them as arguments."""
 
     def function(**_: Any) -> None:
@@ -157,7 +163,7 @@ def _made(left_out: Sequence[str], helps: Mapping[str, str]) -> list[Any]:
         inspect.Parameter(
             name, inspect.Parameter.KEYWORD_ONLY, default=usual, annotation=annotation
         )
-        for name, annotation, usual in _options(left_out, helps)
+        for name, annotation, usual in _options(task, left_out, helps)
     ]
     function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     function.__annotations__ = {p.name: p.annotation for p in parameters}
@@ -167,7 +173,7 @@ def _made(left_out: Sequence[str], helps: Mapping[str, str]) -> list[Any]:
 
 
 def _options(
-    left_out: Sequence[str], helps: Mapping[str, str]
+    task: str, left_out: Sequence[str], helps: Mapping[str, str]
 ) -> Iterator[tuple[str, Any, Any]]:
     """Name, annotation and default of every option."""
     from napari_udvd.models import catalogue
@@ -176,7 +182,7 @@ def _options(
     common, of_networks = TrainingSettings.model_fields, options()
     own = {
         name: of_networks[name]
-        for spec in catalogue.specs().values()
+        for spec in catalogue.specs(task).values()
         for name in spec.settings.model_fields
     }
     fields = {name: common[name] for name in FIRST} | own
@@ -185,31 +191,31 @@ def _options(
         if name in left_out:
             continue
         if name == "model":
-            yield name, *_model()
+            yield name, *_model(task)
         elif name in own:
-            text = helps.get(name) or _described_by_networks(name)
+            text = helps.get(name) or _described_by_networks(task, name)
             yield name, *_option(name, field, text, is_open=True)
         else:
             text = helps.get(name) or field.description or ""
             yield name, *_option(name, field, text)
 
 
-def _model() -> tuple[Any, Any]:
+def _model(task: str) -> tuple[Any, Any]:
     from napari_udvd.models import catalogue
 
-    choices = (catalogue.AUTO, *catalogue.names(TASK))
-    said = [f"{spec.name} {spec.summary}" for spec in catalogue.specs(TASK).values()]
+    choices = (catalogue.AUTO, *catalogue.names(task))
+    said = [f"{spec.name} {spec.summary}" for spec in catalogue.specs(task).values()]
     option = typer.Option(help=f"network; {', '.join(said)}")
     return Annotated[Literal[choices], option], catalogue.AUTO
 
 
-def _described_by_networks(name: str) -> str:
+def _described_by_networks(task: str, name: str) -> str:
     """Join what the networks that have an option say of it."""
     from napari_udvd.models import catalogue
 
     said: dict[str, None] = {}
     usual = ""
-    for spec in catalogue.specs().values():
+    for spec in catalogue.specs(task).values():
         field = spec.settings.model_fields.get(name)
         if field is not None:
             text, usual = _without_usual(field.description or "")

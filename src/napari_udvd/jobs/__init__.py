@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from napari_udvd.jobs.training import (
         TrainModel,
         denoise,
+        reconstruct,
         train,
         train_movies,
         untrained,
@@ -105,6 +106,7 @@ __all__ = [
     "load_model",
     "make_settings",
     "motion_of_frame",
+    "reconstruct",
     "restore_files",
     "save_model",
     "train",
@@ -141,6 +143,7 @@ _HOMES = {
     "Way": "jobs.ways",
     "Written": "jobs.events",
     "denoise": "jobs.training",
+    "reconstruct": "jobs.training",
     "diagnose_file": "jobs.diagnosis",
     "diagnose_movie": "jobs.diagnosis",
     "export_motion": "jobs.motion",

@@ -1,11 +1,11 @@
-"""Model files and folders that jobs write."""
+"""What jobs need of files and movies: models, folders, holes to fill."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_udvd.errors import OutputError
+from napari_udvd.errors import InputError, OutputError
 from napari_udvd.inference.restorer import load, load_published
 from napari_udvd.jobs.events import Written
 
@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 
     from napari_udvd.inference.restorer import Denoiser
     from napari_udvd.jobs.events import Event
+    from napari_udvd.stack import Stack
 
 __all__ = [
+    "check_holes",
     "check_new_model",
     "import_published",
     "load_model",
@@ -108,6 +110,21 @@ def check_new_model(path: Path, overwrite: bool, used: Sequence[Any]) -> None:
         )
     if path.exists() and not overwrite:
         raise OutputError(f"{str(path)!r} exists; `overwrite` replaces it")
+
+
+def check_holes(stack: Stack) -> None:
+    """Check that a movie has something to be filled.
+
+    Raises
+    ------
+    InputError
+        If all of its pixels were measured, as far as mask and NaN tell.
+    """
+    if all(stack.share_measured(plane) == 1 for plane in stack.planes()):
+        raise InputError(
+            "all pixels of the movie were measured: there is nothing to reconstruct. "
+            "Say what was not with `mask` or `unmeasured`, or denoise the movie"
+        )
 
 
 def make_folder(folder: Path) -> None:

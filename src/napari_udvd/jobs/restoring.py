@@ -21,10 +21,11 @@ from napari_udvd.inference.fits import check_fits
 from napari_udvd.inference.flashes import flash_table
 from napari_udvd.inference.request import Request
 from napari_udvd.jobs.events import Begun, Note, Opened, Stopped, Warned, Written
-from napari_udvd.jobs.files import check_new_model
+from napari_udvd.jobs.files import check_holes, check_new_model
 from napari_udvd.jobs.states import Beside
 from napari_udvd.jobs.training import trained
 from napari_udvd.noise import check_pixels
+from napari_udvd.tasks import DENOISE, find_task
 from napari_udvd.training.settings import make_settings
 
 if TYPE_CHECKING:
@@ -243,11 +244,14 @@ class TrainAndRestore(Restoration):
         Model file to write too; none if None.
     resume
         Go on with an interrupted training.
+    task
+        Name of what the network is trained for.
     """
 
     values: Mapping[str, Any] = field(default_factory=dict)
     save: Path | None = None
     resume: bool = False
+    task: str = DENOISE.name
 
     def __post_init__(self) -> None:
         make_settings(**self.values)
@@ -266,6 +270,8 @@ class TrainAndRestore(Restoration):
         self, stack: Stack, output: Path, cancel: threading.Event | None
     ) -> Generator[Event, None, Denoiser | None]:
         """Train on the movie."""
+        if find_task(self.task).fills:
+            check_holes(stack)
         if self.save is not None:
             inputs = getattr(stack.data, "files", ())
             check_new_model(self.save, self.overwrite, [*inputs, output])
@@ -276,6 +282,7 @@ class TrainAndRestore(Restoration):
             resume=self.resume,
             denoising_follows=True,
             cancel=cancel,
+            task=self.task,
         )
         if outcome is None:
             return None

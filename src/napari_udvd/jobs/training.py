@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from napari_udvd.errors import InputError
 from napari_udvd.formats import open_stack
 from napari_udvd.jobs.events import Begun, Opened, Stopped, Written
-from napari_udvd.jobs.files import check_new_model
+from napari_udvd.jobs.files import check_holes, check_new_model
 from napari_udvd.jobs.states import Beside, State, continued, read_state
 from napari_udvd.models.catalogue import specs
 from napari_udvd.stack import ArrayLike, Stack
-from napari_udvd.tasks import DENOISE
+from napari_udvd.tasks import DENOISE, RECONSTRUCT
 from napari_udvd.training import (
     Checkpoint,
     Failed,
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = [
     "TrainModel",
     "denoise",
+    "reconstruct",
     "train",
     "train_movies",
     "trained",
@@ -125,6 +126,47 @@ def denoise(
     denoiser = _trained([stack], settings, denoising_follows=True)
     device = settings.get("device") or "auto"
     return denoiser.denoise(stack, device=device, events=events, refine=refine)
+
+
+def reconstruct(
+    movie: Stack | ArrayLike,
+    axes: str | None = None,
+    *,
+    mask: Any = None,
+    unmeasured: float | None = None,
+    **settings: Any,
+) -> Any:
+    """Train on the measured pixels of a movie and fill the others.
+
+    Parameters
+    ----------
+    movie
+        A stack or an array, NaN where nothing was measured unless a mask says so.
+    axes
+        Names of the array's axes, see :meth:`Stack.from_array`.
+    mask, unmeasured
+        What was measured, as for :meth:`Stack.with_mask`.
+    **settings
+        As for :func:`train`.
+
+    Returns
+    -------
+    ndarray
+        Shape, axes and grey levels of the movie, without holes.
+
+    Raises
+    ------
+    InputError
+        If the movie, its mask or a setting cannot be used, or all was measured.
+    """
+    stack = _as_stack(movie, axes)
+    if mask is not None or unmeasured is not None:
+        stack = stack.with_mask(mask, unmeasured=unmeasured)
+    check_holes(stack)
+    denoiser = _trained(
+        [stack], settings, denoising_follows=True, task=RECONSTRUCT.name
+    )
+    return denoiser.denoise(stack, device=settings.get("device") or "auto")
 
 
 def _trained(
@@ -311,6 +353,7 @@ def trained(
     resume: bool,
     denoising_follows: bool = False,
     cancel: threading.Event | None = None,
+    task: str = DENOISE.name,
 ) -> Generator[Event, None, Finished | None]:
     """Train as a part of a job.
 
@@ -328,6 +371,7 @@ def trained(
         resume=states.path if resume else None,
         denoising_follows=denoising_follows,
         cancel=cancel,
+        task=task,
     ):
         if isinstance(event, Finished):
             outcome = event

@@ -217,6 +217,8 @@ def darkest_level(windows: list[Floats]) -> float:
     mean = frames.mean(axis=0)
     one = float(np.mean([np.quantile(frame, DARKEST) for frame in frames]))
     many = float(np.quantile(mean, DARKEST))
+    if n < 2:  # nothing tells noise from scene
+        return many
     dark = frames[:, mean <= np.quantile(mean, DARK)]
     noise = float(dark.var(axis=0, ddof=1, dtype=np.float64).mean())
     gained = (many - one) / BELOW

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -55,7 +56,7 @@ def correlation_of_scan(scan: Scan) -> tuple[Correlation, bool]:
     pairs = pairs.chosen(calm[pairs.y, pairs.x])
     pairs = pairs.chosen(np.argsort(pairs.t, kind="stable"))
     _, firsts = np.unique(pairs.t, return_index=True)
-    for start, stop in zip(firsts, [*firsts[1:], len(pairs.t)], strict=True):
+    for start, stop in pairwise([*firsts, len(pairs.t)]):
         visits = pairs.chosen(np.arange(start, stop))
         gap = np.zeros(shape, np.intp)
         gap[visits.y, visits.x] = visits.gap

@@ -97,7 +97,7 @@ class Scan:
         ``(2, Y, X)`` sums over all visits, and how many there were, to pixels of either
         colour of a chessboard: the noise of one is not that of the other.
     shares
-        ``(4, places)`` smoothed levels, of a quarter of the visits each.
+        ``(parts, places)`` smoothed levels, of up to four parts of the visits.
     step, saturation
         Smallest difference of grey levels, and where they end.
     """
@@ -267,7 +267,14 @@ def _smoothed(total: Floats, count: Floats) -> Floats:
 
 
 def _levels(total: Floats, count: Floats) -> Floats:
-    """``(parts, places)`` smoothed levels where all parts have some."""
+    """``(parts, places)`` smoothed levels where all parts have some.
+
+    Without the parts that hardly got a visit: they are dealt out in turn, and pixels
+    may have been visited once or twice only.
+    """
+    dealt = count.mean(axis=(1, 2)) >= LEAST_DENSITY
+    dealt[0] = True
+    total, count = total[dealt], count[dealt]
     levels = [_smoothed(*pair) for pair in zip(total, count, strict=True)]
     density = np.min([ndimage.gaussian_filter(part, SMOOTH) for part in count], axis=0)
     known = density > min(LEAST_DENSITY, float(np.median(density)) / 2)

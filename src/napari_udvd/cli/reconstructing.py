@@ -1,0 +1,86 @@
+"""The command that fills what a sparse scan did not measure."""
+
+from __future__ import annotations
+
+import typer
+
+from napari_udvd.cli.arguments import (
+    Axes,
+    Dark,
+    Dtype,
+    Files,
+    MaskFile,
+    Output,
+    Overwrite,
+    Posterior,
+    Quiet,
+    Resume,
+    Save,
+    Std,
+    Strict,
+    Tile,
+    Unmeasured,
+)
+from napari_udvd.cli.options import command_that_trains
+
+__all__ = ["Reconstruct", "reconstruct"]
+
+TASK = "reconstruct"
+"""Name of the task; its module brings torch along."""
+
+Reconstruct = command_that_trains(
+    "distil", task=TASK, minutes="time budget, of training and filling together"
+)
+"""Class of the command."""
+
+
+def reconstruct(
+    context: typer.Context,
+    files: Files,
+    output: Output,
+    axes: Axes = None,
+    dark: Dark = None,
+    mask: MaskFile = None,
+    unmeasured: Unmeasured = None,
+    posterior: Posterior = True,
+    std: Std = None,
+    save: Save = None,
+    dtype: Dtype = "auto",
+    tile: Tile = None,
+    overwrite: Overwrite = False,
+    resume: Resume = False,
+    strict: Strict = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train on each sparse movie and fill what it lacks."""
+    from napari_udvd.cli.follow import follow
+    from napari_udvd.inference.request import Request
+    from napari_udvd.jobs import TrainAndRestore, restore_files
+
+    job = TrainAndRestore(
+        task=TASK,
+        values=context.obj,
+        request=Request(
+            device=context.obj["device"] or "auto",
+            use_posterior=posterior,
+            events=False,
+            refine=False,
+            tile=tile,
+            dtype=dtype,
+        ),
+        axes=axes,
+        dark=dark,
+        mask=mask,
+        unmeasured=unmeasured,
+        std=std,
+        save=save,
+        overwrite=overwrite,
+        resume=resume,
+    )
+    raise typer.Exit(
+        follow(
+            lambda cancel: restore_files(files, output, job, cancel),
+            quiet=quiet,
+            strict=strict,
+        )
+    )

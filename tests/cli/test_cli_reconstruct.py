@@ -1,0 +1,86 @@
+"""``reconstruct`` fills what a sparse scan did not measure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from cli_tools import calibrated, names, write
+
+import napari_udvd as nu
+from napari_udvd.formats import read_record
+from napari_udvd.metrics import psnr
+from napari_udvd.scanning import make_mask
+from napari_udvd.simulation import simulate
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cli_tools import Run
+
+SHAPE = 16, 48, 48
+QUICK = "--minutes", "0.05"
+
+
+@pytest.fixture(scope="module")
+def scanned() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Truth and scan, NaN where none of every fifth pixel; its mask, some never."""
+    scene = simulate("nuclei", frames=SHAPE[0], shape=SHAPE[1:], photons=20, seed=4)
+    mask = np.asarray(make_mask("blue-noise", SHAPE[0], SHAPE[1:], share=0.2))
+    mask[:, :6, :6] = False
+    truth = scene.truth.read().astype(np.float32)
+    return truth, np.where(mask, scene.noisy.read(), np.nan).astype(np.float32), mask
+
+
+def test_from_a_scan_with_gaps_to_a_movie_without(
+    run: Run, tmp_path: Path, scanned: tuple[np.ndarray, ...]
+) -> None:
+    truth, sparse, _ = scanned
+    movie = write(tmp_path / "scan.ome.tif", calibrated(sparse, "TYX"))
+    result, std = tmp_path / "full.ome.tif", tmp_path / "std.ome.tif"
+    code, _, err = run("reconstruct", movie, "-o", result, *QUICK, "--std", std)
+    assert code == 0, err
+    full, unsure = nu.open(result), nu.open(std).read()
+    assert dict(full.scale) == dict(nu.open(movie).scale)
+    filled = full.read()
+    assert np.isfinite(filled).all() and (np.isfinite(unsure) & (unsure > 0)).all()
+    level = np.full_like(truth, np.nanmean(sparse))
+    assert psnr(truth, filled) > psnr(truth, level) + 6
+    assert read_record(result)["task"] == "reconstruct"
+
+
+def test_a_mask_file_says_the_same_as_nan(
+    run: Run, tmp_path: Path, scanned: tuple[np.ndarray, ...]
+) -> None:
+    _, sparse, mask = scanned
+    np.save(tmp_path / "mask.npy", mask)
+    results = []
+    for name, pixels, more in (
+        ("nan", sparse, ()),
+        ("mask", np.where(mask, sparse, 7e4), ("--mask", tmp_path / "mask.npy")),
+    ):
+        movie = write(tmp_path / f"{name}.ome.tif", calibrated(pixels, "TYX"))
+        result = tmp_path / f"{name}.result.ome.tif"
+        steps = ("--minutes", "0.001", "--seed", "3")
+        code, _, err = run("reconstruct", movie, "-o", result, *steps, *more)
+        assert code == 0, err
+        results.append(nu.open(result).read())
+    np.testing.assert_array_equal(*results)
+
+
+def test_a_movie_without_gaps_is_refused(
+    run: Run, tmp_path: Path, scanned: tuple[np.ndarray, ...]
+) -> None:
+    truth, *_ = scanned
+    movie = write(tmp_path / "movie.ome.tif", calibrated(truth, "TYX"))
+    code, _, err = run("reconstruct", movie, "-o", tmp_path / "full.ome.tif")
+    assert code == 2
+    assert "there is nothing to reconstruct" in err and "--mask" in err
+    assert names(tmp_path) == ["movie.ome.tif"]
+
+
+def test_networks_that_denoise_are_not_offered(run: Run) -> None:
+    code, _, err = run("reconstruct", "a.tif", "-o", "b.tif", "--model", "udvd")
+    assert code == 2
+    assert "udvd" in err and "centerblind-sparse" in err
