@@ -94,7 +94,7 @@ def quick_estimate(
     """Time one network only when a movie is chosen, but in tests of the whole path."""
     if request.node.get_closest_marker("slow") is None:
         first = dict(islice(specs().items(), 1))
-        monkeypatch.setattr(estimate, "specs", lambda: first)
+        monkeypatch.setattr(estimate, "specs", lambda _task: first)
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from napari_udvd.models.deepfovea import (
 from napari_udvd.models.deepfovea.flow import along_flow
 from napari_udvd.models.deepfovea.robust import log_partition
 from napari_udvd.models.deepfovea.sampling import draw_centre
+from napari_udvd.training.optimiser import Adam
 from noise_images import noise
 
 # --- adaptive robust loss -----------------------------------------------------------
@@ -51,11 +52,11 @@ def test_shape_and_scale_are_learned() -> None:
     gauss = torch.from_numpy(0.1 * rng.standard_normal(4000)).float()
     tails = torch.from_numpy(0.1 * rng.standard_cauchy(4000)).float()
     loss = RobustLoss((2, 1))
-    optimiser = torch.optim.Adam(loss.parameters(), 0.1)
+    parameters = list(loss.parameters())
+    adam = Adam(parameters, (0.9, 0.999), math.inf)
     for _ in range(150):
-        optimiser.zero_grad()
-        loss(torch.stack([gauss, tails])).backward()
-        optimiser.step()
+        cost = loss(torch.stack([gauss, tails]))
+        adam.step(torch.autograd.grad(cost, parameters), 0.1)
     (normal, heavy), (std, width) = (
         found.detach().flatten().tolist() for found in (loss.alpha, loss.scale)
     )
