@@ -82,6 +82,7 @@ def test_what_stands_where_nothing_was_measured_does_not_matter() -> None:
     for value in (0.0, 1.0):
         other = frames.copy()
         other[:, :, :3] = value
+        other[6] = np.nan  # lost as a whole: so few pixels of one value may be measured
         for one, two in zip(expected, restored(other), strict=True):
             np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-2)
 

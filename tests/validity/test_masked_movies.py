@@ -131,6 +131,21 @@ def test_pixels_that_were_visited_once_are_neither_dead_nor_hot() -> None:
         np.testing.assert_array_equal(found.constant, ~mask.any(axis=0))
 
 
+def test_pixels_that_were_visited_once_are_no_part_of_the_border_beside_them() -> None:
+    pixels = np.full((12, 32, 32), np.nan, np.float32)
+    rng = np.random.default_rng(0)
+    often = np.broadcast_to(np.arange(32) % 2 == 0, (32, 32))
+    pixels[:, often] = rng.normal(100, 5, (12, often.sum()))
+    pixels[5, ~often] = rng.normal(100, 5, (~often).sum())
+    pixels[:, :, :4] = 0
+    stack = inspect(Stack.from_array(pixels, "TYX"))
+    assert stack.validity is not None
+    (plane,) = stack.validity.planes.values()
+    border = np.zeros((32, 32), bool)
+    border[:, :4] = True
+    np.testing.assert_array_equal(plane.constant, border)
+
+
 def test_a_hot_pixel_is_found_in_a_scan() -> None:
     frames = FRAMES.copy()
     frames[:, 20, 30] = 60000

@@ -58,6 +58,7 @@ def constant_pixels(
         ``(Y, X)`` single pixels and up to 2 x 2, not at the edge.
     """
     constant, dead = np.zeros_like(same), np.zeros_like(same)
+    same = same & (count > 1)  # what was seen once had no chance to change
     if not same.any():
         return constant, dead
     there = sorted(set(range(stack.n_frames)) - set(empty))
