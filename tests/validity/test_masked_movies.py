@@ -134,7 +134,7 @@ def test_pixels_that_were_visited_once_are_neither_dead_nor_hot() -> None:
 def test_pixels_that_were_visited_once_are_no_part_of_the_border_beside_them() -> None:
     pixels = np.full((12, 32, 32), np.nan, np.float32)
     rng = np.random.default_rng(0)
-    often = np.broadcast_to(np.arange(32) % 2 == 0, (32, 32))
+    often = np.broadcast_to(np.arange(32) % 2 == 1, (32, 32))
     pixels[:, often] = rng.normal(100, 5, (12, often.sum()))
     pixels[5, ~often] = rng.normal(100, 5, (~often).sum())
     pixels[:, :, :4] = 0
