@@ -78,7 +78,7 @@ class Run:
 
     Parameters
     ----------
-    stacks, settings, denoising_follows
+    stacks, settings, denoising_follows, task
         As for :func:`~napari_udvd.training.trainer.train_events`.
     plan
         What is trained.
@@ -86,8 +86,6 @@ class Run:
         Where.
     began
         Time of the monotonic clock at which it began.
-    task
-        What is learned.
     """
 
     def __init__(

@@ -50,24 +50,25 @@ def plane_notes(stack: Stack, plane: Plane, found: PlaneValidity) -> Iterator[st
         yield (
             f"{where}{int(found.constant.sum())} pixel(s) of a frame "
             f"({found.constant.mean():.1%}) were measured in none: they are left out, "
-            "and stay as they are"
+            "and denoising leaves them as they are"
         )
     elif found.constant.any():
         yield (
             f"{where}{found.constant.mean():.1%} of the pixels never change (a border "
-            f"or mask, {_number(found.value)}): they are left out, and stay as they are"
+            f"or mask, {_number(found.value)}): they are left out, and denoising "
+            "leaves them as they are"
         )
     if found.filled:
         yield (
             f"{where}{len(found.filled)} frame(s) have a border of one value that "
-            "moves (registration?): it is left out, and stays as it is"
+            "moves (registration?): it is left out, and denoising leaves it as it is"
         )
     if stack.mask is not None:
         yield from _about_mask(stack.mask.words, found.share, where)
     elif found.has_nan:
         yield (
             f"{where}{1 - found.share:.2%} of the pixels are NaN: they are left out, "
-            "and stay NaN"
+            "and denoising leaves them NaN (reconstructing fills them)"
         )
     if 0 < found.share < LEAST:
         yield (
@@ -91,7 +92,7 @@ def _about_mask(words: str, share: float, where: str) -> Iterator[str]:
         return
     yield (
         f"{where}{share:.1%} of the pixels were measured, {words}: the others are left "
-        "out, and stay as they are"
+        "out, and denoising leaves them as they are (reconstructing fills them)"
     )
 
 
