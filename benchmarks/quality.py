@@ -34,6 +34,7 @@ import napari_udvd as nu
 from common import DATA, machine, progress, table
 from movies import MOVIES, Frames, KnownMovie
 from napari_udvd import metrics
+from napari_udvd.inference.request import Request
 from napari_udvd.runtime.device import keep_freed_memory
 from napari_udvd.training import Failed, Finished, TrainingSettings, train_events
 
@@ -48,6 +49,9 @@ CURVE_BUDGETS = 3.0, 5.0, 10.0, 20.0, 40.0, 60.0, 120.0, 300.0
 
 NOISE2VOID_SECONDS = 300.0
 """What its training gets: as much as ours at most."""
+
+FOLLOWS = Request(events=None, refine=None, dtype=np.float32)
+"""How a movie is denoised after a training, as by ``napari-udvd denoise``."""
 
 GAUSSIAN = "Gaussian"
 BM4D = "BM4D"
@@ -146,7 +150,7 @@ def train_and_denoise(
     settings = TrainingSettings.model_validate(
         {"model": model, "minutes": seconds / 60, "seed": seed}
     )
-    for event in train_events([stack], settings, denoising_follows=True):
+    for event in train_events([stack], settings, follows=FOLLOWS):
         if isinstance(event, Failed):
             raise event.error
         if isinstance(event, Finished):

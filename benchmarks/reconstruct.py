@@ -187,7 +187,7 @@ def trained(
     stack = nu.Stack.from_array(frames, "TYX")
     noise = movie.gain, movie.offset, movie.read_noise
     settings = make_settings(seed=seed, device="cpu", noise=noise, **budget)
-    for event in train_events([stack], settings, denoising_follows=True, task=task):
+    for event in train_events([stack], settings, follows=Request(), task=task):
         if isinstance(event, Failed):
             raise event.error
         if isinstance(event, Finished):

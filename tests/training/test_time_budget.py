@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from napari_udvd.inference.request import EXACT, Request
+from napari_udvd.inference.stage_pace import StagePace
 from napari_udvd.jobs import make_settings
 from napari_udvd.tasks import Verdict
 from napari_udvd.training import (
@@ -31,7 +34,7 @@ STEP, VALIDATION = 0.125, 0.0625
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    now = SimpleNamespace(time=1000.0, denoising=0.0)
+    now = SimpleNamespace(time=1000.0, denoising=0.0, stage=0.0)
     losses = iter(range(10**6, 0, -1))  # always better: it never converges
 
     def slow_learn(*_: Any) -> float:
@@ -43,7 +46,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         return float(next(losses))
 
     def pace(*_: Any, **__: Any) -> Pace:
-        return Pace(*2 * (now.denoising / (8 * 24 * 28),))
+        pixels = 8 * 24 * 28
+        return Pace(*2 * (now.denoising / pixels,), StagePace(now.stage / pixels))
 
     for module in (trainer, budget):
         time = SimpleNamespace(monotonic=lambda: now.time)
@@ -55,10 +59,10 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 
 
 def run(clock: Any, seconds: float, **options: Any) -> list[Any]:
-    follows = options.pop("denoising_follows", False)
+    follows = options.pop("follows", None)
     quick = {"model": "udvd-3", "width": 4, "patch": 16, "minutes": seconds / 60}
     settings = make_settings(**{**quick, **options})
-    told = list(train_events([tiny_movie()], settings, denoising_follows=follows))
+    told = list(train_events([tiny_movie()], settings, follows=follows))
     assert isinstance(told[-1], Finished)
     assert told[-1].reason == "budget"
     return told
@@ -86,7 +90,7 @@ def test_training_leaves_the_time_that_denoising_takes(
     clock: Any, denoising: float
 ) -> None:
     clock.denoising = denoising
-    started, *_ = run(clock, 10, denoising_follows=True, self_ensemble=False)
+    started, *_ = run(clock, 10, follows=EXACT, self_ensemble=False)
     assert started.denoising_seconds == pytest.approx(denoising)
     assert started.training_seconds == pytest.approx(10 - denoising, abs=0.2)
     assert 10 - denoising - 6 * STEP < took(clock) <= 10 - denoising
@@ -94,7 +98,7 @@ def test_training_leaves_the_time_that_denoising_takes(
 
 def test_a_long_denoising_leaves_some_time_to_train(clock: Any) -> None:
     clock.denoising = 60.0
-    started, *_ = run(clock, 10, denoising_follows=True)
+    started, *_ = run(clock, 10, follows=EXACT)
     # the estimate is honest even where the budget cannot be kept
     assert started.denoising_seconds == pytest.approx(60)
     assert 2 < took(clock) <= 10 * (1 - budget.LARGEST_RESERVE)
@@ -105,9 +109,32 @@ def test_the_average_over_all_views_is_asked_for_where_it_costs_little(
 ) -> None:
     for denoising, expected in ((0.01, True), (6.0, False)):
         clock.time, clock.denoising = 1000.0, denoising
-        *_, end = run(clock, 10, denoising_follows=True)
+        *_, end = run(clock, 10, follows=EXACT)
         assert end.denoiser.self_ensemble is expected
         assert took(clock) + denoising * (8 if expected else 1) <= 10 + STEP
+
+
+WITH_TIME = replace(EXACT, events=None, refine=None)
+"""Events are looked for, and the result is refined, if there is time for it."""
+
+
+@pytest.mark.parametrize(
+    ("follows", "stage", "is_kept"),
+    [(WITH_TIME, 3.0, True), (WITH_TIME, 5.0, False), (EXACT, 5.0, True)],
+)
+def test_training_comes_before_a_second_stage_that_nobody_insists_on(
+    clock: Any, follows: Request, stage: float, *, is_kept: bool
+) -> None:
+    clock.denoising, clock.stage = 1.0, stage
+    started, *_, end = run(clock, 10, follows=follows, self_ensemble=False)
+    needed = 1.0 + is_kept * stage
+    assert started.denoising_seconds == pytest.approx(needed)
+    assert 10 - needed - 6 * STEP < took(clock) <= 10 - needed
+    assert end.denoiser.second_stage is is_kept
+    remarks = [each for each in end.remarks if "no time to look for events" in each]
+    assert [is_kept] == [not remarks]
+    if remarks:
+        assert "6 s of 10 s, and without 1 s" in remarks[0]
 
 
 def test_a_student_and_its_judge_keep_to_the_budget(
@@ -131,7 +158,7 @@ def test_a_student_and_its_judge_keep_to_the_budget(
 def test_the_shipped_weights_count_on_the_clock_too(clock: Any) -> None:
     clock.denoising = 2.0
     fast = {"model": "centerblind", "width": None, "batch": 1}
-    started, *_ = run(clock, 3, denoising_follows=True, self_ensemble=False, **fast)
+    started, *_ = run(clock, 3, follows=EXACT, self_ensemble=False, **fast)
     assert started.training_seconds <= 1
     assert took(clock) <= 1
 

@@ -96,9 +96,19 @@ Save = Annotated[Path | None, typer.Option(help="also save the trained model her
 Posterior = Annotated[
     bool, typer.Option(help="combine the prediction with the noisy pixel")
 ]
-Events = Annotated[bool, typer.Option(help="put back events that last a single frame")]
+Events = Annotated[
+    bool | None,
+    typer.Option(
+        help="put back events that last a single frame",
+        show_default="if there is time for it",
+    ),
+]
 Refine = Annotated[
-    bool, typer.Option(help="refine the result, as far as that helps the movie")
+    bool | None,
+    typer.Option(
+        help="refine the result, as far as that helps the movie",
+        show_default="if there is time for it",
+    ),
 ]
 EventsTable = Annotated[
     Path | None, typer.Option(help="also write a list of these events, .csv")

@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw
 from napari_udvd.cli.console import Report
 from napari_udvd.errors import OutputError
 from napari_udvd.formats import create, write_small
+from napari_udvd.inference.request import Request
 from napari_udvd.jobs.files import make_folder
 from napari_udvd.jobs.training import train_movies
 from napari_udvd.metrics import best_gaussian, psnr
@@ -55,9 +56,8 @@ def run_demo(
     movie = simulate("nuclei", frames=40, shape=(128, 128), seed=seed)
     report.say(f"simulated nuclei: {movie.noisy.describe()}")
     values = {"minutes": minutes, "seed": seed, "device": device}
-    outcome = report.training(
-        train_movies([movie.noisy], values, denoising_follows=True)
-    )
+    asked = Request(device=device, events=None, refine=None, dtype=np.float32)
+    outcome = report.training(train_movies([movie.noisy], values, follows=asked))
     assert isinstance(outcome, Finished)
     denoiser = outcome.denoiser
     denoised = denoiser.denoise(movie.noisy, device=device, dtype=np.float32)

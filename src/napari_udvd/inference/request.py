@@ -48,10 +48,11 @@ class Request:
     events
         Look for events that last a single frame, which no prediction can know of, and
         put them back. Needs a likelihood head and the noisy pixel (`use_posterior`).
+        If None, unless the training that was just done had no time for it.
     refine
         Let the shipped refiner look at the result once more, as far as a copy of the
         movie with more noise says that it helps. Needs the same, and noise that is
-        independent from pixel to pixel.
+        independent from pixel to pixel. None as above.
     with_std
         Compute the standard deviation of the result too; needs a likelihood head.
     tile
@@ -72,8 +73,8 @@ class Request:
     precision: torch.dtype | Literal["auto"] = "auto"
     use_posterior: bool = True
     self_ensemble: bool | None = None
-    events: bool = True
-    refine: bool = True
+    events: bool | None = True
+    refine: bool | None = True
     with_std: bool = False
     tile: int | None = None
     dtype: npt.DTypeLike | Literal["auto", "input"] = "auto"

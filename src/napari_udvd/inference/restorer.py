@@ -72,6 +72,10 @@ class Denoiser:
         How it was made: settings, movie, diagnosis, validation curve.
     task
         Name of what it was trained for, see :data:`napari_udvd.tasks.TASKS`.
+    second_stage
+        Whether to look for events and refine the result where nobody says so. Not where
+        the training had no time for it; no part of the model's file, since whoever
+        opens that has.
     """
 
     net: Network
@@ -80,6 +84,7 @@ class Denoiser:
     self_ensemble: bool = False
     record: Mapping[str, Any] = field(default_factory=dict)
     task: str = DENOISE.name
+    second_stage: bool = True
     _matches: weakref.WeakKeyDictionary[Stack, Match] = field(
         default_factory=weakref.WeakKeyDictionary, init=False, repr=False
     )
@@ -93,8 +98,8 @@ class Denoiser:
         device: str = "auto",
         dtype: npt.DTypeLike | None = None,
         use_posterior: bool = True,
-        events: bool = True,
-        refine: bool = True,
+        events: bool | None = None,
+        refine: bool | None = None,
         tile: int | None = None,
     ) -> Any:
         """Denoise a whole movie into memory.
@@ -113,9 +118,10 @@ class Denoiser:
         use_posterior
             Put the noisy pixel back in, weighted by what is known of its noise.
         events
-            Look for events that last a single frame, and put them back.
+            Look for events that last a single frame, and put them back. If None,
+            unless the training that was just done had no time for it.
         refine
-            Refine the result, as far as that helps.
+            Refine the result, as far as that helps. None as above.
         tile
             Rows and columns processed at a time; chosen if None.
 
@@ -227,9 +233,17 @@ class Denoiser:
         )
 
     def _completed(self, request: Request) -> Request:
-        if request.self_ensemble is None:
-            return replace(request, self_ensemble=self.self_ensemble)
-        return request
+        made = {
+            "self_ensemble": self.self_ensemble,
+            "events": self.second_stage,
+            "refine": self.second_stage,
+        }
+        open_questions = {
+            name: value
+            for name, value in made.items()
+            if getattr(request, name) is None
+        }
+        return replace(request, **open_questions) if open_questions else request
 
     def match(self, stack: Stack) -> Match:
         """Compare what the model knows of grey levels and noise with a movie.
@@ -280,7 +294,8 @@ class Denoiser:
         They are not by a network without likelihood, or one that takes several
         channels together.
         """
-        return request.events and self._has_second_stage(stack, request)
+        asked = self._completed(request)
+        return bool(asked.events) and self._has_second_stage(stack, asked)
 
     def _has_second_stage(self, stack: Stack, request: Request) -> bool:
         task = find_task(self.task)
@@ -292,9 +307,10 @@ class Denoiser:
         Found by a look at a few frames, once for each movie; none where there is no
         second stage.
         """
-        if not self._has_second_stage(stack, request):
+        asked = self._completed(request)
+        if not self._has_second_stage(stack, asked):
             return []
-        calibrations, asked = self.calibrations_for(stack), self._completed(request)
+        calibrations = self.calibrations_for(stack)
         return [
             self._surveys.made(self.net, calibrations, stack, channel, asked)
             for channel in range(stack.n_channels)

@@ -57,7 +57,7 @@ def has_second_stage(
 ) -> bool:
     """Tell whether events are looked for, or the result is refined."""
     return (
-        (request.events or can_refine(net, request))
+        (bool(request.events) or can_refine(net, request))
         and request.use_posterior
         and task is DENOISE
         and net.likelihood

@@ -242,7 +242,7 @@ def survey(
 
 def can_refine(net: Network, request: Request) -> bool:
     """Tell whether the refiner may be of use: it takes noise for independent."""
-    return request.refine and net.hole == (1, 1)
+    return bool(request.refine) and net.hole == (1, 1)
 
 
 def _places(stack: Stack, channel: int) -> list[tuple[int, int, slice, slice]]:

@@ -144,8 +144,9 @@ class Restoration(ABC):
             yield Warned(f"{loss.sentence}; leave `dtype` out, or ask for float32")
         elif loss and self.request.chooses_dtype:
             yield Note(f"the result is float32: {loss.sentence}")
-        wanted = self.request.events and self.request.use_posterior
-        if wanted and not denoiser.looks_for_events(stack, self.request):
+        wanted = self.request.events is not False and self.request.use_posterior
+        asked = replace(self.request, events=True)  # time apart
+        if wanted and not denoiser.looks_for_events(stack, asked):
             yield Note(_WITHOUT_EVENTS)
         flashes: list[Flash] = []
         if (yield from self._write(denoiser, stack, dtype, output, flashes, cancel)):
@@ -159,7 +160,7 @@ class Restoration(ABC):
         """See that results can be written where they were asked to go."""
         if self.events_table is not None:
             check_small_output(self.events_table, (".csv",), overwrite=self.overwrite)
-            if not (self.request.events and self.request.use_posterior):
+            if self.request.events is False or not self.request.use_posterior:
                 raise InputError(
                     "there is no `events_table` without `events` and `posterior`"
                 )
@@ -280,7 +281,7 @@ class TrainAndRestore(Restoration):
             self.values,
             self._states(output),
             resume=self.resume,
-            denoising_follows=True,
+            follows=self.request,
             cancel=cancel,
             task=self.task,
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_udvd.errors import InputError
 from napari_udvd.formats import open_stack
+from napari_udvd.inference.request import Request
 from napari_udvd.jobs.events import Begun, Opened, Stopped, Written
 from napari_udvd.jobs.files import check_holes, check_new_model
 from napari_udvd.jobs.states import Beside, State, continued, read_state
@@ -84,15 +85,15 @@ def train(
     """
     movies = movie if isinstance(movie, list | tuple) else [movie]
     stacks = [_as_stack(each, axes) for each in movies]
-    return _trained(stacks, settings, denoising_follows=False, task=task)
+    return _trained(stacks, settings, task=task)
 
 
 def denoise(
     movie: Stack | ArrayLike,
     axes: str | None = None,
     *,
-    events: bool = True,
-    refine: bool = True,
+    events: bool | None = None,
+    refine: bool | None = None,
     **settings: Any,
 ) -> Any:
     """Train on a movie and denoise it.
@@ -104,9 +105,10 @@ def denoise(
     axes
         Names of the array's axes, see :meth:`Stack.from_array`.
     events
-        Look for events that last a single frame, and put them back.
+        Look for events that last a single frame, and put them back; if there is time
+        for it if None.
     refine
-        Refine the result, as far as that helps.
+        Refine the result, as far as that helps. None as above.
     **settings
         As for :func:`train`.
 
@@ -123,9 +125,11 @@ def denoise(
         If the movie or a setting cannot be used.
     """
     stack = _as_stack(movie, axes)
-    denoiser = _trained([stack], settings, denoising_follows=True)
-    device = settings.get("device") or "auto"
-    return denoiser.denoise(stack, device=device, events=events, refine=refine)
+    asked = Request(
+        device=settings.get("device") or "auto", events=events, refine=refine
+    )
+    denoiser = _trained([stack], settings, asked)
+    return denoiser.denoise(stack, device=asked.device, events=events, refine=refine)
 
 
 def reconstruct(
@@ -163,22 +167,19 @@ def reconstruct(
     if mask is not None or unmeasured is not None:
         stack = stack.with_mask(mask, unmeasured=unmeasured)
     check_holes(stack)
-    denoiser = _trained(
-        [stack], settings, denoising_follows=True, task=RECONSTRUCT.name
-    )
-    return denoiser.denoise(stack, device=settings.get("device") or "auto")
+    asked = Request(device=settings.get("device") or "auto")
+    denoiser = _trained([stack], settings, asked, task=RECONSTRUCT.name)
+    return denoiser.denoise(stack, device=asked.device)
 
 
 def _trained(
     stacks: Sequence[Stack],
     values: Mapping[str, Any],
-    denoising_follows: bool,
+    follows: Request | None = None,
     task: str = DENOISE.name,
 ) -> Denoiser:
     """Train to the end; what the events warn of becomes a warning of Python's."""
-    for event in train_movies(
-        stacks, values, denoising_follows=denoising_follows, task=task
-    ):
+    for event in train_movies(stacks, values, follows=follows, task=task):
         if isinstance(event, Started | Finished):
             for warning in event.warnings:
                 warnings.warn(warning, UserWarning, stacklevel=3)
@@ -199,7 +200,7 @@ def train_movies(
     resume: Path | None = None,
     longer: bool = False,
     live: LiveView | None = None,
-    denoising_follows: bool = False,
+    follows: Request | None = None,
     cancel: threading.Event | None = None,
     task: str = DENOISE.name,
 ) -> Iterator[TrainingEvent | State]:
@@ -217,7 +218,7 @@ def train_movies(
         File of the state to go on from.
     longer
         See :func:`~napari_udvd.jobs.states.continued`.
-    live, denoising_follows, cancel, task
+    live, follows, cancel, task
         As for :func:`~napari_udvd.training.train_events`.
 
     Yields
@@ -247,7 +248,7 @@ def train_movies(
         resume=resume is not None,
         cancel=cancel,
         live=live,
-        denoising_follows=denoising_follows,
+        follows=follows,
         task=task,
     ):
         if isinstance(event, Failed):
@@ -351,7 +352,7 @@ def trained(
     states: Beside,
     *,
     resume: bool,
-    denoising_follows: bool = False,
+    follows: Request | None = None,
     cancel: threading.Event | None = None,
     task: str = DENOISE.name,
 ) -> Generator[Event, None, Finished | None]:
@@ -369,7 +370,7 @@ def trained(
         values,
         states,
         resume=states.path if resume else None,
-        denoising_follows=denoising_follows,
+        follows=follows,
         cancel=cancel,
         task=task,
     ):

@@ -6,6 +6,7 @@ import math
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from napari_udvd.inference.stage_pace import StagePace
 from napari_udvd.training.estimate import movie_seconds
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
     import torch
 
+    from napari_udvd.inference.request import Request
     from napari_udvd.models import Network
     from napari_udvd.stack import Stack
     from napari_udvd.training.estimate import Pace
@@ -28,6 +30,10 @@ VALIDATIONS = 40
 ENSEMBLE_SHARE = 0.2
 """Share of the budget that a self-ensemble may take: it gains less than training."""
 
+STAGE_SHARE = 0.5
+"""Share of the budget beyond which denoising does without its second stage: training
+gains more."""
+
 LARGEST_RESERVE = 0.7
 """Share of the budget that denoising afterwards may claim."""
 
@@ -41,10 +47,16 @@ class Reserve(NamedTuple):
         That it takes; None where nothing follows.
     self_ensemble
         The result is averaged over all mirrored and turned views, not the fewest.
+    second_stage
+        Events are looked for and the result is refined, unless somebody says no.
+    remarks
+        What a user should know of it.
     """
 
     seconds: float | None
     self_ensemble: bool
+    second_stage: bool
+    remarks: tuple[str, ...] = ()
 
 
 def reserve(
@@ -53,10 +65,11 @@ def reserve(
     stacks: Sequence[Stack],
     device: torch.device,
     *,
-    asked: bool | None,
+    self_ensemble: bool | None,
+    follows: Request,
     minutes: float,
 ) -> Reserve:
-    """Estimate what denoising the movies takes, and whether a self-ensemble fits.
+    """Estimate what denoising the movies takes, and what of it fits.
 
     Parameters
     ----------
@@ -68,21 +81,36 @@ def reserve(
         Are denoised.
     device
         Where.
-    asked
-        A user's word on the self-ensemble; if there is time for it if None.
+    self_ensemble
+        A user's word on that; if there is time for it if None.
+    follows
+        How the movies are restored: a user's word on the second stage.
     minutes
         Of training and denoising.
     """
+    budget = 60 * minutes
 
-    def seconds(every_view: bool) -> float:
+    def seconds(pace: Pace, every_view: bool) -> float:
         return sum(
             movie_seconds(pace, net, stack, device, self_ensemble=every_view)
             for stack in stacks
         )
 
-    if asked is None:
-        asked = seconds(True) < ENSEMBLE_SHARE * 60 * minutes
-    return Reserve(seconds(asked), asked)
+    if self_ensemble is None:
+        self_ensemble = seconds(pace, True) < ENSEMBLE_SHARE * budget
+    whole = seconds(pace, self_ensemble)
+    is_open = None in (follows.events, follows.refine)
+    if not is_open or whole <= STAGE_SHARE * budget:
+        return Reserve(whole, self_ensemble, second_stage=True)
+    plain = seconds(pace._replace(stage=StagePace()), self_ensemble)
+    if plain == whole:
+        return Reserve(whole, self_ensemble, second_stage=True)
+    remark = (
+        "there is no time to look for events of a single frame and to refine the "
+        f"result: with both, denoising would take {whole:.3g} s of {budget:.3g} s, and "
+        f"without {plain:.3g} s; give it more minutes, or ask for `events` or `refine`"
+    )
+    return Reserve(plain, self_ensemble, second_stage=False, remarks=(remark,))
 
 
 class Budget:

@@ -75,6 +75,7 @@ def measure_pace(
     most_seconds: float = MOST_SECONDS,
     cancel: threading.Event | None = None,
     task: Task = DENOISE,
+    asked: Request = EXACT,
 ) -> Pace:
     """Denoise corners of the first frames, larger ones while there is time.
 
@@ -92,6 +93,8 @@ def measure_pace(
         Set it to end soon, with numbers that mean nothing.
     task
         What the network is used for.
+    asked
+        How the movie will be restored.
     """
     request = Request(device=device, precision=precision)
     height, width = stack.frame_shape
@@ -132,7 +135,14 @@ def measure_pace(
             break
     if cancel is not None and cancel.is_set():
         return pace
-    stage = stage_pace(net, calibrations, stack, request, joint=joint, task=task)
+    asked = replace(
+        asked,
+        device=device,
+        precision=precision,
+        events=asked.events is not False,
+        refine=asked.refine is not False,
+    )
+    stage = stage_pace(net, calibrations, stack, asked, joint=joint, task=task)
     return pace._replace(stage=stage)
 
 

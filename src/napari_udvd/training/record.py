@@ -152,7 +152,7 @@ def trained(
     record: dict[str, Any],
     *,
     task: str,
-    self_ensemble: bool,
+    after: Reserve,
 ) -> Denoiser:
     """Put the best weights and the record of a training together.
 
@@ -166,14 +166,15 @@ def trained(
         What is kept of how it went.
     task
         Name of what was learned.
-    self_ensemble
-        See :class:`~napari_udvd.inference.restorer.Denoiser`.
+    after
+        What there is time for when movies are denoised.
     """
     return Denoiser(
         copy.deepcopy(best.net).cpu().eval(),
         plan.calibrations,
         plan.joint,
-        self_ensemble,
+        after.self_ensemble,
         record,
         task,
+        after.second_stage,
     )

@@ -9,6 +9,7 @@ import torch
 
 from napari_udvd.errors import OutputError, TrainingFailed
 from napari_udvd.inference.live_view import FEWEST_PIXELS
+from napari_udvd.inference.request import EXACT
 from napari_udvd.models import build_network, count_views
 from napari_udvd.models.catalogue import find
 from napari_udvd.runtime.device import choose_precision
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_udvd.inference.live_view import LiveView
+    from napari_udvd.inference.request import Request
     from napari_udvd.inference.restorer import Denoiser
     from napari_udvd.stack import Stack
     from napari_udvd.tasks import Task
@@ -78,7 +80,7 @@ class Run:
 
     Parameters
     ----------
-    stacks, settings, denoising_follows, task
+    stacks, settings, follows, task
         As for :func:`~napari_udvd.training.trainer.train_events`.
     plan
         What is trained.
@@ -95,11 +97,11 @@ class Run:
         plan: Plan,
         device: torch.device,
         began: float,
-        denoising_follows: bool,
+        follows: Request | None,
         task: Task,
     ) -> None:
         self._settings, self._device, self._stacks = settings, device, stacks
-        self._denoising_follows = denoising_follows
+        self._follows = follows
         with torch.random.fork_rng(devices=[]):  # leaves the caller's seed alone
             torch.manual_seed(settings.seed)
             net = build_network(plan.name, plan.network).to(device)
@@ -116,7 +118,7 @@ class Run:
         self._losses = LossCurve()
         self._budget = Budget(settings.minutes, settings.steps, began)
         self._pace = None
-        if self._budget.is_timed or denoising_follows:
+        if self._budget.is_timed or follows is not None:
             self._pace = measure_pace(
                 self._learner.average,
                 plan.calibrations,
@@ -126,6 +128,7 @@ class Run:
                 precision=self._learner.precision,
                 most_seconds=min(PACE_SHARE * self._budget.whole, MOST_SECONDS),
                 task=task,
+                asked=EXACT if follows is None else follows,
             )
         most, edge = WINDOWS[0]
         if self._budget.is_timed and self._pace is not None:
@@ -260,12 +263,12 @@ class Run:
                 # what was learned is worth more than its copy
                 warnings = (*warnings, f"the state was not saved: {error}")
         yield Finished(
-            self._trained(best, reason, noise_removed, after.self_ensemble),
+            self._trained(best, reason, noise_removed, after),
             reason,
             best.step,
             best.loss,
             warnings,
-            (*self._companion.remarks, *distillation.remarks),
+            (*self._companion.remarks, *distillation.remarks, *after.remarks),
             noise_removed,
             tuple(best.history),
             budget.step,
@@ -412,14 +415,15 @@ class Run:
     def _reserve(self) -> Reserve:
         """Set time aside for what follows."""
         asked = self._settings.self_ensemble
-        if not self._denoising_follows or self._pace is None:
-            return Reserve(None, bool(asked))
+        if self._follows is None or self._pace is None:
+            return Reserve(None, bool(asked), second_stage=True)
         after = reserve(
             self._learner.average,
             self._pace,
             self._stacks,
             self._device,
-            asked=asked,
+            self_ensemble=asked,
+            follows=self._follows,
             minutes=self._settings.minutes,
         )
         self._budget.reserve = after.seconds or 0.0
@@ -430,7 +434,7 @@ class Run:
         best: Best,
         reason: str,
         noise_removed: float | None,
-        self_ensemble: bool,
+        after: Reserve,
     ) -> Denoiser:
         record = {
             "settings": self._settings.model_dump(mode="json"),
@@ -445,5 +449,5 @@ class Run:
             self._plan,
             record,
             task=self._learner.task.name,
-            self_ensemble=self_ensemble,
+            after=after,
         )

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import torch
 
     from napari_udvd.inference.live_view import LiveView
+    from napari_udvd.inference.request import Request
     from napari_udvd.stack import Stack
     from napari_udvd.training.settings import TrainingSettings
 
@@ -41,7 +42,7 @@ def train_events(
     resume: bool = False,
     cancel: threading.Event | None = None,
     live: LiveView | None = None,
-    denoising_follows: bool = False,
+    follows: Request | None = None,
     task: str = DENOISE.name,
 ) -> Iterator[TrainingEvent]:
     """Train on one or more movies and tell how it goes.
@@ -65,8 +66,8 @@ def train_events(
         Set it to end after the current step; the state is saved first.
     live
         What a user looks at; it is shown with the weights of the moment.
-    denoising_follows
-        The stacks are denoised next and the time budget is for both.
+    follows
+        How the stacks are restored next, where the time budget is for both.
     task
         Name of what the network learns, see :data:`napari_udvd.tasks.TASKS`.
 
@@ -90,7 +91,7 @@ def train_events(
         try:
             if not asked.fills:  # it is confirmed by networks that see no gaps
                 plan = confirm_noise(plan, stacks, settings, device)
-            run = Run(stacks, settings, plan, device, began, denoising_follows, asked)
+            run = Run(stacks, settings, plan, device, began, follows, asked)
             run.start_warm()
             run.choose_batch()
         except RuntimeError as error:
@@ -101,7 +102,7 @@ def train_events(
         try:
             plan = saved.plan(settings)
             stacks = [inspect(stack) for stack in stacks]
-            run = Run(stacks, settings, plan, device, began, denoising_follows, asked)
+            run = Run(stacks, settings, plan, device, began, follows, asked)
             run.restore(saved)
         except (KeyError, TypeError, RuntimeError, StopIteration) as error:
             raise InputError(
