@@ -155,7 +155,7 @@ def test_a_stopped_training_of_a_model_continues(
     assert "width 4" in outcome.err
     assert checkpoint.read_bytes() == kept
 
-    minutes = header["elapsed"] / 60 + 0.01
+    minutes = header["elapsed"] / 60 + 0.03
     outcome = run(*command, "--resume", "--minutes", minutes, "-q")
     assert outcome == (0, f"{saved}\n", "")
     assert names(tmp_path) == sorted([saved.name, movie.name])
@@ -265,7 +265,7 @@ def test_a_killed_training_continues_from_the_last_checkpoint(
     header, _ = read_checkpoint(checkpoint)
     assert header["step"] >= steps[1] > steps[0] >= 1
 
-    minutes = header["elapsed"] / 60 + 0.01
+    minutes = header["elapsed"] / 60 + 0.03
     settings = TrainingSettings(minutes=minutes, width=4)
     stacks = [open_stack(movie)]
     events = list(train_events(stacks, settings, checkpoint=checkpoint, resume=True))

@@ -233,17 +233,17 @@ class Denoiser:
         )
 
     def _completed(self, request: Request) -> Request:
-        made = {
-            "self_ensemble": self.self_ensemble,
-            "events": self.second_stage,
-            "refine": self.second_stage,
-        }
-        open_questions = {
-            name: value
-            for name, value in made.items()
-            if getattr(request, name) is None
-        }
-        return replace(request, **open_questions) if open_questions else request
+        """Answer what the request leaves to the model."""
+
+        def answered(asked: bool | None, otherwise: bool) -> bool:
+            return otherwise if asked is None else asked
+
+        return replace(
+            request,
+            self_ensemble=answered(request.self_ensemble, self.self_ensemble),
+            events=answered(request.events, self.second_stage),
+            refine=answered(request.refine, self.second_stage),
+        )
 
     def match(self, stack: Stack) -> Match:
         """Compare what the model knows of grey levels and noise with a movie.

@@ -125,11 +125,10 @@ def denoise(
         If the movie or a setting cannot be used.
     """
     stack = _as_stack(movie, axes)
-    asked = Request(
-        device=settings.get("device") or "auto", events=events, refine=refine
-    )
+    device = settings.get("device") or "auto"
+    asked = Request(device=device, events=events, refine=refine)
     denoiser = _trained([stack], settings, asked)
-    return denoiser.denoise(stack, device=asked.device, events=events, refine=refine)
+    return denoiser.denoise(stack, device=device, events=events, refine=refine)
 
 
 def reconstruct(
@@ -167,9 +166,10 @@ def reconstruct(
     if mask is not None or unmeasured is not None:
         stack = stack.with_mask(mask, unmeasured=unmeasured)
     check_holes(stack)
-    asked = Request(device=settings.get("device") or "auto")
+    device = settings.get("device") or "auto"
+    asked = Request(device=device)
     denoiser = _trained([stack], settings, asked, task=RECONSTRUCT.name)
-    return denoiser.denoise(stack, device=asked.device)
+    return denoiser.denoise(stack, device=device)
 
 
 def _trained(
