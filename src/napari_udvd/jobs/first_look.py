@@ -23,7 +23,7 @@ EDGE = 512
 """Most rows and columns that are filled: the middle of what is on view."""
 
 CHOSEN_BY = 256, 32
-"""Rows and columns, and frames, of the middle of the movie that widths are chosen by."""
+"""Rows and columns, and frames, in the middle that widths are chosen by."""
 
 REACH = 2.0
 """Standard deviations that an average looks as far as, in time and beyond the part."""

@@ -155,9 +155,7 @@ class Orders(QObject):
         name, kind = QFileDialog.getSaveFileName(
             self._section,
             "Export",
-            file_beside(
-                self._movie.layer, f".{WORDS[self._model.task].done}.ome.tif"
-            ),
+            file_beside(self._movie.layer, f".{WORDS[self._model.task].done}.ome.tif"),
             MOVIE_FILES,
         )
         if not name:
