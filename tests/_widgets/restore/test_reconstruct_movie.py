@@ -168,12 +168,6 @@ def test_a_mask_and_a_value_say_what_was_not_measured(
     measured = widget.movie.measured
     assert widget.task.name == "denoise"  # zeros may be grey levels
 
-    choose_task(widget, "reconstruct")
-    rest(widget)
-    widget.training.train_button.click()
-    qtbot.waitUntil(lambda: not widget.trainer.is_running, timeout=20_000)
-    assert "there is nothing to reconstruct" in widget.training.message.text()
-
     measured.choose(viewer.layers["visited"])
     rest(widget)
     assert widget.task.name == "reconstruct"
@@ -202,3 +196,15 @@ def test_a_mask_and_a_value_say_what_was_not_measured(
     assert widget.task.name == "reconstruct" and measured.message.text() == ""
     known = widget.movie.stack.read_mask()
     np.testing.assert_array_equal(known, np.where(mask, pixels, 0) != 0)
+
+    measured.value_edit.clear()
+    measured.value_edit.editingFinished.emit()
+    rest(widget)
+    assert widget.task.name == "denoise"
+    choose_task(widget, "reconstruct")
+    rest(widget)
+    widget.training.train_button.click()
+    qtbot.waitUntil(lambda: not widget.trainer.is_running, timeout=20_000)
+    assert "there is nothing to reconstruct" in widget.training.message.text()
+    measured.choose(viewer.layers["visited"])
+    assert widget.task.chosen == "reconstruct"  # for the same movie, as it was

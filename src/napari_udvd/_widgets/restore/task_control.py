@@ -12,6 +12,7 @@ from napari_udvd._widgets.restore.words import RECONSTRUCT
 
 if TYPE_CHECKING:
     import napari.viewer
+    from napari.layers import Layer
 
     from napari_udvd._widgets.restore.delivery import Delivery
     from napari_udvd._widgets.restore.model_in_use import ModelInUse
@@ -60,6 +61,7 @@ class TaskControl(QObject):
     ) -> None:
         super().__init__()
         self._movie, self._model = movie, model
+        self._layer: Layer | None = None
         self._trainer, self._delivery = trainer, delivery
         self._told = settings, result, model
         self.section = TaskSection()
@@ -77,9 +79,14 @@ class TaskControl(QObject):
         return self.section.task if self.section.is_chosen else None
 
     def forget(self) -> None:
-        """Another movie: nothing is known of it yet."""
+        """Nothing is known yet of what the movie is now.
+
+        What a user has chosen for a layer stays, such as when a mask is chosen as well.
+        """
         self._hide()
-        self.section.forget()
+        layer, self._layer = self._layer, self._movie.layer
+        if layer is None or layer != self._layer or not self.section.is_chosen:
+            self.section.forget()
 
     def look(self) -> None:
         """Show a first look at what is to be filled, until there is more."""

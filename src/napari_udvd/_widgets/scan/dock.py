@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +36,7 @@ from napari_udvd.errors import InputError
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     import napari.viewer
 
@@ -160,7 +161,7 @@ class ScanDock(ClosingDock):
         if self._soon.isActive():
             return  # it is out of date
         self.plan = plan
-        self.actions.told.setText("\n".join(plan.lines))
+        self.actions.tell(plan.lines)
         self.actions.message.clear()
         self._enable()
         if plan.pixels is not None and self.actions.show_check.isChecked():
@@ -291,7 +292,7 @@ class _Actions(QWidget):
         for label in (self.told, self.table):
             label.setWordWrap(True)
             label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.table.setTextFormat(Qt.TextFormat.RichText)
+            label.setTextFormat(Qt.TextFormat.RichText)
         self.message = Message()
         self.show_check = QCheckBox("Show the mask")
         self.show_check.setToolTip(
@@ -321,6 +322,17 @@ class _Actions(QWidget):
         layout.addLayout(grid)
         layout.addWidget(self.message)
         layout.addWidget(self.table)
+
+    def tell(self, lines: Sequence[str]) -> None:
+        """Show what there is to say of the mask, a line each."""
+        parts = [line.partition(": ") for line in lines]
+        self.told.setText(
+            "".join(
+                f'<p style="margin: 3px 0"><b>{escape(head)}</b>{colon}{escape(rest)}'
+                "</p>"
+                for head, colon, rest in parts
+            )
+        )
 
     def allow(self, *, plan: bool, movie: bool) -> None:
         """Enable what makes sense."""

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 
 from napari.layers import Image
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QSpinBox, QWidget
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QSpinBox,
+    QWidget,
+)
 
 from napari_udvd._widgets.shared.calm import Calm
 from napari_udvd._widgets.shared.layers import RESULT, axes_of, row_of, stack_of
@@ -63,12 +70,14 @@ class MovieRow(QWidget):
             spin.valueChanged.connect(self._on_spin_changed)
             self.spins[name] = spin
             size.addWidget(spin)
-        self._size = QWidget()
-        self._size.setLayout(size)
+        spins = QWidget()
+        spins.setLayout(size)
         form = QFormLayout(self)
         form.setContentsMargins(0, 0, 0, 0)
+        label = QLabel("T, Y, X")
         form.addRow("Movie", self.box)
-        form.addRow("T, Y, X", self._size)
+        form.addRow(label, spins)
+        self._of_size = label, spins
         self.box.activated.connect(self._on_box_activated)
         Calm(self)
         self.refresh()
@@ -98,7 +107,7 @@ class MovieRow(QWidget):
             shown = [layer for layer in movies if layer.visible] or movies
             row = row_of(self.box, active if active in movies else shown[0])
         self.box.setCurrentIndex(max(row, 0))
-        self._size.setVisible(self.layer is None)
+        self._show_size()
         if self.layer != before:
             self.changed.emit()
 
@@ -133,8 +142,12 @@ class MovieRow(QWidget):
 
     def _on_box_activated(self, _index: int = 0) -> None:
         self._known = None
-        self._size.setVisible(self.layer is None)
+        self._show_size()
         self.changed.emit()
+
+    def _show_size(self) -> None:
+        for part in self._of_size:
+            part.setVisible(self.layer is None)
 
     def _on_spin_changed(self, _value: int) -> None:
         self.changed.emit()

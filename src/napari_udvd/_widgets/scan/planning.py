@@ -178,8 +178,9 @@ def _page(comparison: Comparison) -> str:
             f"{cost.jumping / cost.full:.0%}",
             swept,
         )
-        weight = ' style="font-weight: bold"' if k == 0 else ""
-        rows.append("".join(f"<td{weight}>{escape(cell)}</td>" for cell in cells))
+        weight = "font-weight: bold" if k == 0 else ""
+        style = f' style="white-space: nowrap; {weight}"'
+        rows.append("".join(f"<td{style}>{escape(cell)}</td>" for cell in cells))
     table = "".join(f"<tr>{row}</tr>" for row in rows)
     said = [
         f"{comparison.advice[:1].upper()}{comparison.advice[1:]}.",
