@@ -52,7 +52,7 @@ class Question:
 
     pattern: str
     chosen: Mapping[str, Any]
-    times: Mapping[str, float]
+    times: Mapping[str, Any]
     frames: int
     shape: tuple[int, int]
     stack: Stack | None = None

@@ -6,9 +6,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = ["ScanSettings", "ScanTimes"]
 
-PAIR = {"expected": "row and column, such as 64 100, or nothing for the middle"}
-
-
 class ScanSettings(BaseModel):
     """Arguments of :func:`~napari_udvd.scanning.make_mask`."""
 
@@ -45,7 +42,9 @@ class ScanSettings(BaseModel):
         None,
         title="Centre",
         description="row and column, px; or press Pick and click in the picture",
-        json_schema_extra=PAIR,
+        json_schema_extra={
+            "expected": "row and column, such as 64 100, or nothing for the middle"
+        },
     )
     inner: float | None = Field(
         None,
