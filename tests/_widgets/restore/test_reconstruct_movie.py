@@ -14,6 +14,7 @@ from napari_udvd._widgets.restore.words import WORDS
 from napari_udvd.scanning import make_mask
 from napari_udvd.simulation import simulate
 from napari_udvd.tasks import TASKS
+from napari_udvd.training import estimate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +25,12 @@ if TYPE_CHECKING:
     from napari_udvd._widgets import DenoiseMovie
 
 FRAMES, SHAPE = 12, (48, 48)
+
+
+@pytest.fixture(autouse=True)
+def no_estimate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do not time networks each time that something else is said of a movie."""
+    monkeypatch.setattr(estimate, "denoising_seconds", lambda *_: iter(()))
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +101,7 @@ def test_a_scan_is_filled_as_soon_as_it_is_there_then_by_what_it_teaches(
         _jobs,
         "train_movies",
         lambda stacks, values, *more, **how: train(
-            stacks, {**values, "steps": 10}, *more, **how
+            stacks, {**values, "steps": 3}, *more, **how
         ),
     )
     widget.settings.std_check.setChecked(True)
