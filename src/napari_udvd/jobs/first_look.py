@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_udvd.cutting import central, place_in, with_halo
-from napari_udvd.inference.interpolation import Widths, choose_widths, interpolate
+from napari_udvd.inference.interpolation import Widths, choose_widths
 from napari_udvd.inference.live_view import View
 from napari_udvd.stack import Plane
 
@@ -22,11 +22,17 @@ __all__ = ["FirstLook"]
 EDGE = 512
 """Most rows and columns that are filled: the middle of what is on view."""
 
-CHOSEN_BY = 256, 32
+CHOSEN_BY = 160, 24
 """Rows and columns, and frames, in the middle that widths are chosen by."""
 
 REACH = 2.0
-"""Standard deviations that an average looks as far as, in time and beyond the part."""
+"""Standard deviations that an average sees, in time and beyond the part on view ..."""
+
+MOST_FRAMES = 16
+"""... and frames before and after, at most: reading them takes its time."""
+
+SCARCE = 0.03
+"""Share of a neighbourhood that was measured, below which a wider one stands in."""
 
 
 class FirstLook:
@@ -67,13 +73,15 @@ class FirstLook:
             shape = [p.stop - p.start for p in (view.rows, view.columns)]
             return np.full(shape, np.nan, np.float32)
         halo, frames = (math.ceil(REACH * sigma) for sigma in widths)
+        frames = min(frames, MOST_FRAMES)
         rows = with_halo(view.rows, height, halo, 1)
         columns = with_halo(view.columns, width, halo, 1)
         first = max(view.t - frames, 0)
         times = slice(first, min(view.t + frames + 1, self._stack.n_frames))
-        filled = interpolate(*self._read(c, view.z, times, rows, columns), widths)
-        at = view.t - first, place_in(rows, view.rows), place_in(columns, view.columns)
-        return np.asarray(filled[at], np.float32)
+        seen, known = self._read(c, view.z, times, rows, columns)
+        filled = _averaged(seen, known, view.t - first, widths)
+        inner = place_in(rows, view.rows), place_in(columns, view.columns)
+        return np.asarray(filled[inner], np.float32)
 
     def _widths_of(self, c: int) -> Widths | None:
         """Widths for a channel; None where nothing was measured in its middle."""
@@ -93,6 +101,41 @@ class FirstLook:
         plane = Plane(c, z)
         frames = self._stack.read(times, plane, rows, columns).astype(np.float32)
         return frames, self._stack.read_mask(times, plane, rows, columns)
+
+
+def _averaged(
+    frames: npt.NDArray[np.floating],
+    measured: npt.NDArray[np.bool_],
+    t: int,
+    widths: Widths,
+) -> npt.NDArray[np.floating]:
+    """Average around each pixel of one frame ``(Y, X)``: all of time first.
+
+    As :func:`~napari_udvd.inference.interpolation.interpolate` does for all frames,
+    but that in gaps the average is wider in space alone.
+    """
+    import torch
+
+    from napari_udvd.models.averaging import divided, gaussian, smooth
+
+    if not measured.any():
+        return np.full(frames.shape[1:], np.nan, np.float32)
+    far = (np.arange(len(frames)) - t) / widths.frames
+    weights = np.exp(-(far**2) / 2).astype(np.float32)
+    weights /= weights.sum()
+    values = np.where(measured, frames, 0).astype(np.float32)
+    both = np.stack([values, measured.astype(np.float32)])
+    total, known = torch.from_numpy(np.einsum("t,ctyx->cyx", weights, both))
+    level = float(total.sum() / known.sum().clamp_min(1e-6))
+
+    def around(pixels: float) -> torch.Tensor:
+        taps = gaussian(pixels)
+        sums, share = smooth(total, taps), smooth(known, taps)
+        if pixels >= max(total.shape) or not bool((share < SCARCE).any()):
+            return divided(sums, share, level)
+        return divided(sums, share, around(2 * pixels))
+
+    return around(widths.pixels).numpy()
 
 
 def _middle(part: slice, edge: int) -> slice:

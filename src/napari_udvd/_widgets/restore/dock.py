@@ -244,6 +244,7 @@ class DenoiseMovie(GuardedDock):
             return
         self.is_loaded = True
         self.settings.offer(choices)
+        self.task.section.align(self.settings.label_width)
         self.model.follow()  # another dock may have one
         self._diagnose()
         self._enable()

@@ -119,7 +119,7 @@ class ResultSection(QWidget):
         words = WORDS[task]
         self.denoise_button.setText(words.title)
         self.now_button.setText(f"{words.title} now")
-        self.what_box.setItemText(0, f"{words.done} movie")
+        self.what_box.setItemText(0, words.result)
 
     def allow(
         self,

@@ -154,7 +154,7 @@ class SettingsSection(QWidget):
 
     def offer(self, choices: Choices) -> None:
         """Fill the lists; Automatic has the settings of the first network."""
-        width = self._form.labelForField(self.model_box).sizeHint().width()
+        width = self.label_width
         self._networks = choices.networks
         for spec in choices.networks:
             self.forms[spec.name] = form = SettingsForm(spec.settings)
@@ -200,6 +200,11 @@ class SettingsSection(QWidget):
         """
         self._times = seconds
         self._show_estimate()
+
+    @property
+    def label_width(self) -> int:
+        """Width of the labels beside the controls, px."""
+        return int(self._form.labelForField(self.model_box).sizeHint().width())
 
     @property
     def device(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QComboBox, QFormLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QWidget
 
 from napari_udvd._widgets.restore.words import DENOISE, RECONSTRUCT, WORDS
 from napari_udvd._widgets.shared.messages import Message
@@ -41,9 +41,10 @@ class TaskSection(QWidget):
             "filled"
         )
         self.note = Message()
+        self._label = QLabel("Task")
         form = QFormLayout(self)
         form.setContentsMargins(0, 0, 0, 0)
-        form.addRow("Task", self.box)
+        form.addRow(self._label, self.box)
         form.addRow(self.note)
         self.box.activated.connect(self._on_box_activated)
 
@@ -51,6 +52,10 @@ class TaskSection(QWidget):
     def task(self) -> str:
         """Name of the task."""
         return str(self.box.currentData())
+
+    def align(self, label_width: int) -> None:
+        """Begin the box where those of a form below it begin, px."""
+        self._label.setMinimumWidth(label_width)
 
     def forget(self) -> None:
         """Another movie: nothing is known of it yet."""

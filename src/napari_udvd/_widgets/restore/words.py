@@ -21,7 +21,9 @@ class Words(NamedTuple):
     doing
         While it goes on.
     done
-        Of the result.
+        Of the movie, then.
+    result
+        What comes out.
     tip
         What it is, in a sentence.
     """
@@ -29,6 +31,7 @@ class Words(NamedTuple):
     title: str
     doing: str
     done: str
+    result: str
     tip: str
 
 
@@ -37,12 +40,14 @@ WORDS: Final = {
         "Denoise",
         "denoising",
         "denoised",
+        "denoised movie",
         "Remove the noise; pixels that were not measured stay as they are",
     ),
     RECONSTRUCT: Words(
         "Reconstruct",
         "reconstructing",
         "reconstructed",
+        "reconstruction",
         "Fill what was not measured from what was, and remove the noise: sparse scans, "
         "borders that registration left, lost rows and frames",
     ),

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = ["ScanSettings", "ScanTimes"]
 
+
 class ScanSettings(BaseModel):
     """Arguments of :func:`~napari_udvd.scanning.make_mask`."""
 
