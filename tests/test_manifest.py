@@ -67,6 +67,7 @@ def test_the_docks_are_in_the_menu_of_filters() -> None:
         "Pixel inspector",
         "Motion",
         "Quality",
+        "Plan a scan",
     ]
     items = CONTRIBUTIONS.menus["napari/layers/filter"]
     assert [item.command for item in items] == [widget.command for widget in widgets]

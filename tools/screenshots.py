@@ -2,8 +2,9 @@
 
 It goes the way of the tutorial: sample, diagnosis, training, result, export; then it
 looks into pixels and motion, of a movie of yours with ``--movie``, judges the result,
-and shows events that were put back. Settings and cache are its own, so nothing of the
-user's is touched and no earlier training of the same movie is found.
+shows events that were put back, and a scan that is planned, simulated and
+reconstructed; with ``--scan`` that alone. Settings and cache are its own, so nothing of
+the user's is touched and no earlier training of the same movie is found.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class Tour:
     """
 
     def __init__(self, folder: Path, viewer: napari.Viewer, dock: Any) -> None:
-        self._folder, self._viewer, self.dock = folder, viewer, dock
+        self._folder, self.viewer, self.dock = folder, viewer, dock
 
     def until(self, condition: Callable[[], object], seconds: float) -> None:
         """Let the window work until something is true.
@@ -94,7 +95,7 @@ class Tour:
             area.ensureWidgetVisible(below)
             area.horizontalScrollBar().setValue(0)
         self.rest(0.5)
-        pixels = self._viewer.window.screenshot(canvas_only=False, flash=False)
+        pixels = self.viewer.window.screenshot(canvas_only=False, flash=False)
         picture = Image.fromarray(pixels).convert("RGB")
         path = self._folder / f"plugin-{name}.png"
         # Nearly all is grey: without a second look (kmeans) the few colours drown in
@@ -104,19 +105,17 @@ class Tour:
         print(f"{path}  {picture.width} x {picture.height}, {path.stat().st_size} B")
 
 
-def tour(folder: Path, work: Path, minutes: float, movie: Path | None) -> None:
-    """Go through the tutorial and take its pictures.
+def opened(folder: Path, work: Path, sample: str) -> Tour:
+    """Open the viewer with a sample and the dock.
 
     Parameters
     ----------
     folder
         Where the pictures go.
     work
-        Folder for settings and cache. The movie is exported to the current folder.
-    minutes
-        Time of the training.
-    movie
-        File to look into at the end; the sample if None.
+        Folder for settings and cache.
+    sample
+        Its key.
     """
     os.environ["NAPARI_CONFIG"] = str(work / "settings.yaml")  # read on import
     import napari
@@ -124,14 +123,31 @@ def tour(folder: Path, work: Path, minutes: float, movie: Path | None) -> None:
 
     viewer = napari.Viewer()
     viewer.window.resize(*SIZE)
-    messages = get_settings().application
-    messages.gui_notification_level = "warning"  # others would hide what matters
-    viewer.open_sample("napari-udvd", "nuclei")
+    # others would hide what matters
+    get_settings().application.gui_notification_level = "warning"
+    viewer.open_sample("napari-udvd", sample)
     get_plugin_settings("napari-udvd").storage.cache_folder = str(work / "cache")
     _, dock = viewer.window.add_plugin_dock_widget("napari-udvd", "Denoise movie")
     at = Tour(folder, viewer, dock)
-
     at.until(lambda: dock.settings.estimate.text(), 300)
+    return at
+
+
+def tour(at: Tour, minutes: float, movie: Path | None) -> None:
+    """Go through the tutorial and take its pictures.
+
+    Parameters
+    ----------
+    at
+        The dock in a viewer. The movie is exported to the current folder.
+    minutes
+        Time of the training.
+    movie
+        File to look into at the end; the sample if None.
+    """
+    from napari.settings import get_settings
+
+    viewer, dock, messages = at.viewer, at.dock, get_settings().application
     dock.noise.section.details.expand(animate=False)
     at.shoot("1-diagnosis")
     dock.noise.section.details.collapse(animate=False)
@@ -175,7 +191,6 @@ def tour(folder: Path, work: Path, minutes: float, movie: Path | None) -> None:
     look_inside(at, viewer, dock)
     judge(at, viewer)
     show_events(at, viewer, dock)
-    viewer.close()
 
 
 def look_inside(at: Tour, viewer: napari.Viewer, dock: Any) -> None:
@@ -252,12 +267,46 @@ def show_events(at: Tour, viewer: napari.Viewer, dock: Any) -> None:
     at.shoot("8-events")
 
 
+def plan_scan(at: Tour, viewer: napari.Viewer, dock: Any, minutes: float) -> None:
+    """Plan a scan of the sample, simulate it, and reconstruct what it leaves."""
+    viewer.layers.clear()
+    viewer.open_sample("napari-udvd", "nuclei")
+    noisy = viewer.layers[0]
+    _, scan = viewer.window.add_plugin_dock_widget(
+        "napari-udvd", "Plan a scan", tabify=True
+    )
+    scan.movie.choose(noisy)
+    scan.pattern.times.set_values({"dwell": 2.0, "flyback": 100.0, "settle": 1.0})
+    at.until(lambda: not scan.is_busy, 60)
+    scan.compare()
+    at.until(lambda: not scan.is_busy, 120)
+    scan.simulate()
+    at.until(lambda: not scan.is_busy, 60)
+    sparse = viewer.layers[-1]
+    at.until(lambda: dock.movie.layer == sparse, 60)
+    at.until(lambda: dock.settings.estimate.text(), 300)
+    dock.settings.minutes_spin.setValue(minutes)
+    dock.training.train_button.click()
+    at.until(lambda: dock.trainer.is_running, 60)
+    at.until(lambda: not dock.trainer.is_running, 300 + 60 * minutes)
+    at.until(lambda: dock.delivery.of(sparse) is not None, 60)
+    at.until(lambda: dock.delivery.of(sparse).is_complete, 1200)
+    at.until(lambda: not dock.delivery.is_filling, 60)
+    noisy.visible = False
+    dock.comparing.section.split_check.setChecked(True)
+    viewer.reset_view()
+    viewer.scene.camera.zoom *= ZOOM
+    at.close_notifications()
+    at.shoot("9-scan")
+
+
 def main() -> None:
     """Run from a terminal; needs a screen, or xvfb-run."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="where the pictures go")
     parser.add_argument("--minutes", type=float, default=1.0, help="of training")
     parser.add_argument("--movie", type=Path, help="to look into; else the sample")
+    parser.add_argument("--scan", action="store_true", help="the scan alone")
     options = parser.parse_args()
     movie = options.movie.resolve() if options.movie else None
     options.folder.mkdir(parents=True, exist_ok=True)
@@ -266,7 +315,11 @@ def main() -> None:
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as work,
         contextlib.chdir(work),
     ):
-        tour(folder, Path(work), options.minutes, movie)
+        at = opened(folder, Path(work), "nuclei")
+        if not options.scan:
+            tour(at, options.minutes, movie)
+        plan_scan(at, at.viewer, at.dock, options.minutes)
+        at.viewer.close()
 
 
 if __name__ == "__main__":

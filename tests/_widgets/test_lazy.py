@@ -14,6 +14,7 @@ DOCKS = {
     "MotionDock": "motion",
     "PixelInspector": "inspector",
     "QualityDock": "quality",
+    "ScanDock": "scan",
 }
 
 CODE = """

@@ -15,14 +15,16 @@ if TYPE_CHECKING:
     from napari_udvd._widgets.motion.dock import MotionDock
     from napari_udvd._widgets.quality.dock import QualityDock
     from napari_udvd._widgets.restore.dock import DenoiseMovie
+    from napari_udvd._widgets.scan.dock import ScanDock
 
-__all__ = ["DenoiseMovie", "MotionDock", "PixelInspector", "QualityDock"]
+__all__ = ["DenoiseMovie", "MotionDock", "PixelInspector", "QualityDock", "ScanDock"]
 
 _FOLDERS = {
     "DenoiseMovie": "restore",
     "MotionDock": "motion",
     "PixelInspector": "inspector",
     "QualityDock": "quality",
+    "ScanDock": "scan",
 }
 
 

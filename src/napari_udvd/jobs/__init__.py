@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from napari_udvd.jobs.diagnosis import (
         Diagnosed,
         Interrupted,
+        Suited,
         Times,
         diagnose_file,
         diagnose_movie,
@@ -34,11 +35,14 @@ if TYPE_CHECKING:
         Written,
     )
     from napari_udvd.jobs.files import (
+        check_holes,
+        check_task,
         import_published,
         load_model,
         save_model,
     )
     from napari_udvd.jobs.filters import FilterFile
+    from napari_udvd.jobs.first_look import FirstLook
     from napari_udvd.jobs.motion import (
         MotionFile,
         export_motion,
@@ -78,6 +82,7 @@ __all__ = [
     "Diagnosed",
     "FileFailed",
     "FilterFile",
+    "FirstLook",
     "Inspected",
     "Interrupted",
     "Judged",
@@ -90,12 +95,15 @@ __all__ = [
     "State",
     "States",
     "Stopped",
+    "Suited",
     "Times",
     "TrainAndRestore",
     "TrainModel",
     "Warned",
     "Way",
     "Written",
+    "check_holes",
+    "check_task",
     "denoise",
     "diagnose_file",
     "diagnose_movie",
@@ -123,6 +131,7 @@ _HOMES = {
     "Diagnosed": "jobs.diagnosis",
     "FileFailed": "jobs.events",
     "FilterFile": "jobs.filters",
+    "FirstLook": "jobs.first_look",
     "Inspected": "jobs.events",
     "Interrupted": "jobs.diagnosis",
     "Judged": "jobs.events",
@@ -135,6 +144,7 @@ _HOMES = {
     "State": "jobs.states",
     "States": "jobs.states",
     "Stopped": "jobs.events",
+    "Suited": "jobs.diagnosis",
     "Times": "jobs.diagnosis",
     "TrainAndRestore": "jobs.restoring",
     "TrainModel": "jobs.training",
@@ -142,6 +152,8 @@ _HOMES = {
     "Warned": "jobs.events",
     "Way": "jobs.ways",
     "Written": "jobs.events",
+    "check_holes": "jobs.files",
+    "check_task": "jobs.files",
     "denoise": "jobs.training",
     "reconstruct": "jobs.training",
     "diagnose_file": "jobs.diagnosis",

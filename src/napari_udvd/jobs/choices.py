@@ -22,7 +22,8 @@ class Choices:
     Attributes
     ----------
     networks
-        Those that can be trained to denoise, in the order in which they are offered.
+        Those that can be trained, in the order in which they are offered; what for,
+        their `tasks` say.
     broken
         Why networks of other packages cannot be used, one sentence each.
     devices
@@ -41,8 +42,7 @@ def load_core(
     import napari_udvd.jobs.training  # noqa: F401
     from napari_udvd.models.catalogue import broken, specs
     from napari_udvd.runtime.device import available_devices
-    from napari_udvd.tasks import DENOISE
 
-    found = tuple(specs(DENOISE.name).values()), tuple(broken().values())
+    found = tuple(specs().values()), tuple(broken().values())
     yield Choices(*found, available_devices())
     states.tidy()

@@ -25,7 +25,21 @@ if TYPE_CHECKING:
     from napari_udvd.noise import Diagnosis
     from napari_udvd.stack import Stack
 
-__all__ = ["Diagnosed", "Interrupted", "Times", "diagnose_file", "diagnose_movie"]
+__all__ = [
+    "Diagnosed",
+    "Interrupted",
+    "Suited",
+    "Times",
+    "diagnose_file",
+    "diagnose_movie",
+]
+
+
+@dataclass(frozen=True)
+class Suited:
+    """Name of the task that suits the movie: a sparse scan is to be filled."""
+
+    task: str
 
 
 @dataclass(frozen=True)
@@ -95,8 +109,9 @@ def diagnose_movie(
     states: States,
     device: str = "auto",
     cancel: threading.Event | None = None,
-) -> Iterator[Diagnosed | Interrupted | Times]:
-    """Measure the noise; look for trainings to resume; estimate the time.
+    task: str | None = None,
+) -> Iterator[Suited | Diagnosed | Interrupted | Times]:
+    """Choose a task; measure the noise; look for trainings to resume; estimate times.
 
     Parameters
     ----------
@@ -108,14 +123,21 @@ def diagnose_movie(
         Where it would be denoised.
     cancel
         Set it to end soon.
+    task
+        Name of what is asked of networks, where that is decided; else the first event
+        says what suits the movie.
 
     Raises
     ------
     InputError
         If the movie cannot be denoised.
     """
+    from napari_udvd.tasks import DENOISE, RECONSTRUCT, find_task
     from napari_udvd.training.estimate import denoising_seconds
 
+    if task is None:
+        task = RECONSTRUCT.name if stack.is_sparse else DENOISE.name
+        yield Suited(task)
     check_time(stack)
     check_pixels(stack)
     measured = inspect(stack)
@@ -127,7 +149,9 @@ def diagnose_movie(
     yield Diagnosed(found)
     yield Interrupted(states.found([measured]))
     times = {}
-    for name, seconds in denoising_seconds(measured, found, device, cancel):
+    for name, seconds in denoising_seconds(
+        measured, found, device, cancel, find_task(task)
+    ):
         times[name] = seconds
         yield Times(dict(times))
         if cancel is not None and cancel.is_set():

@@ -127,6 +127,21 @@ def check_holes(stack: Stack) -> None:
         )
 
 
+def check_task(denoiser: Denoiser, task: str) -> None:
+    """Check that a model is of the task that is asked of it.
+
+    Raises
+    ------
+    InputError
+        If it was trained for another one.
+    """
+    if denoiser.task != task:
+        raise InputError(
+            f"the model was trained for the task {denoiser.task!r} and cannot {task}: "
+            f"choose that task, or a model that was trained to {task}"
+        )
+
+
 def make_folder(folder: Path) -> None:
     """Make a folder for results.
 

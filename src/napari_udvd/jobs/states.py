@@ -56,12 +56,15 @@ class State:
         Of training so far.
     saved
         When it was saved, in seconds since the epoch.
+    task
+        Name of what the network is trained for.
     """
 
     path: Path
     network: str
     seconds: float
     saved: float
+    task: str
 
     def describe(self) -> str:
         """Tell it from others: ``Fast (centre-blind), 120 s, saved 28 Nov 14:32``."""
@@ -192,14 +195,15 @@ def read_state(path: Path, stacks: Sequence[Stack] | None = None) -> State | Non
         None where it cannot go on.
     """
     from napari_udvd.models.catalogue import specs
-    from napari_udvd.training.checkpoint import read_header
+    from napari_udvd.training.checkpoint import read_header, task_of
 
     try:
         header = read_header(path)
         if stacks is not None and header["movies"] != _fingerprints(stacks):
             return None
         title = specs()[header["plan"]["name"]].title
-        return State(path, title, float(header["elapsed"]), path.stat().st_mtime)
+        seconds, saved = float(header["elapsed"]), path.stat().st_mtime
+        return State(path, title, seconds, saved, task_of(header))
     except (InputError, OSError, KeyError):
         return None  # damaged, gone meanwhile, or of another version
 

@@ -259,7 +259,10 @@ def train_movies(
 
 
 def untrained(
-    stack: Stack, device: str, cancel: threading.Event | None = None
+    stack: Stack,
+    device: str,
+    cancel: threading.Event | None = None,
+    task: str = DENOISE.name,
 ) -> Iterator[Finished]:
     """Take the shipped weights as they are, and judge them on a movie.
 
@@ -268,9 +271,9 @@ def untrained(
     InputError
         If there are none for this movie.
     """
-    shipped = next(spec for spec in specs().values() if spec.weights)
+    shipped = next(spec for spec in specs(task).values() if spec.weights)
     values = {"model": shipped.name, "minutes": NO_TIME, "device": device}
-    for event in train_movies([stack], values, cancel=cancel):
+    for event in train_movies([stack], values, cancel=cancel, task=task):
         if isinstance(event, Finished):
             if event.best_step > 0:
                 raise InputError(

@@ -18,7 +18,13 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-__all__ = ["check_task", "read_checkpoint", "read_header", "write_checkpoint"]
+__all__ = [
+    "check_task",
+    "read_checkpoint",
+    "read_header",
+    "task_of",
+    "write_checkpoint",
+]
 
 
 def write_checkpoint(
@@ -77,13 +83,18 @@ def check_task(path: Path, header: dict[str, Any], task: str) -> None:
     InputError
         If it is of another one.
     """
-    # those of earlier versions say nothing: there was one task
-    found = header.get("task", DENOISE.name)
+    found = task_of(header)
     if found != task:
         raise InputError(
             f"the checkpoint {str(path)!r} is of a training for the task {found!r}, "
             f"not {task!r}; name another file, or start anew"
         )
+
+
+def task_of(header: dict[str, Any]) -> str:
+    """Return the name of the task that a checkpoint is of."""
+    # those of earlier versions say nothing: there was one task
+    return str(header.get("task", DENOISE.name))
 
 
 def _of_training(header: dict[str, Any], path: Path) -> dict[str, Any]:

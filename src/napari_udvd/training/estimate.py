@@ -192,6 +192,7 @@ def denoising_seconds(
     diagnoses: Sequence[Diagnosis],
     device: str = "auto",
     cancel: threading.Event | None = None,
+    task: Task = DENOISE,
 ) -> Iterator[tuple[str, float]]:
     """Estimate how long it takes to denoise a movie with each network.
 
@@ -208,6 +209,8 @@ def denoising_seconds(
         Name of a device, see :func:`napari_udvd.runtime.device.choose_device`.
     cancel
         Set it to end soon.
+    task
+        What the networks would be used for.
 
     Yields
     ------
@@ -229,7 +232,7 @@ def denoising_seconds(
     facts = Facts(
         stack.n_frames, stack.source or "", on_cpu=where.type == "cpu", hole=hole
     )
-    for name, spec in specs(DENOISE.name).items():
+    for name, spec in specs(task.name).items():
         try:
             net = _usual(spec, facts)
         except InputError:  # of another package, and not to be imported
@@ -245,6 +248,7 @@ def denoising_seconds(
             precision=precision,
             most_seconds=SOON,
             cancel=cancel,
+            task=task,
         )
         if cancel is not None and cancel.is_set():
             return

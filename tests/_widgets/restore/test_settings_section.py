@@ -58,16 +58,25 @@ def test_the_defaults_are_a_valid_request(section: SettingsSection) -> None:
     assert section.message.isHidden() and not section.advanced.isExpanded()
 
 
-def test_the_networks_are_those_of_the_catalogue(section: SettingsSection) -> None:
+@pytest.mark.parametrize("task", ["denoise", "reconstruct"])
+def test_the_networks_are_those_of_the_catalogue_that_can_do_the_task(
+    section: SettingsSection, task: str
+) -> None:
+    choose(section, "centerblind")
+    section.ask_for(task)
+    assert section.model == "auto"  # the one chosen may not be able to
+    assert section.form is section.forms[next(iter(specs(task)))]
+    for check in (section.events_check, section.refine_check):
+        assert check.isEnabled() is (task == "denoise")
     box = section.model_box
     shown = {
         box.itemData(k): (box.itemText(k), box.itemData(k, Qt.ItemDataRole.ToolTipRole))
         for k in range(1, box.count())
     }
-    assert shown == {spec.name: (spec.title, spec.summary) for spec in specs().values()}
+    assert shown == {n: (spec.title, spec.summary) for n, spec in specs(task).items()}
 
 
-@pytest.mark.parametrize("model", ["auto", *specs()])
+@pytest.mark.parametrize("model", ["auto", *specs("denoise")])
 def test_only_settings_of_the_chosen_network_are_seen(
     section: SettingsSection, model: str
 ) -> None:
@@ -97,7 +106,7 @@ def test_settings_of_a_network_are_sent_with_it_alone(
     values = section.values()
     assert {k: values[k] for k in values if k not in before} == own
     assert make_settings(**values).network.model_dump(exclude_defaults=True) == own
-    for other in specs():
+    for other in specs("denoise"):
         if other != model and not (model == "auto" and "preset" in own):
             choose(section, other)
             assert section.values() == {**before, "model": other}
@@ -215,7 +224,7 @@ def test_a_network_that_cannot_be_used_is_said(
     section = make_section(broken=["'slow' of the package 'p' cannot be used: why"])
     assert not section.message.isHidden()
     assert "'slow' of the package 'p'" in section.message.text()
-    assert section.model_box.count() == 1 + len(specs())
+    assert section.model_box.count() == 1 + len(specs("denoise"))
 
 
 def test_a_device_that_is_not_here_is_said_and_replaced(

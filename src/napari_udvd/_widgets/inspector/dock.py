@@ -22,12 +22,12 @@ from napari_udvd._widgets.inspector.inspection import (
     inspect_pixel,
 )
 from napari_udvd._widgets.inspector.keep_section import KeepSection
-from napari_udvd._widgets.inspector.picker import Picker
 from napari_udvd._widgets.shared.closing import ClosingDock
 from napari_udvd._widgets.shared.latest import Latest
 from napari_udvd._widgets.shared.layers import pixel_at
 from napari_udvd._widgets.shared.messages import Message, said
 from napari_udvd._widgets.shared.model_row import NO_MODEL, ModelRow
+from napari_udvd._widgets.shared.picker import Picker
 from napari_udvd._widgets.shared.session import Session, Shown, session_of
 from napari_udvd.errors import InputError
 

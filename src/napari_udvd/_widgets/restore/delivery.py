@@ -9,6 +9,7 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_udvd._widgets.restore.diagnosis_section import as_sentence
 from napari_udvd._widgets.restore.result import Result
+from napari_udvd._widgets.restore.words import WORDS
 from napari_udvd._widgets.shared.activity import Activity
 from napari_udvd._widgets.shared.messages import said
 from napari_udvd._widgets.shared.worker import Worker
@@ -131,7 +132,8 @@ class Delivery(QObject):
         for result in self.results:
             if not result.is_complete:
                 self._close_activity()
-                self._activity = Activity("UDVD: denoising")
+                doing = WORDS[result.denoiser.task].doing
+                self._activity = Activity(f"UDVD: {doing}")
                 result.fill()
                 self.changed.emit()
                 return
@@ -189,7 +191,7 @@ class Delivery(QObject):
     def _on_progress(self, result: Result, share: float) -> None:
         if self._is_shut_down or self._exporting or result not in self.results:
             return
-        text = f"denoising: {share:.0%}"
+        text = f"{WORDS[result.denoiser.task].doing}: {share:.0%}"
         self._section.show_progress(share, text)
         if self._activity is not None:  # last: the viewer handles events in it
             self._activity.update(share)
@@ -212,7 +214,7 @@ class Delivery(QObject):
     def _say_complete(self, result: Result) -> None:
         """Say that a result is there, and what speaks against it and those before."""
         name, message = result.source.name, self._section.message
-        text = f"{name} is denoised."
+        text = f"{name} is {WORDS[result.denoiser.task].done}."
         if result.warnings:
             reasons = " ".join(map(as_sentence, result.warnings))
             text = f"Do not trust the result for {name}. {reasons}"

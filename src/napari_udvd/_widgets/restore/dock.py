@@ -1,4 +1,4 @@
-"""The dock "Denoise movie": from a noisy layer to an exported movie."""
+"""The dock "Denoise movie": from a noisy or sparse layer to an exported movie."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from napari_udvd._widgets.restore.movie_section import MovieSection
 from napari_udvd._widgets.restore.orders import Orders
 from napari_udvd._widgets.restore.result_section import ResultSection
 from napari_udvd._widgets.restore.settings_section import SettingsSection
+from napari_udvd._widgets.restore.task_control import TaskControl
 from napari_udvd._widgets.restore.trace_files import TraceFiles
 from napari_udvd._widgets.restore.training_control import TrainingControl
 from napari_udvd._widgets.restore.training_section import TrainingSection
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
     from napari_udvd._widgets.restore.result import Result
+    from napari_udvd._widgets.shared.session import Session
     from napari_udvd.inference.restorer import Denoiser
     from napari_udvd.jobs.states import State
     from napari_udvd.training import Finished
@@ -52,7 +54,7 @@ CLOSING_SECONDS = 60
 
 
 class DenoiseMovie(GuardedDock):
-    """Train on a movie, watch, denoise and export.
+    """Train on a movie, watch, denoise or reconstruct it, and export.
 
     The sections show and ask. What lasts has an object of its own: the noise of the
     movie, a training, the model in use, the orders of the user and their delivery.
@@ -72,7 +74,6 @@ class DenoiseMovie(GuardedDock):
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__()
         self._viewer = viewer
-        self._session = session_of(viewer)
         self.is_loaded = False
         preferences = read_preferences()
         cache = preferences.cache
@@ -84,8 +85,17 @@ class DenoiseMovie(GuardedDock):
 
         self.noise = MovieNoise(self.settings, cache)
         self.trainer = TrainingControl(viewer, self.training, cache)
-        self.model = ModelInUse(self._session, self.movie, self.result)
+        self.model = ModelInUse(session_of(viewer), self.movie, self.result)
         self.delivery = Delivery(viewer, self.result, cache / "frames")
+        self.task = TaskControl(
+            viewer,
+            self.movie,
+            self.settings,
+            self.result,
+            self.model,
+            self.trainer,
+            self.delivery,
+        )
         self.orders = Orders(
             viewer, self.movie, self.settings, self.result, self.model, self.delivery
         )
@@ -104,6 +114,8 @@ class DenoiseMovie(GuardedDock):
         inside = QWidget()
         layout = QVBoxLayout(inside)
         for section in (self.movie, self.noise.section, self.settings, self.training):
+            if section is self.settings:
+                layout.addWidget(self.task.section)
             layout.addWidget(section)
             line = QFrame()
             line.setFrameShape(QFrame.Shape.HLine)
@@ -116,6 +128,7 @@ class DenoiseMovie(GuardedDock):
         outer.addWidget(Column(inside))
         Calm(inside)
         for part in (
+            self.movie.measured.fold,
             self.movie.part.fold,
             self.settings.advanced,
             self.noise.section.details,
@@ -125,6 +138,9 @@ class DenoiseMovie(GuardedDock):
         tab_order(
             self.movie.layer_box,
             self.movie.axes_edit,
+            self.movie.measured.mask_box,
+            self.movie.measured.value_edit,
+            self.task.section.box,
             settings.model_box,
             settings.device_box,
             settings.minutes_spin,
@@ -138,6 +154,10 @@ class DenoiseMovie(GuardedDock):
         self.movie.removed.connect(self._on_movie_removed)
         self.movie.may_change = self.may_change
         self.settings.device_chosen.connect(self._diagnose)
+        self.task.changed.connect(self._enable)
+        self.task.section.chosen.connect(self._diagnose)
+        self.noise.suited.connect(self._on_noise_suited)
+        self.noise.ended.connect(self._enable)
         self.noise.found.connect(self._on_noise_found)
         self.training.train.connect(self.train)
         self.training.resume.connect(partial(self.train, resume=True))
@@ -152,6 +172,10 @@ class DenoiseMovie(GuardedDock):
         self.delivery.changed.connect(self._on_delivery_changed)
         self.comparing.chosen.connect(self._on_comparing_chosen)
         self._viewer.bind_key(COMPARE_KEY, self.switch, overwrite=True)
+
+    @property
+    def _session(self) -> Session:
+        return session_of(self._viewer)
 
     @property
     def denoiser(self) -> Denoiser | None:
@@ -194,6 +218,7 @@ class DenoiseMovie(GuardedDock):
             )
         self._loading.cancel()
         for part in (
+            self.task,
             self.trainer,
             self.noise,
             self.traces,
@@ -219,6 +244,7 @@ class DenoiseMovie(GuardedDock):
             return
         self.is_loaded = True
         self.settings.offer(choices)
+        self.task.section.align(self.settings.label_width)
         self.model.follow()  # another dock may have one
         self._diagnose()
         self._enable()
@@ -240,6 +266,7 @@ class DenoiseMovie(GuardedDock):
             self.training.forget()
         self.result.message.clear()
         self.trainer.states = ()
+        self.task.forget()
         self._diagnose()
         self._enable()
 
@@ -253,7 +280,8 @@ class DenoiseMovie(GuardedDock):
             self.trainer.end("leave")
 
     def _diagnose(self) -> None:
-        self.noise.measure(self.movie.stack if self.is_loaded else None)
+        stack = self.movie.stack if self.is_loaded else None
+        self.noise.measure(stack, self.task.chosen)
 
     # training
 
@@ -273,15 +301,22 @@ class DenoiseMovie(GuardedDock):
             self.training.message.fail(str(error))
             return
         assert self.movie.layer is not None and self.movie.stack is not None
+        if state is not None:
+            self.task.section.choose(state.task)
         self.delivery.cancel()  # the processor is for the training now
         self.trainer.begin(
             self.movie.layer,
             self.movie.stack,
             part,
             values,
+            task=self.task.name,
             resume=state,
             use_posterior=self.settings.posterior_check.isChecked(),
         )
+
+    def _on_noise_suited(self, task: str) -> None:
+        self.task.section.suggest(task)
+        self._enable()
 
     def _on_noise_found(self, states: tuple[State, ...]) -> None:
         """List the trainings of the movie that were found in the cache."""
@@ -370,11 +405,17 @@ class DenoiseMovie(GuardedDock):
         """Let the user press what makes sense now."""
         has_movie, has_model = self.movie.stack is not None, self.denoiser is not None
         is_training = self.trainer.is_running
+        is_settled = self.task.section.is_settled or not self.noise.is_measuring
         if self.trainer.is_ending:
             self.training.set_phase("stopping")
         elif is_training:
             self.training.set_phase("training")
-        elif not has_movie or not self.is_loaded or self.delivery.is_exporting:
+        elif (
+            not has_movie
+            or not self.is_loaded
+            or not is_settled
+            or self.delivery.is_exporting
+        ):
             self.training.set_phase("nothing")
         else:
             self.training.offer(self.trainer.states)
@@ -390,4 +431,6 @@ class DenoiseMovie(GuardedDock):
             export=has_model and has_movie and not is_busy,
         )
         self.settings.setEnabled(not is_training)
+        self.task.section.setEnabled(not is_training)
         self.movie.follows = not is_training
+        self.task.look()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from napari.layers import Labels
 from qtpy.QtCore import QObject, Signal
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class LayerWatch(QObject):
     """A set of layers that were taken out of the viewer."""
 
     data_changed = Signal(object)
-    """A layer that has other pixels."""
+    """A layer that has other pixels, or labels that were painted."""
 
     calibrated = Signal(object)
     """A layer that has another scale, other units or other axis labels."""
@@ -82,6 +83,8 @@ class LayerWatch(QObject):
         layer.events.scale.connect(self._on_layer_calibrated)
         layer.events.units.connect(self._on_layer_calibrated)
         layer.events.axis_labels.connect(self._on_layer_calibrated)
+        if isinstance(layer, Labels):
+            layer.events.paint.connect(self._on_labels_painted)
 
     def _unwatch(self, layer: Layer) -> None:
         layer.events.name.disconnect(self._on_layer_renamed)
@@ -89,6 +92,11 @@ class LayerWatch(QObject):
         layer.events.scale.disconnect(self._on_layer_calibrated)
         layer.events.units.disconnect(self._on_layer_calibrated)
         layer.events.axis_labels.disconnect(self._on_layer_calibrated)
+        if isinstance(layer, Labels):
+            layer.events.paint.disconnect(self._on_labels_painted)
+
+    def _on_labels_painted(self, event: Event) -> None:
+        self.data_changed.emit(event.source)
 
     def _on_layer_renamed(self, _event: Event) -> None:
         self.listed.emit(None)

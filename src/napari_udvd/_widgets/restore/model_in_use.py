@@ -11,6 +11,7 @@ from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QFileDialog
 
 from napari_udvd import jobs as _jobs
+from napari_udvd._widgets.restore.words import DENOISE
 from napari_udvd._widgets.shared.layers import file_beside
 from napari_udvd._widgets.shared.messages import said
 from napari_udvd._widgets.shared.model_row import MODEL_FILES
@@ -47,6 +48,8 @@ class ModelInUse(QObject):
     ----------
     denoiser
         The model, or None.
+    task
+        Name of what is asked of it.
     """
 
     changed = Signal()
@@ -61,6 +64,8 @@ class ModelInUse(QObject):
         super().__init__()
         self._session, self._movie, self._section = session, movie, section
         self.denoiser: Denoiser | None = None
+        self.task = DENOISE
+        self._origin = ""
         self._own: weakref.ref[Stack] | None = None  # the movie may go before the model
         self._job: Worker | None = None
         self._is_shut_down = False
@@ -90,20 +95,32 @@ class ModelInUse(QObject):
         own
             The movie that it has learned from, or was judged on.
         """
-        from napari_udvd.inference.fits import check_fits
-
-        self.denoiser = denoiser
+        self.denoiser, self._origin = denoiser, origin
         self._own = None if own is None else weakref.ref(own)
         self._session.update(denoiser=denoiser)
-        text = f"Model: {denoiser.net.title}, {denoiser.net.size}, {origin}."
+        self._say(notify=True)
+        self.changed.emit()
+
+    def ask_for(self, task: str) -> None:
+        """Say what it is to do from now on, and whether it can."""
+        self.task = task
+        self._say(notify=False)
+
+    def _say(self, *, notify: bool) -> None:
+        from napari_udvd.inference.fits import check_fits
+
+        denoiser, message = self.denoiser, self._section.model_message
+        if denoiser is None:
+            return
+        text = f"Model: {denoiser.net.title}, {denoiser.net.size}, {self._origin}."
         try:
+            _jobs.check_task(denoiser, self.task)
             if self._movie.stack is not None:
                 check_fits(denoiser, self._movie.stack)
         except InputError as error:
-            self._section.model_message.fail(f"{text} But {error}.")
+            message.fail(f"{text} But {error}.", notify=notify)
         else:
-            self._section.model_message.inform(text)
-        self.changed.emit()
+            message.inform(text)
 
     def is_foreign_to(self, stack: Stack) -> bool:
         """Tell whether nothing is known of how it does on a movie."""
@@ -146,7 +163,8 @@ class ModelInUse(QObject):
             return
         self._section.message.inform("Looking at the movie …")
         self._run(
-            partial(_jobs.untrained, stack, device), partial(self._take_judged, stack)
+            partial(_jobs.untrained, stack, device, task=self.task),
+            partial(self._take_judged, stack),
         )
 
     def _take_judged(self, stack: Stack, outcome: Finished) -> None:

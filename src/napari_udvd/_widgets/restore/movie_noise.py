@@ -41,6 +41,12 @@ class MovieNoise(QObject):
     found = Signal(object)
     """Trainings of the movie that can go on, the newest first; there may be none."""
 
+    suited = Signal(str)
+    """Name of the task that suits the movie."""
+
+    ended = Signal()
+    """There is nothing more to come."""
+
     def __init__(self, settings: SettingsSection, cache: Path) -> None:
         super().__init__()
         self._settings, self._cache = settings, cache
@@ -52,8 +58,16 @@ class MovieNoise(QObject):
         """True while there is something to come."""
         return self._worker is not None
 
-    def measure(self, stack: Stack | None) -> None:
-        """Forget the last movie, and measure this one, if there is one."""
+    def measure(self, stack: Stack | None, task: str | None = None) -> None:
+        """Forget the last movie, and measure this one, if there is one.
+
+        Parameters
+        ----------
+        stack
+            The movie.
+        task
+            Name of the task, where it is chosen; else `suited` tells.
+        """
         self.shut_down()
         self.section.clear()
         self._settings.show_times({})
@@ -62,7 +76,11 @@ class MovieNoise(QObject):
         self.section.wait()
         worker = Worker(
             partial(
-                _jobs.diagnose_movie, stack, Cache(self._cache), self._settings.device
+                _jobs.diagnose_movie,
+                stack,
+                Cache(self._cache),
+                self._settings.device,
+                task=task,
             )
         )
         worker.told.connect(partial(self._on_worker_told, worker))
@@ -81,6 +99,8 @@ class MovieNoise(QObject):
             return  # the question is out of date
         if isinstance(told, _jobs.Diagnosed):
             self.section.show_diagnoses(told.diagnoses)
+        elif isinstance(told, _jobs.Suited):
+            self.suited.emit(told.task)
         elif isinstance(told, _jobs.Interrupted):
             self.found.emit(told.states)
         else:
@@ -92,3 +112,4 @@ class MovieNoise(QObject):
         self._worker = None
         if error is not None:
             self.section.fail(said(error))
+        self.ended.emit()

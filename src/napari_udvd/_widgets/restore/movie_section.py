@@ -1,10 +1,10 @@
-"""The movie: its layer, its axes, and the part of it to learn from."""
+"""The movie: its layer and axes, what of it was measured, the part to learn from."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari.layers import Image, Layer, Shapes
+from napari.layers import Image, Labels, Layer, Shapes
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
     QComboBox,
@@ -16,6 +16,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_udvd._widgets.restore.layer_watch import LayerWatch
+from napari_udvd._widgets.restore.measured_section import MeasuredSection
 from napari_udvd._widgets.restore.part_section import PartSection
 from napari_udvd._widgets.shared.layers import (
     RESULT,
@@ -72,6 +73,7 @@ class MovieSection(QWidget):
         self._viewer = viewer
         self.layer: Image | None = None
         self.stack: Stack | None = None
+        self._mask: Layer | None = None
         self.follows = True
         self.may_change: Callable[[], bool] = lambda: True
 
@@ -90,6 +92,7 @@ class MovieSection(QWidget):
             "Y row, X column"
         )
         self.axes_message = Message()
+        self.measured = MeasuredSection()
         self.part = PartSection()
         form = QFormLayout()
         form.addRow("Movie", self.layer_box)
@@ -100,10 +103,12 @@ class MovieSection(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(form)
+        layout.addWidget(self.measured)
         layout.addWidget(self.part)
 
         self.layer_box.activated.connect(self._on_layer_activated)
         self.axes_edit.editingFinished.connect(self._on_axes_edited)
+        self.measured.changed.connect(self._on_measured_changed)
         self._watch = LayerWatch(viewer)
         self._watch.listed.connect(self._on_watch_listed)
         self._watch.removed.connect(self._on_watch_removed)
@@ -132,9 +137,8 @@ class MovieSection(QWidget):
             says so too.
         """
         if self.stack is None or self.layer is None:
-            raise InputError(
-                self.layer_message.text() or self.axes_message.text() or NO_MOVIE
-            )
+            said = (self.layer_message, self.axes_message, self.measured.message)
+            raise InputError(next(filter(None, (m.text() for m in said)), NO_MOVIE))
         return self.part.cropped(self.stack, self.layer)
 
     def part_chosen(self) -> tuple[slice, slice, slice] | None:
@@ -163,12 +167,15 @@ class MovieSection(QWidget):
     def _take(self, layer: Layer | None) -> None:
         self.layer = layer if isinstance(layer, Image) else None
         self.axes_edit.clear()
+        self.measured.forget()
+        self._fill_boxes()  # the movie is no mask of itself
         self._read(layer, None)
 
     def _read(self, layer: Layer | None, axes: str | None) -> None:
         """Read the layer as a stack, or say beside the control why not."""
         self.layer_message.clear()
         self.axes_message.clear()
+        self.measured.message.clear()
         self.stack = None
         if layer is None:
             self.layer_message.inform(NO_MOVIE)
@@ -179,7 +186,9 @@ class MovieSection(QWidget):
                 about = self.axes_message
                 named = axes or axes_of(layer)
                 about = self.layer_message if axes is None else self.axes_message
-                self.stack = stack_of(layer, named)
+                stack = stack_of(layer, named)
+                about, self._mask = self.measured.message, self.measured.mask
+                self.stack = self.measured.told_of(stack)
             except InputError as error:
                 about.fail(str(error))
         self._show()
@@ -188,6 +197,7 @@ class MovieSection(QWidget):
     def _show(self) -> None:
         stack = self.stack
         self.axes_edit.setEnabled(self.layer is not None)
+        self.measured.fold.setEnabled(self.layer is not None)
         self.part.show_movie(stack)
         self.summary.setVisible(stack is not None)
         if stack is not None:
@@ -202,6 +212,11 @@ class MovieSection(QWidget):
             self.layer_box.addItem(layer.name, layer)
         self.layer_box.setCurrentIndex(row_of(self.layer_box, self.layer))
         self.part.offer(each for each in topmost_first if isinstance(each, Shapes))
+        self.measured.offer(
+            layer
+            for layer in topmost_first
+            if layer != self.layer and (isinstance(layer, Labels) or _is_movie(layer))
+        )
 
     def _on_layer_activated(self, index: int) -> None:
         layer = self.layer_box.itemData(index)
@@ -216,6 +231,8 @@ class MovieSection(QWidget):
         """Follow the selected layer, unless that would end what is running."""
         if layer is None or layer == self.layer or not layer.visible:
             return
+        if layer == self._mask:
+            return
         if self.follows and _is_movie(layer) and not layer.rgb:
             self.choose(layer)
 
@@ -228,6 +245,14 @@ class MovieSection(QWidget):
         elif self.stack is not None:
             self.axes_edit.setText(self.stack.axes)
 
+    def _on_measured_changed(self) -> None:
+        if self.layer is None:
+            return
+        if self.may_change():
+            self._read(self.layer, self.axes_edit.text() or None)
+        else:
+            self.measured.take_back()
+
     def _on_watch_listed(self, added: Layer | None) -> None:
         self._fill_boxes()
         if self.layer is None and added is not None:
@@ -239,9 +264,11 @@ class MovieSection(QWidget):
             name = self.layer.name
             self.removed.emit(name)
             self._take(None)
+        elif self.layer is not None and self._mask in gone:
+            self._read(self.layer, self.axes_edit.text() or None)
 
     def _on_watch_data_changed(self, layer: Layer) -> None:
-        if layer == self.layer:
+        if self.layer is not None and layer in (self.layer, self._mask):
             # other axes than the labels say were typed, unless they no longer fit
             axes = self.stack.axes if self.stack else ""
             self._read(self.layer, axes if len(axes) == self.layer.ndim else None)
@@ -254,7 +281,8 @@ class MovieSection(QWidget):
         else:
             # the pixels are the same: what was found out about them stays
             try:
-                self.stack = stack_of(self.layer, self.stack.axes)
+                stack = stack_of(self.layer, self.stack.axes)
+                self.stack = self.measured.told_of(stack)
             except InputError:
                 self._read(self.layer, self.stack.axes)  # which says what is wrong
             else:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QFileDialog
 
+from napari_udvd import jobs as _jobs
+from napari_udvd._widgets.restore.words import WORDS
 from napari_udvd._widgets.shared.layers import axes_of, file_beside, stack_of
 from napari_udvd.errors import InputError
 
@@ -92,7 +94,7 @@ class Orders(QObject):
             return
         for layer in chosen:
             try:
-                stack = stack_of(layer, axes_of(layer))
+                stack = self._stack_of(layer)
             except InputError as error:
                 self._section.message.fail(str(error))
             else:
@@ -122,6 +124,11 @@ class Orders(QObject):
         denoiser, settings = self._model.denoiser, self._settings
         if denoiser is None:
             return False
+        try:
+            _jobs.check_task(denoiser, self._model.task)
+        except InputError as error:
+            self._section.message.fail(str(error))
+            return False
         likelihood = denoiser.net.likelihood
         result = self._delivery.add(
             layer,
@@ -136,6 +143,10 @@ class Orders(QObject):
         )
         return result is not None
 
+    def _stack_of(self, layer: Image) -> Stack:
+        own = self._movie.stack if layer == self._movie.layer else None
+        return stack_of(layer, axes_of(layer)) if own is None else own
+
     def _is_part_of(self, result: Result) -> bool:
         is_asked = self._section.part_check.isChecked()
         return bool(is_asked and result.source == self._movie.layer)
@@ -144,7 +155,7 @@ class Orders(QObject):
         name, kind = QFileDialog.getSaveFileName(
             self._section,
             "Export",
-            file_beside(self._movie.layer, ".denoised.ome.tif"),
+            file_beside(self._movie.layer, f".{WORDS[self._model.task].done}.ome.tif"),
             MOVIE_FILES,
         )
         if not name:

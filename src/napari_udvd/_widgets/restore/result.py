@@ -10,6 +10,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_udvd._napari.layer_data import KEPT
 from napari_udvd._widgets.restore.flash_layer import FlashLayer
 from napari_udvd._widgets.restore.preview import contrast_limits
+from napari_udvd._widgets.restore.words import WORDS
 from napari_udvd._widgets.shared.layers import RESULT, drawn_like, place_seen
 from napari_udvd._widgets.shared.worker import Worker
 from napari_udvd.stack import Plane
@@ -88,7 +89,8 @@ class Result(QObject):
         self.warnings: tuple[str, ...] = ()
         self._number = "" if number == 1 else f" {number}"
         selected = set(viewer.layers.selection)
-        self.layer = self._add(self._movie.mean, "denoised", source.colormap)
+        done = WORDS[denoiser.task].done
+        self.layer = self._add(self._movie.mean, done, source.colormap)
         self.std_layer: Image | None = None
         if self._movie.std is not None:
             self.std_layer = self._add(self._movie.std, "uncertainty", "magma")

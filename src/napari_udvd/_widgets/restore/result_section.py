@@ -14,6 +14,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_udvd._widgets.restore.words import WORDS
 from napari_udvd._widgets.shared.messages import Message
 
 __all__ = ["ResultSection"]
@@ -35,11 +36,11 @@ class ResultSection(QWidget):
         self.model_message = Message()
         self.denoise_button = QPushButton("Denoise")
         self.denoise_button.setToolTip(
-            "Add a layer with the denoised movie: the frame on view first, the others "
+            "Add a layer with the restored movie: the frame on view first, the others "
             "in the background"
         )
         self.apply_button = QPushButton("Apply to selected layers")
-        self.apply_button.setToolTip("Denoise every selected movie with this network")
+        self.apply_button.setToolTip("Restore every selected movie with this network")
         self.save_button = QPushButton("Save model …")
         self.save_button.setToolTip("Keep the network in a file (.safetensors)")
         self.load_button = QPushButton("Load model …")
@@ -48,7 +49,7 @@ class ResultSection(QWidget):
         )
         self.export_button = QPushButton("Export …")
         self.export_button.setToolTip(
-            "Write the denoised movie as OME-TIFF or OME-Zarr"
+            "Write the restored movie as OME-TIFF or OME-Zarr"
         )
         self.dtype_box = QComboBox()
         self.dtype_box.addItem("type as needed", "auto")
@@ -60,7 +61,7 @@ class ResultSection(QWidget):
         )
         self.now_button = QPushButton("Denoise now")
         self.now_button.setToolTip(
-            "Denoise with the weights that come with the plugin, without training: "
+            "Restore with the weights that come with the plugin, without training: "
             "good where the movie is like those that they learned from"
         )
         self.what_box = QComboBox()
@@ -112,6 +113,13 @@ class ResultSection(QWidget):
         self.cancel_button.clicked.connect(self.cancel)
         self.now_button.clicked.connect(self.denoise_now)
         self.end_progress()
+
+    def ask_for(self, task: str) -> None:
+        """Name the buttons by what they do."""
+        words = WORDS[task]
+        self.denoise_button.setText(words.title)
+        self.now_button.setText(f"{words.title} now")
+        self.what_box.setItemText(0, words.result)
 
     def allow(
         self,

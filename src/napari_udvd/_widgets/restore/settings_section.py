@@ -15,6 +15,7 @@ from qtpy.QtWidgets import (
 )
 from superqt import QCollapsible
 
+from napari_udvd._widgets.restore.words import DENOISE, WORDS
 from napari_udvd._widgets.shared.form import SettingsForm
 from napari_udvd._widgets.shared.messages import Message
 from napari_udvd._widgets.shared.tabs import tab_order
@@ -23,10 +24,11 @@ from napari_udvd.models.catalogue import AUTO
 from napari_udvd.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from napari_udvd._widgets.shared.preferences import Preferences
     from napari_udvd.jobs.choices import Choices
+    from napari_udvd.models import NetworkSpec
 
 __all__ = ["SettingsSection"]
 
@@ -65,6 +67,8 @@ class SettingsSection(QWidget):
         super().__init__()
         self._device = preferences.device
         self._times: Mapping[str, float] = {}
+        self._networks: Sequence[NetworkSpec] = ()
+        self._task = DENOISE
         self.model_box = QComboBox()
         self.model_box.addItem("Automatic", AUTO)
         self.model_box.setToolTip("The network; Automatic takes what suits the movie")
@@ -112,7 +116,7 @@ class SettingsSection(QWidget):
         )
         self.follow_check = QCheckBox("Denoise when the training ends")
         self.follow_check.setChecked(True)
-        self.follow_check.setToolTip("Else press Denoise when you want the whole movie")
+        self.follow_check.setToolTip("Else press it when you want the whole movie")
         self.advanced = QCollapsible("Advanced")
         self._lay_out()
 
@@ -150,14 +154,13 @@ class SettingsSection(QWidget):
 
     def offer(self, choices: Choices) -> None:
         """Fill the lists; Automatic has the settings of the first network."""
-        width = self._form.labelForField(self.model_box).sizeHint().width()
+        width = self.label_width
+        self._networks = choices.networks
         for spec in choices.networks:
             self.forms[spec.name] = form = SettingsForm(spec.settings)
             form.align(width)
             self._place.addWidget(form)
-            self.model_box.addItem(spec.title, spec.name)
-            row = self.model_box.count() - 1
-            self.model_box.setItemData(row, spec.summary, Qt.ItemDataRole.ToolTipRole)
+        self.ask_for(self._task)
         controls = [c.native for f in self.forms.values() for c in f.controls.values()]
         tab_order(self.model_box, *controls, self.device_box)
         for name in choices.devices:
@@ -172,6 +175,19 @@ class SettingsSection(QWidget):
         if doubts:
             self.message.warn("; ".join(doubts))
         self.device_box.setCurrentIndex(max(index, 0))
+
+    def ask_for(self, task: str) -> None:
+        """List the networks that can do a task; Automatic is chosen."""
+        self._task = task
+        self.model_box.clear()
+        self.model_box.addItem("Automatic", AUTO)
+        for spec in self._able:
+            self.model_box.addItem(spec.title, spec.name)
+            row = self.model_box.count() - 1
+            self.model_box.setItemData(row, spec.summary, Qt.ItemDataRole.ToolTipRole)
+        for check in (self.events_check, self.refine_check):
+            check.setEnabled(task == DENOISE)
+        self.follow_check.setText(f"{WORDS[task].title} when the training ends")
         self._on_model_changed()
 
     def show_times(self, seconds: Mapping[str, float]) -> None:
@@ -186,6 +202,11 @@ class SettingsSection(QWidget):
         self._show_estimate()
 
     @property
+    def label_width(self) -> int:
+        """Width of the labels beside the controls, px."""
+        return int(self._form.labelForField(self.model_box).sizeHint().width())
+
+    @property
     def device(self) -> str:
         """Name of the chosen device."""
         return str(self.device_box.currentData())
@@ -198,8 +219,13 @@ class SettingsSection(QWidget):
     @property
     def form(self) -> SettingsForm | None:
         """Settings of the chosen network, None until the networks are known."""
-        first = next(iter(self.forms), "")
+        first = next((spec.name for spec in self._able), "")
         return self.forms.get(first if self.model == AUTO else self.model)
+
+    @property
+    def _able(self) -> list[NetworkSpec]:
+        """Networks that can do what is asked."""
+        return [spec for spec in self._networks if self._task in spec.tasks]
 
     def values(self) -> dict[str, Any]:
         """Return the settings of a training by name, as far as they were chosen.
@@ -239,7 +265,8 @@ class SettingsSection(QWidget):
         if name in self._times:
             training = about(60 * self.minutes_spin.value())
             self.estimate.inform(
-                f"Training takes {training}, denoising then {about(self._times[name])}."
+                f"Training takes {training}, {WORDS[self._task].doing} then "
+                f"{about(self._times[name])}."
             )
 
 

@@ -9,6 +9,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_udvd import jobs as _jobs
 from napari_udvd._widgets.restore.diagnosis_section import as_sentence
 from napari_udvd._widgets.restore.preview import PreviewLayer
+from napari_udvd._widgets.restore.words import RECONSTRUCT
 from napari_udvd._widgets.shared.activity import Activity
 from napari_udvd._widgets.shared.layers import place_seen
 from napari_udvd._widgets.shared.messages import said
@@ -16,7 +17,8 @@ from napari_udvd._widgets.shared.worker import Worker
 from napari_udvd.jobs.states import Cache, State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    import threading
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     import napari.viewer
@@ -105,6 +107,7 @@ class TrainingControl(QObject):
         part: Stack,
         values: Mapping[str, Any],
         *,
+        task: str,
         resume: State | None,
         use_posterior: bool,
     ) -> None:
@@ -120,6 +123,8 @@ class TrainingControl(QObject):
             The part of it to learn from.
         values
             Settings by name.
+        task
+            Name of what is learned.
         resume
             Go on from there; else the states that there are stay as they are.
         use_posterior
@@ -135,8 +140,11 @@ class TrainingControl(QObject):
         states = Cache(self._cache)
         if resume is not None:  # of the form, these alone are for what goes on
             values = {name: values[name] for name in ("minutes", "device")}
-        self._worker = Worker(
-            lambda cancel: _jobs.train_movies(
+
+        def work(cancel: threading.Event) -> Iterator[TrainingEvent | State]:
+            if task == RECONSTRUCT:
+                _jobs.check_holes(stack)
+            yield from _jobs.train_movies(
                 [part],
                 values,
                 states,
@@ -144,8 +152,10 @@ class TrainingControl(QObject):
                 longer=True,
                 live=live,
                 cancel=cancel,
+                task=task,
             )
-        )
+
+        self._worker = Worker(work)
         self._worker.told.connect(self._on_worker_told)
         self._worker.ended.connect(self._on_worker_ended)
         self.changed.emit()
