@@ -1,0 +1,406 @@
+"""DeepFovea++ that learns from a sparse movie itself, and is blind to what it predicts.
+
+The published network sees the pixels that it is given, among them the one that it is
+asked for. Here it is asked only for pixels that were not given: those of a sparse scan
+are dealt to folds (see `folds`), and the network passes over the movie once for each,
+with its pixels hidden, their values and their places in the mask. So the likelihood of
+the measured pixels teaches it, and a measured pixel can be combined with what was said
+of it.
+
+Beside that it differs from the published one in this:
+
+- What it says is relative to an average of what was given, in units of the noise there
+  (the base: normalised convolution in space and time). It begins with that average.
+- Beside each frame, its gaps filled with the base, enters what it differs from the base
+  by, and where it was measured.
+- It says how sure it is: factors of the covariance leave beside the mean.
+- Frames keep their size. To learn a larger result takes frames of that size, which no
+  sparse movie has.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from napari_udvd.models.averaging import (
+    box,
+    divided,
+    gaussian,
+    reach,
+    smooth,
+)
+from napari_udvd.models.base import Clip, Geometry, Network
+from napari_udvd.models.camera import stabilise
+from napari_udvd.models.deepfovea.folds import PERIOD, around, dealt, halved
+from napari_udvd.models.deepfovea.network import DeepFovea
+from napari_udvd.models.deepfovea.settings import ENCODER, GRID, FoveaSettings
+from napari_udvd.models.likelihood import Prediction, factor_entries, split
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from napari_udvd.models.camera import CameraNoise
+
+__all__ = ["WIDTHS", "SparseFovea"]
+
+WIDTHS = (1.4, 2.0)
+"""Standard deviations, px and frames, of the base."""
+
+WIDEST = 25
+"""Rows and columns of the average where nothing nearer was given."""
+
+SHARED = 2
+"""Frames that a clip has in common with the next one, as published."""
+
+CONTEXT = 4
+"""Frames on each side by which parts of a long movie overlap."""
+
+FIRST_STD = 0.7
+"""Error of the base, in standard deviations of the noise, before anything is learned."""
+
+
+class _Given(NamedTuple):
+    """What the network is given of a movie in one pass.
+
+    Attributes
+    ----------
+    light
+        ``(N, T, C, H, W)``, zero where nothing is given.
+    known
+        1 where something is, 0 elsewhere.
+    noise
+        Of the movie.
+    level, spread
+        Mean and standard deviation of the stabilised pixels, ``(N, 1, C, 1, 1)``.
+    """
+
+    light: Tensor
+    known: Tensor
+    noise: CameraNoise
+    level: Tensor
+    spread: Tensor
+
+
+class SparseFovea(Network):
+    """The network; see the module's docstring.
+
+    Parameters
+    ----------
+    channels
+        Channels of a frame.
+    width
+        Features of the first block; 32 as published, which the others follow.
+    frames
+        Frames of a clip, which are reconstructed at once; 6 as published.
+    hole
+        Odd (rows, columns) around a pixel that are hidden with it.
+    likelihood
+        Put out mean and covariance factor instead of the mean alone.
+    widths
+        Standard deviations, px and frames, of the average that frames are relative to.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range.
+    """
+
+    name = "deepfovea"
+    title = "DeepFovea++"
+
+    def __init__(
+        self,
+        channels: int = 1,
+        width: int = 16,
+        frames: int = 6,
+        hole: Sequence[int] = (1, 1),
+        likelihood: bool = True,
+        widths: Sequence[float] = WIDTHS,
+    ) -> None:
+        super().__init__()
+        if frames <= SHARED:
+            raise ValueError(f"frames must be more than {SHARED}, got {frames}")
+        if len(hole) != 2 or any(side < 1 or side % 2 == 0 for side in hole):
+            raise ValueError(f"hole must be two odd numbers, got {tuple(hole)}")
+        if len(widths) != 2 or not min(widths) > 0:
+            raise ValueError(
+                f"widths are {tuple(widths)!r}; they must be two positive numbers, "
+                "pixels and frames"
+            )
+        entries = factor_entries(channels) if likelihood else 0
+        self.net = DeepFovea(
+            FoveaSettings(
+                frames=frames,
+                channels=channels,
+                width=width / ENCODER[0],
+                more_inputs=channels,
+                more_outputs=entries,
+            )
+        )
+        self.channels, self.likelihood = channels, likelihood
+        self.width = width
+        self.hole = (int(hole[0]), int(hole[1]))
+        self.widths = (float(widths[0]), float(widths[1]))
+        self._begin()
+
+    @property
+    def geometry(self) -> Geometry:
+        """What an output depends on.
+
+        The radius is that of the convolutions: the norms see the whole frame.
+        """
+        # two convolutions, and pooling or interpolation by two, at each scale
+        scales = [2**k for k in range(len(ENCODER))]
+        encoder = sum(3 * scale for scale in scales)
+        decoder = sum(4 * scale for scale in scales[1:]) + 2 * scales[-1]
+        base = max(WIDEST // 2, reach(self.widths[0]))
+        return Geometry(
+            context=CONTEXT,
+            radius=encoder + decoder + 2 + base + GRID,
+            grid=math.lcm(GRID, *(PERIOD * side for side in self.hole)),
+            least_frames=1,
+            recurrent=True,
+            local=False,
+        )
+
+    @property
+    def margin(self) -> int:
+        """None: every frame of a training clip is predicted."""
+        return 0
+
+    @property
+    def size(self) -> str:
+        """Features of the first block, and frames of a clip."""
+        return f"{self.width} features, clips of {self.net.settings.frames} frames"
+
+    @property
+    def shares_frames(self) -> bool:
+        """The states run over all frames once."""
+        return True
+
+    def configuration(self) -> dict[str, object]:
+        """Return the arguments that build this network again."""
+        return {
+            "channels": self.channels,
+            "width": self.width,
+            "frames": self.net.settings.frames,
+            "hole": list(self.hole),
+            "likelihood": self.likelihood,
+            "widths": list(self.widths),
+        }
+
+    def predict(self, clip: Clip, precision: torch.dtype) -> Prediction:
+        """Predict all frames that have their full context, see :class:`Network`."""
+        length = clip.frames.shape[1]
+        if length < 2 * CONTEXT + 1:
+            raise ValueError(
+                f"this network sees {CONTEXT} frames on each side, got a clip of "
+                f"{length}: shape {tuple(clip.frames.shape)}; predict_all takes any "
+                "length"
+            )
+        mean, factor = self.predict_all(clip, precision)
+        full = slice(CONTEXT, length - CONTEXT)
+        return Prediction(mean[:, full], None if factor is None else factor[:, full])
+
+    def predict_all(
+        self, clip: Clip, precision: torch.dtype = torch.float32
+    ) -> Prediction:
+        """Predict every frame of a clip of any length, none from its own pixels."""
+        self._check(clip.frames)
+        folds = dealt(*_sizes(clip.frames), self.hole)
+        return _joined(self._predicted(clip, folds, precision))
+
+    def predict_clip(self, clip: Clip, precision: torch.dtype) -> Prediction:
+        """Predict all frames of a training clip, in two folds drawn at random."""
+        self._check(clip.frames)
+        folds = halved(clip.frames, self.hole)
+        return _joined(self._predicted(clip, folds, precision))
+
+    def predict_frame(self, clip: Clip, at: int, precision: torch.dtype) -> Prediction:
+        """Predict one frame of a window of any length."""
+        mean, factor = self.predict_all(clip, precision)
+        return Prediction(mean[:, at], None if factor is None else factor[:, at])
+
+    def sweep(
+        self, clip: Clip, windows: Iterable[Sequence[int]], precision: torch.dtype
+    ) -> Iterator[Prediction]:
+        """Predict the middle frame of one window after the other.
+
+        The states run once over the clip in its order, over all of its frames also
+        where a window has fewer. Frames are kept, in case that they are asked for
+        again or windows go back in time.
+        """
+        self._check(clip.frames)
+        folds = dealt(*_sizes(clip.frames), self.hole)
+        coming, done = self._predicted(clip, folds, precision), []
+        for window in windows:
+            wanted = window[len(window) // 2]
+            while len(done) <= wanted:
+                done.append(next(coming))
+            yield done[wanted]
+
+    def _predicted(
+        self, clip: Clip, folds: Sequence[Tensor], precision: torch.dtype
+    ) -> Iterator[Prediction]:
+        """Predict frame after frame, each pixel in the pass that hides it."""
+        length = clip.frames.shape[1]
+        folds = [fold.to(clip.frames.device) for fold in folds]
+        passes = [_given(clip, ~around(fold, self.hole)) for fold in folds]
+        states: list[tuple[Tensor, ...] | None] = [None] * len(passes)
+        for start, taken in _clips(length, self.net.settings.frames):
+            outputs = torch.zeros(())
+            for k, (fold, given) in enumerate(zip(folds, passes, strict=True)):
+                said, states[k] = self._pass(given, start, states[k], precision)
+                answers = fold[:, start : start + said.shape[1]]
+                outputs = torch.where(answers, said, outputs.to(said))
+            for t in taken:
+                yield split(outputs[:, t - start], self.channels)
+
+    def _pass(
+        self,
+        given: _Given,
+        start: int,
+        states: tuple[Tensor, ...] | None,
+        precision: torch.dtype,
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Apply the network to a clip that begins at a frame, in units of the frames.
+
+        Returns
+        -------
+        outputs : Tensor
+            ``(N, frames, C + entries, H, W)``: mean, and the factor's entries.
+        states : tuple of Tensor
+            For the next clip.
+        """
+        frames = self.net.settings.frames
+        stop = min(start + frames, given.light.shape[1])
+        base = self._base(given, start, stop)
+        std = given.noise.variance(base).sqrt()
+        light, known = given.light[:, start:stop], given.known[:, start:stop]
+        there = known > 0
+        filled = stabilise(torch.where(there, light, base), given.noise)
+        differs = torch.where(there, (light - base) / std, 0.0)
+        seen = torch.cat(
+            [
+                (filled - given.level) / given.spread,
+                known.mean(dim=2, keepdim=True),
+                differs,
+            ],
+            dim=2,
+        )
+        height, width = seen.shape[-2:]
+        # the border is repeated; frames beyond the end were not measured
+        padding = (0, -width % GRID, 0, -height % GRID)
+        n = len(seen)
+        seen = F.pad(seen.flatten(0, 1), padding, mode="replicate").unflatten(0, (n, -1))
+        seen = F.pad(seen, (0, 0, 0, 0, 0, 0, 0, frames - (stop - start)))
+        with torch.autocast(
+            seen.device.type, precision, enabled=precision is torch.bfloat16
+        ):
+            said, states = self.net.raw(seen, states)
+        said = said[:, : stop - start, :, :height, :width].to(base.dtype)
+        mean, entries = said.split([self.channels, said.shape[2] - self.channels], 2)
+        parts = [base + std * mean]
+        if self.likelihood:
+            # entry after entry: row by row, each one for a channel
+            columns = [c for i in range(self.channels) for c in range(self.channels - i)]
+            parts.append(std[:, :, columns] * entries)
+        return torch.cat(parts, dim=2), states
+
+    def _base(self, given: _Given, start: int, stop: int) -> Tensor:
+        """Average what is given, for these frames: ``(N, stop - start, C, H, W)``."""
+        light, known = given.light, given.known
+        pixels, frames = self.widths
+        at = torch.arange(light.shape[1], device=light.device)
+        far = (at[start:stop, None] - at) / frames
+        weights = torch.exp(-far.square() / 2)
+        weights = (weights / weights.sum(dim=1, keepdim=True)).to(light.dtype)
+        both = torch.stack([light, known])
+        near = (weights @ both.flatten(3)).unflatten(3, both.shape[3:])
+        total, share = smooth(near, gaussian(pixels))
+        wide = smooth(both.mean(dim=2, keepdim=True), box(WIDEST))
+        middle = light.sum(dim=(1, 3, 4), keepdim=True) / known.sum(
+            dim=(1, 3, 4), keepdim=True
+        ).clamp_min(1)
+        return divided(total, share, divided(*wide, middle))
+
+    def _begin(self) -> None:
+        """Begin with the base, and with a guess of its error."""
+        final = self.net.final
+        assert final is not None
+        for layer in (final.b, final.around):
+            nn.init.zeros_(layer.weight)
+            assert layer.bias is not None
+            nn.init.zeros_(layer.bias)
+        if not self.likelihood:
+            return
+        with torch.no_grad():
+            assert final.b.bias is not None
+            own = final.b.bias.view(self.net.settings.frames, -1)
+            entry = self.channels - 1
+            for length in range(self.channels, 0, -1):
+                entry += length  # the last one of each row
+                own[:, entry] = FIRST_STD
+
+    def _check(self, frames: Tensor) -> None:
+        if frames.dim() != 5 or frames.shape[2] != self.channels:
+            raise ValueError(
+                f"this network takes clips (N, T, {self.channels}, H, W), got shape "
+                f"{tuple(frames.shape)}"
+            )
+
+
+def _given(clip: Clip, shown: Tensor) -> _Given:
+    """Take what was measured and is shown, ``(N, T, 1, H, W)``."""
+    there = clip.frames.isfinite() & shown
+    if clip.mask is not None:
+        there = there & clip.mask
+    # before any arithmetic: zero times NaN is NaN
+    light = torch.where(there, clip.frames, 0.0)
+    known = there.to(light.dtype)
+    count = known.sum(dim=(1, 3, 4), keepdim=True).clamp_min(1)
+    stable = torch.where(there, stabilise(light, clip.noise), 0.0)
+    level = stable.sum(dim=(1, 3, 4), keepdim=True) / count
+    off = torch.where(there, stable - level, 0.0).square()
+    # noise has a variance of one, and is there even if all that is given is equal
+    spread = (off.sum(dim=(1, 3, 4), keepdim=True) / count + 1).sqrt()
+    return _Given(light, known, clip.noise, level, spread)
+
+
+def _clips(length: int, frames: int) -> Iterator[tuple[int, list[int]]]:
+    """Cut a movie into clips that overlap.
+
+    Yields
+    ------
+    int
+        First frame of a clip.
+    list of int
+        Frames that are taken from it: those that are nearer to its middle than to that
+        of another clip.
+    """
+    last = max(length - frames, 0)
+    starts = [*range(0, last, frames - SHARED), last]
+    taken = 0
+    for k, start in enumerate(starts):
+        stop = length
+        if k + 1 < len(starts):
+            shared = start + frames - starts[k + 1]
+            stop = start + frames - shared // 2
+        yield start, list(range(taken, stop))
+        taken = stop
+
+
+def _sizes(frames: Tensor) -> tuple[int, int, int]:
+    return frames.shape[1], frames.shape[-2], frames.shape[-1]
+
+
+def _joined(predictions: Iterable[Prediction]) -> Prediction:
+    """Put predictions of frames in a row: mean ``(N, T, C, H, W)`` and factor."""
+    means, factors = zip(*predictions, strict=True)
+    mean = torch.stack(means, dim=1)
+    return Prediction(mean, None if factors[0] is None else torch.stack(factors, 1))
