@@ -10,7 +10,9 @@ of it.
 Beside that it differs from the published one in this:
 
 - What it says is relative to an average of what was given, in units of the noise there
-  (the base: normalised convolution in space and time). It begins with that average.
+  (the base: normalised convolution in space and time), and at every pixel it mixes in
+  averages of other widths, as a network that predicts kernels does. It begins with the
+  base.
 - Beside each frame, its gaps filled with the base, enters what it differs from the base
   by, and where it was measured.
 - It says how sure it is: factors of the covariance leave beside the mean.
@@ -21,6 +23,7 @@ Beside that it differs from the published one in this:
 from __future__ import annotations
 
 import math
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -50,6 +53,9 @@ __all__ = ["WIDTHS", "SparseFovea"]
 
 WIDTHS = (1.4, 2.0)
 """Standard deviations, px and frames, of the base."""
+
+OTHERS = ((0.7, 0.5), (1.0, 1.0), (0.8, 3.0), (2.0, 1.0), (2.5, 5.0))
+"""Those of other averages, which the network mixes in, pixel by pixel."""
 
 WIDEST = 25
 """Rows and columns of the average where nothing nearer was given."""
@@ -139,7 +145,7 @@ class SparseFovea(Network):
                 channels=channels,
                 width=width / ENCODER[0],
                 more_inputs=channels,
-                more_outputs=entries,
+                more_outputs=entries + len(OTHERS) * channels,
             )
         )
         self.channels, self.likelihood = channels, likelihood
@@ -226,6 +232,17 @@ class SparseFovea(Network):
         mean, factor = self.predict_all(clip, precision)
         return Prediction(mean[:, at], None if factor is None else factor[:, at])
 
+    def predict_pixel(self, clip: Clip, at: int, y: int, x: int) -> Prediction:
+        """Predict one pixel of one frame, by the passes that answer for it."""
+        self._check(clip.frames)
+        folds = dealt(*_sizes(clip.frames), self.hole)
+        if _there(clip)[0, at, :, y, x].any():
+            folds = [fold for fold in folds if fold[0, at, 0, y, x]]
+        frames = self._predicted(clip, folds, torch.float32)
+        mean, factor = next(islice(frames, at, None))
+        here = (..., slice(y, y + 1), slice(x, x + 1))
+        return Prediction(mean[here], None if factor is None else factor[here])
+
     def sweep(
         self, clip: Clip, windows: Iterable[Sequence[int]], precision: torch.dtype
     ) -> Iterator[Prediction]:
@@ -247,17 +264,25 @@ class SparseFovea(Network):
     def _predicted(
         self, clip: Clip, folds: Sequence[Tensor], precision: torch.dtype
     ) -> Iterator[Prediction]:
-        """Predict frame after frame, each pixel in the pass that hides it."""
+        """Predict frame after frame, each pixel in the pass that hides it.
+
+        Where nothing was measured, nothing has to be hidden: there all passes answer,
+        and their average is better than each.
+        """
         length = clip.frames.shape[1]
         folds = [fold.to(clip.frames.device) for fold in folds]
         passes = [_given(clip, ~around(fold, self.hole)) for fold in folds]
+        empty = ~_there(clip).any(dim=2, keepdim=True)
         states: list[tuple[Tensor, ...] | None] = [None] * len(passes)
         for start, taken in _clips(length, self.net.settings.frames):
-            outputs = torch.zeros(())
+            total, count = torch.zeros(()), torch.zeros(())
             for k, (fold, given) in enumerate(zip(folds, passes, strict=True)):
                 said, states[k] = self._pass(given, start, states[k], precision)
-                answers = fold[:, start : start + said.shape[1]]
-                outputs = torch.where(answers, said, outputs.to(said))
+                here = slice(start, start + said.shape[1])
+                answers = fold[:, here] | empty[:, here]
+                total = total.to(said) + torch.where(answers, said, 0.0)
+                count = count.to(said) + answers.to(said.dtype)
+            outputs = total / count.clamp_min(1)
             for t in taken:
                 yield split(outputs[:, t - start], self.channels)
 
@@ -279,7 +304,7 @@ class SparseFovea(Network):
         """
         frames = self.net.settings.frames
         stop = min(start + frames, given.light.shape[1])
-        base = self._base(given, start, stop)
+        base, others = self._averages(given, start, stop)
         std = given.noise.variance(base).sqrt()
         light, known = given.light[:, start:stop], given.known[:, start:stop]
         there = known > 0
@@ -304,30 +329,42 @@ class SparseFovea(Network):
         ):
             said, states = self.net.raw(seen, states)
         said = said[:, : stop - start, :, :height, :width].to(base.dtype)
-        mean, entries = said.split([self.channels, said.shape[2] - self.channels], 2)
-        parts = [base + std * mean]
+        sizes = [self.channels, len(OTHERS) * self.channels]
+        mean, shares, entries = said.split([*sizes, said.shape[2] - sum(sizes)], 2)
+        shares = shares.unflatten(2, (len(OTHERS), self.channels))
+        mixed = (shares * (others - base[:, :, None])).sum(dim=2)
+        parts = [base + mixed + std * mean]
         if self.likelihood:
             # entry after entry: row by row, each one for a channel
             columns = [c for i in range(self.channels) for c in range(self.channels - i)]
             parts.append(std[:, :, columns] * entries)
         return torch.cat(parts, dim=2), states
 
-    def _base(self, given: _Given, start: int, stop: int) -> Tensor:
-        """Average what is given, for these frames: ``(N, stop - start, C, H, W)``."""
-        light, known = given.light, given.known
-        pixels, frames = self.widths
-        at = torch.arange(light.shape[1], device=light.device)
-        far = (at[start:stop, None] - at) / frames
-        weights = torch.exp(-far.square() / 2)
-        weights = (weights / weights.sum(dim=1, keepdim=True)).to(light.dtype)
-        both = torch.stack([light, known])
-        near = (weights @ both.flatten(3)).unflatten(3, both.shape[3:])
-        total, share = smooth(near, gaussian(pixels))
+    def _averages(
+        self, given: _Given, start: int, stop: int
+    ) -> tuple[Tensor, Tensor]:
+        """Average what is given, with several widths.
+
+        Returns
+        -------
+        base : Tensor
+            For these frames, ``(N, stop - start, C, H, W)``.
+        others : Tensor
+            ``(N, stop - start, others, C, H, W)``; the base, where nothing is near.
+        """
+        both = torch.stack([given.light, given.known])
         wide = smooth(both.mean(dim=2, keepdim=True), box(WIDEST))
-        middle = light.sum(dim=(1, 3, 4), keepdim=True) / known.sum(
-            dim=(1, 3, 4), keepdim=True
-        ).clamp_min(1)
-        return divided(total, share, divided(*wide, middle))
+        everywhere = both.sum(dim=(2, 4, 5), keepdim=True)
+        middle = everywhere[0] / everywhere[1].clamp_min(1)
+        at = torch.arange(both.shape[2], device=both.device)
+        found: list[Tensor] = []
+        for pixels, frames in (self.widths, *OTHERS):
+            weights = torch.exp(-((at[start:stop, None] - at) / frames).square() / 2)
+            weights = (weights / weights.sum(dim=1, keepdim=True)).to(both.dtype)
+            near = (weights @ both.flatten(3)).unflatten(3, both.shape[3:])
+            wider = found[0] if found else divided(*wide, middle)
+            found.append(divided(*smooth(near, gaussian(pixels)), wider))
+        return found[0], torch.stack(found[1:], dim=2)
 
     def _begin(self) -> None:
         """Begin with the base, and with a guess of its error."""
@@ -342,7 +379,7 @@ class SparseFovea(Network):
         with torch.no_grad():
             assert final.b.bias is not None
             own = final.b.bias.view(self.net.settings.frames, -1)
-            entry = self.channels - 1
+            entry = (1 + len(OTHERS)) * self.channels - 1
             for length in range(self.channels, 0, -1):
                 entry += length  # the last one of each row
                 own[:, entry] = FIRST_STD
@@ -357,9 +394,7 @@ class SparseFovea(Network):
 
 def _given(clip: Clip, shown: Tensor) -> _Given:
     """Take what was measured and is shown, ``(N, T, 1, H, W)``."""
-    there = clip.frames.isfinite() & shown
-    if clip.mask is not None:
-        there = there & clip.mask
+    there = _there(clip) & shown
     # before any arithmetic: zero times NaN is NaN
     light = torch.where(there, clip.frames, 0.0)
     known = there.to(light.dtype)
@@ -370,6 +405,12 @@ def _given(clip: Clip, shown: Tensor) -> _Given:
     # noise has a variance of one, and is there even if all that is given is equal
     spread = (off.sum(dim=(1, 3, 4), keepdim=True) / count + 1).sqrt()
     return _Given(light, known, clip.noise, level, spread)
+
+
+def _there(clip: Clip) -> Tensor:
+    """Which pixels were measured, ``(N, T, C, H, W)``."""
+    there = clip.frames.isfinite()
+    return there if clip.mask is None else there & clip.mask
 
 
 def _clips(length: int, frames: int) -> Iterator[tuple[int, list[int]]]:

@@ -40,7 +40,7 @@ SPEC = NetworkSpec(
     summary="fills what was not measured, several frames at once",
     settings=FoveaOptions,
     # of two clips and more, so that it learns what states are worth
-    recipe=Recipe(batch=2, targets=14, fewest=6, rate=2e-3, warm_rate=2e-3),
+    recipe=Recipe(batch=2, targets=14, fewest=6, rate=3e-3, warm_rate=3e-3),
     tasks=("reconstruct",),
     sizes={"cpu": {"width": 16}, "gpu": {"width": 32}},
     strength="it learns from the measured pixels of the movie itself",
