@@ -67,7 +67,7 @@ CONTEXT = 4
 """Frames on each side by which parts of a long movie overlap."""
 
 FIRST_STD = 0.7
-"""Error of the base, in standard deviations of the noise, before anything is learned."""
+"""Error of the base, in standard deviations of the noise, until it is learned."""
 
 
 class _Given(NamedTuple):
@@ -99,8 +99,8 @@ class SparseFovea(Network):
     ----------
     channels
         Channels of a frame.
-    width
-        Features of the first block; 32 as published, which the others follow.
+    features
+        Of the first block; 32 as published, which the others follow.
     frames
         Frames of a clip, which are reconstructed at once; 6 as published.
     hole
@@ -122,13 +122,15 @@ class SparseFovea(Network):
     def __init__(
         self,
         channels: int = 1,
-        width: int = 16,
+        features: int = 16,
         frames: int = 6,
         hole: Sequence[int] = (1, 1),
         likelihood: bool = True,
         widths: Sequence[float] = WIDTHS,
     ) -> None:
         super().__init__()
+        if features < 1:
+            raise ValueError(f"features must be at least 1, got {features}")
         if frames <= SHARED:
             raise ValueError(f"frames must be more than {SHARED}, got {frames}")
         if len(hole) != 2 or any(side < 1 or side % 2 == 0 for side in hole):
@@ -143,13 +145,13 @@ class SparseFovea(Network):
             FoveaSettings(
                 frames=frames,
                 channels=channels,
-                width=width / ENCODER[0],
+                width=features / ENCODER[0],
                 more_inputs=channels,
                 more_outputs=entries + len(OTHERS) * channels,
             )
         )
         self.channels, self.likelihood = channels, likelihood
-        self.width = width
+        self.features = features
         self.hole = (int(hole[0]), int(hole[1]))
         self.widths = (float(widths[0]), float(widths[1]))
         self._begin()
@@ -182,7 +184,7 @@ class SparseFovea(Network):
     @property
     def size(self) -> str:
         """Features of the first block, and frames of a clip."""
-        return f"{self.width} features, clips of {self.net.settings.frames} frames"
+        return f"{self.features} features, clips of {self.net.settings.frames} frames"
 
     @property
     def shares_frames(self) -> bool:
@@ -193,7 +195,7 @@ class SparseFovea(Network):
         """Return the arguments that build this network again."""
         return {
             "channels": self.channels,
-            "width": self.width,
+            "features": self.features,
             "frames": self.net.settings.frames,
             "hole": list(self.hole),
             "likelihood": self.likelihood,
@@ -321,8 +323,9 @@ class SparseFovea(Network):
         height, width = seen.shape[-2:]
         # the border is repeated; frames beyond the end were not measured
         padding = (0, -width % GRID, 0, -height % GRID)
-        n = len(seen)
-        seen = F.pad(seen.flatten(0, 1), padding, mode="replicate").unflatten(0, (n, -1))
+        clips = seen.shape[:2]
+        seen = F.pad(seen.flatten(0, 1), padding, mode="replicate")
+        seen = seen.unflatten(0, clips)
         seen = F.pad(seen, (0, 0, 0, 0, 0, 0, 0, frames - (stop - start)))
         with torch.autocast(
             seen.device.type, precision, enabled=precision is torch.bfloat16
@@ -336,13 +339,12 @@ class SparseFovea(Network):
         parts = [base + mixed + std * mean]
         if self.likelihood:
             # entry after entry: row by row, each one for a channel
-            columns = [c for i in range(self.channels) for c in range(self.channels - i)]
+            rows = range(self.channels)
+            columns = [c for row in rows for c in range(self.channels - row)]
             parts.append(std[:, :, columns] * entries)
         return torch.cat(parts, dim=2), states
 
-    def _averages(
-        self, given: _Given, start: int, stop: int
-    ) -> tuple[Tensor, Tensor]:
+    def _averages(self, given: _Given, start: int, stop: int) -> tuple[Tensor, Tensor]:
         """Average what is given, with several widths.
 
         Returns

@@ -14,13 +14,13 @@ __all__ = ["SPEC", "FoveaOptions"]
 class FoveaOptions(NetworkSettings):
     """Options of DeepFovea++."""
 
-    width: int | None = Field(
+    features: int | None = Field(
         None,
         ge=4,
         le=256,
-        title="Width",
-        description="features of deepfovea's first block (32 as published); what suits "
-        "the machine if None",
+        title="Features",
+        description="features of deepfovea's first block (32 as published), which the "
+        "others follow; what suits the machine if None",
         json_schema_extra={
             "expected": "a whole number of channels from 4 to 256, such as 16",
             "after": "steps",
@@ -28,7 +28,7 @@ class FoveaOptions(NetworkSettings):
     )
 
     def arguments(self, facts: Facts) -> dict[str, Any]:
-        """Return width if it was given, and what suits the movie to average over."""
+        """Return features if they were given, and what suits the movie as average."""
         found = super().arguments(facts)
         return found if facts.widths is None else {**found, "widths": facts.widths}
 
@@ -42,6 +42,6 @@ SPEC = NetworkSpec(
     # of two clips and more, so that it learns what states are worth
     recipe=Recipe(batch=2, targets=14, fewest=6, rate=3e-3, warm_rate=3e-3),
     tasks=("reconstruct",),
-    sizes={"cpu": {"width": 16}, "gpu": {"width": 32}},
+    sizes={"cpu": {"features": 16}, "gpu": {"features": 32}},
     strength="it learns from the measured pixels of the movie itself",
 )
