@@ -97,14 +97,16 @@ def around(fold: Tensor, hole: Hole) -> Tensor:
         return fold
     padding = hole[0] // 2, hole[1] // 2
     grown = F.max_pool2d(fold.flatten(0, 2).float(), hole, 1, padding)
-    return grown.view_as(fold) > 0
+    hidden: Tensor = grown.view_as(fold) > 0
+    return hidden
 
 
 @lru_cache(maxsize=1)
 def _pattern() -> Tensor:
     """Numbers of folds, ``(CYCLE, PERIOD, PERIOD)``."""
-    chance = torch.Generator().manual_seed(0)
     side = PERIOD // 2
-    orders = torch.rand(CYCLE, side, side, FOLDS, generator=chance).argsort(dim=-1)
-    squares = orders.unflatten(-1, (2, 2)).permute(0, 1, 3, 2, 4)
-    return squares.reshape(CYCLE, PERIOD, PERIOD)
+    with torch.inference_mode(False):  # it serves gradients, too
+        chance = torch.Generator().manual_seed(0)
+        order = torch.rand(CYCLE, side, side, FOLDS, generator=chance).argsort(dim=-1)
+        squares = order.view(CYCLE, side, side, 2, 2).permute(0, 1, 3, 2, 4)
+        return squares.reshape(CYCLE, PERIOD, PERIOD)

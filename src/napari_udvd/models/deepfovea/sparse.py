@@ -256,7 +256,8 @@ class SparseFovea(Network):
         """
         self._check(clip.frames)
         folds = dealt(*_sizes(clip.frames), self.hole)
-        coming, done = self._predicted(clip, folds, precision), []
+        coming = self._predicted(clip, folds, precision)
+        done: list[Prediction] = []
         for window in windows:
             wanted = window[len(window) // 2]
             while len(done) <= wanted:
@@ -355,17 +356,18 @@ class SparseFovea(Network):
             ``(N, stop - start, others, C, H, W)``; the base, where nothing is near.
         """
         both = torch.stack([given.light, given.known])
-        wide = smooth(both.mean(dim=2, keepdim=True), box(WIDEST))
-        everywhere = both.sum(dim=(2, 4, 5), keepdim=True)
-        middle = everywhere[0] / everywhere[1].clamp_min(1)
+        light, known = both.sum(dim=(2, 4, 5), keepdim=True)
+        middle = light / known.clamp_min(1)
+        light, known = smooth(both.mean(dim=2, keepdim=True), box(WIDEST))
+        wider = divided(light, known, middle)
         at = torch.arange(both.shape[2], device=both.device)
         found: list[Tensor] = []
         for pixels, frames in (self.widths, *OTHERS):
             weights = torch.exp(-((at[start:stop, None] - at) / frames).square() / 2)
             weights = (weights / weights.sum(dim=1, keepdim=True)).to(both.dtype)
             near = (weights @ both.flatten(3)).unflatten(3, both.shape[3:])
-            wider = found[0] if found else divided(*wide, middle)
-            found.append(divided(*smooth(near, gaussian(pixels)), wider))
+            light, known = smooth(near, gaussian(pixels))
+            found.append(divided(light, known, found[0] if found else wider))
         return found[0], torch.stack(found[1:], dim=2)
 
     def _begin(self) -> None:
