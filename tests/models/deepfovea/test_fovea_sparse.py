@@ -12,8 +12,9 @@ import torch
 import napari_udvd as nu
 from napari_udvd.models import Clip, Prediction, build_network
 from napari_udvd.models.deepfovea import sparse
+from napari_udvd.models.deepfovea.clips import SHARED, clips_of
 from napari_udvd.models.deepfovea.folds import around, dealt, halved
-from napari_udvd.models.deepfovea.sparse import SHARED, SparseFovea, _clips
+from napari_udvd.models.deepfovea.sparse import SparseFovea
 from napari_udvd.simulation import simulate
 from napari_udvd.training import Finished, train_events
 from napari_udvd.training.settings import make_settings
@@ -178,7 +179,7 @@ def test_any_number_of_channels_and_frames(channels: int, likelihood: bool) -> N
 
 def test_clips_cover_a_movie_and_overlap() -> None:
     for length in range(1, 30):
-        clips = list(_clips(length, 6))
+        clips = list(clips_of(length, 6))
         assert [t for _, taken in clips for t in taken] == list(range(length))
         for start, taken in clips:
             assert taken and start <= taken[0] and taken[-1] < start + 6

@@ -39,6 +39,7 @@ from napari_udvd.models.averaging import (
 )
 from napari_udvd.models.base import Clip, Geometry, Network
 from napari_udvd.models.camera import stabilise
+from napari_udvd.models.deepfovea.clips import SHARED, clips_of
 from napari_udvd.models.deepfovea.folds import PERIOD, around, dealt, halved
 from napari_udvd.models.deepfovea.network import DeepFovea
 from napari_udvd.models.deepfovea.settings import ENCODER, GRID, FoveaSettings
@@ -59,9 +60,6 @@ OTHERS = ((0.7, 0.5), (1.0, 1.0), (0.8, 3.0), (2.0, 1.0), (2.5, 5.0))
 
 WIDEST = 25
 """Rows and columns of the average where nothing nearer was given."""
-
-SHARED = 2
-"""Frames that a clip has in common with the next one, as published."""
 
 CONTEXT = 4
 """Frames on each side by which parts of a long movie overlap."""
@@ -277,7 +275,7 @@ class SparseFovea(Network):
         passes = [_given(clip, ~around(fold, self.hole)) for fold in folds]
         empty = ~_there(clip).any(dim=2, keepdim=True)
         states: list[tuple[Tensor, ...] | None] = [None] * len(passes)
-        for start, taken in _clips(length, self.net.settings.frames):
+        for start, taken in clips_of(length, self.net.settings.frames):
             total, count = torch.zeros(()), torch.zeros(())
             for k, (fold, given) in enumerate(zip(folds, passes, strict=True)):
                 said, states[k] = self._pass(given, start, states[k], precision)
@@ -415,29 +413,6 @@ def _there(clip: Clip) -> Tensor:
     """Which pixels were measured, ``(N, T, C, H, W)``."""
     there = clip.frames.isfinite()
     return there if clip.mask is None else there & clip.mask
-
-
-def _clips(length: int, frames: int) -> Iterator[tuple[int, list[int]]]:
-    """Cut a movie into clips that overlap.
-
-    Yields
-    ------
-    int
-        First frame of a clip.
-    list of int
-        Frames that are taken from it: those that are nearer to its middle than to that
-        of another clip.
-    """
-    last = max(length - frames, 0)
-    starts = [*range(0, last, frames - SHARED), last]
-    taken = 0
-    for k, start in enumerate(starts):
-        stop = length
-        if k + 1 < len(starts):
-            shared = start + frames - starts[k + 1]
-            stop = start + frames - shared // 2
-        yield start, list(range(taken, stop))
-        taken = stop
 
 
 def _sizes(frames: Tensor) -> tuple[int, int, int]:
