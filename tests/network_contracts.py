@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 
 __all__ = ["NETWORK_CONTRACTS", "SPEC_CONTRACTS", "Make"]
 
+FAINT = 0.02
+"""Share of a result that what is far away may have, where not all of it is local."""
+
 HOLES = [(1, 1), (3, 1), (1, 3), (3, 3), (7, 5)]
 
 Hole = tuple[int, int]
@@ -178,11 +181,14 @@ def denoising_does_not_see_the_hole(make: Make) -> None:
 
 
 def sees_no_further_than_its_radius(make: Make) -> None:
-    """Nothing beyond `radius` matters, and what is at half of it does."""
+    """Nothing beyond `radius` matters, and what is at half of it does.
+
+    Where something sees the whole frame, as a norm does, what is beyond hardly does.
+    """
     net = make()
     net.drop_flow()  # fetches from anywhere
-    assert net.geometry.local
     radius, grid = net.geometry.radius, net.geometry.grid
+    least = 0.0 if net.geometry.local else FAINT
     for turned in (False, True):
         shape = (16, 2 * radius + 25)
         clip = clip_of(net, *(shape[::-1] if turned else shape))
@@ -191,10 +197,12 @@ def sees_no_further_than_its_radius(make: Make) -> None:
         along_it = [radius + 8 + shift for shift in range(min(grid, 8))]
         pixels = [(x, 8) if turned else (8, x) for x in along_it]
         for x, seen in zip(along_it, gradients(net, clip, pixels), strict=True):
-            along = seen.abs().amax(dim=(0, 1, 3 if turned else 2)).nonzero()
+            strength = seen.abs().amax(dim=(0, 1, 3 if turned else 2))
+            along = (strength > least * strength.max()).nonzero()
             furthest = max(furthest, int((along - x).abs().max()))
         assert furthest <= radius
-        assert furthest >= radius // 2, f"radius {radius}, and it sees {furthest}"
+        if net.geometry.local:
+            assert furthest >= radius // 2, f"radius {radius}, and it sees {furthest}"
 
 
 def sees_its_context(make: Make) -> None:
@@ -279,7 +287,10 @@ def works_in_double(net: Network) -> bool:
 
 
 def tiles_are_the_whole(make: Make) -> None:
-    """Tiles with a halo as wide as `radius`, beginning on the grid, have no seam."""
+    """Tiles with a halo as wide as `radius`, beginning on the grid, have no seam.
+
+    Where something sees the whole frame, as a norm does, a faint one.
+    """
     net = make()
     net.drop_flow()
     radius, grid = net.geometry.radius, net.geometry.grid
@@ -293,12 +304,12 @@ def tiles_are_the_whole(make: Make) -> None:
             whole = net.predict(clip, torch.float32)
             tile = net.predict(Clip(cut, ANY_NOISE), torch.float32)
         for ours, theirs in zip(parts(tile), parts(whole), strict=True):
-            torch.testing.assert_close(
-                ours.narrow(axis, radius, 16),
-                theirs.narrow(axis, start + radius, 16),
-                rtol=1e-4,
-                atol=1e-4,
-            )
+            one = ours.narrow(axis, radius, 16)
+            two = theirs.narrow(axis, start + radius, 16)
+            if net.geometry.local:
+                torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-4)
+            else:
+                assert (one - two).abs().max() < FAINT * two.std()
 
 
 def a_batch_is_its_items(make: Make) -> None:

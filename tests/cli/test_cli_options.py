@@ -12,7 +12,6 @@ import typer
 from napari_udvd.cli.app import app
 from napari_udvd.jobs import TrainAndRestore, TrainModel, restoring, training
 from napari_udvd.models import catalogue
-from napari_udvd.training.settings import options
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +47,13 @@ def said(values: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("command", ["denoise", "train"])
 def test_every_option_of_a_network_is_there(command: str) -> None:
-    for name, field in options().items():
+    fields = {
+        name: field
+        for spec in catalogue.specs("denoise").values()
+        for name, field in spec.settings.model_fields.items()
+    }
+    assert len(fields) > 3
+    for name, field in fields.items():
         option = option_of(command, name)
         assert option.opts[0] == f"--{name.replace('_', '-')}"
         told = (field.description or "").partition("; ")[0]

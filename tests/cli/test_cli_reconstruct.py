@@ -13,6 +13,7 @@ from napari_udvd.formats import read_record
 from napari_udvd.metrics import psnr
 from napari_udvd.scanning import make_mask
 from napari_udvd.simulation import simulate
+from napari_udvd.stack import Plane
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -84,3 +85,21 @@ def test_networks_that_denoise_are_not_offered(run: Run) -> None:
     code, _, err = run("reconstruct", "a.tif", "-o", "b.tif", "--model", "udvd")
     assert code == 2
     assert "udvd" in err and "centerblind-sparse" in err
+
+
+def test_the_other_network_fills_a_scan_of_two_channels(
+    run: Run, tmp_path: Path, scanned: tuple[np.ndarray, ...]
+) -> None:
+    _, sparse, _ = scanned
+    both = np.stack([sparse[:8], 2 * sparse[:8]], axis=1)
+    movie = write(tmp_path / "scan.ome.tif", calibrated(both, "TCYX"))
+    result = tmp_path / "full.ome.tif"
+    how = ("--model", "deepfovea", "--features", "4", "--joint-channels")
+    code, _, err = run("reconstruct", movie, "-o", result, *QUICK, *how)
+    assert code == 0, err
+    filled = nu.open(result)
+    assert filled.n_channels == 2
+    levels = [filled.read(plane=Plane(c)) for c in range(2)]
+    assert np.isfinite(levels).all()
+    assert np.median(levels[1]) == pytest.approx(2 * np.median(levels[0]), rel=0.1)
+    assert read_record(result)["network"]["name"] == "deepfovea"

@@ -35,6 +35,7 @@ SMALL: dict[str, list[dict[str, Any]]] = {
         {"preset": "small", "near": 2, "far": [2]},
         {"preset": "small", "near": 2, "far": [2], "hidden": 1, "widths": [0.8, 3.0]},
     ],
+    "deepfovea": [{"features": 4}],
     "udvd": [{"width": 4}, {"width": 4, "frames": 3}, {"width": 4, "frames": 1}],
     "stbn": [
         {**SMALL_STBN, "flow": "none", "noise_input": False},

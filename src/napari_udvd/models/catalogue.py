@@ -44,6 +44,7 @@ GROUP = "napari_udvd.networks"
 BUILT_IN = (  # in this order they are offered, and chosen
     "napari_udvd.models.centerblind.spec:SPEC",
     "napari_udvd.models.centerblind.spec:SPARSE",
+    "napari_udvd.models.deepfovea.spec:SPEC",
     "napari_udvd.models.udvd.spec:SPEC",
     "napari_udvd.models.stbn.spec:SPEC",
 )

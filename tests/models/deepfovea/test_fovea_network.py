@@ -64,11 +64,23 @@ def test_the_width_scales_all_features() -> None:
     assert FoveaSettings(width=1e-6).encoder == (1,) * 5
 
 
+def test_more_enters_and_leaves_beside_a_frame() -> None:
+    net = tiny_fovea(frames=3, channels=2, more_inputs=1, more_outputs=4)
+    assert (net.settings.seen, net.settings.made) == (3 * 4, 3 * 6)
+    with torch.no_grad():
+        result, _ = net.raw(noise(1, 3, 4, 32, 32))
+    assert result.shape == (1, 3, 6, 32, 32)
+    with pytest.raises(ValueError, match=r"takes clips \(N, 3, 4, H, W\)"):
+        net(noise(1, 3, 2, 32, 32))
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"frames": 0}, "frames must be at least 1, got 0"),
         ({"channels": -1}, "channels must be at least 1, got -1"),
+        ({"more_inputs": -1}, "more_inputs must not be negative, got -1"),
+        ({"more_outputs": -2}, "more_outputs must not be negative, got -2"),
         ({"zoom": 3}, "zoom must be 1, 2 or 4, got 3"),
         ({"width": 0.0}, r"width .* got 0\.0"),
         ({"width": float("nan")}, "width .* got nan"),

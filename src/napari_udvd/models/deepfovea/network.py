@@ -155,7 +155,7 @@ class DeepFovea(nn.Module):
         clip
             ``(N, T, C, H, W)``, both sizes multiples of 32, with zeros where nothing
             was measured. If the network is told the mask, it is one more channel: 1
-            where a pixel is given, 0 elsewhere.
+            where a pixel is given, 0 elsewhere. Last what else enters beside a frame.
         states
             ``(N, features, H / 16, W / 16)`` to ``(…, H / 2, W / 2)``, coarsest first;
             None for zeros.
@@ -163,7 +163,7 @@ class DeepFovea(nn.Module):
         Returns
         -------
         result : Tensor
-            ``(N, T, C, zoom H, zoom W)``.
+            ``(N, T, C, zoom H, zoom W)``, and what else leaves beside a frame.
         states : tuple of Tensor
             For the next clip; no gradient passes.
 
@@ -173,7 +173,7 @@ class DeepFovea(nn.Module):
             If shapes do not fit.
         """
         settings = self.settings
-        self._check(clip, settings.channels + settings.mask_input)
+        self._check(clip, settings.inputs)
         self._check_size(clip)
         if states is None:
             states = self.first_states(clip)
@@ -199,7 +199,7 @@ class DeepFovea(nn.Module):
         for k, block in enumerate(self.super_resolution):
             # the finest features of the encoder have half of the input's size
             x = block(torch.cat([x, enlarged(coarser[0], 2 << k)], dim=1))
-        return x.unflatten(1, (settings.frames, settings.channels)), tuple(after)
+        return x.unflatten(1, (settings.frames, settings.outputs)), tuple(after)
 
     def first_states(self, clip: Tensor) -> tuple[Tensor, ...]:
         """Return the states before the first clip: zeros.

@@ -50,6 +50,8 @@ class FoveaSettings:
     norm_size
         Rows and columns of the only frames that the network takes, where a checkpoint
         has a gain and an offset of its own for every pixel; None for any size.
+    more_inputs, more_outputs
+        Further channels of each frame that enter beside it, and that leave beside it.
 
     Raises
     ------
@@ -64,12 +66,19 @@ class FoveaSettings:
     width: float = 1.0
     rectified: bool = True
     norm_size: tuple[int, int] | None = None
+    more_inputs: int = 0
+    more_outputs: int = 0
 
     def __post_init__(self) -> None:
         for name in ("frames", "channels"):
             if getattr(self, name) < 1:
                 raise ValueError(
                     f"{name} must be at least 1, got {getattr(self, name)}"
+                )
+        for name in ("more_inputs", "more_outputs"):
+            if getattr(self, name) < 0:
+                raise ValueError(
+                    f"{name} must not be negative, got {getattr(self, name)}"
                 )
         if self.zoom not in ZOOMS:
             raise ValueError(f"zoom must be 1, 2 or 4, got {self.zoom}")
@@ -83,14 +92,24 @@ class FoveaSettings:
             )
 
     @property
+    def inputs(self) -> int:
+        """Channels of a frame that enter: its own, its mask, and what is beside it."""
+        return self.channels + self.mask_input + self.more_inputs
+
+    @property
+    def outputs(self) -> int:
+        """Channels of a frame that leave."""
+        return self.channels + self.more_outputs
+
+    @property
     def seen(self) -> int:
-        """Channels of a clip that enter: those of all frames, and their masks."""
-        return self.frames * (self.channels + self.mask_input)
+        """Channels of all frames of a clip that enter."""
+        return self.frames * self.inputs
 
     @property
     def made(self) -> int:
         """Channels of all frames of a clip that leave."""
-        return self.frames * self.channels
+        return self.frames * self.outputs
 
     @property
     def encoder(self) -> tuple[int, ...]:
