@@ -254,7 +254,7 @@ def test_it_holds_the_shipped_weights_and_else_zeros() -> None:
     assert all(torch.equal(own[name], weight) for name, weight in shipped.items())
     added = {name: own[name] for name in own.keys() - shipped.keys()}
     assert not any(weight.any() for weight in added.values())
-    assert sum(weight.numel() for weight in added.values()) == 33632
+    assert sum(weight.numel() for weight in added.values()) == 33633
 
 
 def test_every_added_weight_is_learned() -> None:
@@ -287,7 +287,7 @@ def test_frames_are_relative_to_what_other_frames_say() -> None:
 @pytest.mark.parametrize("likelihood", [True, False])
 def test_it_can_say_a_plain_average(channels: int, likelihood: bool) -> None:
     net = tiny_sparse(channels=channels, likelihood=likelihood)
-    assert net.fall_back()
+    assert net.fall_back(0.1)
     noise = CameraNoise(torch.tensor(0.0), torch.tensor(0.0), torch.tensor(4.0))
     clip = clip_of(net, "random")._replace(noise=noise)
     with torch.no_grad():
@@ -299,7 +299,7 @@ def test_it_can_say_a_plain_average(channels: int, likelihood: bool) -> None:
         torch.testing.assert_close(
             found.std, torch.full_like(found.std, 2 * 0.101), rtol=1e-3, atol=0
         )
-    assert not CenterBlind(preset="small").fall_back()
+    assert not CenterBlind(preset="small").fall_back(0.1)
 
 
 def test_widths_that_are_none() -> None:

@@ -167,8 +167,13 @@ class Network(nn.Module):
         """
         return weights
 
-    def fall_back(self) -> bool:
+    def fall_back(self, std: float) -> bool:
         """Say what a plain average says, and no more, where training may begin so.
+
+        Parameters
+        ----------
+        std
+            Error of the average, in standard deviations of the noise.
 
         Returns
         -------

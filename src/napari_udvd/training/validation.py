@@ -166,6 +166,22 @@ class Validation:
         gain = np.concatenate(gains)
         return float(gain.mean()), float(gain.std() / np.sqrt(gain.size))
 
+    def error(self, net: Network) -> float:
+        """Mean squared error of blind predictions, in variances of the noise.
+
+        What is left over of the pixels held out, less their noise: negative where the
+        noise is thought too large.
+        """
+        found = []
+        for seen in self._windows:
+            with torch.inference_mode():
+                prediction, batch, _ = self._judged(seen, net)
+                noise = batch.clip.noise.variance(prediction.mean)
+                left = (batch.targets - prediction.mean).square() / noise
+                learned = batch.learned.expand_as(left[:, :, 0])
+                found.append(float(left.mean(dim=2)[learned].mean()))
+        return float(np.mean(found)) - 1
+
     def signal(self, net: Network) -> float:
         """Variance of the result relative to the noise, as a network expects it.
 
