@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -300,6 +301,21 @@ def test_it_can_say_a_plain_average(channels: int, likelihood: bool) -> None:
             found.std, torch.full_like(found.std, 2 * 0.101), rtol=1e-3, atol=0
         )
     assert not CenterBlind(preset="small").fall_back(0.1)
+
+
+def test_it_can_say_a_part_of_what_it_adds_to_the_average() -> None:
+    net = tiny_sparse(channels=2)
+    noise = CameraNoise(torch.tensor(0.0), torch.tensor(0.0), torch.tensor(4.0))
+    clip = clip_of(net, "rows")._replace(noise=noise)
+    mean, factor = predicted(net, clip)
+    plain, part = copy.deepcopy(net), copy.deepcopy(net)
+    plain.fall_back(0.5)
+    part.shrink(0.3)
+    average, _ = predicted(plain, clip)
+    found, same = predicted(part, clip)
+    torch.testing.assert_close(found, 0.3 * mean + 0.7 * average, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(same, factor)
+    assert (found - mean).abs().max() > 0.1
 
 
 def test_widths_that_are_none() -> None:

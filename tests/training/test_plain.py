@@ -24,8 +24,8 @@ WARM = Start(True, 1e-3, ("as before",))
 class Judge:
     """Validation that likes a share of the plain average best."""
 
-    def __init__(self, best: float, gain: tuple[float, float] = (0.0, 1.0)) -> None:
-        self.best, self.gain = best, gain
+    def __init__(self, best: float, share: tuple[float, float] = (0.0, 1.0)) -> None:
+        self.best, self.found = best, share
 
     def loss(self, net: Any) -> float:
         return abs(net.own_share.mean().item() - self.best)
@@ -33,9 +33,9 @@ class Judge:
     def error(self, net: Network) -> float:
         return 0.25
 
-    def advantage(self, net: Any, other: Any) -> tuple[float, float]:
+    def share(self, net: Any, other: Any) -> tuple[float, float]:
         assert other.own_share.eq(1).all()
-        return self.gain
+        return self.found
 
 
 def sparse() -> SparseCenterBlind:
@@ -94,16 +94,35 @@ def test_a_network_without_shipped_weights_or_average_stays() -> None:
     assert begin_plainly(WARM, other, judge) is WARM
     best = Best(other.net)
     assert end_plainly(best, judge) == (best, ())
+    with pytest.raises(NotImplementedError, match="no plain average"):
+        best.net.shrink(0.5)
 
 
-def test_what_was_learned_must_be_surely_better() -> None:
-    best = Best(sparse())
-    kept, remarks = end_plainly(best, Judge(0, (0.021, 0.01)))  # type: ignore[arg-type]
-    assert (kept, remarks) == (best, ())
-    plain, remarks = end_plainly(best, Judge(0, (0.019, 0.01)))  # type: ignore[arg-type]
-    assert plain.net.own_share.eq(1).all()
-    assert not plain.net.join_c.weight.any()
-    assert "the result is a plain average" in remarks[0]
+@pytest.mark.parametrize(
+    ("liked", "found", "kept", "said"),
+    [
+        (0.0, (1.1, 0.1), 1.0, None),
+        (0.0, (0.96, 0.05), 1.0, None),
+        (0.4, (0.7, 0.1), 0.6, "60% are kept"),
+        (1.0, (0.7, 0.1), 0.0, "the result is a plain average"),
+        (0.9, (0.1, 0.2), 0.0, "the result is a plain average"),
+        (0.9, (-3.0, 0.2), 0.0, "the result is a plain average"),
+    ],
+)
+def test_as_much_is_kept_as_is_surely_better(
+    liked: float, found: tuple[float, float], kept: float, said: str | None
+) -> None:
+    best, judge = Best(sparse()), Judge(liked, found)
+    before = best.net.join_c.weight.clone()
+    after, remarks = end_plainly(best, judge)  # type: ignore[arg-type]
+    if said is None:
+        assert (after, remarks) == (best, ())
+    else:
+        assert said in remarks[0]
+    assert after.net.own_share.item() == pytest.approx(1 - kept)
+    torch.testing.assert_close(after.net.join_c.weight[0], kept * before[0])
+    if kept:  # what it says of its error stays
+        torch.testing.assert_close(after.net.join_c.weight[1], before[1])
     # a training that goes on goes on with what it has learned
     assert best.net.own_share.eq(0).all()
-    assert best.net.join_c.weight.any()
+    assert torch.equal(best.net.join_c.weight, before)

@@ -210,7 +210,8 @@ def _persistent(known: Tensor) -> list[bool]:
         )
         share = (first * second).sum() / first.sum().clamp_min(1)
         found.append(length > 1 and bool(share > PERSISTENT))
-    return found
+    # along all of them: no scan left pixels out, but areas lie beyond what was seen
+    return [False] * 3 if all(found) else found
 
 
 def _narrowest(known: Tensor) -> int:

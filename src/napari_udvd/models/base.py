@@ -182,6 +182,17 @@ class Network(nn.Module):
         """
         return False
 
+    def shrink(self, share: float) -> None:
+        """Say a share of what it adds to the plain average of :meth:`fall_back`.
+
+        Parameters
+        ----------
+        share
+            From 0, the average, to 1, what it says now. What it says of its error
+            stays.
+        """
+        raise NotImplementedError(f"{self.title} says no plain average")
+
     def predict_fairly(self, clip: Clip, precision: torch.dtype) -> Prediction:
         """Predict the middle frame of a clip, to be judged by its noisy pixels.
 

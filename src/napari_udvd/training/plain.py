@@ -28,8 +28,8 @@ LEAST_STD = 0.03
 PART = 0.25
 """Share of the shipped weights' say in what lies between both."""
 
-SURE = 2.0
-"""Standard errors that what was learned must be better by."""
+NEARLY_ALL = 0.9
+"""Share of what was learned from which on all of it is kept."""
 
 
 def begin_plainly(start: Start, learner: Learner, validation: Validation) -> Start:
@@ -74,7 +74,11 @@ def begin_plainly(start: Start, learner: Learner, validation: Validation) -> Sta
 
 
 def end_plainly(best: Best, validation: Validation) -> tuple[Best, tuple[str, ...]]:
-    """Let a plain average be the result, unless what was learned is surely better.
+    """Keep of what was learned as much as pixels held out are surely nearer to.
+
+    What was learned and the plain average have errors of their own, and the mean of
+    both has less than either, with the right weights. (Stein's shrinkage: the share is
+    the one of least squares, less its standard error.)
 
     Parameters
     ----------
@@ -86,24 +90,33 @@ def end_plainly(best: Best, validation: Validation) -> tuple[Best, tuple[str, ..
     Returns
     -------
     best
-        The same, or one of which the network is the average.
+        The same, or one of which the network was changed.
     remarks
         What a user should know of it; empty where nothing was changed.
     """
     plain = _plain(best.net, validation)
     if plain is None:
         return best, ()
-    gain, error = validation.advantage(best.net, plain)
-    if gain > SURE * error:
+    found, error = validation.share(best.net, plain)
+    share = found - error
+    if share >= NEARLY_ALL:
         return best, ()
-    averaging = copy.copy(best)
-    averaging.net = plain
-    remark = (
+    changed = copy.copy(best)
+    changed.net = copy.deepcopy(best.net)
+    if share > 0:
+        changed.net.shrink(share)
+        if validation.loss(changed.net) < validation.loss(plain):
+            return changed, (
+                f"of what was learned {share:.0%} are kept, and the rest is a plain "
+                "average of what was measured: the mean of both is nearest to pixels "
+                "held out; a longer training may do without",
+            )
+    changed.net = plain
+    return changed, (
         "the result is a plain average of what was measured, over as many pixels and "
         "frames as suit this movie: pixels held out do not tell what was learned from "
-        "it; train longer to be better than that"
+        "it; train longer to be better than that",
     )
-    return averaging, (remark,)
 
 
 def _plain(net: Network, validation: Validation) -> Network | None:

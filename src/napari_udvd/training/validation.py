@@ -182,6 +182,32 @@ class Validation:
                 found.append(float(left.mean(dim=2)[learned].mean()))
         return float(np.mean(found)) - 1
 
+    def share(self, net: Network, other: Network) -> tuple[float, float]:
+        """Find the best mean of what two networks predict.
+
+        Returns
+        -------
+        float
+            Share of the first network: least squares over the pixels held out, in units
+            of their noise.
+        float
+            Standard error of that, as far as noise is the reason.
+        """
+        agreement = size = 0.0
+        for seen in self._windows:
+            with torch.inference_mode():
+                ours, batch, _ = self._judged(seen, net)
+                theirs, *_ = self._judged(seen, other)
+                noise = batch.clip.noise.variance(theirs.mean)
+                apart = ours.mean - theirs.mean
+                left = batch.targets - theirs.mean
+                learned = batch.learned.expand_as(apart[:, :, 0])
+                agreement += float((apart * left / noise).sum(dim=2)[learned].sum())
+                size += float((apart * apart / noise).sum(dim=2)[learned].sum())
+        if not size > 0:  # both say the same
+            return 1.0, 0.0
+        return agreement / size, size**-0.5
+
     def signal(self, net: Network) -> float:
         """Variance of the result relative to the noise, as a network expects it.
 

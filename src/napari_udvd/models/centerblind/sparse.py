@@ -173,6 +173,15 @@ class SparseCenterBlind(CenterBlind):
                     self.join_c.bias[entry] = math.log(math.expm1(std))
         return True
 
+    def shrink(self, share: float) -> None:
+        """Say a share of what it adds to the base, the output frame's part included."""
+        mean = slice(self.channels)
+        with torch.no_grad():
+            self.own_share.lerp_(torch.ones_like(self.own_share), 1 - share)
+            self.join_c.weight[mean] *= share
+            assert self.join_c.bias is not None
+            self.join_c.bias[mean] *= share
+
     def _zeros(self) -> dict[str, Tensor]:
         layers = {
             f"{name}.weight": torch.zeros_like(layer.weight)
