@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from PIL import Image, ImageDraw
+from scipy.ndimage import uniform_filter1d
 
 import napari_udvd as nu
 from common import DATA, progress, real_movie
@@ -49,6 +50,9 @@ EDGE = 96
 UNSEEN = 40, 60, 110
 """Colour of what was not measured."""
 
+AVERAGED = 11
+"""Frames of the two-photon movie that are averaged to show what there is."""
+
 DRIFT = 16
 """Pixels along either axis by which the registered movie drifted in all."""
 
@@ -70,6 +74,10 @@ class Scan(NamedTuple):
         Gain, offset and read noise; measured if None.
     shown
         Frames of it that get a row.
+    hole
+        Rows and columns that the noise is correlated over; measured if None.
+    full_is
+        What `full` is called.
     """
 
     name: str
@@ -78,6 +86,8 @@ class Scan(NamedTuple):
     truth: Frames | None
     noise: tuple[float, float, float] | None
     shown: tuple[int, ...]
+    hole: tuple[int, int] | None = None
+    full_is: str = "full scan"
 
 
 class Row(NamedTuple):
@@ -89,6 +99,7 @@ class Row(NamedTuple):
     ours: Frames
     std: Frames
     full: Frames
+    full_is: str
     decibels: tuple[float | None, float | None]
 
 
@@ -117,11 +128,13 @@ def lattice(data: Path) -> list[Scan]:
 
 
 def two_photon(data: Path) -> list[Scan]:
-    """Scan a recorded two-photon movie."""
+    """Scan a recorded two-photon movie; a single frame of it shows hardly anything."""
     movie = nu.open(real_movie(TWO_PHOTON, data)).read().astype(np.float32)
+    full = uniform_filter1d(movie, AVERAGED, axis=0)
+    name, shown = f"full scan, {AVERAGED} frames", (len(movie) // 2,)
     return [
-        Scan(name, movie, np.where(mask, movie, np.nan), None, None, (len(movie) // 2,))
-        for name, mask in masks(movie.shape).items()
+        Scan(how, full, np.where(mask, movie, np.nan), None, None, shown, (3, 3), name)
+        for how, mask in masks(movie.shape).items()
     ]
 
 
@@ -155,9 +168,8 @@ def rows(scan: Scan, **budget: Any) -> list[Row]:
     widths = choose_widths(scan.sparse, measured)
     average = interpolate(scan.sparse, measured, widths)
     stack = nu.Stack.from_array(scan.sparse, "TYX")
-    denoiser = nu.train(
-        stack, task="reconstruct", device="cpu", seed=0, noise=scan.noise, **budget
-    )
+    how = {"seed": 0, "noise": scan.noise, "hole": scan.hole, **budget}
+    denoiser = nu.train(stack, task="reconstruct", device="cpu", **how)
     request = Request(device="cpu", with_std=True, dtype=np.float32)
     kind = np.dtype(np.float32)
     with ArraySink(stack.layout, kind) as ours, ArraySink(stack.layout, kind) as std:
@@ -169,7 +181,7 @@ def rows(scan: Scan, **budget: Any) -> list[Row]:
     return [
         Row(
             f"{scan.name}, frame {t}" if len(scan.shown) > 1 else scan.name,
-            scan.sparse[t], average[t], ours.array[t], std.array[t], scan.full[t],
+            scan.sparse[t], average[t], ours.array[t], std.array[t], scan.full[t], scan.full_is,
             known,
         )
         for t in scan.shown
@@ -195,7 +207,7 @@ def draw(found: list[Row], edge: int | None = EDGE) -> Image.Image:
             _named("averaged", row.decibels[0]),
             _named("reconstructed", row.decibels[1]),
             "its standard deviation",
-            "full scan",
+            row.full_is,
         )
         panels = row.sparse, row.average, row.ours, row.std, row.full
         for place, (name, frame) in enumerate(zip(names, panels, strict=True)):

@@ -13,6 +13,7 @@ from napari_udvd.models.centerblind import CenterBlind, SparseCenterBlind
 from napari_udvd.training.best import Best
 from napari_udvd.training.plain import begin_plainly, end_plainly
 from napari_udvd.training.start import Start
+from napari_udvd.training.validation import Share
 from tiny import fill
 
 if TYPE_CHECKING:
@@ -33,9 +34,9 @@ class Judge:
     def error(self, net: Network) -> float:
         return 0.25
 
-    def share(self, net: Any, other: Any) -> tuple[float, float]:
+    def shares(self, net: Any, other: Any) -> tuple[Share, Share]:
         assert other.own_share.eq(1).all()
-        return self.found
+        return Share(1.0, 0.0), Share(*self.found)
 
 
 def sparse() -> SparseCenterBlind:

@@ -78,7 +78,8 @@ def end_plainly(best: Best, validation: Validation) -> tuple[Best, tuple[str, ..
 
     What was learned and the plain average have errors of their own, and the mean of
     both has less than either, with the right weights. (Stein's shrinkage: the share is
-    the one of least squares, less its standard error.)
+    the one of least squares, less its standard error. It is found twice, for errors in
+    units of the noise and in grey levels, and the smaller one is taken.)
 
     Parameters
     ----------
@@ -97,8 +98,7 @@ def end_plainly(best: Best, validation: Validation) -> tuple[Best, tuple[str, ..
     plain = _plain(best.net, validation)
     if plain is None:
         return best, ()
-    found, error = validation.share(best.net, plain)
-    share = found - error
+    share = min(a - b for a, b in validation.shares(best.net, plain))
     if share >= NEARLY_ALL:
         return best, ()
     changed = copy.copy(best)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from napari_udvd.tasks import Batch, Task, Verdict
     from napari_udvd.training.sampling import Movie
 
-__all__ = ["Residual", "Validation", "affordable"]
+__all__ = ["Residual", "Share", "Validation", "affordable"]
 
 Doubles: TypeAlias = "npt.NDArray[np.float64]"
 Frames: TypeAlias = "npt.NDArray[np.float32]"
@@ -72,6 +72,21 @@ class Residual(NamedTuple):
     left: Doubles
     expected: Doubles
     measured: npt.NDArray[np.bool_]
+
+
+class Share(NamedTuple):
+    """Weight of a network in the best mean of two.
+
+    Attributes
+    ----------
+    share
+        From 0, the other one, to 1, and beyond.
+    error
+        Its standard error, as far as noise is the reason.
+    """
+
+    share: float
+    error: float
 
 
 def affordable(seconds_per_pixel: float, seconds: float) -> tuple[int, int]:
@@ -182,18 +197,18 @@ class Validation:
                 found.append(float(left.mean(dim=2)[learned].mean()))
         return float(np.mean(found)) - 1
 
-    def share(self, net: Network, other: Network) -> tuple[float, float]:
+    def shares(self, net: Network, other: Network) -> tuple[Share, Share]:
         """Find the best mean of what two networks predict.
+
+        By least squares over the pixels held out.
 
         Returns
         -------
-        float
-            Share of the first network: least squares over the pixels held out, in units
-            of their noise.
-        float
-            Standard error of that, as far as noise is the reason.
+        Share, Share
+            Of the first network, where errors count in units of the noise, and where
+            they count in grey levels: then most of all what is bright says.
         """
-        agreement = size = 0.0
+        sums = np.zeros((2, 3))
         for seen in self._windows:
             with torch.inference_mode():
                 ours, batch, _ = self._judged(seen, net)
@@ -202,11 +217,22 @@ class Validation:
                 apart = ours.mean - theirs.mean
                 left = batch.targets - theirs.mean
                 learned = batch.learned.expand_as(apart[:, :, 0])
-                agreement += float((apart * left / noise).sum(dim=2)[learned].sum())
-                size += float((apart * apart / noise).sum(dim=2)[learned].sum())
-        if not size > 0:  # both say the same
-            return 1.0, 0.0
-        return agreement / size, size**-0.5
+                for row, weight in enumerate((1 / noise, torch.ones_like(noise))):
+                    terms = (
+                        weight * apart * left,
+                        weight * apart.square(),
+                        weight.square() * apart.square() * noise,
+                    )
+                    sums[row] += [float(t.sum(dim=2)[learned].sum()) for t in terms]
+        found = []
+        for agreement, size, variance in sums:
+            is_same = not size > 0  # both say the same
+            found.append(
+                Share(1.0, 0.0)
+                if is_same
+                else Share(agreement / size, variance**0.5 / size)
+            )
+        return found[0], found[1]
 
     def signal(self, net: Network) -> float:
         """Variance of the result relative to the noise, as a network expects it.
