@@ -181,8 +181,8 @@ def rows(scan: Scan, **budget: Any) -> list[Row]:
     return [
         Row(
             f"{scan.name}, frame {t}" if len(scan.shown) > 1 else scan.name,
-            scan.sparse[t], average[t], ours.array[t], std.array[t], scan.full[t], scan.full_is,
-            known,
+            scan.sparse[t], average[t], ours.array[t], std.array[t], scan.full[t],
+            scan.full_is, known,
         )
         for t in scan.shown
     ]  # fmt: skip
