@@ -318,6 +318,30 @@ def test_it_can_say_a_part_of_what_it_adds_to_the_average() -> None:
     assert (found - mean).abs().max() > 0.1
 
 
+def test_a_frame_beyond_the_end_is_not_counted_twice() -> None:
+    """At the ends of a movie, too, it can say the average of what was measured."""
+    noise = CameraNoise(torch.tensor(0.0), torch.tensor(0.0), torch.tensor(1.0))
+    rng = np.random.default_rng(0)
+    levels = 20 + rng.random((1, 7, 1, 1, 1)).astype(np.float32)
+    frames = torch.from_numpy(np.broadcast_to(levels, (1, 7, 1, 12, 12)).copy())
+    net = SparseCenterBlind(preset="small", near=2, far=(2,), widths=(1.0, 2.0))
+    net.fall_back(0.1)
+    stable = net._stable(Clip(frames, noise))
+    with torch.no_grad():
+        for window in ([1, 2, 3, 4, 0, 1, 2, 3, 4], [4, 3, 2, 1, 0, 1, 2, 3, 4]):
+            found = net._window(stable, window, noise).base[0, 0, 6, 6].item()
+            far = np.array(
+                [min(abs(k - 4) for k in range(9) if window[k] == t) for t in range(5)]
+            )
+            weights = np.exp(-((far / 2) ** 2) / 2)
+            # of the output frame all but the pixel itself
+            weights[0] *= 1 - (1 / 2.5069) ** 2
+            share = weights / weights.sum()
+            assert found == pytest.approx(
+                float((share * levels[0, :5, 0, 0, 0]).sum()), abs=0.01
+            )
+
+
 def test_widths_that_are_none() -> None:
     for widths in [(1.0,), (0.0, 2.0), (1.0, -1.0)]:
         with pytest.raises(ValueError, match="two positive numbers"):
@@ -327,6 +351,7 @@ def test_widths_that_are_none() -> None:
 def test_a_sweep_sees_the_mask_of_its_frames() -> None:
     net = tiny_sparse()
     clip = clip_of(net, "random", extra=2)
+    assert clip.mask is not None
     length = 2 * net.geometry.context + 1
     # at the ends of a movie frames of the other side stand for those beyond
     windows = [list(range(length)), [1, 2, 3, 4, 5, 6, 3, 2, 1][:length]]
@@ -334,10 +359,15 @@ def test_a_sweep_sees_the_mask_of_its_frames() -> None:
         for window, swept in zip(
             windows, net.sweep(clip, windows, torch.float32), strict=True
         ):
-            assert clip.mask is not None
-            alone = Clip(clip.frames[:, window], ANY_NOISE, clip.mask[:, window])
-            mean, factor = net.predict(alone, torch.float32)
-            assert factor is not None
-            expected = Prediction(mean[:, 0], factor[:, 0])
+            # the same frames, and no others
+            some = sorted(set(window))
+            alone = Clip(clip.frames[:, some], ANY_NOISE, clip.mask[:, some])
+            places = [[some.index(frame) for frame in window]]
+            (expected,) = net.sweep(alone, places, torch.float32)
             for one, two in zip(swept, expected, strict=True):
                 torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-4)
+            if len(some) == length:
+                mean, factor = net.predict(alone, torch.float32)
+                assert factor is not None
+                torch.testing.assert_close(swept.mean, mean[:, 0])
+                torch.testing.assert_close(swept.factor, factor[:, 0])

@@ -279,13 +279,8 @@ class SparseCenterBlind(CenterBlind):
         """Add the output frame, but for the hole, to the sums that the base is of."""
         assert self.widths is not None
         pixels, frames = self.widths
-        middle = len(window) // 2
-        weight = sum(
-            math.exp(-(((k - middle) / frames) ** 2) / 2)
-            for k in range(len(window))
-            if abs(k - middle) > self.options.hidden
-        )
-        _, known, light = stable[:, window[middle]].chunk(3, dim=1)
+        weight = sum(weights_of(tuple(window), self.options.hidden, frames).values())
+        _, known, light = stable[:, window[len(window) // 2]].chunk(3, dim=1)
         taps = gaussian(pixels)
         rows, columns = (parted(taps, n) for n in self.hole)
         both = torch.cat([light, known], dim=1)
@@ -375,6 +370,21 @@ def ratio(total: Tensor, known: Tensor, otherwise: Tensor) -> Tensor:
     return torch.where(known > 0, total / known.clamp_min(tiny), otherwise)
 
 
+def weights_of(window: tuple[int, ...], hidden: int, width: float) -> dict[int, float]:
+    """Gaussian weights of the other frames, by their numbers.
+
+    A frame that stands for others beyond the ends of the movie counts once: as often
+    as the output frame, and as near as it is.
+    """
+    middle = len(window) // 2
+    found: dict[int, float] = {}
+    for k, frame in enumerate(window):
+        if abs(k - middle) > hidden:
+            weight = math.exp(-(((k - middle) / width) ** 2) / 2)
+            found[frame] = max(weight, found.get(frame, 0.0))
+    return found
+
+
 @lru_cache(maxsize=1024)
 def in_time(
     window: tuple[int, ...],
@@ -388,12 +398,10 @@ def in_time(
     None of the output frame, which is in the middle of the window, and of as many
     neighbours as stay `hidden`.
     """
-    middle, rows = len(window) // 2, []
+    rows = []
     for width in widths:
-        row = [0.0] * length
-        for k, frame in enumerate(window):
-            if abs(k - middle) > hidden:
-                row[frame] += math.exp(-(((k - middle) / width) ** 2) / 2)
+        found = weights_of(window, hidden, width)
+        row = [found.get(frame, 0.0) for frame in range(length)]
         whole = sum(row)
         rows.append([weight / whole for weight in row])
     with torch.inference_mode(False):  # they serve gradients, too
