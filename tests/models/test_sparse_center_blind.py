@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_udvd.models import CameraNoise, CenterBlind, Clip, Prediction
+from napari_udvd.models import CameraNoise, CenterBlind, Clip
 from napari_udvd.models.centerblind import SparseCenterBlind
 from napari_udvd.training.warm_start import warm_start
 from tiny import ANY_NOISE, fill
