@@ -253,4 +253,4 @@ def test_the_best_mean_of_two_predictions() -> None:
     assert in_noise.share > 0.8
     assert in_grey.share == pytest.approx(0.5, abs=0.1)
     same = judge.shares(says(dim, bright), says(dim, bright))
-    assert [tuple(each) for each in same] == [(1.0, 0.0)] * 2
+    assert [tuple(each) for each in same] == [(0.0, 0.0)] * 2

@@ -206,7 +206,8 @@ class Validation:
         -------
         Share, Share
             Of the first network, where errors count in units of the noise, and where
-            they count in grey levels: then most of all what is bright says.
+            they count in grey levels: then most of all what is bright says. Zero where
+            both networks predict the same.
         """
         sums = np.zeros((2, 3))
         for seen in self._windows:
@@ -226,9 +227,9 @@ class Validation:
                     sums[row] += [float(t.sum(dim=2)[learned].sum()) for t in terms]
         found = []
         for agreement, size, variance in sums:
-            is_same = not size > 0  # both say the same
+            is_same = not size > 0
             found.append(
-                Share(1.0, 0.0)
+                Share(0.0, 0.0)
                 if is_same
                 else Share(agreement / size, variance**0.5 / size)
             )
