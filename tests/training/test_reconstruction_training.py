@@ -76,7 +76,6 @@ def test_where_the_shipped_weights_add_noise_it_begins_with_an_average() -> None
     flat[rng.random(flat.shape) > 0.3] = np.nan
     begun, end = finished(flat, steps=1, patch=16)
     assert "starts from a plain average" in " ".join(begun.remarks)
-    assert "the result is a plain average" in " ".join(end.remarks)
     dense = end.denoiser.denoise(flat, "TYX", device="cpu")
     assert np.abs(dense - 300).mean() < 3
 
