@@ -34,12 +34,13 @@ from napari_udvd.models.deepfovea.sampling import (
     keep_probability,
 )
 from napari_udvd.models.deepfovea.scores import published_psnr, published_ssim
-from reconstruct import AVERAGE, MASKS, SCENES, Mask, best_average, ours, psnr
+from reconstruct import AVERAGE, SCENES
+from sparse_methods import MASKS, Mask, best_average, ours, psnr
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from reconstruct import Result
+    from sparse_methods import Result
 
 FAST, FOVEA = "Fast", "DeepFovea++"
 

@@ -116,20 +116,26 @@ def tem(data: Path) -> KnownMovie:
     return _counted(drifting, photons=float(bright), read_noise=0.0)
 
 
-def scene(kind: str, data: Path, frames: int = FRAMES) -> KnownMovie:
+def scene(
+    kind: str,
+    data: Path,
+    frames: int = FRAMES,
+    photons: float = PHOTONS,
+    read_noise: float = READ_NOISE,
+) -> KnownMovie:
     """Draw a simulated scene; it needs no file of the folder."""
     movie = simulate(
         kind,
         frames=frames,
         shape=SHAPE,
         seed=SEED,
-        photons=PHOTONS,
+        photons=photons,
         gain=1.0,
         offset=0.0,
-        read_noise=READ_NOISE,
+        read_noise=read_noise,
         dtype=np.float32,
     )
-    return KnownMovie(movie.truth.read(), movie.noisy.read(), 1.0, 0.0, READ_NOISE)
+    return KnownMovie(movie.truth.read(), movie.noisy.read(), 1.0, 0.0, read_noise)
 
 
 def _recorded(path: Path, frames: int | None) -> Frames:

@@ -1,5 +1,7 @@
 """How close a dense movie from a sparse scan comes to the truth.
 
+    python benchmarks/reconstruct.py --threads 2
+
 Movies with known truth and the noise of a camera, of which only some pixels of every
 frame are kept. Ours is trained on those pixels alone. Beside it stand
 
@@ -7,15 +9,17 @@ frame are kept. Ours is trained on those pixels alone. Beside it stand
   says are best. It is the opponent: nobody can choose them so well without the truth;
 - *preview*: the same, with the widths that our preview finds by itself;
 - *interpolate, then denoise*: what users do now: the average fills the movie, and the
-  centre-blind network of the denoiser is trained on that for as many steps;
+  centre-blind network of the denoiser is trained on that for as many steps; with the
+  first of the masks alone;
 - *biharmonic*: each frame filled by inpainting, then a Gaussian whose width the truth
   chooses; on two frames, because it takes long.
 
-PSNR is 10 log10(peak^2 / mean squared error) over all pixels of all frames, measured or
-not; the peak is the 99.9th minus the 0.1th percentile of the truth. *Within one std* is
-the share of pixels whose truth is no further from the result than its standard
-deviation, 68 % where that is Gaussian and right. Seconds are those of the processor,
-of all threads. All methods are told the noise.
+PSNR is 10 log10(peak^2 / mean squared error) over all pixels of all frames, or over
+those that were not measured; the peak is the 99.9th minus the 0.1th percentile of the
+truth. *Within one std* is the share of pixels whose truth is no further from the result
+than its standard deviation, 68 % where that is Gaussian and right. Seconds are those of
+the processor, of all threads. All methods are told the noise. Then come scans of equal
+dose (see `equal_dose`), the speed, and what was aimed at beside what was reached.
 """
 
 from __future__ import annotations
@@ -29,32 +33,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from scipy.ndimage import gaussian_filter
-from skimage.restoration import inpaint_biharmonic
 
+import equal_dose
 import napari_udvd as nu
 from common import DATA, machine, progress, table
-from movies import MOVIES, Frames, KnownMovie
-from napari_udvd import metrics
-from napari_udvd.formats import ArraySink
-from napari_udvd.inference.interpolation import (
-    FRAMES,
-    PIXELS,
-    Widths,
-    choose_widths,
-    interpolate,
-)
+from movies import MOVIES, PHOTONS, Frames, KnownMovie
 from napari_udvd.inference.request import Request
-from napari_udvd.tasks import DENOISE, RECONSTRUCT
-from napari_udvd.training import Failed, Finished, train_events
-from napari_udvd.training.settings import make_settings
+from sparse_methods import (
+    MASKS,
+    Mask,
+    Result,
+    best_average,
+    biharmonic,
+    denoised,
+    ours,
+    preview,
+    psnr,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-
-Mask = npt.NDArray[np.bool_]
 
 SCENES = "nuclei", "calcium", "lattice", "cancer-cells-15", "tem"
 """Measured unless others are named."""
@@ -63,27 +62,14 @@ AVERAGE = "average, by the truth"
 PREVIEW = "preview"
 DENOISED = "interpolate, then denoise"
 BIHARMONIC = "biharmonic, Gaussian by the truth"
+OURS = "ours, "
+"""Begins the names of our columns."""
 
-SIGMAS = 0.5, 0.8, 1.2, 1.8, 2.7, 4.0
-"""Widths of the Gaussian after biharmonic inpainting."""
+COVERED = 0.6, 0.76
+"""Share within one std that is aimed at."""
 
-
-class Result(NamedTuple):
-    """What a method makes of a sparse movie.
-
-    Attributes
-    ----------
-    mean
-        ``(T, Y, X)`` in grey levels.
-    std
-        Likewise; None where the method knows none.
-    frames
-        Which of the frames it has done.
-    """
-
-    mean: Frames
-    std: Frames | None = None
-    frames: slice = slice(None)
+LARGE = 512
+"""Rows and columns that the speed is measured on."""
 
 
 class Score(NamedTuple):
@@ -98,143 +84,55 @@ class Score(NamedTuple):
         is none.
     seconds
         Of the processor.
+    gaps
+        PSNR of the pixels that were not measured.
     """
 
     psnr: float
     seen: float | None
     unseen: float | None
     seconds: float
-
-
-# --- which pixels are kept ------------------------------------------------------------
-
-
-def _random(shape: tuple[int, ...], rng: np.random.Generator, share: float) -> Mask:
-    return rng.random(shape) < share
-
-
-def _rows(shape: tuple[int, ...], rng: np.random.Generator) -> Mask:
-    """One row in five, moved on by two in every frame."""
-    t, y, _ = np.indices(shape)
-    return np.asarray((y + 2 * t) % 5 == 0)
-
-
-def _fovea(shape: tuple[int, ...], rng: np.random.Generator) -> Mask:
-    """All pixels in the middle, fewer and fewer towards the border."""
-    _, y, x = np.indices(shape)
-    far = np.hypot(y - shape[1] / 2, x - shape[2] / 2)
-    dense = np.exp(-6 * far / shape[2])
-    return np.asarray(rng.random(shape) < 0.06 + 0.94 * dense)
-
-
-def _fixed(shape: tuple[int, ...], rng: np.random.Generator) -> Mask:
-    """Keep the same pixels in every frame."""
-    return np.broadcast_to(rng.random(shape[1:]) < 0.2, shape).copy()
-
-
-MASKS: Mapping[str, Callable[[tuple[int, ...], np.random.Generator], Mask]] = {
-    "random-20": partial(_random, share=0.2),
-    "random-10": partial(_random, share=0.1),
-    "rows-5": _rows,
-    "fovea": _fovea,
-    "fixed-20": _fixed,
-}
-"""Every mask by its name; each is a function of shape and source of randomness."""
-
-
-# --- methods --------------------------------------------------------------------------
-
-
-def psnr(truth: Frames, estimate: Frames) -> float:
-    """PSNR in dB, see above."""
-    low, high = np.percentile(truth, (0.1, 99.9))
-    return metrics.psnr(truth, estimate, peak=float(high - low))
-
-
-def best_average(movie: KnownMovie, measured: Mask) -> Result:
-    """Average with the best widths of a grid."""
-    found = (
-        interpolate(movie.noisy, measured, Widths(*widths))
-        for widths in product(PIXELS, FRAMES)
-    )
-    return Result(max(found, key=lambda mean: psnr(movie.truth, mean)))
-
-
-def preview(movie: KnownMovie, measured: Mask) -> Result:
-    """Average with the widths that it finds."""
-    widths = choose_widths(movie.noisy, measured)
-    return Result(interpolate(movie.noisy, measured, widths))
-
-
-def biharmonic(movie: KnownMovie, measured: Mask) -> Result:
-    """Inpaint two frames, then smooth them."""
-    some = slice(len(measured) // 2, len(measured) // 2 + 2)
-    filled = np.stack(
-        [
-            inpaint_biharmonic(np.where(known, frame, 0), ~known)
-            for frame, known in zip(movie.noisy[some], measured[some], strict=True)
-        ]
-    )
-    found = (gaussian_filter(filled, (0, s, s)) for s in (0.0, *SIGMAS))
-    best = max(found, key=lambda mean: psnr(movie.truth[some], mean))
-    return Result(best.astype(np.float32), frames=some)
-
-
-def trained(
-    frames: Frames, movie: KnownMovie, task: str, seed: int, **budget: Any
-) -> Result:
-    """Train a network on frames and apply it to them."""
-    stack = nu.Stack.from_array(frames, "TYX")
-    noise = movie.gain, movie.offset, movie.read_noise
-    settings = make_settings(seed=seed, device="cpu", noise=noise, **budget)
-    for event in train_events([stack], settings, follows=Request(), task=task):
-        if isinstance(event, Failed):
-            raise event.error
-        if isinstance(event, Finished):
-            denoiser = event.denoiser
-    request = Request(device="cpu", with_std=True, dtype=np.float32)
-    dtype = np.dtype(np.float32)
-    with (
-        ArraySink(stack.layout, dtype) as mean,
-        ArraySink(stack.layout, dtype) as std,
-    ):
-        for _ in denoiser.restore(stack, mean, request, std_sink=std):
-            pass
-    return Result(mean.array, std.array)
-
-
-def ours(movie: KnownMovie, measured: Mask, seed: int, **budget: Any) -> Result:
-    """Train on the measured pixels alone."""
-    sparse = np.where(measured, movie.noisy, np.float32(np.nan))
-    return trained(sparse, movie, RECONSTRUCT.name, seed, **budget)
-
-
-def denoised(movie: KnownMovie, measured: Mask, seed: int, **budget: Any) -> Result:
-    """Fill with the best average, then denoise that."""
-    filled = np.where(measured, movie.noisy, best_average(movie, measured).mean)
-    return trained(filled, movie, DENOISE.name, seed, **budget)
+    gaps: float
 
 
 def methods(
-    options: argparse.Namespace, seed: int
+    options: argparse.Namespace, seed: int, mask: str
 ) -> dict[str, Callable[[KnownMovie, Mask], Result]]:
-    """Return every column that was asked for."""
+    """Return every column that was asked for, in the order they are to be done."""
+    averages: list[Frames] = []
+
+    def by_the_truth(movie: KnownMovie, measured: Mask) -> Result:
+        found = best_average(movie, measured)
+        averages.append(found.mean)
+        return found
+
+    def as_users_do(movie: KnownMovie, measured: Mask, **budget: Any) -> Result:
+        return denoised(movie, measured, averages[-1], seed, **budget)
+
     found: dict[str, Callable[[KnownMovie, Mask], Result]] = {
-        AVERAGE: best_average,
+        AVERAGE: by_the_truth,
         PREVIEW: preview,
     }
     if options.biharmonic:
         found[BIHARMONIC] = biharmonic
-    budgets: dict[str, dict[str, Any]] = {
+    budgets = budgets_of(options)
+    if options.denoise and budgets and mask == options.masks[0]:
+        last = list(budgets.values())[-1]
+        found[DENOISED] = partial(as_users_do, **last)
+    for name, budget in budgets.items():
+        found[OURS + name] = partial(ours, seed=seed, **budget)
+    return found
+
+
+def budgets_of(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """Return what a training may take, by the name of its column."""
+    found: dict[str, dict[str, Any]] = {
         f"{steps} steps": {"steps": steps} for steps in options.steps
     }
-    budgets |= {f"{s:g} s": {"minutes": s / 60} for s in options.seconds}
-    if options.denoise and budgets:
-        last = list(budgets.values())[-1]
-        found[DENOISED] = partial(denoised, seed=seed, **last)
-    for name, budget in budgets.items():
-        found[f"ours, {name}"] = partial(ours, seed=seed, **budget)
-    return found
+    seconds = options.seconds
+    if seconds is None:
+        seconds = [] if options.steps else [60.0]
+    return found | {f"{s:g} s": {"minutes": s / 60} for s in seconds}
 
 
 def measure(
@@ -249,26 +147,64 @@ def measure(
     if std is not None:
         within = np.abs(truth - mean) <= std
         seen, unseen = float(within[known].mean()), float(within[~known].mean())
-    return Score(psnr(truth, mean), seen, unseen, took)
+    error = np.square(truth - mean)
+    gaps = psnr(truth, mean) + 10 * float(np.log10(error.mean() / error[~known].mean()))
+    return Score(psnr(truth, mean), seen, unseen, took, gaps)
+
+
+def seconds_a_frame(share: float = 0.2) -> float:
+    """Time that a large frame takes, for each view, of one thread."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    movie = MOVIES["nuclei"](DATA)
+    times = LARGE // movie.noisy.shape[1]
+    noisy = np.tile(movie.noisy[:, :LARGE, :LARGE], (1, times, times))
+    noisy[np.random.default_rng(0).random(noisy.shape) >= share] = np.nan
+    part = nu.Stack.from_array(noisy[:, :64, :64], "TYX")
+    noise = movie.gain, movie.offset, movie.read_noise
+    denoiser = nu.train(
+        part, task="reconstruct", minutes=1e-3, noise=noise, device="cpu"
+    )
+    blocks = denoiser.blocks(nu.Stack.from_array(noisy, "TYX"), Request(device="cpu"))
+    (series,) = blocks.series
+    blocks.block(series, 20, 21)  # frames are read, constants made
+    began = time.process_time()
+    blocks.block(series, 21, 24)
+    took = time.process_time() - began
+    torch.set_num_threads(before)
+    return took / 3 / denoiser.net.least_views
 
 
 # --- tables ---------------------------------------------------------------------------
 
 
-Scores = dict[str, dict[str, list[Score]]]
+Scores = dict[tuple[str, str], dict[str, list[Score]]]
 """By movie and mask, then by column: one for each seed."""
 
 
-def decibels(scores: Scores) -> str:
+def mean_of(found: Sequence[Score], field: str = "psnr") -> float | None:
+    """Average over seeds; None where the method knows none."""
+    each = [getattr(score, field) for score in found]
+    return None if None in each or not each else float(np.mean(each))
+
+
+def decibels(scores: Scores, field: str = "psnr") -> str:
     """Table of PSNR: a row for each movie and mask, and one for their average."""
-    columns = list(next(iter(scores.values())))
+    columns = list(dict.fromkeys(c for row in scores.values() for c in row))
     values = {
-        name: [float(np.mean([s.psnr for s in row[c]])) for c in columns]
+        ", ".join(name): [mean_of(row.get(c, ()), field) for c in columns]
         for name, row in scores.items()
     }
-    values["average"] = [float(v) for v in np.mean(list(values.values()), axis=0)]
-    rows = [(name, *(f"{v:.2f}" for v in row)) for name, row in values.items()]
-    return table(("PSNR, dB", *columns), rows)
+    values["average"] = [
+        None if None in each else float(np.mean(each))
+        for each in zip(*values.values(), strict=True)
+    ]
+    rows = [
+        (name, *("" if v is None else f"{v:.2f}" for v in row))
+        for name, row in values.items()
+    ]
+    what = "PSNR, dB" if field == "psnr" else "not measured, dB"
+    return table((what, *columns), rows)
 
 
 def honesty(scores: Scores) -> str:
@@ -276,37 +212,92 @@ def honesty(scores: Scores) -> str:
     rows = []
     for name, row in scores.items():
         for column, found in row.items():
-            seconds = f"{np.mean([s.seconds for s in found]):.1f}"
-            shares = ["", ""]
-            for k, field in enumerate(("seen", "unseen")):
-                each = [getattr(s, field) for s in found]
-                if None not in each:
-                    shares[k] = f"{100 * np.mean(each):.0f} %"
-            rows.append((name, column, *shares, seconds))
+            shares = [mean_of(found, field) for field in ("seen", "unseen")]
+            said = ["" if s is None else f"{100 * s:.0f} %" for s in shares]
+            seconds = f"{mean_of(found, 'seconds'):.1f}"
+            rows.append((", ".join(name), column, *said, seconds))
     head = "", "method", "within one std, measured", "not measured", "processor, s"
     return table(head, rows)
 
 
+def gains(scores: Scores, column: str, over: str, mask: str) -> dict[str, float]:
+    """Compare a column with another: the gain in dB, by movie."""
+    found = {}
+    for (movie, of), row in scores.items():
+        if of == mask and column in row and over in row:
+            ours, theirs = mean_of(row[column]), mean_of(row[over])
+            if ours is not None and theirs is not None:
+                found[movie] = ours - theirs
+    return found
+
+
 def verdict(scores: Scores) -> str:
-    """Say in a line for each of our columns what it gains over the average."""
+    """Say what each of our columns gains, mask by mask."""
     said = []
-    for column in next(iter(scores.values())):
-        if column in (AVERAGE, BIHARMONIC):
+    columns = dict.fromkeys(c for row in scores.values() for c in row)
+    masks = dict.fromkeys(mask for _, mask in scores)
+    pairs = [
+        (column, over)
+        for column in columns
+        for over in (AVERAGE, PREVIEW, BIHARMONIC)
+        if column.startswith(OURS) or (over == AVERAGE and column != BIHARMONIC)
+    ]
+    for (column, over), mask in product(pairs, masks):
+        found = gains(scores, column, over, mask)
+        if column == over or not found:
             continue
-        gains = {
-            name: float(
-                np.mean([s.psnr for s in row[column]])
-                - np.mean([s.psnr for s in row[AVERAGE]])
-            )
-            for name, row in scores.items()
-        }
-        worst = min(gains, key=gains.__getitem__)
-        mean = float(np.mean(list(gains.values())))
+        worst = min(found, key=found.__getitem__)
+        mean = float(np.mean(list(found.values())))
         said.append(
-            f"- {column}, against the {AVERAGE}: on average {mean:+.2f} dB, at worst "
-            f"({worst}) {gains[worst]:+.2f} dB"
+            f"- {mask}: {column}, against {over}: on average {mean:+.2f} dB, at worst "
+            f"({worst}) {found[worst]:+.2f} dB"
         )
     return "\n".join(said)
+
+
+def goals(scores: Scores, doses: Sequence[equal_dose.Dose], speed: float | None) -> str:
+    """Table of what was aimed at and what was reached, by the last of our columns."""
+    rows: list[tuple[str, str, str]] = []
+    column = list(next(iter(scores.values())))[-1]
+    for mask in dict.fromkeys(mask for _, mask in scores):
+        found = gains(scores, column, AVERAGE, mask)
+        if column.startswith(OURS):
+            aim = ">= +1.2 dB, nowhere below" if mask == "random-20" else ">= +0.7 dB"
+            reached = f"{np.mean(list(found.values())):+.2f} dB, worst "
+            rows.append(
+                (f"{mask}, {AVERAGE}", aim, reached + f"{min(found.values()):+.2f}")
+            )
+        over = gains(scores, column, BIHARMONIC, mask)
+        if over and column.startswith(OURS):
+            mean = float(np.mean(list(over.values())))
+            rows.append((f"{mask}, {BIHARMONIC}", ">= +6 dB", f"{mean:+.2f} dB"))
+        far = [-gain for gain in gains(scores, PREVIEW, AVERAGE, mask).values()]
+        rows.append(
+            (f"{mask}, preview below {AVERAGE}", "<= 0.3 dB", f"{max(far):.2f} dB")
+        )
+    shares = [
+        share
+        for row in scores.values()
+        for score in row[column]
+        for share in (score.seen, score.unseen)
+        if share is not None
+    ]
+    if shares:
+        inside = np.mean([COVERED[0] <= share <= COVERED[1] for share in shares])
+        told = f"{100 * min(shares):.0f} to {100 * max(shares):.0f} %"
+        rows.append(
+            ("within one std", "60 to 76 %", f"{told}, {100 * inside:.0f} % inside")
+        )
+    taken = [s.seconds for row in scores.values() for s in row[PREVIEW]]
+    rows.append(("preview", "1 s", f"{max(taken):.2f} s"))
+    for dose in doses:
+        aim = ">= 0 dB" if dose.read_noise and dose.kind == "calcium" else ">= -1 dB"
+        name = f"equal dose, {dose.kind}, read noise {dose.read_noise:g}"
+        rows.append((name, aim, f"{dose.sparse - dose.full:+.2f} dB"))
+    if speed is not None:
+        name = f"{LARGE} x {LARGE}, a frame and view on one thread"
+        rows.append((name, "0.4 s", f"{speed:.2f} s"))
+    return table(("", "aim", "reached"), rows)
 
 
 def save(path: Path, scores: Scores, options: Mapping[str, object]) -> None:
@@ -315,7 +306,7 @@ def save(path: Path, scores: Scores, options: Mapping[str, object]) -> None:
         "machine": machine(),
         "options": options,
         "scores": {
-            name: {
+            ", ".join(name): {
                 column: [s._asdict() for s in found] for column, found in row.items()
             }
             for name, row in scores.items()
@@ -329,22 +320,23 @@ def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    switch = argparse.BooleanOptionalAction
     parser.add_argument("--movies", nargs="+", choices=MOVIES, default=SCENES)
-    parser.add_argument("--masks", nargs="+", choices=MASKS, default=["random-20"])
+    parser.add_argument("--masks", nargs="+", choices=MASKS, default=list(MASKS))
     parser.add_argument("--data", type=Path, default=DATA, help="the real movies")
     parser.add_argument(
-        "--seconds", type=float, nargs="*", default=[], help="budgets of ours"
+        "--seconds", type=float, nargs="*", help="budgets of ours: 60 if left out"
     )
-    parser.add_argument("--steps", type=int, nargs="*", default=[], help="the same")
+    parser.add_argument(
+        "--steps", type=int, nargs="*", default=[], help="the same, to be repeated"
+    )
     parser.add_argument(
         "--seeds", type=int, nargs="+", default=[0], help="of masks and training"
     )
-    parser.add_argument(
-        "--denoise", action=argparse.BooleanOptionalAction, default=True
-    )
-    parser.add_argument(
-        "--biharmonic", action=argparse.BooleanOptionalAction, default=True
-    )
+    parser.add_argument("--denoise", action=switch, default=True)
+    parser.add_argument("--biharmonic", action=switch, default=True)
+    parser.add_argument("--dose", action=switch, default=True)
+    parser.add_argument("--speed", action=switch, default=True)
     parser.add_argument(
         "--frames", type=int, help="of a movie, rows and columns 128: all if left out"
     )
@@ -353,6 +345,25 @@ def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         "--save-json", type=Path, metavar="FILE", help="gets all numbers"
     )
     return parser.parse_args(arguments)
+
+
+def doses_of(options: argparse.Namespace) -> list[equal_dose.Dose]:
+    """Compare scans of equal dose, with the last of the budgets."""
+    budgets = list(budgets_of(options).values())
+    if not options.dose or not budgets:
+        return []
+    return [
+        equal_dose.compare(
+            kind,
+            noise,
+            PHOTONS * equal_dose.SHARE,
+            options.seeds,
+            options.frames,
+            **budgets[-1],
+        )
+        for kind, noise in product(equal_dose.KINDS, equal_dose.NOISES)
+        if kind in options.movies
+    ]
 
 
 def main() -> None:
@@ -368,15 +379,20 @@ def main() -> None:
         for seed in options.seeds:
             rng = np.random.default_rng(seed)
             measured = MASKS[mask](movie.truth.shape, rng)
-            for column, method in methods(options, seed).items():
+            for column, method in methods(options, seed, mask).items():
                 score = measure(movie, measured, method)
                 row.setdefault(column, []).append(score)
                 progress(f"{name}, {mask}, {column}: {score}")
-        scores[f"{name}, {mask}"] = row
+        scores[name, mask] = row
         if options.save_json:
             save(options.save_json, scores, vars(options))
-    print(machine())
-    print(f"\n{decibels(scores)}\n\n{honesty(scores)}\n\n{verdict(scores)}")
+    doses = doses_of(options)
+    speed = seconds_a_frame() if options.speed else None
+    parts = [machine(), decibels(scores), decibels(scores, "gaps"), honesty(scores)]
+    if doses:
+        parts.append(equal_dose.dose_table(doses))
+    parts += [verdict(scores), goals(scores, doses, speed)]
+    print("\n\n".join(parts))
 
 
 if __name__ == "__main__":

@@ -51,6 +51,42 @@ def test_from_a_scan_with_gaps_to_a_movie_without(
     assert read_record(result)["task"] == "reconstruct"
 
 
+def test_a_preview_trains_nothing(
+    run: Run, tmp_path: Path, scanned: tuple[np.ndarray, ...]
+) -> None:
+    truth, sparse, _ = scanned
+    movie = write(tmp_path / "scan.ome.tif", calibrated(sparse, "TYX"))
+    result, std = tmp_path / "full.ome.tif", tmp_path / "std.ome.tif"
+    how = "--preview", "--std", std
+    code, out, err = run("reconstruct", movie, "-o", result, *how)
+    assert code == 0, err
+    assert str(result) in out
+    assert "training" not in err
+    filled = nu.open(result)
+    assert dict(filled.scale) == dict(nu.open(movie).scale)
+    level = np.full_like(truth, np.nanmean(sparse))
+    assert psnr(truth, filled.read()) > psnr(truth, level) + 6
+    unsure = nu.open(std).read()
+    assert np.isfinite(unsure).all() and (unsure > 0).all()
+    assert read_record(result)["task"] == "preview"
+    assert read_record(std)["quantity"] == "standard deviation"
+    # nothing is replaced unasked, and nothing written on top of itself
+    code, _, err = run("reconstruct", movie, "-o", result, "--preview")
+    assert code == 2
+    assert "overwrite" in err
+    more = "--preview", "--overwrite", "--std", result
+    code, _, err = run("reconstruct", movie, "-o", result, *more)
+    assert code == 2
+    assert "the same file" in err
+    # a folder of several
+    other = write(tmp_path / "other.ome.tif", calibrated(sparse, "TYX"))
+    code, out, err = run(
+        "reconstruct", movie, other, "-o", tmp_path / "all", "--preview"
+    )
+    assert code == 0, err
+    assert len(list((tmp_path / "all").iterdir())) == 2
+
+
 def test_a_mask_file_says_the_same_as_nan(
     run: Run, tmp_path: Path, scanned: tuple[np.ndarray, ...]
 ) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from napari_udvd.models import CameraNoise, CenterBlind, Clip, Prediction
+from napari_udvd.models import CameraNoise, CenterBlind, Clip
 from napari_udvd.models.centerblind import SparseCenterBlind
 from napari_udvd.training.warm_start import warm_start
 from tiny import ANY_NOISE, fill
@@ -254,7 +255,7 @@ def test_it_holds_the_shipped_weights_and_else_zeros() -> None:
     assert all(torch.equal(own[name], weight) for name, weight in shipped.items())
     added = {name: own[name] for name in own.keys() - shipped.keys()}
     assert not any(weight.any() for weight in added.values())
-    assert sum(weight.numel() for weight in added.values()) == 33632
+    assert sum(weight.numel() for weight in added.values()) == 33633
 
 
 def test_every_added_weight_is_learned() -> None:
@@ -287,7 +288,7 @@ def test_frames_are_relative_to_what_other_frames_say() -> None:
 @pytest.mark.parametrize("likelihood", [True, False])
 def test_it_can_say_a_plain_average(channels: int, likelihood: bool) -> None:
     net = tiny_sparse(channels=channels, likelihood=likelihood)
-    assert net.fall_back()
+    assert net.fall_back(0.1)
     noise = CameraNoise(torch.tensor(0.0), torch.tensor(0.0), torch.tensor(4.0))
     clip = clip_of(net, "random")._replace(noise=noise)
     with torch.no_grad():
@@ -299,7 +300,46 @@ def test_it_can_say_a_plain_average(channels: int, likelihood: bool) -> None:
         torch.testing.assert_close(
             found.std, torch.full_like(found.std, 2 * 0.101), rtol=1e-3, atol=0
         )
-    assert not CenterBlind(preset="small").fall_back()
+    assert not CenterBlind(preset="small").fall_back(0.1)
+
+
+def test_it_can_say_a_part_of_what_it_adds_to_the_average() -> None:
+    net = tiny_sparse(channels=2)
+    noise = CameraNoise(torch.tensor(0.0), torch.tensor(0.0), torch.tensor(4.0))
+    clip = clip_of(net, "rows")._replace(noise=noise)
+    mean, factor = predicted(net, clip)
+    plain, part = copy.deepcopy(net), copy.deepcopy(net)
+    plain.fall_back(0.5)
+    part.shrink(0.3)
+    average, _ = predicted(plain, clip)
+    found, same = predicted(part, clip)
+    torch.testing.assert_close(found, 0.3 * mean + 0.7 * average, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(same, factor)
+    assert (found - mean).abs().max() > 0.1
+
+
+def test_a_frame_beyond_the_end_is_not_counted_twice() -> None:
+    """At the ends of a movie, too, it can say the average of what was measured."""
+    noise = CameraNoise(torch.tensor(0.0), torch.tensor(0.0), torch.tensor(1.0))
+    rng = np.random.default_rng(0)
+    levels = 20 + rng.random((1, 7, 1, 1, 1)).astype(np.float32)
+    frames = torch.from_numpy(np.broadcast_to(levels, (1, 7, 1, 12, 12)).copy())
+    net = SparseCenterBlind(preset="small", near=2, far=(2,), widths=(1.0, 2.0))
+    net.fall_back(0.1)
+    stable = net._stable(Clip(frames, noise))
+    with torch.no_grad():
+        for window in ([1, 2, 3, 4, 0, 1, 2, 3, 4], [4, 3, 2, 1, 0, 1, 2, 3, 4]):
+            found = net._window(stable, window, noise).base[0, 0, 6, 6].item()
+            far = np.array(
+                [min(abs(k - 4) for k in range(9) if window[k] == t) for t in range(5)]
+            )
+            weights = np.exp(-((far / 2) ** 2) / 2)
+            # of the output frame all but the pixel itself
+            weights[0] *= 1 - (1 / 2.5069) ** 2
+            share = weights / weights.sum()
+            assert found == pytest.approx(
+                float((share * levels[0, :5, 0, 0, 0]).sum()), abs=0.01
+            )
 
 
 def test_widths_that_are_none() -> None:
@@ -311,6 +351,7 @@ def test_widths_that_are_none() -> None:
 def test_a_sweep_sees_the_mask_of_its_frames() -> None:
     net = tiny_sparse()
     clip = clip_of(net, "random", extra=2)
+    assert clip.mask is not None
     length = 2 * net.geometry.context + 1
     # at the ends of a movie frames of the other side stand for those beyond
     windows = [list(range(length)), [1, 2, 3, 4, 5, 6, 3, 2, 1][:length]]
@@ -318,10 +359,15 @@ def test_a_sweep_sees_the_mask_of_its_frames() -> None:
         for window, swept in zip(
             windows, net.sweep(clip, windows, torch.float32), strict=True
         ):
-            assert clip.mask is not None
-            alone = Clip(clip.frames[:, window], ANY_NOISE, clip.mask[:, window])
-            mean, factor = net.predict(alone, torch.float32)
-            assert factor is not None
-            expected = Prediction(mean[:, 0], factor[:, 0])
+            # the same frames, and no others
+            some = sorted(set(window))
+            alone = Clip(clip.frames[:, some], ANY_NOISE, clip.mask[:, some])
+            places = [[some.index(frame) for frame in window]]
+            (expected,) = net.sweep(alone, places, torch.float32)
             for one, two in zip(swept, expected, strict=True):
                 torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-4)
+            if len(some) == length:
+                mean, factor = net.predict(alone, torch.float32)
+                assert factor is not None
+                torch.testing.assert_close(swept.mean, mean[:, 0])
+                torch.testing.assert_close(swept.factor, factor[:, 0])

@@ -73,6 +73,36 @@ def test_of_sites_that_are_always_measured_some_are_hidden() -> None:
     assert not torch.equal(other.clip.mask, seen)
 
 
+def test_of_a_movie_with_borders_as_much_is_hidden_elsewhere() -> None:
+    """Registered: what was not measured is a row below and columns aside."""
+    measured = torch.ones(SHAPE, dtype=torch.bool)
+    measured[:, 2:, :, -1], measured[:, :3, ..., :2] = False, False
+    clip = clip_with(measured.clone())
+    moved = []
+    for seed in range(3):
+        batch = RECONSTRUCT.batch(clip_with(measured, seed=seed), EVERY)
+        seen = batch.clip.mask
+        assert seen is not None
+        assert torch.equal(batch.learned[:, 0], measured[:, 3, 0])
+        assert not (seen & ~measured).any()
+        hidden = measured & ~seen
+        for one, gap in zip(hidden, ~measured, strict=True):
+            found = any(
+                torch.equal(one, gap.roll((down, aside), (-2, -1)) & ~gap)
+                for down in range(20)
+                for aside in range(24)
+            )
+            assert found or not one.any()
+            moved.append(bool(one.any()))
+    assert 1 < sum(moved) < 9
+    again = RECONSTRUCT.batch(clip, EVERY).clip.mask
+    assert again is not None
+    assert torch.equal(again, RECONSTRUCT.batch(clip, EVERY).clip.mask)
+    # nothing to hide where everything was measured
+    whole = clip_with(torch.ones(SHAPE, dtype=torch.bool))
+    assert RECONSTRUCT.batch(whole, EVERY).clip is whole
+
+
 def test_the_measured_pixel_is_put_back_and_the_others_are_predicted() -> None:
     prediction = Prediction(numbers(1, 1, 6, 6), torch.full((1, 1, 1, 6, 6), 0.7))
     noisy, known = numbers(1, 1, 6, 6, seed=1), chosen(0.4, 1, 1, 6, 6)

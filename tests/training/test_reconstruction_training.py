@@ -57,7 +57,7 @@ def finished(sparse: Any, **how: Any) -> tuple[Started, Finished]:
     return first, end
 
 
-def test_it_begins_about_as_good_as_the_best_average() -> None:
+def test_it_begins_as_good_as_the_best_average() -> None:
     truth, sparse = scanned(frames=24)
     _, end = finished(sparse, steps=1)
     assert end.denoiser.task == "reconstruct"
@@ -66,12 +66,11 @@ def test_it_begins_about_as_good_as_the_best_average() -> None:
     dense = end.denoiser.denoise(sparse, "TYX", device="cpu")
     measured = np.isfinite(sparse)
     preview = interpolate(sparse, measured, choose_widths(sparse, measured))
-    assert error(dense, truth) < 1.15 * error(preview, truth)
+    assert error(dense, truth) < 1.02 * error(preview, truth)
     assert error(preview, truth) < 0.1 * truth.var()
 
 
 def test_where_the_shipped_weights_add_noise_it_begins_with_an_average() -> None:
-    """A movie that shows nothing, next to one that shows much."""
     rng = np.random.default_rng(0)
     flat = 300 + rng.standard_normal((20, 40, 40)) * 300**0.5
     flat[rng.random(flat.shape) > 0.3] = np.nan
@@ -79,9 +78,6 @@ def test_where_the_shipped_weights_add_noise_it_begins_with_an_average() -> None
     assert "starts from a plain average" in " ".join(begun.remarks)
     dense = end.denoiser.denoise(flat, "TYX", device="cpu")
     assert np.abs(dense - 300).mean() < 3
-    _, sparse = scanned(frames=24)
-    begun, _ = finished(sparse, steps=1)
-    assert "plain average" not in " ".join(begun.remarks)
 
 
 def test_a_run_can_be_repeated_and_resumed(tmp_path: Path) -> None:

@@ -205,3 +205,52 @@ def test_movement_is_what_lasts_or_what_all_pixels_share(
     clips = validation_of(MOVIE.noisy).clips()
     found = movement(net, clips, torch.float32)
     assert found == pytest.approx(expected, abs=0.08)
+
+
+# --- the best mean of two -------------------------------------------------------------
+
+
+def noisy_steps() -> Stack:
+    """Left half dim and right half bright, with the noise of the camera."""
+    truth = np.broadcast_to(np.where(np.arange(40) < 20, 130.0, 400.0), (30, 40, 40))
+    rng = np.random.default_rng(0)
+    noisy = truth + rng.standard_normal(truth.shape) * np.sqrt(CAMERA.variance(truth))
+    return Stack.from_array(noisy.astype(np.float32), "TYX")
+
+
+def says(dim: float, bright: float) -> Any:
+    """Make a network that says one grey level on the left, and one on the right."""
+    levels = torch.where(torch.arange(40) < 20, dim, bright)
+    return Known(2, lambda grey, context: levels.expand(1, 1, 1, 40, 40))
+
+
+def test_the_error_of_a_prediction_is_known_in_units_of_the_noise() -> None:
+    judge = validation_of(noisy_steps())
+    assert judge.error(says(130.0, 400.0)) == pytest.approx(0, abs=0.05)
+    # 63 and 603 are the variances of the noise
+    off = (63.0**0.5, 603.0**0.5)
+    worse = judge.error(says(130.0 - off[0], 400.0 + off[1]))
+    expected = (
+        (63 + 63) / (CAMERA.variance(130 - off[0]))
+        + (603 + 603) / (CAMERA.variance(400 + off[1]))
+    ) / 2 - 1
+    assert worse == pytest.approx(float(expected), rel=0.1)
+
+
+def test_the_best_mean_of_two_predictions() -> None:
+    judge = validation_of(noisy_steps())
+    dim, bright = 130.0, 400.0
+    for net, other, share in (
+        (says(dim, bright), says(dim - 6, bright - 20), 1.0),
+        (says(dim - 6, bright - 20), says(dim, bright), 0.0),
+        (says(dim + 3, bright + 10), says(dim - 6, bright - 20), 2 / 3),
+    ):
+        for found in judge.shares(net, other):
+            assert found.share == pytest.approx(share, abs=4 * found.error)
+            assert 0 < found.error < 0.1
+    # better where it is dim, worse where it is bright: it depends on what counts
+    in_noise, in_grey = judge.shares(says(dim, bright - 10), says(dim - 10, bright))
+    assert in_noise.share > 0.8
+    assert in_grey.share == pytest.approx(0.5, abs=0.1)
+    same = judge.shares(says(dim, bright), says(dim, bright))
+    assert [tuple(each) for each in same] == [(0.0, 0.0)] * 2

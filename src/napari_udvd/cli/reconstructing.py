@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from napari_udvd.cli.arguments import (
@@ -25,6 +27,14 @@ from napari_udvd.cli.options import command_that_trains
 
 __all__ = ["Reconstruct", "reconstruct"]
 
+Preview = Annotated[
+    bool,
+    typer.Option(
+        "--preview",
+        help="train nothing: average what was measured, which takes a second",
+    ),
+]
+
 TASK = "reconstruct"
 """Name of the task; its module brings torch along."""
 
@@ -43,6 +53,7 @@ def reconstruct(
     mask: MaskFile = None,
     unmeasured: Unmeasured = None,
     posterior: Posterior = True,
+    preview: Preview = False,
     std: Std = None,
     save: Save = None,
     dtype: Dtype = "auto",
@@ -55,8 +66,25 @@ def reconstruct(
     """Train on each sparse movie and fill what it lacks."""
     from napari_udvd.cli.follow import follow
     from napari_udvd.inference.request import Request
-    from napari_udvd.jobs import TrainAndRestore, restore_files
+    from napari_udvd.jobs import PreviewFile, TrainAndRestore, restore_files
 
+    if preview:
+        quick = PreviewFile(
+            axes=axes,
+            dark=dark,
+            mask=mask,
+            unmeasured=unmeasured,
+            std=std,
+            dtype=dtype,
+            overwrite=overwrite,
+        )
+        raise typer.Exit(
+            follow(
+                lambda cancel: restore_files(files, output, quick, cancel),
+                quiet=quiet,
+                strict=strict,
+            )
+        )
     job = TrainAndRestore(
         task=TASK,
         values=context.obj,

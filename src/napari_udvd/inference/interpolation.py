@@ -28,7 +28,7 @@ from napari_udvd.models.averaging import along, divided, gaussian, smooth
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Widths", "choose_widths", "interpolate"]
+__all__ = ["LeftOut", "Widths", "choose_widths", "density", "interpolate", "leave_out"]
 
 Frames: TypeAlias = "npt.NDArray[np.floating[Any]]"
 Mask: TypeAlias = "npt.NDArray[np.bool_]"
@@ -77,6 +77,24 @@ class Widths(NamedTuple):
 
     pixels: float
     frames: float
+
+
+class LeftOut(NamedTuple):
+    """Measured pixels and what the others say of them, ``(pixels,)`` each.
+
+    Attributes
+    ----------
+    measured
+        What was measured.
+    predicted
+        The average of all others that tell of it what they tell of unmeasured ones.
+    density
+        Share of the average's neighbourhood that was measured, see :func:`density`.
+    """
+
+    measured: Frames
+    predicted: Frames
+    density: Frames
 
 
 def interpolate(frames: Frames, measured: Mask, widths: Widths) -> Frames:
@@ -154,6 +172,27 @@ def choose_widths(frames: Frames, measured: Mask) -> Widths:
     return Widths(PIXELS[best[0]], FRAMES[best[1]])
 
 
+def density(measured: Mask, widths: Widths) -> Frames:
+    """Share of the neighbourhood of each pixel that was measured, ``(T, Y, X)``."""
+    known = torch.from_numpy(measured.astype(np.float32))
+    return _convolved(known, widths).numpy()
+
+
+def leave_out(frames: Frames, measured: Mask, widths: Widths) -> LeftOut:
+    """Predict measured pixels as if each of them had not been.
+
+    Parameters
+    ----------
+    frames, measured, widths
+        As for :func:`interpolate`. A part of them is looked at.
+    """
+    values, known = _tensors(*_part(frames, measured))
+    found, share = _predicted(values, known, widths, _persistent(known))
+    there = known > 0
+    parts = (part[there].numpy() for part in (values, found, share))
+    return LeftOut(*parts)
+
+
 def _averaged(values: Tensor, known: Tensor, widths: Widths) -> Tensor:
     """Average, in gaps over a wider neighbourhood."""
     total, share = (_convolved(part, widths) for part in (values, known))
@@ -168,6 +207,14 @@ def _error(
     values: Tensor, known: Tensor, weights: Tensor, widths: Widths, lines: list[bool]
 ) -> float:
     """Mean squared distance of what was left out from its prediction."""
+    distance = _predicted(values, known, widths, lines)[0] - values
+    return float((weights * distance.square()).sum() / weights.sum())
+
+
+def _predicted(
+    values: Tensor, known: Tensor, widths: Widths, lines: list[bool]
+) -> tuple[Tensor, Tensor]:
+    """Predict each pixel with its lines left out; share that is left of the weights."""
     total, share = (
         _convolved(part, widths) - _left_out(part, widths, lines)
         for part in (values, known)
@@ -175,8 +222,7 @@ def _error(
     level = values.sum() / known.sum()
     # rounding leaves something of what was taken out
     share = share.clamp_min(0.0)
-    distance = (total + LEAST * level) / (share + LEAST) - values
-    return float((weights * distance.square()).sum() / weights.sum())
+    return (total + LEAST * level) / (share + LEAST), share
 
 
 def _convolved(x: Tensor, widths: Widths) -> Tensor:
@@ -210,7 +256,8 @@ def _persistent(known: Tensor) -> list[bool]:
         )
         share = (first * second).sum() / first.sum().clamp_min(1)
         found.append(length > 1 and bool(share > PERSISTENT))
-    return found
+    # along all of them: no scan left pixels out, but areas lie beyond what was seen
+    return [False] * 3 if all(found) else found
 
 
 def _narrowest(known: Tensor) -> int:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_udvd.jobs.events import Event
+    from napari_udvd.jobs.previewing import PreviewFile
     from napari_udvd.jobs.restoring import Restoration
 
 __all__ = ["restore_files"]
@@ -25,7 +26,7 @@ SUFFIXES: Final = (".ome.tif", ".ome.tiff", ".tif", ".tiff", ".ome.zarr", ".zarr
 def restore_files(
     files: Sequence[Path],
     output: Path,
-    job: Restoration,
+    job: Restoration | PreviewFile,
     cancel: threading.Event | None = None,
 ) -> Iterator[Event]:
     """Restore one file, or every one of several.
@@ -71,7 +72,9 @@ def restore_files(
         output.rmdir()
 
 
-def _results(files: Sequence[Path], output: Path, job: Restoration) -> list[Path]:
+def _results(
+    files: Sequence[Path], output: Path, job: Restoration | PreviewFile
+) -> list[Path]:
     """Name the result of each of several movies."""
     if output.name.endswith(SUFFIXES):
         raise InputError(

@@ -79,7 +79,7 @@ class Begun:
         planes, steps of a report; empty for a training.
     """
 
-    what: Literal["training", "denoising", "motion", "judging", "scanning"]
+    what: Literal["training", "denoising", "motion", "judging", "scanning", "averaging"]
     unit: str = ""
 
 

@@ -11,6 +11,7 @@ from napari_udvd.formats import open_stack
 from napari_udvd.inference.request import Request
 from napari_udvd.jobs.events import Begun, Opened, Stopped, Written
 from napari_udvd.jobs.files import check_holes, check_new_model
+from napari_udvd.jobs.previewing import preview_movie
 from napari_udvd.jobs.states import Beside, State, continued, read_state
 from napari_udvd.models.catalogue import specs
 from napari_udvd.stack import ArrayLike, Stack
@@ -137,6 +138,7 @@ def reconstruct(
     *,
     mask: Any = None,
     unmeasured: float | None = None,
+    preview: bool = False,
     **settings: Any,
 ) -> Any:
     """Train on the measured pixels of a movie and fill the others.
@@ -149,6 +151,9 @@ def reconstruct(
         Names of the array's axes, see :meth:`Stack.from_array`.
     mask, unmeasured
         What was measured, as for :meth:`Stack.with_mask`.
+    preview
+        Train nothing: average what was measured around each pixel, which takes a
+        second.
     **settings
         As for :func:`train`.
 
@@ -165,6 +170,9 @@ def reconstruct(
     stack = _as_stack(movie, axes)
     if mask is not None or unmeasured is not None:
         stack = stack.with_mask(mask, unmeasured=unmeasured)
+    if preview:
+        make_settings(**settings)  # a word that is none is none here, too
+        return preview_movie(stack)
     check_holes(stack)
     device = settings.get("device") or "auto"
     asked = Request(device=device)

@@ -28,6 +28,9 @@ much as the wider one that stands in for it."""
 BLOCK = 192
 """Pixels along an axis that are convolved at once, as the product with a matrix."""
 
+SMALL_BLOCK = 48
+"""The same on a processor, for which a product that is mostly zeros is work."""
+
 
 @lru_cache(maxsize=128)
 def gaussian(width: float) -> Taps:
@@ -62,9 +65,10 @@ def along(x: Tensor, taps: Taps, axis: int) -> Tensor:
     channels, on processors above all.
     """
     side, length = len(taps) // 2, x.shape[axis]
+    block = max(SMALL_BLOCK, 4 * side) if x.device.type == "cpu" else BLOCK
     parts = []
-    for start in range(0, length, BLOCK):
-        stop = min(start + BLOCK, length)
+    for start in range(0, length, block):
+        stop = min(start + block, length)
         first, last = max(start - side, 0), min(stop + side, length)
         band = _band(stop - start, last - first, start - first, taps, x.device)
         seen = x.narrow(axis, first, last - first)

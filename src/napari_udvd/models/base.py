@@ -167,8 +167,13 @@ class Network(nn.Module):
         """
         return weights
 
-    def fall_back(self) -> bool:
+    def fall_back(self, std: float) -> bool:
         """Say what a plain average says, and no more, where training may begin so.
+
+        Parameters
+        ----------
+        std
+            Error of the average, in standard deviations of the noise.
 
         Returns
         -------
@@ -176,6 +181,17 @@ class Network(nn.Module):
             Whether the network is one that can; else nothing is changed.
         """
         return False
+
+    def shrink(self, share: float) -> None:
+        """Say a share of what it adds to the plain average of :meth:`fall_back`.
+
+        Parameters
+        ----------
+        share
+            From 0, the average, to 1, what it says now. What it says of its error
+            stays.
+        """
+        raise NotImplementedError(f"{self.title} says no plain average")
 
     def predict_fairly(self, clip: Clip, precision: torch.dtype) -> Prediction:
         """Predict the middle frame of a clip, to be judged by its noisy pixels.

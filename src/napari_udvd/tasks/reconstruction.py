@@ -37,6 +37,10 @@ others are hidden."""
 MOST_HIDDEN = 0.7
 """Share of the sites that are hidden at most; each share up to this is as likely."""
 
+BESIDE = 0.9
+"""Share of measured pixels whose neighbours were measured, from which on gaps are
+areas."""
+
 WIDTHS = ((1.0, 1.0), (1.0, 3.0), (2.0, 2.0), (3.0, 4.0))
 """Standard deviations, px and frames, of the averages that a result is compared with;
 with the best of them."""
@@ -54,14 +58,20 @@ class Reconstruction(Denoising):
         Where some sites are measured in every frame and others in none, every measured
         pixel has itself before and after, and no other one has: there some sites are
         hidden in all frames, to be predicted as those are that were not measured.
+        Where whole areas were not measured, as beyond the border of a movie that was
+        registered, every measured pixel has measured ones beside it: there as much is
+        hidden in other places.
         """
         whole = super().batch(clip, is_target)
         if clip.mask is None:
             return whole
-        never = 1 - clip.mask.any(dim=1).float().mean()
-        if never < FIXED:
+        if _is_in_areas(clip.mask):
+            hidden = _moved(clip, ~clip.mask)
+        elif 1 - clip.mask.any(dim=1).float().mean() >= FIXED:
+            hidden = _sites(clip)
+        else:
             return whole
-        seen = clip._replace(mask=clip.mask & ~_hidden(clip))
+        seen = clip._replace(mask=clip.mask & ~hidden)
         return whole._replace(clip=seen)
 
     def verdict(self, judged: Sequence[Judged]) -> Verdict:
@@ -96,17 +106,49 @@ class Reconstruction(Denoising):
         return Verdict(())
 
 
-def _hidden(clip: Clip) -> Tensor:
-    """Choose sites ``(N, 1, 1, H, W)``, the same ones for the same clips.
+def _is_in_areas(mask: Tensor) -> bool:
+    """Whether what is beside a measured pixel was nearly always measured, too."""
+    return not bool(mask.all()) and all(
+        bool((first & second).sum() > BESIDE * first.sum())
+        for first, second in (
+            (mask[..., :-1, :], mask[..., 1:, :]),
+            (mask[..., :-1], mask[..., 1:]),
+        )
+    )
 
-    So that a training can be repeated, and losses on frames held out be compared.
-    """
+
+def _sites(clip: Clip) -> Tensor:
+    """Choose sites ``(N, 1, 1, H, W)`` to be hidden in all frames."""
     count, *_, height, width = clip.frames.shape
-    bits = clip.frames.contiguous().view(torch.int32).sum(dtype=torch.int64)
-    chance = torch.Generator().manual_seed(int(bits))
+    chance = _chance(clip)
     share = MOST_HIDDEN * torch.rand(count, 1, 1, 1, 1, generator=chance)
     hidden = torch.rand(count, 1, 1, height, width, generator=chance) < share
     return hidden.to(clip.frames.device)
+
+
+def _moved(clip: Clip, gaps: Tensor) -> Tensor:
+    """Move gaps ``(N, T, 1, H, W)`` somewhere else, the same way in all frames.
+
+    In every second clip, so that gaps are also seen as large as they are.
+    """
+    *_, height, width = gaps.shape
+    chance, parts = _chance(clip), []
+    for gap in gaps:
+        down, aside, is_moved = (
+            int(torch.randint(n, (1,), generator=chance)) for n in (height, width, 2)
+        )
+        moved = gap.roll((down, aside), dims=(-2, -1))
+        parts.append(moved if is_moved else torch.zeros_like(gap))
+    return torch.stack(parts)
+
+
+def _chance(clip: Clip) -> torch.Generator:
+    """Return a source of randomness, the same one for the same clips.
+
+    So that a training can be repeated, and losses on frames held out be compared.
+    """
+    bits = clip.frames.contiguous().view(torch.int32).sum(dtype=torch.int64)
+    return torch.Generator().manual_seed(int(bits))
 
 
 def _distances(judged: Judged) -> tuple[Doubles, Doubles, Doubles]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from napari_udvd.training.learner import Learner
     from napari_udvd.training.lessons import Lessons
     from napari_udvd.training.plan import Plan
+    from napari_udvd.training.settings import TrainingSettings
     from napari_udvd.training.start import Start
 
 __all__ = ["course", "movie_records", "started", "trained"]
@@ -149,7 +150,9 @@ def course(
 def trained(
     best: Best,
     plan: Plan,
-    record: dict[str, Any],
+    settings: TrainingSettings,
+    stacks: Sequence[Stack],
+    told: Mapping[str, Any],
     *,
     task: str,
     after: Reserve,
@@ -162,13 +165,21 @@ def trained(
         Weights of the training.
     plan
         Says how its network is calibrated.
-    record
-        What is kept of how it went.
+    settings, stacks
+        What was asked for, and of what movies.
+    told
+        How it went.
     task
         Name of what was learned.
     after
         What there is time for when movies are denoised.
     """
+    record = {
+        "settings": settings.model_dump(mode="json"),
+        "movies": movie_records(stacks),
+        "diagnoses": plan.to_dict()["diagnoses"],
+        **told,
+    }
     return Denoiser(
         copy.deepcopy(best.net).cpu().eval(),
         plan.calibrations,

@@ -31,8 +31,9 @@ from napari_udvd.training.events import (
 from napari_udvd.training.learner import Learner
 from napari_udvd.training.losses import LossCurve
 from napari_udvd.training.optimiser import rate_at
-from napari_udvd.training.record import course, movie_records, started, trained
-from napari_udvd.training.start import Start, begin, or_plainly
+from napari_udvd.training.plain import begin_plainly, end_plainly
+from napari_udvd.training.record import course, started, trained
+from napari_udvd.training.start import Start, begin
 from napari_udvd.training.validation import WINDOWS, Validation, affordable
 
 if TYPE_CHECKING:
@@ -154,9 +155,9 @@ class Run:
     def start_warm(self) -> None:
         """Begin with the shipped weights where there are any, or a user's."""
         recipe = find(self._plan.name).recipe
-        self._start = begin(self._learner, self._settings, self._plan, recipe)
-        self._distillation.is_warm = self._start.is_warm
-        self._start = or_plainly(self._start, self._learner, self._validation)
+        start = begin(self._learner, self._settings, self._plan, recipe)
+        self._distillation.is_warm = start.is_warm
+        self._start = begin_plainly(start, self._learner, self._validation)
 
     def choose_batch(self) -> None:
         """Learn from as many clips at once as suit the card, if nobody said how many.
@@ -251,10 +252,10 @@ class Run:
             raise TrainingFailed(
                 "the validation loss is not finite; try a lower learning rate"
             )
-        best = distillation.judged(
-            best, self._learner.average, budget, self._validation
-        )
-        warnings, noise_removed = self._validation.verdict(best.net)
+        validation, average = self._validation, self._learner.average
+        best = distillation.judged(best, average, budget, validation)
+        best, plainly = end_plainly(best, validation)
+        warnings, noise_removed = validation.verdict(best.net)
         if checkpoint is not None:
             try:
                 self._save(checkpoint, ended=reason)
@@ -268,7 +269,12 @@ class Run:
             best.step,
             best.loss,
             warnings,
-            (*self._companion.remarks, *distillation.remarks, *after.remarks),
+            (
+                *self._companion.remarks,
+                *distillation.remarks,
+                *after.remarks,
+                *plainly,
+            ),
             noise_removed,
             tuple(best.history),
             budget.step,
@@ -370,13 +376,13 @@ class Run:
             self._companion.learn(drawn.batch, drawn.is_target, self._budget.progress)
 
     def _validate(self) -> None:
-        budget, average = self._budget, self._learner.average
-        before = budget.elapsed
-        loss = self._validation.loss(average)
+        budget, before = self._budget, self._budget.elapsed
+        loss = self._validation.loss(self._learner.average)
         budget.validation_seconds = budget.elapsed - before
         if self._distillation.is_on:
             self._best.note(budget.step, loss)
         else:
+            average = self._learner.average
             self._best.consider(average, budget.step, loss, budget.progress)
 
     def _teach(self, cancel: threading.Event | None = None) -> None:
@@ -436,18 +442,13 @@ class Run:
         noise_removed: float | None,
         after: Reserve,
     ) -> Denoiser:
-        record = {
-            "settings": self._settings.model_dump(mode="json"),
-            "movies": movie_records(self._stacks),
-            "diagnoses": self._plan.to_dict()["diagnoses"],
-            **course(
-                best, self._budget, reason, noise_removed, self._distillation.record
-            ),
-        }
+        budget, taught = self._budget, self._distillation.record
         return trained(
             best,
             self._plan,
-            record,
+            self._settings,
+            self._stacks,
+            course(best, budget, reason, noise_removed, taught),
             task=self._learner.task.name,
             after=after,
         )

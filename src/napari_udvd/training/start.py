@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import TYPE_CHECKING, NamedTuple
 
 from napari_udvd.training.warm_start import (
@@ -16,9 +15,8 @@ if TYPE_CHECKING:
     from napari_udvd.training.learner import Learner
     from napari_udvd.training.plan import Plan
     from napari_udvd.training.settings import TrainingSettings
-    from napari_udvd.training.validation import Validation
 
-__all__ = ["Start", "begin", "or_plainly"]
+__all__ = ["Start", "begin"]
 
 
 class Start(NamedTuple):
@@ -68,31 +66,3 @@ def begin(
         if unlike := outside_of_training(plan.calibrations):
             remarks.append(unlike)
     return Start(warm.done, rate, tuple(remarks))
-
-
-def or_plainly(start: Start, learner: Learner, validation: Validation) -> Start:
-    """Begin with a plain average instead, if the shipped weights are worse than that.
-
-    In movies of hardly any contrast, which they have not seen, they add noise.
-
-    Parameters
-    ----------
-    start
-        How it begins otherwise.
-    learner
-        Of the network; nothing is done if it cannot say a plain average.
-    validation
-        Knows the frames held out.
-    """
-    plain = copy.deepcopy(learner.average)
-    if not (start.is_warm and plain.fall_back()):
-        return start
-    if validation.loss(learner.average) <= validation.loss(plain):
-        return start
-    for net in (learner.net, learner.average):
-        net.load_state_dict(plain.state_dict())
-    remark = (
-        "training starts from a plain average of the frames: it is nearer to pixels "
-        "held out than what the shipped weights make of them"
-    )
-    return start._replace(remarks=(*start.remarks, remark))

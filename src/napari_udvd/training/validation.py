@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from napari_udvd.tasks import Batch, Task, Verdict
     from napari_udvd.training.sampling import Movie
 
-__all__ = ["Residual", "Validation", "affordable"]
+__all__ = ["Residual", "Share", "Validation", "affordable"]
 
 Doubles: TypeAlias = "npt.NDArray[np.float64]"
 Frames: TypeAlias = "npt.NDArray[np.float32]"
@@ -72,6 +72,21 @@ class Residual(NamedTuple):
     left: Doubles
     expected: Doubles
     measured: npt.NDArray[np.bool_]
+
+
+class Share(NamedTuple):
+    """Weight of a network in the best mean of two.
+
+    Attributes
+    ----------
+    share
+        From 0, the other one, to 1, and beyond.
+    error
+        Its standard error, as far as noise is the reason.
+    """
+
+    share: float
+    error: float
 
 
 def affordable(seconds_per_pixel: float, seconds: float) -> tuple[int, int]:
@@ -165,6 +180,60 @@ class Validation:
         gains = [self._losses(w, other) - self._losses(w, net) for w in self._windows]
         gain = np.concatenate(gains)
         return float(gain.mean()), float(gain.std() / np.sqrt(gain.size))
+
+    def error(self, net: Network) -> float:
+        """Mean squared error of blind predictions, in variances of the noise.
+
+        What is left over of the pixels held out, less their noise: negative where the
+        noise is thought too large.
+        """
+        found = []
+        for seen in self._windows:
+            with torch.inference_mode():
+                prediction, batch, _ = self._judged(seen, net)
+                noise = batch.clip.noise.variance(prediction.mean)
+                left = (batch.targets - prediction.mean).square() / noise
+                learned = batch.learned.expand_as(left[:, :, 0])
+                found.append(float(left.mean(dim=2)[learned].mean()))
+        return float(np.mean(found)) - 1
+
+    def shares(self, net: Network, other: Network) -> tuple[Share, Share]:
+        """Find the best mean of what two networks predict.
+
+        By least squares over the pixels held out.
+
+        Returns
+        -------
+        Share, Share
+            Of the first network, where errors count in units of the noise, and where
+            they count in grey levels: then most of all what is bright says. Zero where
+            both networks predict the same.
+        """
+        sums = np.zeros((2, 3))
+        for seen in self._windows:
+            with torch.inference_mode():
+                ours, batch, _ = self._judged(seen, net)
+                theirs, *_ = self._judged(seen, other)
+                noise = batch.clip.noise.variance(theirs.mean)
+                apart = ours.mean - theirs.mean
+                left = batch.targets - theirs.mean
+                learned = batch.learned.expand_as(apart[:, :, 0])
+                for row, weight in enumerate((1 / noise, torch.ones_like(noise))):
+                    terms = (
+                        weight * apart * left,
+                        weight * apart.square(),
+                        weight.square() * apart.square() * noise,
+                    )
+                    sums[row] += [float(t.sum(dim=2)[learned].sum()) for t in terms]
+        found = []
+        for agreement, size, variance in sums:
+            is_same = not size > 0
+            found.append(
+                Share(0.0, 0.0)
+                if is_same
+                else Share(agreement / size, variance**0.5 / size)
+            )
+        return found[0], found[1]
 
     def signal(self, net: Network) -> float:
         """Variance of the result relative to the noise, as a network expects it.

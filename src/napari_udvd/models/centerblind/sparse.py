@@ -10,7 +10,11 @@ see, and a few convolutions that begin with zeros, so that it starts as that net
   never filled, nor is any frame with the help of another one: a filled gap carries the
   noise of its neighbours, and would carry it past the blind spot;
 - new convolutions see how much of each frame was measured, averages of the output
-  frame with the hole left out, and averages of the other frames.
+  frame with the hole left out, and averages of the other frames;
+- what the result is relative to may be the average of the output frame, too, with the
+  hole left out, by a share that is learned and begins with zero. (Frames are not:
+  their neighbours would show the hole.) With a share of one and nothing added, the
+  network says the best average that there is.
 
 In training every output pixel is a measured one, and where it matters none is. So that
 this makes no difference, the network is blind to the output pixel's place in the mask
@@ -21,7 +25,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -68,10 +72,6 @@ FILLING = gaussian(1.0)[1:-1]
 
 HALF_TRUST = 0.02
 """Weight of the base in what gaps are filled with."""
-
-BASE_STD = 0.1
-"""Error of the base, in standard deviations of the noise, that is a guess as good as
-any: it is learned at once."""
 
 NEAREST = 1.5
 """Standard deviation, frames, of the average in a box where there are gaps in it."""
@@ -131,6 +131,7 @@ class SparseCenterBlind(CenterBlind):
         self.others = nn.Conv2d(
             2 * len(OTHERS) * channels, full, 3, padding=1, bias=False
         )
+        self.own_share = nn.Parameter(torch.zeros(channels))
         for layer in self._added():
             nn.init.zeros_(layer.weight)
         self.register_buffer("own_kernels", self._own_kernels(), persistent=False)
@@ -157,27 +158,37 @@ class SparseCenterBlind(CenterBlind):
         known = super().fitted(weights)
         return {**self._zeros(), **known}
 
-    def fall_back(self) -> bool:
-        """Say the base, and that its error is a fraction of the noise."""
+    def fall_back(self, std: float) -> bool:
+        """Say the base, the output frame's part in it included."""
         with torch.no_grad():
+            self.own_share.fill_(1.0)
             self.join_c.weight.zero_()
             assert self.join_c.bias is not None
             self.join_c.bias.zero_()
             entry = self.channels - 1
             for length in range(self.channels, 0, -1):
-                entry += (
-                    length  # the last one of each row is made positive, by softplus
-                )
+                # the last one of each row is made positive, by softplus
+                entry += length
                 if self.likelihood:
-                    self.join_c.bias[entry] = math.log(math.expm1(BASE_STD))
+                    self.join_c.bias[entry] = math.log(math.expm1(std))
         return True
 
+    def shrink(self, share: float) -> None:
+        """Say a share of what it adds to the base, the output frame's part included."""
+        mean = slice(self.channels)
+        with torch.no_grad():
+            self.own_share.lerp_(torch.ones_like(self.own_share), 1 - share)
+            self.join_c.weight[mean] *= share
+            assert self.join_c.bias is not None
+            self.join_c.bias[mean] *= share
+
     def _zeros(self) -> dict[str, Tensor]:
-        return {
+        layers = {
             f"{name}.weight": torch.zeros_like(layer.weight)
             for name, layer in self.named_children()
             if layer in self._added()
         }
+        return {**layers, "own_share": torch.zeros_like(self.own_share)}
 
     def _added(self) -> list[nn.Conv2d]:
         """Layers that the network it starts from does not have."""
@@ -212,6 +223,12 @@ class SparseCenterBlind(CenterBlind):
         else:
             light = divided(*own, divided(*near, wide))
             base = stabilise(light[:, None], noise)[:, 0]
+        relative_to = base
+        if self.widths is not None:
+            whole = self._with_own(own, stable, window)
+            light = divided(*whole, light)
+            nearer = stabilise(light[:, None], noise)[:, 0]
+            relative_to = torch.lerp(base, nearer, self.own_share[:, None, None])
         there = known > 0
         frames = torch.where(there, total / known.clamp_min(LEAST) - base[:, None], 0.0)
         smoothed = [
@@ -220,7 +237,7 @@ class SparseCenterBlind(CenterBlind):
             for part in ((value - share * base) / (share + TRUST), share)
         ]
         frames, known = self._filled(frames, known)
-        return Window(frames, base, known, torch.cat(smoothed, dim=1))
+        return Window(frames, relative_to, known, torch.cat(smoothed, dim=1))
 
     def _averages(
         self, stable: Tensor, window: Sequence[int]
@@ -255,6 +272,29 @@ class SparseCenterBlind(CenterBlind):
             total, share = smooth(both, taps).chunk(2, dim=1)
             found.append((total, share))
         return found
+
+    def _with_own(
+        self, others: tuple[Tensor, Tensor], stable: Tensor, window: Sequence[int]
+    ) -> tuple[Tensor, Tensor]:
+        """Add the output frame, but for the hole, to the sums that the base is of."""
+        assert self.widths is not None
+        pixels, frames = self.widths
+        weight = sum(weights_of(tuple(window), self.options.hidden, frames).values())
+        _, known, light = stable[:, window[len(window) // 2]].chunk(3, dim=1)
+        taps = gaussian(pixels)
+        rows, columns = (parted(taps, n) for n in self.hole)
+        both = torch.cat([light, known], dim=1)
+        # what is above and below the hole, and what is beside it: the hole is never
+        # added, so that nothing of it is left by rounding
+        own = smooth(both, rows.outside, taps) + smooth(
+            both, rows.inside, columns.outside
+        )
+        found = (
+            (weight * other + mine) / (weight + 1)
+            for other, mine in zip(others, own.chunk(2, dim=1), strict=True)
+        )
+        total, share = found
+        return total, share
 
     def _filled(self, frames: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
         """Fill gaps of each frame from around them, but of none with a hole."""
@@ -307,10 +347,42 @@ class SparseCenterBlind(CenterBlind):
         return (kernels / kernels.sum(dim=(1, 2), keepdim=True))[:, None]
 
 
+class Parted(NamedTuple):
+    """Taps of a convolution in two parts, zeros in place of the others."""
+
+    inside: Taps
+    outside: Taps
+
+
+def parted(taps: Taps, hole: int) -> Parted:
+    """Tell the middle taps, as many as the hole has rows or columns, from the rest."""
+    first = max(len(taps) // 2 - hole // 2, 0)
+    inside = range(first, len(taps) - first)
+    return Parted(
+        tuple(tap if k in inside else 0.0 for k, tap in enumerate(taps)),
+        tuple(0.0 if k in inside else tap for k, tap in enumerate(taps)),
+    )
+
+
 def ratio(total: Tensor, known: Tensor, otherwise: Tensor) -> Tensor:
     """Divide exactly, wherever anything was measured at all."""
     tiny = torch.finfo(known.dtype).tiny
     return torch.where(known > 0, total / known.clamp_min(tiny), otherwise)
+
+
+def weights_of(window: tuple[int, ...], hidden: int, width: float) -> dict[int, float]:
+    """Gaussian weights of the other frames, by their numbers.
+
+    A frame that stands for others beyond the ends of the movie counts once: as often
+    as the output frame, and as near as it is.
+    """
+    middle = len(window) // 2
+    found: dict[int, float] = {}
+    for k, frame in enumerate(window):
+        if abs(k - middle) > hidden:
+            weight = math.exp(-(((k - middle) / width) ** 2) / 2)
+            found[frame] = max(weight, found.get(frame, 0.0))
+    return found
 
 
 @lru_cache(maxsize=1024)
@@ -326,12 +398,10 @@ def in_time(
     None of the output frame, which is in the middle of the window, and of as many
     neighbours as stay `hidden`.
     """
-    middle, rows = len(window) // 2, []
+    rows = []
     for width in widths:
-        row = [0.0] * length
-        for k, frame in enumerate(window):
-            if abs(k - middle) > hidden:
-                row[frame] += math.exp(-(((k - middle) / width) ** 2) / 2)
+        found = weights_of(window, hidden, width)
+        row = [found.get(frame, 0.0) for frame in range(length)]
         whole = sum(row)
         rows.append([weight / whole for weight in row])
     with torch.inference_mode(False):  # they serve gradients, too
