@@ -13,6 +13,7 @@ reaches beyond its hole, pixels of another size.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -108,6 +109,7 @@ def match(
     for c, diagnosis in found.items():
         known = calibrations[c]
         own = calibrate([stack], c, diagnosis.noise)
+        own = replace(own, std_factors=known.std_factors)
         if not (difference := _difference(known, own)):
             continue
         chosen[c] = own

@@ -14,6 +14,7 @@ from napari_udvd.training.events import Started
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from napari_udvd.inference.scaling import Calibration
     from napari_udvd.stack import Stack
     from napari_udvd.training.batches import Batches
     from napari_udvd.training.best import Best
@@ -149,6 +150,7 @@ def course(
 def trained(
     best: Best,
     plan: Plan,
+    calibrations: tuple[Calibration, ...],
     record: dict[str, Any],
     *,
     task: str,
@@ -161,7 +163,9 @@ def trained(
     best
         Weights of the training.
     plan
-        Says how its network is calibrated.
+        Says what its network takes.
+    calibrations
+        One for each channel.
     record
         What is kept of how it went.
     task
@@ -171,7 +175,7 @@ def trained(
     """
     return Denoiser(
         copy.deepcopy(best.net).cpu().eval(),
-        plan.calibrations,
+        calibrations,
         plan.joint,
         self_ensemble,
         record,

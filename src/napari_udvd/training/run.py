@@ -32,6 +32,7 @@ from napari_udvd.training.losses import LossCurve
 from napari_udvd.training.optimiser import rate_at
 from napari_udvd.training.record import course, movie_records, started, trained
 from napari_udvd.training.start import Start, begin, or_plainly
+from napari_udvd.training.std_factors import with_std_factors
 from napari_udvd.training.validation import WINDOWS, Validation, affordable
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 
     from napari_udvd.inference.live_view import LiveView
     from napari_udvd.inference.restorer import Denoiser
+    from napari_udvd.inference.scaling import Calibration
+    from napari_udvd.models import Network
     from napari_udvd.stack import Stack
     from napari_udvd.tasks import Task
     from napari_udvd.training.lessons import Lessons
@@ -55,6 +58,9 @@ WARM_UP_STEPS = 20
 
 FINAL_RATE = 0.03
 """Learning rate at the end of the budget, as a fraction of its peak."""
+
+STD_SHARE = 0.03
+"""Share of the budget that calibrating the standard deviation may take."""
 
 VALIDATION_COST = 0.04
 """Share of the budget that one measurement of the validation loss may take; fewer and
@@ -109,7 +115,7 @@ class Run:
         self._best = Best(self._learner.average)
         self._companion = find_companion(self._learner)
         recipe = find(plan.name).recipe
-        movies = movies_of(stacks, plan.joint, task)
+        self._movies = movies = movies_of(stacks, plan.joint, task)
         self._batches: Batches | Lessons = make_batches(
             movies, plan, settings, recipe, self._learner, device
         )
@@ -425,6 +431,23 @@ class Run:
         self._budget.reserve = after.seconds or 0.0
         return after
 
+    def _calibrations(self, net: Network) -> tuple[Calibration, ...]:
+        """Calibrate the standard deviations, too, where not all was measured."""
+        if not self._learner.task.fills:
+            return self._plan.calibrations
+        seconds = math.inf
+        if self._budget.is_timed:
+            seconds = STD_SHARE * self._budget.whole
+        return with_std_factors(
+            self._plan.calibrations,
+            net,
+            self._movies,
+            is_told=self._settings.noise is not None,
+            device=self._device,
+            precision=self._learner.precision,
+            seconds=seconds,
+        )
+
     def _trained(
         self,
         best: Best,
@@ -443,6 +466,7 @@ class Run:
         return trained(
             best,
             self._plan,
+            self._calibrations(best.net),
             record,
             task=self._learner.task.name,
             self_ensemble=self_ensemble,
