@@ -150,9 +150,9 @@ class PlaneJudge:
         if self._is_scan:
             share = float(np.mean([p.measured.mean() for p in pixels]))
             self.notes.append(
-                f"{share:.0%} of the pixels were measured, and all numbers are of those "
-                "and of what lies around them; of the others there is nothing to compare "
-                "the result with: see its standard deviation"
+                f"{share:.0%} of the pixels were measured, and all numbers are of "
+                "those and of what lies around them; of the others there is nothing to "
+                "compare the result with: see its standard deviation"
             )
         diagnosis = diagnose(pair.noisy, self._plane)
         noise, reasons = self._noise(diagnosis)

@@ -47,7 +47,7 @@ EDGE = 160
 """Rows and columns that are looked at of a frame."""
 FIXED = 0.3
 """Share of the sites that are never measured, from which on halves are of sites."""
-HIDDEN = 0.2
+HIDDEN = 0.1
 """Share of the sites that are hidden then, to be as those that are never measured."""
 NEIGHBOURS = 5
 """Rows and columns in which a pixel has the neighbours whose bias is like its own."""

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import torch
 
 from napari_udvd.errors import OutputError, TrainingFailed
-from napari_udvd.inference.live_view import FEWEST_PIXELS
 from napari_udvd.models import build_network, count_views
 from napari_udvd.models.catalogue import find
 from napari_udvd.runtime.device import choose_precision
@@ -28,6 +27,7 @@ from napari_udvd.training.events import (
     TrainingEvent,
 )
 from napari_udvd.training.learner import Learner
+from napari_udvd.training.looking import look
 from napari_udvd.training.losses import LossCurve
 from napari_udvd.training.optimiser import rate_at
 from napari_udvd.training.record import course, movie_records, started, trained
@@ -42,8 +42,6 @@ if TYPE_CHECKING:
 
     from napari_udvd.inference.live_view import LiveView
     from napari_udvd.inference.restorer import Denoiser
-    from napari_udvd.inference.scaling import Calibration
-    from napari_udvd.models import Network
     from napari_udvd.stack import Stack
     from napari_udvd.tasks import Task
     from napari_udvd.training.lessons import Lessons
@@ -71,9 +69,6 @@ PACE_SHARE = 0.02
 
 BATCH_SHARE = 0.03
 """Share of the budget for finding how many clips at once suit a card."""
-
-LOOK_SHARE = 0.05
-"""Share of the budget that one look of a user's may take."""
 
 JUDGING = 4
 """Measurements of the validation loss that judging a companion takes as long as."""
@@ -293,24 +288,10 @@ class Run:
         self._budget.resumed_at = header["elapsed"]
 
     def _look(self, live: LiveView | None) -> Iterator[LivePreview]:
-        if live is None or not live.is_due():
-            return
-        most = None  # any number of pixels
-        if self._pace is not None:
-            per_pixel = count_views(self._learner.average) * self._pace.first
-            most = int(self._budget.spare(LOOK_SHARE) / per_pixel)
-            if most < FEWEST_PIXELS:
-                return
-        view, denoised = live.denoise(
-            self._learner.average,
-            self._plan.calibrations,
-            self._plan.joint,
-            self._device,
-            self._learner.precision,
-            most=most,
-            task=self._learner.task,
-        )
-        yield LivePreview(self._budget.step, view, denoised)
+        if live is not None and live.is_due():
+            yield from look(
+                live, self._learner, self._plan, self._budget, self._pace, self._device
+            )
 
     def _save(self, path: Path, ended: str = "") -> None:
         self._losses.read()
@@ -431,23 +412,6 @@ class Run:
         self._budget.reserve = after.seconds or 0.0
         return after
 
-    def _calibrations(self, net: Network) -> tuple[Calibration, ...]:
-        """Calibrate the standard deviations, too, where not all was measured."""
-        if not self._learner.task.fills:
-            return self._plan.calibrations
-        seconds = math.inf
-        if self._budget.is_timed:
-            seconds = STD_SHARE * self._budget.whole
-        return with_std_factors(
-            self._plan.calibrations,
-            net,
-            self._movies,
-            is_told=self._settings.noise is not None,
-            device=self._device,
-            precision=self._learner.precision,
-            seconds=seconds,
-        )
-
     def _trained(
         self,
         best: Best,
@@ -463,10 +427,20 @@ class Run:
                 best, self._budget, reason, noise_removed, self._distillation.record
             ),
         }
+        calibrations = self._plan.calibrations
+        if self._learner.task.fills:
+            calibrations = with_std_factors(
+                calibrations,
+                best.net,
+                self._movies,
+                self._learner.precision,
+                is_told=self._settings.noise is not None,
+                seconds=self._budget.share(STD_SHARE),
+            )
         return trained(
             best,
             self._plan,
-            self._calibrations(best.net),
+            calibrations,
             record,
             task=self._learner.task.name,
             self_ensemble=self_ensemble,

@@ -9,6 +9,7 @@ is found without knowing the noise, see `training.halves`.
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,7 +26,7 @@ from napari_udvd.training.sampling import Movie
 from napari_udvd.training.warm_start import warm_start
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from napari_udvd.inference.scaling import Calibration
     from napari_udvd.stack import Stack
@@ -33,18 +34,20 @@ if TYPE_CHECKING:
     from napari_udvd.training.plan import Plan
     from napari_udvd.training.settings import TrainingSettings
 
-__all__ = ["measure_scan_noise"]
+__all__ = ["fitted_noise", "measure_scan_noise"]
 
 Doubles = npt.NDArray[np.float64]
 
 GROUP = 64
-"""Pixels whose mean square is one number; of these, the median is taken."""
+"""Pixels whose mean square is one number."""
+STRUCK = 5.0
+"""Such a number, in units of the median, that no noise has: a cosmic ray."""
 LEAST_GROUPS = 10
 """Groups of a bin of brightness."""
 BINS = 12
 """Bins of brightness at most; the brightest are finer and finer."""
-MOST_BIAS = 6.0
-"""Bias that is believed, in units of the variance of the prediction."""
+DARKER = (0.0, 0.125, 0.25)
+"""Share of the pixels that is darker than each of the dark bins."""
 SHARE = 0.04
 """Of the time of a training, that it may take; where steps are counted, any."""
 LEAST_DARK = 0.25
@@ -70,7 +73,7 @@ def measure_scan_noise(
     calibrations, sentences = [], []
     for c, calibration in enumerate(plan.calibrations):
         found = _halves_of(plan, stacks, c, calibration, device, seconds)
-        noise = _fitted(found, calibration.noise)
+        noise = fitted_noise(found, calibration.noise)
         calibrations.append(replace(calibration, noise=noise))
         sentence = _told(calibration, noise)
         if sentence:
@@ -113,17 +116,18 @@ def _halves_of(
     )
 
 
-def _fitted(found: Sequence[Halves], known: NoiseModel) -> NoiseModel:
-    """Fit a line to the noise at every brightness; `known` where that is impossible."""
-    error = error_of(found)
-    if error is None or error.variance <= 0:
-        return known
-    bias = min(error.bias / error.variance, MOST_BIAS)
-    level = np.concatenate([one.mean[one.measured] for one in found])
-    noise = np.concatenate(
-        [(one.left - (1 + bias) * one.variance)[one.measured] for one in found]
-    )
-    bins = _bins(level, noise, known)
+def fitted_noise(found: Sequence[Halves], known: NoiseModel) -> NoiseModel:
+    """Fit a line to the noise at every brightness.
+
+    Parameters
+    ----------
+    found
+        Windows of one channel.
+    known
+        Noise as it is known so far: tells the level without light, and how rare photons
+        are; it is what is returned where too little was measured.
+    """
+    bins = list(_bins(found, known))
     if len(bins) < 2:
         return known
     levels, variances, errors = np.array(bins).T
@@ -139,31 +143,40 @@ def _fitted(found: Sequence[Halves], known: NoiseModel) -> NoiseModel:
 
 
 def _bins(
-    level: Doubles, noise: Doubles, known: NoiseModel
-) -> list[tuple[float, float, float]]:
+    found: Sequence[Halves], known: NoiseModel
+) -> Iterator[tuple[float, float, float]]:
     """Level, variance and its relative error in bins of brightness, dark to bright."""
-    order = np.argsort(level, kind="stable")
-    n = len(order)
-    edges = np.round(n * (1.0 - 0.5 ** np.arange(BINS))).astype(int)
-    least = LEAST_GROUPS * GROUP
+    level = np.sort(np.concatenate([one.mean[one.measured] for one in found] or [[]]))
+    n, least = len(level), LEAST_GROUPS * GROUP
+    shares = np.concatenate([DARKER, 1.0 - 0.5 ** np.arange(1, BINS)])
     # the last bin takes what would be too few for one more
-    edges = [edge for edge in edges if n - edge >= least]
-    found = []
-    for first, last in zip(edges, [*edges[1:], n], strict=True):
-        part = np.sort(order[first:last])  # groups that have nothing to do with level
-        at = float(level[part].mean())
+    starts = [k for k in np.round(n * shares).astype(int).tolist() if n - k >= least]
+    edges = [-np.inf, *(level[k] for k in starts[1:]), np.inf]
+    for low, high in pairwise(edges):
+        part = [
+            one._replace(measured=one.measured & (low <= one.mean) & (one.mean < high))
+            for one in found
+        ]
+        # what moves is bright, and the error of a prediction is larger there
+        error = error_of(part)
+        if error is None:
+            continue
+        noise = np.concatenate(
+            [(one.left - one.variance - error.bias)[one.measured] for one in part]
+        )
+        # predictions are blind: what was measured there tells how bright it really is
+        at = float(np.mean(np.concatenate([one.noisy[one.measured] for one in part])))
         light = max(at - known.offset, 0.0)
         rare = known.gain**3 * light / max(float(known.variance(at)) ** 2, 1e-300)
-        size = min(int(max(GROUP, 16 * rare)), len(part) // LEAST_GROUPS)
-        count = len(part) // size
+        size = min(int(max(GROUP, 16 * rare)), max(len(noise) // LEAST_GROUPS, 1))
+        count = len(noise) // size
         # neighbours make a group: where a prediction fails it fails for all of them
-        groups = noise[part[: count * size]].reshape(count, size).mean(axis=1)
-        # the median of a mean of squares is below its expectation (Wilson, Hilferty)
-        typical = float(np.median(groups)) / (1 - 2 / (9 * size)) ** 3
-        spread = 1.4826 * float(np.median(np.abs(groups - np.median(groups))))
-        error = 1.2533 * spread / max(typical, 1e-300) / count**0.5
-        found.append((at, typical, max(error, 1e-3)))
-    return found
+        groups = noise[: count * size].reshape(count, size).mean(axis=1)
+        # means, as those that are taken off; but without cosmic rays
+        kept = groups[groups <= STRUCK * np.median(groups)]
+        typical = float(kept.mean())
+        error_of_mean = float(kept.std()) / max(typical, 1e-300) / len(kept) ** 0.5
+        yield at, typical, max(error_of_mean, 1e-3)
 
 
 def _told(calibration: Calibration, noise: NoiseModel) -> str:

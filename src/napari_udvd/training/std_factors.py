@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from napari_udvd.training.halves import Halves
     from napari_udvd.training.sampling import Movie
 
-__all__ = ["with_std_factors"]
+__all__ = ["std_factors", "with_std_factors"]
 
 NOISE_KNOWN = 0.01
 """Relative error of a noise variance that the user told."""
@@ -41,10 +41,9 @@ def with_std_factors(
     calibrations: Sequence[Calibration],
     net: Network,
     movies: Sequence[Movie],
+    precision: torch.dtype,
     *,
     is_told: bool,
-    device: torch.device,
-    precision: torch.dtype,
     seconds: float = np.inf,
 ) -> tuple[Calibration, ...]:
     """Measure by what the standard deviations of a network have to be multiplied.
@@ -57,10 +56,10 @@ def with_std_factors(
         Predicts.
     movies
         What it was trained on, and the frames held out.
+    precision
+        Floating-point type to compute in.
     is_told
         The noise is what the user said.
-    device, precision
-        Where and in which floating-point type to compute.
     seconds
         That there are.
 
@@ -79,22 +78,36 @@ def with_std_factors(
             movies,
             calibrations,
             c,
-            device=device,
+            device=next(net.parameters()).device,
             precision=precision,
             seconds=seconds / len(calibrations),
         )
-        factors = _factors(several, calibration.noise, trust)
+        factors = std_factors(several, calibration.noise, trust)
         found.append(replace(calibration, std_factors=factors))
     return tuple(found)
 
 
-def _factors(
+def std_factors(
     found: Sequence[Halves], noise: NoiseModel, trust: float
 ) -> tuple[float, float]:
     """Measure the factors of one channel: of measured pixels, and of the others.
 
     Errors count in units of what is expected, but not where next to none is: one
     pixel shall not decide for all, whether it is one of the worst or of the best.
+
+    Parameters
+    ----------
+    found
+        Windows of the channel.
+    noise
+        Of the channel.
+    trust
+        Relative error of its variance.
+
+    Returns
+    -------
+    tuple of float
+        1 and 1 where too little was measured.
     """
     if not found:
         return 1.0, 1.0
