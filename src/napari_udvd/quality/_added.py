@@ -242,7 +242,10 @@ def support(
     size = 2 * REACH + 1
     for t in sorted(wanted):
         # reflected, so that spots near an edge are measured as the filter does it
-        noisy, result, known = (np.pad(f, REACH, mode="symmetric") for f in read(t))
+        looked = read(t)
+        noisy = np.pad(looked.noisy, REACH, mode="symmetric")
+        result = np.pad(looked.result, REACH, mode="symmetric")
+        known = np.pad(looked.measured, REACH, mode="symmetric")
         for k in np.flatnonzero(np.abs(times - t) <= FRAMES).tolist():
             y, x = spots[k].row, spots[k].column
             window = slice(y, y + size), slice(x, x + size)

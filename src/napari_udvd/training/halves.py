@@ -49,8 +49,10 @@ FIXED = 0.3
 """Share of the sites that are never measured, from which on halves are of sites."""
 HIDDEN = 0.1
 """Share of the sites that are hidden then, to be as those that are never measured."""
-NEIGHBOURS = 5
-"""Rows and columns in which a pixel has the neighbours whose bias is like its own."""
+NEIGHBOURS = 3, 5
+"""Rows and columns in which a pixel has the neighbours whose bias is like its own; the
+first where that makes enough pairs: the nearer, the more alike."""
+LEAST_PAIRS = 5_000
 LIKE = 0.25
 """Relative error of the bias, since it is not quite that of the neighbour, nor that of
 a prediction from half of the pixels."""
@@ -182,26 +184,28 @@ def error_of(
     """
     if units is None:
         units = [np.ones_like(one.mean) for one in found]
-    product = pairs = power = 0.0
+    product, pairs, power = np.zeros(2), np.zeros(2), 0.0
     for one, unit in zip(found, units, strict=True):
         parts = one.measured & one.first, one.measured & ~one.first
         own = [
             np.where(part, one.noisy - mean, 0.0) / unit
             for part, mean in zip(parts, one.halves, strict=True)
         ]
-        product += float((_around(own[0]) * own[1]).sum())
-        pairs += float((_around(parts[0].astype(float)) * parts[1]).sum())
+        for k, edge in enumerate(NEIGHBOURS):
+            product[k] += (_around(own[0], edge) * own[1]).sum()
+            pairs[k] += (_around(parts[0].astype(float), edge) * parts[1]).sum()
         power += float((own[0] ** 2 + own[1] ** 2).sum())
     count = sum(int(one.measured.sum()) for one in found)
-    if pairs < 1 or count == 0:
+    near = 0 if pairs[0] >= LEAST_PAIRS else 1
+    if pairs[near] < 1 or count == 0:
         return None
     variance = sum(
         float((one.variance / unit**2)[one.measured].sum())
         for one, unit in zip(found, units, strict=True)
     )
     variance /= count
-    bias = max(product / pairs, 0.0)
-    chance = power / count / pairs**0.5
+    bias = max(float(product[near] / pairs[near]), 0.0)
+    chance = power / count / float(pairs[near]) ** 0.5
     return Error(variance, bias, float(np.hypot(chance, LIKE * bias)))
 
 
@@ -292,7 +296,7 @@ def _numbers(values: torch.Tensor) -> Doubles:
     return np.asarray(values.float().cpu().numpy(), np.float64)
 
 
-def _around(image: Doubles) -> Doubles:
+def _around(image: Doubles, edge: int) -> Doubles:
     """Sum over the neighbours of each pixel, without itself."""
-    whole = uniform_filter(image, NEIGHBOURS, mode="constant") * NEIGHBOURS**2
+    whole = uniform_filter(image, edge, mode="constant") * edge**2
     return np.asarray(whole - image)

@@ -127,7 +127,7 @@ def fitted_noise(found: Sequence[Halves], known: NoiseModel) -> NoiseModel:
         Noise as it is known so far: tells the level without light, and how rare photons
         are; it is what is returned where too little was measured.
     """
-    bins = list(_bins(found, known))
+    bins = list(_bins(found, known)) if found else []
     if len(bins) < 2:
         return known
     levels, variances, errors = np.array(bins).T
@@ -146,7 +146,7 @@ def _bins(
     found: Sequence[Halves], known: NoiseModel
 ) -> Iterator[tuple[float, float, float]]:
     """Level, variance and its relative error in bins of brightness, dark to bright."""
-    level = np.sort(np.concatenate([one.mean[one.measured] for one in found] or [[]]))
+    level = np.sort(np.concatenate([one.mean[one.measured] for one in found]))
     n, least = len(level), LEAST_GROUPS * GROUP
     shares = np.concatenate([DARKER, 1.0 - 0.5 ** np.arange(1, BINS)])
     # the last bin takes what would be too few for one more
