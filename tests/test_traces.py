@@ -19,6 +19,8 @@ from napari_udvd.traces import (
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import numpy.typing as npt
+
 
 def test_means_of_regions_before_and_after(tmp_path: Path) -> None:
     data = np.zeros((5, 2, 12, 10), "u2")
@@ -62,3 +64,33 @@ def test_labels_that_do_not_fit() -> None:
         masks_of_labels(np.ones((3, 4), int), (12, 10))
     with pytest.raises(InputError, match="no label"):
         masks_of_labels(np.zeros((12, 10), int), (12, 10))
+
+
+def test_what_was_not_measured_is_no_data() -> None:
+    frames = np.full((3, 16, 16), 50.0, np.float32)
+    mask = np.ones((3, 16, 16), bool)
+    mask[0, :8] = mask[2] = False
+    region = {"a": np.ones((16, 16), bool)}
+    for movie, how in (
+        (np.where(mask, frames, np.nan), {}),
+        (np.where(mask, frames, 0.0), {"mask": mask}),
+    ):
+        stack = Stack.from_array(movie, "TYX", **how)
+        found = mean_traces(stack, _Done(movie), region)
+        np.testing.assert_array_equal(found["a noisy"], [50, 50, np.nan])
+    # a denoised movie that kept its gaps
+    found = mean_traces(stack, _Done(np.where(mask, 40.0, np.nan)), region)
+    np.testing.assert_array_equal(found["a denoised"], [40, 40, np.nan])
+
+
+class _Done:
+    """A movie that is denoised."""
+
+    def __init__(self, frames: npt.NDArray[np.floating]) -> None:
+        self._frames = frames
+
+    def has(self, t: int, plane: Plane) -> bool:
+        return True
+
+    def frame(self, t: int, plane: Plane) -> npt.NDArray[np.floating]:
+        return self._frames[t]

@@ -87,6 +87,9 @@ def mean_traces(
 ) -> dict[str, npt.NDArray[np.float64]]:
     """Mean of each region in each frame, before and after denoising.
 
+    The noisy mean is that of the pixels which were measured; in a sparse scan they are
+    others in every frame, and where the region is uneven the trace shows that.
+
     Parameters
     ----------
     stack
@@ -99,13 +102,13 @@ def mean_traces(
     plane
         Channel and depth.
     cancel
-        Set it to stop; what was not measured is NaN.
+        Set it to stop; what was not looked at is NaN.
 
     Returns
     -------
     dict
         ``"NAME noisy"`` and ``"NAME denoised"`` of each region: ``(T,)``, grey levels;
-        NaN where a frame is not denoised yet.
+        NaN where a frame is not denoised yet, or no pixel of the region was measured.
     """
     found = {
         f"{name} {kind}": np.full(stack.n_frames, np.nan)
@@ -115,13 +118,20 @@ def mean_traces(
     for t in range(stack.n_frames):
         if cancel is not None and cancel.is_set():
             break
-        noisy = stack.read(t, plane)[0]
+        noisy, known = stack.read(t, plane)[0], stack.read_mask(t, plane)[0]
         clean = denoised.frame(t, plane) if denoised.has(t, plane) else None
         for name, mask in masks.items():
-            found[f"{name} noisy"][t] = noisy[mask].mean(dtype=float)
+            if (seen := mask & known).any():
+                found[f"{name} noisy"][t] = noisy[seen].mean(dtype=float)
             if clean is not None:
-                found[f"{name} denoised"][t] = clean[mask].mean(dtype=float)
+                found[f"{name} denoised"][t] = _mean(clean[mask])
     return found
+
+
+def _mean(values: npt.NDArray[Any]) -> float:
+    """Mean of what is a number: a denoised movie keeps the gaps that it had."""
+    there = values[np.isfinite(values)]
+    return float(there.mean(dtype=float)) if there.size else float("nan")
 
 
 def write_traces(

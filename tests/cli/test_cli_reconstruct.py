@@ -139,3 +139,74 @@ def test_the_other_network_fills_a_scan_of_two_channels(
     assert np.isfinite(levels).all()
     assert np.median(levels[1]) == pytest.approx(2 * np.median(levels[0]), rel=0.1)
     assert read_record(result)["network"]["name"] == "deepfovea"
+
+
+@pytest.mark.parametrize(
+    "mask, words",
+    [
+        ("nothing", "no pixel of the movie"),
+        ("all", "there is nothing to reconstruct"),
+        ("smaller", "does not fit the movie"),
+        ("inverted", "the mask may be inverted, or another movie's"),
+        ("thin", "tell --noise (gain, offset and read noise of the camera)"),
+    ],
+)
+def test_what_cannot_be_reconstructed(
+    run: Run, tmp_path: Path, scanned: tuple[np.ndarray, ...], mask: str, words: str
+) -> None:
+    truth, sparse, known = scanned
+    told = {
+        "nothing": np.zeros_like(known),
+        "all": np.ones_like(known),
+        "smaller": known[:, 1:],
+        "inverted": ~known,
+        "thin": known & (np.random.default_rng(0).random(known.shape) < 0.1),
+    }[mask]
+    np.save(tmp_path / "mask.npy", told)
+    pixels = truth if mask == "all" else sparse
+    movie = write(tmp_path / "scan.ome.tif", calibrated(pixels, "TYX"))
+    result = tmp_path / "full.ome.tif"
+    how = ("--mask", tmp_path / "mask.npy", *QUICK)
+    code, _, err = run("reconstruct", movie, "-o", result, *how)
+    assert code == 2
+    assert words in " ".join(err.split())
+    assert not result.exists()
+
+
+def test_a_thin_scan_whose_noise_is_told_is_warned_of(
+    run: Run, tmp_path: Path, scanned: tuple[np.ndarray, ...]
+) -> None:
+    _, sparse, known = scanned
+    few = known & (np.random.default_rng(0).random(known.shape) < 0.04)
+    pixels = np.where(few, sparse, np.nan).astype(np.float32)
+    pixels[2, 20, 20:24] = np.nan
+    np.save(tmp_path / "mask.npy", few)  # a few of those are NaN all the same
+    movie = write(tmp_path / "scan.ome.tif", calibrated(pixels, "TYX"))
+    result = tmp_path / "full.ome.tif"
+    how = ("--mask", tmp_path / "mask.npy", "--noise", "2", "100", "3")
+    code, out, err = run("reconstruct", movie, "-o", result, "--minutes", "0.001", *how)
+    assert code == 0, err
+    assert "of the pixels were measured: there is little to learn from" in " ".join(
+        (out + err).split()
+    )
+    assert np.isfinite(nu.open(result).read()).all()
+
+
+def test_to_denoise_a_scan_names_what_fills_it(
+    run: Run, tmp_path: Path, scanned: tuple[np.ndarray, ...]
+) -> None:
+    _, sparse, _ = scanned
+    movie = write(tmp_path / "scan.ome.tif", calibrated(sparse, "TYX"))
+    model, result = tmp_path / "model.safetensors", tmp_path / "clean.ome.tif"
+    quick = ("--minutes", "0.001", "--model", "udvd-3", "--width", "4")
+    # the scan is changed a little: of what a model was trained on nothing is said
+    other = np.where(np.arange(SHAPE[1])[:, None] < 2, np.nan, sparse)
+    beside = write(tmp_path / "other.ome.tif", calibrated(other, "TYX"))
+    for command in (
+        ("denoise", movie, "-o", result, "--save", model, *quick),
+        ("apply", model, beside, "-o", result, "--overwrite"),
+    ):
+        code, out, err = run(*command)
+        assert code == 0, err
+        assert "to fill them use reconstruct" in " ".join((out + err).split())
+        assert np.isnan(nu.open(result).read()).any()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from napari_udvd.errors import InputError
 from napari_udvd.motion import METHODS, estimated_motion
@@ -90,3 +91,23 @@ def test_bad_input(frames: int, how: dict[str, Any], message: str) -> None:
     stack = Stack.from_array(np.zeros((frames, 16, 16), "u2"), "TYX")
     with pytest.raises(InputError, match=message):
         estimated_motion(stack, **{"t": 0, **how})
+
+
+def test_borders_that_were_not_measured_do_not_move() -> None:
+    rng = np.random.default_rng(0)
+    scene = ndimage.gaussian_filter(rng.normal(0, 100, (64, 64)), 3)
+    frames = np.stack([np.roll(scene, t, axis=1) for t in range(3)])
+    frames[:, :6] = np.nan
+    found = estimated_motion(Stack.from_array(frames, "TYX"), 1)
+    assert np.isfinite(found.to_next).all()
+    inside = found.to_next[16:-8, 8:-8]
+    assert np.median(inside[..., 1]) == pytest.approx(1, abs=0.2)
+    assert np.abs(found.to_next[:4]).max() < 1.5
+
+
+def test_a_sparse_scan_is_refused() -> None:
+    rng = np.random.default_rng(0)
+    frames = np.where(rng.random((4, 32, 32)) < 0.2, rng.normal(size=(4, 32, 32)), 0)
+    stack = Stack.from_array(frames, "TYX", unmeasured=0)
+    with pytest.raises(InputError, match="fill it with reconstruct"):
+        estimated_motion(stack, 1)

@@ -202,3 +202,20 @@ def test_a_result_of_another_movie_is_refused(movie, fault: str) -> None:  # typ
     }
     with pytest.raises(InputError, match=words[fault]):
         report_on(movie.noisy, results[fault])
+
+
+def test_a_reconstruction_is_judged_by_what_was_measured() -> None:
+    movie = known_movie()
+    measured = np.random.default_rng(1).random(movie.truth.shape) < 0.3
+    for filling, how in ((np.nan, {}), (0.0, {"mask": measured})):
+        scan = Stack.from_array(np.where(measured, movie.noisy, filling), "TYX", **how)
+        result = Stack.from_array(movie.truth, "TYX")
+        *_, found = judge(Pair.of(scan, result))
+        assert isinstance(found, Report)
+        assert any("30% of the pixels were measured" in note for note in found.notes)
+        (plane,) = found.planes
+        assert plane.residual.variance == pytest.approx([1] * 12, abs=0.2)
+        # spots between the points of the scan are found, and supported by them
+        assert plane.added.found >= 15
+        assert plane.added.unsupported <= 0.2 * plane.added.found
+        assert found.verdict.level != "do not trust"

@@ -9,13 +9,18 @@ import pytest
 import torch
 
 import napari_udvd as nu
+from napari_udvd.errors import InputError
+from napari_udvd.formats import ArraySink
 from napari_udvd.inference.interpolation import choose_widths, interpolate
+from napari_udvd.inference.request import Request
 from napari_udvd.models import catalogue
+from napari_udvd.noise import NoiseModel
 from napari_udvd.simulation import simulate
 from napari_udvd.stack import Stack
 from napari_udvd.tasks import RECONSTRUCT
 from napari_udvd.training import Finished, Started, train_events
 from napari_udvd.training.plan import make_plan
+from napari_udvd.training.scan_noise import measure_scan_noise
 from napari_udvd.training.settings import make_settings
 from napari_udvd.training.widths import widths_of
 from napari_udvd.validity import inspect
@@ -126,3 +131,58 @@ def test_nothing_is_taught_by_its_own_result() -> None:
     _, sparse = scanned(0.5, frames=10)
     _, end = finished(sparse, preset="small", steps=6, distil=True, patch=16)
     assert any("not taught by its own result" in remark for remark in end.remarks)
+
+
+def test_the_noise_of_a_small_scan_of_what_moves() -> None:
+    truth, sparse = scanned(frames=16, seed=10_000)
+    stack = inspect(Stack.from_array(sparse, "TYX"))
+    settings = make_settings(device="cpu")
+    plan = make_plan([stack], settings, True, RECONSTRUCT)
+    found = measure_scan_noise(plan, [stack], settings, torch.device("cpu"))
+    camera, level = NoiseModel(*NOISE), float(truth.mean())
+    before, after = (
+        float(p.calibrations[0].noise.variance(level) / camera.variance(level))
+        for p in (plan, found)
+    )
+    assert before > 1.12  # between two visits nuclei have moved
+    assert after == pytest.approx(1, abs=0.1)
+    assert found.calibrations[0].noise.gain == pytest.approx(1, rel=0.15)
+    assert any("instead of" in sentence for sentence in found.corrections)
+
+
+def test_noise_that_was_told_stays() -> None:
+    _, sparse = scanned(frames=8)
+    stack = inspect(Stack.from_array(sparse, "TYX"))
+    settings = make_settings(device="cpu", noise=NOISE)
+    plan = make_plan([stack], settings, True, RECONSTRUCT)
+    assert measure_scan_noise(plan, [stack], settings, torch.device("cpu")) is plan
+
+
+def test_the_std_is_right_although_hardly_anything_was_learned() -> None:
+    truth, sparse = scanned(frames=24, seed=4)
+    _, end = finished(sparse, steps=1)
+    (calibration,) = end.denoiser.calibrations
+    assert calibration.std_factors[0] > 1.3  # the shipped weights are too sure
+    stack = Stack.from_array(sparse, "TYX")
+    layout, dtype = stack.layout, np.dtype(np.float32)
+    request = Request(device="cpu", with_std=True, dtype=dtype)
+    with ArraySink(layout, dtype) as mean, ArraySink(layout, dtype) as std:
+        for _ in end.denoiser.restore(stack, mean, request, std_sink=std):
+            pass
+    within = np.abs(mean.array - truth) <= std.array
+    measured = np.isfinite(sparse)
+    for part in (measured, ~measured):
+        assert 0.55 < within[part].mean() < 0.8
+
+
+def test_a_scan_too_thin_to_measure_its_noise_is_taken_if_the_noise_is_told() -> None:
+    _, sparse = scanned(share=0.05, frames=6)
+    stack = Stack.from_array(sparse, "TYX")
+    with pytest.raises(InputError, match="tell `noise`"):
+        make_plan([inspect(stack)], make_settings(device="cpu"), True, RECONSTRUCT)
+    _, end = finished(sparse, steps=1)
+    noise = end.denoiser.calibrations[0].noise
+    assert (noise.gain, noise.offset, noise.read_noise) == NOISE
+    # and a model applied to another such scan has told its own
+    other = Stack.from_array(sparse[:5], "TYX")
+    assert end.denoiser.match(other).calibrations[0].noise == noise

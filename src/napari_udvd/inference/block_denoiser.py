@@ -311,7 +311,7 @@ class BlockDenoiser:
                 prediction, at = next(predictions), seen[middle]
                 own = None if known is None else known[at][None]
                 mean, std, is_light = self._task.finish(
-                    prediction,
+                    scaler.adjusted(prediction, own),
                     Clip(frames[at][None], scaler.noise, own),
                     use_posterior=self._use_posterior,
                 )

@@ -13,6 +13,7 @@ reaches beyond its hole, pixels of another size.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -91,7 +92,11 @@ def match(
         said = "noise is not told from signal in a single picture: the model's is used"
         return Match(tuple(calibrations), (said,), tuple(_other_sizes(record, stack)))
     stack = inspect(stack)
-    found = {plane.c: diagnose(stack, plane) for plane in middle_planes(stack)}
+    told = {c: calibration.noise for c, calibration in enumerate(calibrations)}
+    found = {
+        plane.c: diagnose(stack, plane, told.get(plane.c))
+        for plane in middle_planes(stack)
+    }
     if not found:
         check_varies(stack)
     warnings = [s for d in found.values() for s in d.broken_under(net.hole)]
@@ -108,6 +113,7 @@ def match(
     for c, diagnosis in found.items():
         known = calibrations[c]
         own = calibrate([stack], c, diagnosis.noise)
+        own = replace(own, std_factors=known.std_factors)
         if not (difference := _difference(known, own)):
             continue
         chosen[c] = own

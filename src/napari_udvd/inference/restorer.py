@@ -28,7 +28,7 @@ from napari_udvd.models import (
     read_published,
 )
 from napari_udvd.models.catalogue import find, package_of
-from napari_udvd.noise import check_finite
+from napari_udvd.noise import check_finite, left_empty
 from napari_udvd.runtime.transfer import back_to
 from napari_udvd.stack import ArrayLike, Layout, Stack
 from napari_udvd.tasks import DENOISE, TASKS, find_task
@@ -261,10 +261,23 @@ class Denoiser:
             if self.calibrations and stack.fingerprint() in known:
                 self._matches[stack] = Match(self.calibrations)
             else:
-                self._matches[stack] = match(
-                    self.net, self.calibrations, self.record, stack
-                )
+                found = match(self.net, self.calibrations, self.record, stack)
+                self._matches[stack] = self._with_task(found, stack)
         return self._matches[stack]
+
+    def _with_task(self, found: Match, stack: Stack) -> Match:
+        """Say so where a movie asks for another task than the model's."""
+        fills = find_task(self.task).fills
+        if not fills and stack.is_sparse:
+            return found._replace(warnings=(*found.warnings, left_empty(stack)))
+        if fills and all(stack.share_measured(p) == 1 for p in stack.planes()):
+            said = (
+                "the model was trained to reconstruct, and all pixels of this movie "
+                "were measured: it denoises them; a model trained for that does it "
+                "better"
+            )
+            return found._replace(notes=(*found.notes, said))
+        return found
 
     def calibrations_for(self, stack: Stack) -> tuple[Calibration, ...]:
         """Return the model's calibrations, or the movie's own; see :meth:`match`."""

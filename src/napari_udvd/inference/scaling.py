@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from napari_udvd.cutting import spread
-from napari_udvd.models import CameraNoise
+from napari_udvd.models import CameraNoise, Prediction
 from napari_udvd.noise import NoiseModel
 from napari_udvd.planes import Series, read_measured
 
@@ -48,12 +48,17 @@ class Calibration:
     levels
         Grey levels that occur: percentiles 1, 10, 50, 90 and 99.9 of the average of
         frames, which has little noise. Guessed from offset and scale if left out.
+    std_factors
+        By what the standard deviations that a network predicts are multiplied, of
+        pixels that were measured and of those that were not: measured where it fills
+        what was not.
     """
 
     offset: float
     scale: float
     noise: NoiseModel
     levels: tuple[float, ...] = ()
+    std_factors: tuple[float, float] = (1.0, 1.0)
 
     def __post_init__(self) -> None:
         if not self.levels:
@@ -70,14 +75,28 @@ class Calibration:
             "scale": self.scale,
             "noise": self.noise.to_dict(),
             "levels": list(self.levels),
+            **self._factors(),
         }
+
+    def _factors(self) -> dict[str, list[float]]:
+        """Return what is kept of the factors: nothing where they change nothing."""
+        if self.std_factors == (1.0, 1.0):
+            return {}
+        return {"std_factors": list(self.std_factors)}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Calibration:
         """Rebuild from what :meth:`to_dict` returned."""
         noise = NoiseModel.from_dict(values["noise"])
         levels = tuple(float(level) for level in values.get("levels", ()))
-        return cls(float(values["offset"]), float(values["scale"]), noise, levels)
+        seen, unseen = values.get("std_factors", (1.0, 1.0))
+        return cls(
+            float(values["offset"]),
+            float(values["scale"]),
+            noise,
+            levels,
+            (float(seen), float(unseen)),
+        )
 
 
 def calibrate(
@@ -154,6 +173,10 @@ class Scaler:
                 :, None, None
             ]
 
+        self._std_factors = [
+            column([c.std_factors[k] for c in calibrations]) for k in (0, 1)
+        ]
+        self._is_adjusted = any(c.std_factors != (1.0, 1.0) for c in calibrations)
         self._offset = column([c.offset for c in calibrations])
         self.scale = column([c.scale for c in calibrations])
         self.noise = CameraNoise(
@@ -167,6 +190,23 @@ class Scaler:
     def noise_of(self, channel: int) -> CameraNoise:
         """Noise of one channel, for its frames ``(H, W)``."""
         return CameraNoise(*(each[channel] for each in self.noise))
+
+    def adjusted(self, prediction: Prediction, measured: Tensor | None) -> Prediction:
+        """Multiply the standard deviations of a prediction by their factors.
+
+        Parameters
+        ----------
+        prediction
+            Mean ``(..., C, H, W)`` and factor.
+        measured
+            Which pixels were; broadcasts with the mean. None where all were.
+        """
+        if prediction.factor is None or not self._is_adjusted:
+            return prediction
+        seen, unseen = self._std_factors
+        by = seen if measured is None else torch.where(measured, seen, unseen)
+        # the columns of the factor belong to the channels
+        return prediction._replace(factor=prediction.factor * by.unsqueeze(-4))
 
     def normalise(self, grey: Tensor) -> Tensor:
         """Turn grey levels into network units."""

@@ -50,7 +50,8 @@ def estimated_motion(
     Raises
     ------
     InputError
-        If there is no such method, frame, channel or plane, or only one frame.
+        If there is no such method, frame, channel or plane, or only one frame; or if
+        the movie is a sparse scan, see :attr:`Stack.is_sparse`.
     """
     from skimage.registration import optical_flow_ilk, optical_flow_tvl1
 
@@ -65,7 +66,14 @@ def estimated_motion(
     if spacing < 1:
         raise InputError(f"spacing is {spacing}; it must be a positive number of px")
     first, last = max(t - 1, 0), min(t + 1, stack.n_frames - 1)
-    frames = _even(stack.read(slice(first, last + 1), Plane(c, z)))
+    plane = Plane(c, z)
+    if stack.is_scan(plane):
+        raise InputError(
+            "this is a sparse scan: its frames show where it was measured, not what "
+            "moved; fill it with reconstruct, and estimate the motion of the result"
+        )
+    span = slice(first, last + 1)
+    frames = _even(_filled(stack.read(span, plane), stack.read_mask(span, plane)))
     height, width = stack.frame_shape
     rows = np.array(grid_points(height, spacing))
     columns = np.array(grid_points(width, spacing))
@@ -87,6 +95,24 @@ def estimated_motion(
         confidence=agreement(*ways),
         method=method,
     )
+
+
+def _filled(
+    frames: npt.NDArray[np.generic], known: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.float32]:
+    """Fill what was not measured with what was before and after, or with the mean.
+
+    Nothing moves there, and no edge does.
+    """
+    grey = frames.astype(np.float32)
+    if known.all() or not known.any():
+        return grey
+    seen = np.where(known, grey, 0.0)
+    count = known.sum(axis=0)
+    still = np.where(
+        count > 0, seen.sum(axis=0) / np.maximum(count, 1), grey[known].mean()
+    )
+    return np.where(known, grey, still.astype(np.float32))
 
 
 def _even(frames: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:

@@ -24,7 +24,7 @@ from napari_udvd.noise._diagnosis import Diagnosis, diagnose
 from napari_udvd.noise._fixed_pattern import Offsets, fixed_pattern
 from napari_udvd.noise._own_pattern import own_pattern
 from napari_udvd.noise._photon_transfer import Line, NoiseModel, fit_line
-from napari_udvd.noise._reasons import NOT_INDEPENDENT
+from napari_udvd.noise._reasons import NOT_INDEPENDENT, left_empty
 
 __all__ = [
     "AUTO",
@@ -40,6 +40,7 @@ __all__ = [
     "diagnose",
     "fit_line",
     "fixed_pattern",
+    "left_empty",
     "own_pattern",
     "subtract_dark",
 ]

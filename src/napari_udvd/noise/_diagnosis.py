@@ -14,7 +14,7 @@ from napari_udvd.noise._fixed_pattern import fixed_pattern
 from napari_udvd.noise._interlacing import delay_of_fields
 from napari_udvd.noise._neighbours import correlation_of_scan, share_in_rows
 from napari_udvd.noise._pattern import find_patterns
-from napari_udvd.noise._photon_transfer import NoiseModel, fit_noise_model
+from napari_udvd.noise._photon_transfer import Fit, NoiseModel, fit_noise_model
 from napari_udvd.noise._reasons import (
     about_fields,
     about_frames,
@@ -30,7 +30,7 @@ from napari_udvd.noise._reasons import (
     small_hole,
 )
 from napari_udvd.noise._repeats import find_repeats
-from napari_udvd.noise._sparse import measure_places, read_scan
+from napari_udvd.noise._sparse import TooThin, measure_places, read_scan
 from napari_udvd.noise._windows import check_side, sample_windows
 from napari_udvd.stack import Plane, Stack
 from napari_udvd.validity import inspect, plane_notes
@@ -128,7 +128,9 @@ class Diagnosis:
         }
 
 
-def diagnose(stack: Stack, plane: Plane = Plane()) -> Diagnosis:
+def diagnose(
+    stack: Stack, plane: Plane = Plane(), known: NoiseModel | None = None
+) -> Diagnosis:
     """Measure the noise of one plane of a movie, from the movie alone.
 
     At most 64 windows of three frames, with crops of at most 512 x 512 pixels, are
@@ -147,6 +149,9 @@ def diagnose(stack: Stack, plane: Plane = Plane()) -> Diagnosis:
         Movie with a time axis.
     plane
         Channel and depth index.
+    known
+        Noise of the camera, where somebody has told it: stands for that of a sparse
+        scan too thin to measure it.
 
     Raises
     ------
@@ -156,7 +161,7 @@ def diagnose(stack: Stack, plane: Plane = Plane()) -> Diagnosis:
     """
     check_finite(stack)
     if stack.is_scan(plane):
-        return _diagnose_scan(inspect(stack), plane)
+        return _diagnose_scan(inspect(stack), plane, known)
     if stack.mask is not None or np.prod(stack.shape, dtype=float) <= LOOKED_AT:
         stack = inspect(stack)
     sample = sample_windows(stack, plane)
@@ -218,13 +223,20 @@ def diagnose(stack: Stack, plane: Plane = Plane()) -> Diagnosis:
     )
 
 
-def _diagnose_scan(stack: Stack, plane: Plane) -> Diagnosis:
+def _diagnose_scan(stack: Stack, plane: Plane, known: NoiseModel | None) -> Diagnosis:
     """Measure the noise of a sparse scan, as :func:`diagnose`."""
     check_time(stack)
     check_side(stack)
     scan = read_scan(stack, plane)
     correlation, is_known = correlation_of_scan(scan)
-    fit = fit_noise_model(measure_places(scan), share_in_rows(correlation), scan.step)
+    try:
+        places = measure_places(scan)
+    except TooThin:
+        if known is None:
+            raise
+        fit = Fit(known, known.gain, known.gain, 0.0)
+    else:
+        fit = fit_noise_model(places, share_in_rows(correlation), scan.step)
     rows, columns = correlation.reach
     hole = 2 * rows + 1, 2 * columns + 1
     unsuitable = hole[0] * hole[1] > MAX_HOLE or max(rows, columns) == MAX_LAG

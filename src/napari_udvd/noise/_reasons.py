@@ -36,6 +36,7 @@ __all__ = [
     "about_scan",
     "about_space",
     "about_time",
+    "left_empty",
     "small_hole",
 ]
 
@@ -238,6 +239,16 @@ def about_scan(is_known: bool) -> str:
     return (
         f"{sentence}, nor whether the noise of neighbours is correlated, of which too "
         "few were measured together: it is taken as independent"
+    )
+
+
+def left_empty(stack: Stack) -> str:
+    """Say what becomes of a sparse scan that is denoised."""
+    share = min(stack.share_measured(plane) for plane in stack.planes())
+    return (
+        f"this is a sparse scan, of which {share:.0%} was measured, and denoising "
+        "leaves the other pixels as they are: to fill them use reconstruct, which "
+        "trains another network, on the measured pixels"
     )
 
 

@@ -25,7 +25,7 @@ from napari_udvd.planes import Series, read_measured
 if TYPE_CHECKING:
     from napari_udvd.stack import Plane, Stack
 
-__all__ = ["Scan", "Visits", "measure_places", "nearest_visits", "read_scan"]
+__all__ = ["Scan", "TooThin", "Visits", "measure_places", "nearest_visits", "read_scan"]
 
 Floats = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
@@ -50,6 +50,10 @@ LEAST_DENSITY = 0.05
 """Smoothed number of visits to a pixel, above which a smoothed level is one."""
 SHARES = 4
 """Into how many parts visits are dealt, whose scatter is that of their mean."""
+
+
+class TooThin(InputError):
+    """A scan of which too little was measured to tell its noise."""
 
 
 class Visits(NamedTuple):
@@ -172,7 +176,7 @@ def measure_places(scan: Scan) -> Places:
 
     Raises
     ------
-    InputError
+    TooThin
         If too few pixels were measured twice, or beside one another.
     """
     pairs, triples = nearest_visits(scan.pairs), scan.triples
@@ -183,11 +187,12 @@ def measure_places(scan: Scan) -> Places:
         own, fine = _sorted(triples, around), None
     n = len(own.t) // PLACE
     if n < LEAST_PLACES:
-        raise InputError(
+        raise TooThin(
             f"{len(pairs.t)} pixels were measured twice within {FARTHEST} frames, and "
             f"{len(triples.t)} times three beside one another in a row: too few to "
-            f"measure the noise, which takes {LEAST_PLACES * PLACE}: measure more of "
-            "each frame, or record more frames"
+            f"measure the noise, which takes {LEAST_PLACES * PLACE}: tell `noise` "
+            "(gain, offset and read noise of the camera), measure more of each frame, "
+            "or record more frames"
         )
 
     def by_place(values: npt.NDArray[np.generic]) -> Floats:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from napari_udvd.noise import NoiseModel
     from napari_udvd.quality._copies import Correlations
 
-__all__ = ["Added", "Spot", "SpotFinder", "support"]
+__all__ = ["Added", "Looked", "Spot", "SpotFinder", "support"]
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
@@ -46,6 +46,9 @@ BRIEF = 0.5
 
 MOST = 400
 """Spots of a frame that are asked for, the brightest."""
+
+LEAST_KNOWN = 0.02
+"""Share of the weight of a spot that must have been measured in a frame."""
 
 LISTED = 50
 """Spots without support that are told one by one."""
@@ -110,6 +113,22 @@ class Added:
     listed: tuple[Spot, ...]
     false_expected: float | None = None
     noise_frames: int = 0
+
+
+class Looked(NamedTuple):
+    """A frame ``(Y, X)`` that is asked for spots.
+
+    Attributes
+    ----------
+    noisy, result
+        The two movies.
+    measured
+        Which pixels of the noisy one were measured.
+    """
+
+    noisy: Floats
+    result: Floats
+    measured: npt.NDArray[np.bool_]
 
 
 class SpotFinder:
@@ -188,7 +207,7 @@ class SpotFinder:
 def support(
     finder: SpotFinder,
     spots: Sequence[Spot],
-    read: Callable[[int], tuple[Floats, Floats]],
+    read: Callable[[int], Looked],
     n_frames: int,
 ) -> list[Spot]:
     """Ask the noisy movie for spots of the result.
@@ -206,7 +225,8 @@ def support(
     spots
         Of the result.
     read
-        Noisy frame and result of a time, ``(Y, X)`` each.
+        Noisy frame and result of a time. Of pixels that were not measured neither
+        counts, nor the noise that they would have had.
     n_frames
         Length of the movie.
     """
@@ -222,14 +242,25 @@ def support(
     size = 2 * REACH + 1
     for t in sorted(wanted):
         # reflected, so that spots near an edge are measured as the filter does it
-        noisy, result = (np.pad(f, REACH, mode="symmetric") for f in read(t))
+        looked = read(t)
+        noisy = np.pad(looked.noisy, REACH, mode="symmetric")
+        result = np.pad(looked.result, REACH, mode="symmetric")
+        known = np.pad(looked.measured, REACH, mode="symmetric")
         for k in np.flatnonzero(np.abs(times - t) <= FRAMES).tolist():
             y, x = spots[k].row, spots[k].column
             window = slice(y, y + size), slice(x, x + size)
+            kernel, level, noise = finder.kernel, 0.0, 1.0
+            if not known[window].all():
+                # weights that no longer sum to zero see the level, too
+                kernel = kernel * known[window]
+                level = float(result[window].mean(dtype=float))
+                noise = float((kernel**2).sum() / (finder.kernel**2).sum())
+            if noise < LEAST_KNOWN:
+                continue
             found[:, k, t - spots[k].frame + FRAMES] = (
-                float((finder.kernel * noisy[window]).sum(dtype=float)),
-                float((finder.kernel * result[window]).sum(dtype=float)),
-                float(finder.std(float(result[y + REACH, x + REACH]))) ** 2,
+                float((kernel * (noisy[window] - level)).sum(dtype=float)),
+                float((kernel * (result[window] - level)).sum(dtype=float)),
+                float(finder.std(float(result[y + REACH, x + REACH]))) ** 2 * noise,
             )
     return [_asked(spot, *found[:, k]) for k, spot in enumerate(spots)]
 

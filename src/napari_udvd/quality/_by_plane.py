@@ -15,6 +15,7 @@ from napari_udvd.quality._added import (
     MOST,
     SUPPORTED,
     Added,
+    Looked,
     Spot,
     SpotFinder,
     support,
@@ -27,7 +28,7 @@ from napari_udvd.quality._pair import Pair, Pixels, check_related
 from napari_udvd.quality._precision import about_precision
 from napari_udvd.quality._regions import (
     Region,
-    Traces,
+    TraceSums,
     judge_regions,
     variance_of_mean,
 )
@@ -53,6 +54,8 @@ if TYPE_CHECKING:
     from napari_udvd.stack import Plane
 
 __all__ = ["Judging", "PlaneJudge"]
+
+Doubles = npt.NDArray[np.float64]
 
 SEARCHED = 2**22
 """Pixels of the frames that are searched for spots."""
@@ -114,6 +117,7 @@ class PlaneJudge:
         if denoiser is not None:
             views = WITH_VIEWS if denoiser.self_ensemble else 1.0
             self._modelled = parts_for_model(noisy, share * views)
+        self._is_scan = noisy.is_scan(plane)
         self._several = len(judging.pair.planes) > 1
 
     @property
@@ -143,6 +147,13 @@ class PlaneJudge:
             judging.stop_if_cancelled()
             pixels.append(pair.read(self._plane, part))
         check_related(pixels, f" of {self.label}" if self.label else "")
+        if self._is_scan:
+            share = float(np.mean([p.measured.mean() for p in pixels]))
+            self.notes.append(
+                f"{share:.0%} of the pixels were measured, and all numbers are of "
+                "those and of what lies around them; of the others there is nothing to "
+                "compare the result with: see its standard deviation"
+            )
         diagnosis = diagnose(pair.noisy, self._plane)
         noise, reasons = self._noise(diagnosis)
         correlations = Correlations(diagnosis.correlation_y, diagnosis.correlation_x)
@@ -278,7 +289,8 @@ class PlaneJudge:
         for t, result, measured in frames:
             self._judging.stop_if_cancelled()
             chances.append(finder.contrast(result)[1])
-            found = finder.find(result, measured)
+            # what a scan shows lies between its points, too
+            found = finder.find(result, measured | self._is_scan)
             spots += [Spot(t, y, x, a) for y, x, a in found[:MOST]]
             dropped += max(len(found) - MOST, 0)
         if dropped:
@@ -288,10 +300,10 @@ class PlaneJudge:
             )
         rows, columns = self._looked[0].rows, self._looked[0].columns
 
-        def read(t: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        def read(t: int) -> Looked:
             self._judging.stop_if_cancelled()
             p = self._judging.pair.read(self._plane, Part(t, t + 1, rows, columns))
-            return p.noisy[0], p.result[0]
+            return Looked(p.noisy[0], p.result[0], p.measured[0])
 
         asked = support(finder, spots, read, self._judging.pair.noisy.n_frames)
         alone = [spot for spot in asked if spot.support < SUPPORTED]
@@ -315,21 +327,22 @@ class PlaneJudge:
         masks, pair = self._judging.masks, self._judging.pair
         if not masks:
             return []
-        frames = range(pair.noisy.n_frames)
-        means = np.zeros((len(masks), 2, len(frames)))
-        for t in frames:
+        sums = TraceSums(masks)
+        for t in range(pair.noisy.n_frames):
             self._judging.stop_if_cancelled()
-            movies = (
-                pair.noisy.read(t, self._plane)[0],
-                pair.result.read(t, self._plane)[0],
-            )
-            for k, mask in enumerate(masks.values()):
-                means[k, :, t] = [frame[mask].mean(dtype=float) for frame in movies]
-        traces = {name: Traces(*means[k]) for k, name in enumerate(masks)}
-        return judge_regions(
-            masks,
-            traces,
-            lambda name, level: variance_of_mean(
-                int(masks[name].sum()), level, noise, correlations
-            ),
-        )
+            result = pair.result.read(t, self._plane)[0]
+            known = pair.noisy.read_mask(t, self._plane)[0] & np.isfinite(result)
+            sums.add(pair.noisy.read(t, self._plane)[0], result, known)
+        traces = sums.traces()
+        self.notes += [
+            f"region {name}: no pixel of it was measured; it is left out"
+            for name in masks
+            if name not in traces
+        ]
+
+        def variance(name: str, level: npt.NDArray[np.float64]) -> Doubles:
+            pixels = traces[name].pixels
+            assert pixels is not None
+            return variance_of_mean(pixels, level, noise, correlations)
+
+        return judge_regions(masks, traces, variance)

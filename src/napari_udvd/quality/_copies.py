@@ -255,6 +255,7 @@ class Pipeline:
         still = np.broadcast_to(background, (length, *background.shape))
         clip = noise_on(np.asarray(still), self.noise, self.correlations, rng)
         clips = np.repeat(clip[:, None], len(self._channels), axis=1)
+        clips[np.isnan(self._clip(part)[0])] = np.nan  # a scan has its gaps
         return self._run(clips, inner, 1.0, self._request)
 
     def _outer(self, part: Part) -> tuple[slice, slice]:

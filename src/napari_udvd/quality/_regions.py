@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from napari_udvd.noise import NoiseModel
     from napari_udvd.quality._copies import Correlations
 
-__all__ = ["Region", "Traces", "judge_regions"]
+__all__ = ["Region", "TraceSums", "Traces", "judge_regions"]
 
 Doubles = npt.NDArray[np.float64]
 
@@ -29,10 +29,65 @@ EVENT = 3.0
 
 
 class Traces(NamedTuple):
-    """Mean grey level in each frame ``(T,)``."""
+    """Mean grey level in each frame ``(T,)`` in which something was measured.
+
+    Attributes
+    ----------
+    noisy
+        Of the noisy movie. Where not all pixels of the region were measured, the mean
+        of the result plus the mean distance of those that were from their result: the
+        mean of those alone would tell which they were.
+    result
+        Of the result.
+    pixels
+        How many were measured in each frame; all if None.
+    """
 
     noisy: Doubles
     result: Doubles
+    pixels: Doubles | None = None
+
+
+class TraceSums:
+    """Collects the traces of regions, frame by frame.
+
+    Parameters
+    ----------
+    masks
+        Pixels ``(Y, X)`` of each region.
+    """
+
+    def __init__(self, masks: Mapping[str, npt.NDArray[np.bool_]]) -> None:
+        self._masks = masks
+        self._rows: dict[str, list[tuple[float, float, int]]] = {n: [] for n in masks}
+
+    def add(
+        self,
+        noisy: npt.NDArray[np.generic],
+        result: npt.NDArray[np.generic],
+        measured: npt.NDArray[np.bool_],
+    ) -> None:
+        """Take a frame ``(Y, X)``; nothing of regions of which nothing was measured."""
+        for name, mask in self._masks.items():
+            seen = mask & measured
+            if not (count := int(seen.sum())):
+                continue
+            before = float(noisy[seen].mean(dtype=float))
+            after = float(result[seen].mean(dtype=float))
+            whole = after
+            if count < mask.sum():
+                inside = result[mask]
+                whole = float(inside[np.isfinite(inside)].mean(dtype=float))
+                before += whole - after
+            self._rows[name].append((before, whole, count))
+
+    def traces(self) -> dict[str, Traces]:
+        """Return those of regions that were measured at all."""
+        return {
+            name: Traces(*np.array(rows, np.float64).T)
+            for name, rows in self._rows.items()
+            if rows
+        }
 
 
 @dataclass(frozen=True)
@@ -88,21 +143,20 @@ def judge_regions(
     masks
         Pixels ``(Y, X)`` of each region.
     traces
-        Of each region.
+        Of each region; those without are left out.
     variance
         Variance of the noise of the mean of a region, from its name and the trace of
         the result.
     """
     return [
-        _judged(
-            name, int(mask.sum()), traces[name], variance(name, traces[name].result)
-        )
+        _judged(name, int(mask.sum()), one, variance(name, one.result))
         for name, mask in masks.items()
+        if (one := traces.get(name)) is not None
     ]
 
 
 def variance_of_mean(
-    pixels: int, level: Doubles, noise: NoiseModel, correlations: Correlations
+    pixels: int | Doubles, level: Doubles, noise: NoiseModel, correlations: Correlations
 ) -> Doubles:
     """Variance of the noise of the mean of so many pixels beside one another."""
     # noise that neighbours share averages less
@@ -111,13 +165,13 @@ def variance_of_mean(
 
 
 def _judged(name: str, pixels: int, traces: Traces, variance: Doubles) -> Region:
-    noisy, result = traces
+    noisy, result, _ = traces
     before, after = _noise(noisy), _noise(result)
     if not np.isfinite(before) or before == 0:
         before = float(np.sqrt(variance.mean()))
     # short traces tell little of their own noise
     height = EVENT * max(before, float(np.sqrt(variance.mean())))
-    found, left = (_events(trace, height) for trace in traces)
+    found, left = (_events(trace, height) for trace in (noisy, result))
     # half of it: noise has lifted those that are just above
     low = _events(result, height / 2)
     kept = sum(any(a < d + 1 and c < b + 1 for c, d in low) for a, b in found)

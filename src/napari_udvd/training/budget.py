@@ -218,6 +218,10 @@ class Budget:
             return self.step % max(self._steps // VALIDATIONS, 1) == 0
         return self.elapsed >= at
 
+    def share(self, share: float) -> float:
+        """Seconds of a share of the whole; any number where steps are counted."""
+        return share * self.whole if self.is_timed else math.inf
+
     def spare(self, share: float) -> float:
         """Seconds of a share of the whole that are left, and not needed at the end."""
         left = self.seconds - self.elapsed - 2 * self.validation_seconds

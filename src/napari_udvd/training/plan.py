@@ -13,7 +13,13 @@ import numpy as np
 from napari_udvd.errors import InputError
 from napari_udvd.inference.scaling import Calibration, calibrate
 from napari_udvd.models import Facts, catalogue
-from napari_udvd.noise import NoiseModel, check_pixels, check_time, diagnose
+from napari_udvd.noise import (
+    NoiseModel,
+    check_pixels,
+    check_time,
+    diagnose,
+    left_empty,
+)
 from napari_udvd.planes import middle_plane
 from napari_udvd.tasks import DENOISE
 from napari_udvd.training.widths import widths_of
@@ -144,9 +150,10 @@ def make_plan(
     for stack in stacks:
         check_pixels(stack)
     stacks = [inspect(stack) for stack in stacks]
+    known = None if settings.noise is None else NoiseModel(*settings.noise)
     diagnoses = [
         [
-            diagnose(stack, plane)
+            diagnose(stack, plane, known)
             for stack in stacks
             if (plane := middle_plane(stack, c)) is not None
         ]
@@ -154,6 +161,8 @@ def make_plan(
     ]
     flat = [diagnosis for row in diagnoses for diagnosis in row]
     hole, warnings = task.plan(flat, settings.hole)
+    if not task.fills:
+        warnings += tuple(left_empty(stack) for stack in stacks if stack.is_sparse)
     for stack in stacks:
         height, width = stack.frame_shape
         if height <= hole[0] or width <= hole[1]:
@@ -162,7 +171,6 @@ def make_plan(
                 f"pixels, no larger than the hole of {hole[0]} x {hole[1]}; choose a "
                 "smaller hole, or larger frames"
             )
-    known = None if settings.noise is None else NoiseModel(*settings.noise)
     calibrations = tuple(
         calibrate(
             stacks,

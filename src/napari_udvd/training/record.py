@@ -14,6 +14,7 @@ from napari_udvd.training.events import Started
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from napari_udvd.inference.scaling import Calibration
     from napari_udvd.stack import Stack
     from napari_udvd.training.batches import Batches
     from napari_udvd.training.best import Best
@@ -150,6 +151,7 @@ def course(
 def trained(
     best: Best,
     plan: Plan,
+    calibrations: tuple[Calibration, ...],
     settings: TrainingSettings,
     stacks: Sequence[Stack],
     told: Mapping[str, Any],
@@ -164,7 +166,9 @@ def trained(
     best
         Weights of the training.
     plan
-        Says how its network is calibrated.
+        Says what its network takes.
+    calibrations
+        One for each channel.
     settings, stacks
         What was asked for, and of what movies.
     told
@@ -182,7 +186,7 @@ def trained(
     }
     return Denoiser(
         copy.deepcopy(best.net).cpu().eval(),
-        plan.calibrations,
+        calibrations,
         plan.joint,
         after.self_ensemble,
         record,

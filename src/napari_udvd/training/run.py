@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import torch
 
 from napari_udvd.errors import OutputError, TrainingFailed
-from napari_udvd.inference.live_view import FEWEST_PIXELS
 from napari_udvd.inference.request import EXACT
 from napari_udvd.models import build_network, count_views
 from napari_udvd.models.catalogue import find
@@ -29,11 +28,13 @@ from napari_udvd.training.events import (
     TrainingEvent,
 )
 from napari_udvd.training.learner import Learner
+from napari_udvd.training.looking import look
 from napari_udvd.training.losses import LossCurve
 from napari_udvd.training.optimiser import rate_at
 from napari_udvd.training.plain import begin_plainly, end_plainly
 from napari_udvd.training.record import course, started, trained
 from napari_udvd.training.start import Start, begin
+from napari_udvd.training.std_factors import with_std_factors
 from napari_udvd.training.validation import WINDOWS, Validation, affordable
 
 if TYPE_CHECKING:
@@ -59,6 +60,9 @@ WARM_UP_STEPS = 20
 FINAL_RATE = 0.03
 """Learning rate at the end of the budget, as a fraction of its peak."""
 
+STD_SHARE = 0.03
+"""Share of the budget that calibrating the standard deviation may take."""
+
 VALIDATION_COST = 0.04
 """Share of the budget that one measurement of the validation loss may take; fewer and
 smaller windows are measured where all of them would take longer."""
@@ -68,9 +72,6 @@ PACE_SHARE = 0.02
 
 BATCH_SHARE = 0.03
 """Share of the budget for finding how many clips at once suit a card."""
-
-LOOK_SHARE = 0.05
-"""Share of the budget that one look of a user's may take."""
 
 JUDGING = 4
 """Measurements of the validation loss that judging a companion takes as long as."""
@@ -112,7 +113,7 @@ class Run:
         self._best = Best(self._learner.average)
         self._companion = find_companion(self._learner)
         recipe = find(plan.name).recipe
-        movies = movies_of(stacks, plan.joint, task)
+        self._movies = movies = movies_of(stacks, plan.joint, task)
         self._batches: Batches | Lessons = make_batches(
             movies, plan, settings, recipe, self._learner, device
         )
@@ -255,6 +256,7 @@ class Run:
         validation, average = self._validation, self._learner.average
         best = distillation.judged(best, average, budget, validation)
         best, plainly = end_plainly(best, validation)
+        remarks = (*after.remarks, *plainly)
         warnings, noise_removed = validation.verdict(best.net)
         if checkpoint is not None:
             try:
@@ -269,12 +271,7 @@ class Run:
             best.step,
             best.loss,
             warnings,
-            (
-                *self._companion.remarks,
-                *distillation.remarks,
-                *after.remarks,
-                *plainly,
-            ),
+            (*self._companion.remarks, *distillation.remarks, *remarks),
             noise_removed,
             tuple(best.history),
             budget.step,
@@ -296,24 +293,10 @@ class Run:
         self._budget.resumed_at = header["elapsed"]
 
     def _look(self, live: LiveView | None) -> Iterator[LivePreview]:
-        if live is None or not live.is_due():
-            return
-        most = None  # any number of pixels
-        if self._pace is not None:
-            per_pixel = count_views(self._learner.average) * self._pace.first
-            most = int(self._budget.spare(LOOK_SHARE) / per_pixel)
-            if most < FEWEST_PIXELS:
-                return
-        view, denoised = live.denoise(
-            self._learner.average,
-            self._plan.calibrations,
-            self._plan.joint,
-            self._device,
-            self._learner.precision,
-            most=most,
-            task=self._learner.task,
-        )
-        yield LivePreview(self._budget.step, view, denoised)
+        if live is not None and live.is_due():
+            yield from look(
+                live, self._learner, self._plan, self._budget, self._pace, self._device
+            )
 
     def _save(self, path: Path, ended: str = "") -> None:
         self._losses.read()
@@ -442,13 +425,23 @@ class Run:
         noise_removed: float | None,
         after: Reserve,
     ) -> Denoiser:
-        budget, taught = self._budget, self._distillation.record
+        budget, calibrations = self._budget, self._plan.calibrations
+        if self._learner.task.fills:
+            calibrations = with_std_factors(
+                calibrations,
+                best.net,
+                self._movies,
+                self._learner.precision,
+                is_told=self._settings.noise is not None,
+                seconds=budget.share(STD_SHARE),
+            )
         return trained(
             best,
             self._plan,
+            calibrations,
             self._settings,
             self._stacks,
-            course(best, budget, reason, noise_removed, taught),
+            course(best, budget, reason, noise_removed, self._distillation.record),
             task=self._learner.task.name,
             after=after,
         )

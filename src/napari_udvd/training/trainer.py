@@ -18,6 +18,7 @@ from napari_udvd.training.noise_check import confirm_noise
 from napari_udvd.training.plan import make_plan
 from napari_udvd.training.resume import read_saved_run
 from napari_udvd.training.run import Run
+from napari_udvd.training.scan_noise import measure_scan_noise
 from napari_udvd.validity import inspect
 
 if TYPE_CHECKING:
@@ -89,8 +90,8 @@ def train_events(
         plan = make_plan(stacks, settings, device.type == "cpu", asked)
         stacks = [inspect(stack) for stack in stacks]
         try:
-            if not asked.fills:  # it is confirmed by networks that see no gaps
-                plan = confirm_noise(plan, stacks, settings, device)
+            check = measure_scan_noise if asked.fills else confirm_noise
+            plan = check(plan, stacks, settings, device)
             run = Run(stacks, settings, plan, device, began, follows, asked)
             run.start_warm()
             run.choose_batch()
