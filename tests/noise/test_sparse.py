@@ -12,6 +12,8 @@ from scipy import ndimage
 
 from napari_udvd.errors import InputError
 from napari_udvd.noise import diagnose
+from napari_udvd.noise._correlation import MAX_LAG
+from napari_udvd.noise._neighbours import _in_common as in_common
 from napari_udvd.noise._sparse import read_scan
 from napari_udvd.scanning import make_mask
 from napari_udvd.simulation import simulate
@@ -170,3 +172,20 @@ def test_pixels_that_were_all_visited_once_tell_nothing(edge: int) -> None:
     mask = np.asarray(make_mask("blue-noise", 5, (edge, edge), share=0.2))
     with pytest.raises(InputError, match="0 pixels were measured twice"):
         diagnose(scene.noisy.with_mask(mask))
+
+
+def test_what_neighbours_have_in_common_in_both_directions_is_motion() -> None:
+    numbers = np.full(2 * MAX_LAG + 2, 1000.0)
+
+    def common(rows: list[float], columns: list[float]) -> float:
+        lags = [
+            np.resize([*near, *[far] * 6], MAX_LAG) for *near, far in (columns, rows)
+        ]
+        correlation = np.concatenate([*lags, [0.0, 0.0]])
+        return in_common(2.0 * numbers * correlation, numbers, 2.0)
+
+    assert common([0.2, 0.2, 0.08], [0.2, 0.1, 0.1]) == pytest.approx(0.08)
+    # noise of a row, and of a slow detector, are noise
+    assert common([0.0, 0.0, 0.0], [0.3, 0.3, 0.3]) == 0
+    assert common([0.0, 0.0, 0.0], [0.3, 0.1, 0.0]) == 0
+    assert in_common(numbers, np.zeros_like(numbers), 1.0) == 0

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["correlation_of_scan", "share_in_rows"]
 
+Doubles = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.float32]
 
 CALM = 0.5
@@ -27,6 +28,8 @@ OVERLAP = 1.5
 """How much more the mean of products scatters, since a visit is in two differences."""
 SURE = 3.0
 """Standard errors from which on a correlation is none by chance."""
+FAR = 3
+"""Pixels further apart than the noise of a detector goes."""
 LEAST_SHARE = 0.2
 """Least variance of second differences that is believed, relative to white noise."""
 
@@ -76,6 +79,8 @@ def correlation_of_scan(scan: Scan) -> tuple[Correlation, bool]:
     found /= variance if variance > 0 else 1.0
     x, y, diagonals = np.split(found, [MAX_LAG, 2 * MAX_LAG])
     error = float((OVERLAP / numbers[told].min()) ** 0.5) if told.any() else 0.0
+    if variance > 0:
+        error = max(error, _in_common(products, numbers, variance))
     correlation = Correlation(
         x=x,
         y=y,
@@ -89,6 +94,23 @@ def correlation_of_scan(scan: Scan) -> tuple[Correlation, bool]:
         excess=0.0,
     )
     return correlation, bool(told[0] and told[MAX_LAG])
+
+
+def _in_common(products: Doubles, numbers: Doubles, variance: float) -> float:
+    """Correlation of pixels further apart than noise goes.
+
+    Where things move, neighbours change together, whatever the direction: along rows
+    alone it is noise of whole rows, which is no less noise.
+    """
+    found = []
+    for start in (0, MAX_LAG):
+        far = slice(start + FAR - 1, start + MAX_LAG)
+        told = numbers[far] >= LEAST_PAIRS
+        if not told.any():
+            return 0.0
+        each = products[far][told] / numbers[far][told] / variance
+        found.append(float(np.sqrt(np.mean(each**2))))
+    return min(found)
 
 
 def share_in_rows(correlation: Correlation) -> float:
