@@ -130,7 +130,7 @@ class Microscope(PointSpread):
         """See :meth:`PointSpread.kernel`."""
         dark = FIRST_DARK * self.wavelength / 1000 / self.na
         reach = 2 * RADII * dark
-        radius = np.linspace(0.0, math.sqrt(2) * reach + dark, 2048)
+        radius = np.linspace(0.0, math.sqrt(2) * reach + dark, 512)
         values = self._profile(radius)
         return sampled(
             lambda r: np.interp(r * self.pixel_size, radius, values),
@@ -167,7 +167,7 @@ class Microscope(PointSpread):
         edge = math.ceil((end + self.pinhole * dark) / step)
         line = step * np.arange(-edge, edge + 1)
         far = np.hypot(line[:, None], line)
-        grid = np.linspace(0.0, far.max(), 4096)
+        grid = np.linspace(0.0, far.max(), 1024)
         image = np.interp(far, grid, focal_intensity(grid, self.na, wavelength, index))
         # the share of each point that is within the pinhole: its rim has no steps
         hole = np.clip((self.pinhole * dark - far) / step + 0.5, 0.0, 1.0)

@@ -20,7 +20,7 @@ __all__ = ["Gaussian", "PointSpread", "Width", "describe", "sampled", "width"]
 Doubles: TypeAlias = "npt.NDArray[np.float64]"
 
 SUBPIXELS = 5
-"""Points along each edge of a pixel that its mean is taken of."""
+"""Points along the edge of a pixel of the movie, at least, that a mean is taken of."""
 
 FWHM = 2 * math.sqrt(2 * math.log(2))
 """Full width at half maximum of a Gaussian, in standard deviations."""
@@ -124,10 +124,11 @@ def sampled(profile: Callable[[Doubles], Doubles], reach: float, zoom: int) -> D
         Pixels to a pixel of the movie, along each edge.
     """
     edge = max(math.ceil(reach * zoom), 1)
-    count = (2 * edge + 1) * SUBPIXELS
-    place = (np.arange(count) - (count - 1) / 2) / (SUBPIXELS * zoom)
+    inside = math.ceil(SUBPIXELS / zoom)
+    count = (2 * edge + 1) * inside
+    place = (np.arange(count) - (count - 1) / 2) / (inside * zoom)
     values = profile(np.hypot(place[:, None], place))
-    means = values.reshape(2 * edge + 1, SUBPIXELS, 2 * edge + 1, SUBPIXELS)
+    means = values.reshape(2 * edge + 1, inside, 2 * edge + 1, inside)
     kernel = means.mean(axis=(1, 3))
     found: Doubles = kernel / kernel.sum()
     return found
