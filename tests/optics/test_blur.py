@@ -89,6 +89,23 @@ def test_a_flat_frame_stays_flat_up_to_its_border() -> None:
         np.testing.assert_allclose(inner.numpy(), 7.0, rtol=1e-3)
 
 
+def test_what_was_not_measured_follows_from_what_shines_over() -> None:
+    blur = Blur(Gaussian(1.5), SHAPE)
+    scene = torch.ones_like(scene_on(blur))
+    blur.inside(scene)[0, 10, 17] = 300.0
+    frames = blur(scene)
+    hidden = float(frames[0, 10, 17])
+    measured = torch.ones(frames.shape, dtype=torch.bool)
+    measured[0, 10, 17] = measured[0, 3, 4] = False
+    frames[~measured] = torch.nan
+    *_, last = islice(richardson_lucy(frames.nan_to_num(0.0), blur, measured), 200)
+    # iterations come near slowly; what stood there at first is less than half of it
+    assert 0.85 * hidden < float(last.predicted[0, 10, 17]) < 1.05 * hidden
+    around = blur.inside(last.scene)[0, 8:13, 15:20].sum()
+    assert float(around) == pytest.approx(300 + 24, rel=0.1)
+    assert float(last.predicted[0, 3, 4]) == pytest.approx(1, abs=0.1)
+
+
 def test_dark_frames_and_values_below_zero_do_no_harm() -> None:
     blur = Blur(Gaussian(1.2), SHAPE)
     *_, last = islice(richardson_lucy(torch.full((1, *SHAPE), -3.0), blur), 5)

@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Blur"]
 
-LEAST_SEEN = 0.01
-"""Share of a point's light that must fall into the frame for this to tell of it."""
-
 
 class Blur:
     """Blurs a scene and takes the mean over each pixel.
@@ -75,15 +72,11 @@ class Blur:
         around[: kernel.shape[0], : kernel.shape[1]] = torch.from_numpy(kernel)
         around = around.roll([-m for m in self._margin], dims=(0, 1))
         self._transfer = torch.fft.rfft2(around).to(device, torch.complex64)
-        seen = self._spread(torch.ones(shape, device=device))
-        self.is_seen = seen > LEAST_SEEN * seen.max()
-        self.seen = seen.clamp_min(LEAST_SEEN * float(seen.max()))
-
-    is_seen: Tensor
-    """Where the frame tells of a scene, ``(rows, columns)`` of the canvas."""
+        self.seen = self.adjoint(torch.ones(shape, device=device))
 
     seen: Tensor
-    """How much of each point's light falls into the frame."""
+    """How much of each point's light falls into the frame, ``(rows, columns)`` of the
+    canvas."""
 
     def __call__(self, scene: Tensor) -> Tensor:
         """Blur scenes on a canvas, ``(..., rows, columns)``, and measure them."""
@@ -96,7 +89,17 @@ class Blur:
 
     def adjoint(self, frames: Tensor) -> Tensor:
         """Spread what was measured over the canvas: the transpose of a blur."""
-        return self._spread(frames)
+        zoom = self.zoom
+        if zoom > 1:
+            frames = frames.repeat_interleave(zoom, -2).repeat_interleave(zoom, -1)
+            frames = frames / zoom**2
+        top, left = self._margin
+        below, right = (
+            n - m - i
+            for n, m, i in zip(self._size, self._margin, self._inner, strict=True)
+        )
+        wide = F.pad(frames, (left, right, top, below))
+        return self._filtered(wide, self._transfer.conj())
 
     def inside(self, scene: Tensor) -> Tensor:
         """Cut the frame out of a canvas."""
@@ -119,19 +122,6 @@ class Blur:
             )
         ]
         return frames[..., places[0][:, None], places[1]]
-
-    def _spread(self, frames: Tensor) -> Tensor:
-        zoom = self.zoom
-        if zoom > 1:
-            frames = frames.repeat_interleave(zoom, -2).repeat_interleave(zoom, -1)
-            frames = frames / zoom**2
-        top, left = self._margin
-        below, right = (
-            n - m - i
-            for n, m, i in zip(self._size, self._margin, self._inner, strict=True)
-        )
-        wide = F.pad(frames, (left, right, top, below))
-        return self._filtered(wide, self._transfer.conj())
 
     def _filtered(self, scene: Tensor, transfer: Tensor) -> Tensor:
         found: Tensor = torch.fft.irfft2(

@@ -21,8 +21,12 @@ if TYPE_CHECKING:
 __all__ = ["Iterate", "richardson_lucy"]
 
 LEAST = 1e-6
-"""Of the brightest pixel, that a prediction counts as at least: nothing is divided by
-zero."""
+"""Of the brightest pixel, and of all light: nothing is divided by less."""
+
+
+LEAST_SEEN = 0.01
+"""Share of a point's light that must fall on what was measured for this to tell of it,
+of that of the point that is seen best."""
 
 
 class Iterate(NamedTuple):
@@ -40,7 +44,9 @@ class Iterate(NamedTuple):
     predicted: Tensor
 
 
-def richardson_lucy(frames: Tensor, blur: Blur) -> Iterator[Iterate]:
+def richardson_lucy(
+    frames: Tensor, blur: Blur, measured: Tensor | None = None
+) -> Iterator[Iterate]:
     """Sharpen frames, each by itself, for as long as one likes.
 
     Parameters
@@ -50,6 +56,9 @@ def richardson_lucy(frames: Tensor, blur: Blur) -> Iterator[Iterate]:
         zero counts as zero.
     blur
         Of frames of that shape.
+    measured
+        bool, as the frames: where there is anything to compare with. What lies
+        elsewhere follows from what shines over from there. Everywhere if None.
 
     Yields
     ------
@@ -57,11 +66,20 @@ def richardson_lucy(frames: Tensor, blur: Blur) -> Iterator[Iterate]:
         The frames as they are, first; after each iteration the scene.
     """
     light = frames.clamp_min(0.0)
+    seen = blur.seen
+    if measured is not None:
+        level = light[measured].mean() if measured.any() else 0.0
+        light = torch.where(measured, light, level)
+        seen = blur.adjoint(measured.to(light.dtype))
+    # of what hardly shines into the frame, the frame says nothing
+    is_seen = seen > LEAST_SEEN * blur.seen.max()
     tiny = LEAST * float(light.max()) or LEAST
     scene = blur.canvas(light)
     while True:
         predicted = blur(scene)
         yield Iterate(scene, predicted)
-        update = blur.adjoint(light / predicted.clamp_min(tiny)) / blur.seen
-        # of what hardly shines into the frame, the frame says nothing
-        scene = (scene * torch.where(blur.is_seen, update, 1.0)).clamp_min(0.0)
+        ratio = light / predicted.clamp_min(tiny)
+        if measured is not None:
+            ratio = torch.where(measured, ratio, 0.0)
+        update = blur.adjoint(ratio) / seen.clamp_min(LEAST)
+        scene = (scene * torch.where(is_seen, update, 1.0)).clamp_min(0.0)
