@@ -2,9 +2,9 @@
 
 Two copies of a part of the movie with independent noise are denoised and sharpened.
 What both show is structure, and down to which period they agree is the resolution
-(Fourier ring correlation, which a mere filter leaves as it is); where they differ by more
-than there is to be seen, the iterations have brought out noise. The copies have twice the noise of the movie, so that
-the result itself is better than is said of it.
+(Fourier ring correlation, which a mere filter leaves as it is); where they differ by
+more than there is to be seen, the iterations have brought out noise. The copies have
+twice the noise of the movie, so that the result itself is better than is said of it.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ class Assessment:
         Ring correlations of two denoised copies and of two sharpened ones. Frequencies
         are in cycles per pixel of the movie, whatever the grid of the result.
     mottled
-        Share of the frame in which noise that sharpening made larger can be seen, and is
-        stronger than the structure there.
+        Share of the frame in which noise that sharpening made larger can be seen, and
+        is stronger than the structure there.
     """
 
     before: FourierRings
@@ -125,7 +125,10 @@ def assess(
     if not denoised:
         return None
     before, after = (
-        fourier_rings(*(np.concatenate([pair[k] for pair in pairs]) for k in (0, 1)))
+        fourier_rings(
+            np.concatenate([pair[0] for pair in pairs]),
+            np.concatenate([pair[1] for pair in pairs]),
+        )
         for pairs in (denoised, sharp)
     )
     after = after._replace(frequency=after.frequency * optics.zoom)
