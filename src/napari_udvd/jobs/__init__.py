@@ -51,6 +51,7 @@ if TYPE_CHECKING:
         TrainAndRestore,
     )
     from napari_udvd.jobs.scanning import ScanFiles
+    from napari_udvd.jobs.sharpening import TrainAndSharpen, sharpen
     from napari_udvd.jobs.states import (
         Beside,
         Cache,
@@ -92,6 +93,7 @@ __all__ = [
     "Stopped",
     "Times",
     "TrainAndRestore",
+    "TrainAndSharpen",
     "TrainModel",
     "Warned",
     "Way",
@@ -109,6 +111,7 @@ __all__ = [
     "reconstruct",
     "restore_files",
     "save_model",
+    "sharpen",
     "train",
     "train_movies",
     "untrained",
@@ -137,6 +140,7 @@ _HOMES = {
     "Stopped": "jobs.events",
     "Times": "jobs.diagnosis",
     "TrainAndRestore": "jobs.restoring",
+    "TrainAndSharpen": "jobs.sharpening",
     "TrainModel": "jobs.training",
     "WAYS": "jobs.ways",
     "Warned": "jobs.events",
@@ -144,6 +148,7 @@ _HOMES = {
     "Written": "jobs.events",
     "denoise": "jobs.training",
     "reconstruct": "jobs.training",
+    "sharpen": "jobs.sharpening",
     "diagnose_file": "jobs.diagnosis",
     "diagnose_movie": "jobs.diagnosis",
     "export_motion": "jobs.motion",
