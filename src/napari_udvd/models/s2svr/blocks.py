@@ -7,8 +7,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from napari_udvd.models.flow.base import SLOPE
+from napari_udvd.models.flow.warp import sample_bilinear
+from napari_udvd.models.precision import convolve, pack
 
-__all__ = ["ConvGRU", "LocalAttention", "ResConvGRU", "ResidualBlock", "conv", "leaky"]
+__all__ = [
+    "ConvGRU",
+    "LocalAttention",
+    "ResConvGRU",
+    "ResidualBlock",
+    "conv",
+    "fetched",
+    "leaky",
+]
 
 
 def conv(inputs: int, outputs: int, bias: bool = True) -> nn.Conv2d:
@@ -19,6 +29,15 @@ def conv(inputs: int, outputs: int, bias: bool = True) -> nn.Conv2d:
 def leaky(x: Tensor) -> Tensor:
     """Apply the leaky rectifier that all of S2SVR has, in place."""
     return F.leaky_relu_(x, SLOPE)
+
+
+def fetched(x: Tensor, flow: Tensor) -> Tensor:
+    """Fetch ``(N, C, H, W)`` from where a flow (dy, dx) leads, zeros from outside.
+
+    Positions need more digits than half precision has, and ``grid_sample`` takes images
+    of the same precision alone; it also forgets that memory channels are last.
+    """
+    return pack(sample_bilinear(x.to(flow.dtype), flow, "zeros").to(x.dtype))
 
 
 class ResidualBlock(nn.Module):
@@ -37,8 +56,7 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(N, features, H, W)`` to as much."""
-        changed: Tensor = self.b(F.relu_(self.a(x)))
-        return changed + x
+        return convolve(self.b, F.relu_(convolve(self.a, x))) + x
 
 
 class ConvGRU(nn.Module):
@@ -67,10 +85,10 @@ class ConvGRU(nn.Module):
         state
             ``(N, features, H, W)``.
         """
-        gates = torch.sigmoid(self.gates(torch.cat([state, x], dim=1)))
+        gates = torch.sigmoid(convolve(self.gates, torch.cat([state, x], dim=1)))
         update, reset = gates.chunk(2, dim=1)
-        new = torch.tanh(self.candidate(torch.cat([reset * state, x], dim=1)))
-        return torch.lerp(state, new, update)
+        joined = torch.cat([reset * state, x], dim=1)
+        return torch.lerp(state, torch.tanh(convolve(self.candidate, joined)), update)
 
 
 class ResConvGRU(nn.Module):
@@ -109,7 +127,7 @@ class ResConvGRU(nn.Module):
         state = self.gru(x, state)
         if self.fuse is not None:
             assert other is not None
-            state = leaky(self.fuse(torch.cat([state, other], dim=1)))
+            state = leaky(convolve(self.fuse, torch.cat([state, other], dim=1)))
         after: Tensor = self.blocks(state)
         return after
 
@@ -149,7 +167,7 @@ class LocalAttention(nn.Module):
             ``(N, features, H, W)``.
         """
         n = len(query)
-        of_keys = self.of_key(keys.flatten(0, 1)).unflatten(0, (n, -1))
-        compared = torch.tanh(self.of_query(query)[:, None] + of_keys)
-        scores = self.score(compared.flatten(0, 1)).unflatten(0, (n, -1))
+        of_keys = convolve(self.of_key, pack(keys.flatten(0, 1))).unflatten(0, (n, -1))
+        compared = torch.tanh(convolve(self.of_query, query)[:, None] + of_keys)
+        scores = convolve(self.score, compared.flatten(0, 1)).unflatten(0, (n, -1))
         return (scores.softmax(dim=1) * keys).sum(dim=1)

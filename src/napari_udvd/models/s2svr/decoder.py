@@ -8,12 +8,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from napari_udvd.models.flow.warp import sample_bilinear
+from napari_udvd.models.precision import convolve, pack
 from napari_udvd.models.s2svr.blocks import (
     ConvGRU,
     LocalAttention,
     ResidualBlock,
     conv,
+    fetched,
     leaky,
 )
 from napari_udvd.models.s2svr.settings import ZOOMS
@@ -94,9 +95,9 @@ class Decoder(nn.Module):
         clip
             ``(N, T, C, H, W)``.
         flows
-            Between its neighbouring frames, (dy, dx), px.
+            Between its neighbouring frames, (dy, dx), px, in float32.
         encoded
-            What the encoder made of it.
+            What the encoder made of it; its precision is that of the layers here.
         base
             ``(N, T, C, zoom H, zoom W)``: what the result is added to; None for the
             clip itself, enlarged by bilinear interpolation.
@@ -106,10 +107,7 @@ class Decoder(nn.Module):
         Tensor
             ``(N, T, C, zoom H, zoom W)``, not clipped to any range.
         """
-        features = [
-            frame.contiguous(memory_format=torch.channels_last)
-            for frame in encoded.features.unbind(1)
-        ]
+        features = [pack(frame) for frame in encoded.features.unbind(1)]
         states = list(encoded.states)
         last = len(features) - 1
         seen, after = features[last], features[last]
@@ -117,21 +115,17 @@ class Decoder(nn.Module):
         for t in range(last, -1, -1):
             if t < last:
                 moved = torch.cat([*states, seen, features[t + 1]], dim=1)
-                moved = sample_bilinear(moved, flows.to_next[:, t], "zeros")
+                moved = fetched(moved, flows.to_next[:, t])
                 *states, seen, after = moved.chunk(len(states) + 2, dim=1)
             before = features[t]
             if t > 0 and self.attention is not None:
-                before = sample_bilinear(
-                    features[t - 1], flows.to_previous[:, t - 1], "zeros"
-                )
+                before = fetched(features[t - 1], flows.to_previous[:, t - 1])
             states, found = self._step(states, seen, (before, features[t], after))
-            image = self._image(found)
-            image = image + (self._enlarged(clip[:, t]) if base is None else base[:, t])
+            start = self._enlarged(clip[:, t]) if base is None else base[:, t]
+            image = self._image(found).to(start.dtype) + start
             restored.append(image)
-            seen = image
             if t > 0:
-                for layer in self.enter:
-                    seen = leaky(layer(seen))
+                seen = self._entering(image.to(found.dtype))
         return torch.stack(restored[::-1], dim=1)
 
     def _step(
@@ -145,14 +139,21 @@ class Decoder(nn.Module):
             return states, found
         context = self.attention(found, torch.stack(list(keys), dim=1))
         for k, join in enumerate(self.join, start=1):
-            x = leaky(join(torch.cat([found, context], dim=1)))
+            x = leaky(convolve(join, torch.cat([found, context], dim=1)))
             states[k] = self.grus[k](x, states[k])
             found = self.blocks[k](states[k]) + found
         return states, found
 
     def _image(self, found: Tensor) -> Tensor:
-        a, b, c = self.leave
-        image: Tensor = self.shuffle(c(leaky(b(leaky(a(found))))))
+        *layers, last = self.leave
+        for layer in layers:
+            found = leaky(convolve(layer, found))
+        image: Tensor = self.shuffle(convolve(last, found))
+        return image
+
+    def _entering(self, image: Tensor) -> Tensor:
+        for layer in self.enter:
+            image = leaky(convolve(layer, image))
         return image
 
     def _enlarged(self, frame: Tensor) -> Tensor:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from napari_udvd.models.flow.warp import sample_bilinear
-from napari_udvd.models.s2svr.blocks import ResConvGRU
+from napari_udvd.models.precision import pack
+from napari_udvd.models.s2svr.blocks import ResConvGRU, fetched
 
 if TYPE_CHECKING:
     from napari_udvd.models.flow.base import ClipFlow
@@ -65,14 +65,11 @@ class Encoder(nn.Module):
         Parameters
         ----------
         clip
-            ``(N, T, C, H, W)``.
+            ``(N, T, C, H, W)``, in the precision that is computed in.
         flows
-            Between its neighbouring frames, (dy, dx), px.
+            Between its neighbouring frames, (dy, dx), px, in float32.
         """
-        frames = [
-            frame.contiguous(memory_format=torch.channels_last)
-            for frame in clip.unbind(1)
-        ]
+        frames = [pack(frame) for frame in clip.unbind(1)]
         ahead = self._run_forwards(self.forwards, frames, flows)
         out = self._run_backwards(frames, ahead, flows)
         states = [ahead[-1]]
@@ -89,7 +86,7 @@ class Encoder(nn.Module):
         states: list[Tensor] = []
         for t, x in enumerate(inputs):
             if t:
-                state = sample_bilinear(state, flows.to_previous[:, t - 1], "zeros")
+                state = fetched(state, flows.to_previous[:, t - 1])
             state = layer(x, state)
             states.append(state)
         return states
@@ -101,13 +98,11 @@ class Encoder(nn.Module):
         states: list[Tensor] = []
         for t in range(len(frames) - 1, -1, -1):
             if states:
-                state = sample_bilinear(state, flows.to_next[:, t], "zeros")
+                state = fetched(state, flows.to_next[:, t])
             state = self.backwards(frames[t], state, ahead[t])
             states.append(state)
         return states[::-1]
 
     def _empty(self, like: Tensor) -> Tensor:
         n, _, height, width = like.shape
-        return like.new_zeros(n, self.features, height, width).contiguous(
-            memory_format=torch.channels_last
-        )
+        return pack(like.new_zeros(n, self.features, height, width))

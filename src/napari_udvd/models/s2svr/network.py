@@ -25,6 +25,7 @@ not:
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from napari_udvd.models.flow.base import ClipFlow
@@ -76,6 +77,7 @@ class S2SVR(nn.Module):
         clip: Tensor,
         flows: ClipFlow | None = None,
         base: Tensor | None = None,
+        precision: torch.dtype = torch.float32,
     ) -> Tensor:
         """Restore all frames of a clip.
 
@@ -90,6 +92,8 @@ class S2SVR(nn.Module):
             ``(N, T, C, zoom H, zoom W)``: what is to be improved, such as a
             deconvolved clip; None for the clip itself, enlarged by bilinear
             interpolation.
+        precision
+            Floating-point type of encoder and decoder; flow and result are in float32.
 
         Returns
         -------
@@ -106,7 +110,8 @@ class S2SVR(nn.Module):
             flows = self.flow_net.of_clip(clip)
         else:
             _check_flows(clip, flows)
-        restored: Tensor = self.decoder(clip, flows, self.encoder(clip, flows), base)
+        encoded = self.encoder(clip.to(precision), flows)
+        restored: Tensor = self.decoder(clip, flows, encoded, base)
         return restored
 
     def raw(self, clip: Tensor) -> Tensor:
