@@ -101,6 +101,8 @@ class PWCLite(FlowNetwork):
     def levels(self, first: Tensor, second: Tensor) -> list[Tensor]:
         """Estimate the flow at several resolutions, for training.
 
+        Frames are taken at the size that they have.
+
         Parameters
         ----------
         first, second
@@ -109,8 +111,9 @@ class PWCLite(FlowNetwork):
         Returns
         -------
         list of Tensor
-            ``(N, 2, h, w)`` as (dy, dx) in pixels of that resolution, from the size of
-            the frame, by half each, to a quarter of the coarsest level's pixels.
+            ``(N, 2, h, w)`` as (dy, dx) in pixels of that resolution: the first has the
+            size of the frame, each other half the rows and columns of the one before.
+            There is one less than the network has levels.
 
         Raises
         ------

@@ -65,8 +65,8 @@ class FlowCriterion:
         otherwise by absolute difference and SSIM.
     by_return
         Pixels are hidden if the way there and back misses; otherwise if nothing came
-        from them. The latter does not trust the flow of the pixel itself and is for the
-        first part of a training.
+        from them. Begin with the latter: an untrained flow misses everywhere, which
+        hides all pixels and costs nothing.
     order
         Derivative of the flow that should be small: 1, or 2 where motion may change
         evenly.
@@ -84,8 +84,8 @@ class FlowCriterion:
         If `order` is neither, or a number is not positive.
     """
 
-    census: bool = True
-    by_return: bool = True
+    census: bool = False
+    by_return: bool = False
     order: int = 1
     weight: float = 50.0
     edges: float = 10.0
@@ -103,13 +103,13 @@ class FlowCriterion:
             raise ValueError(f"soft must be positive, got {self.soft}")
 
 
-SSIM = FlowCriterion(census=False, by_return=False)
-"""For the first fifty epochs of ARFlow."""
+SSIM = FlowCriterion()
+"""For the first fifty epochs of ARFlow, and for any beginning."""
 
-CENSUS = FlowCriterion()
+CENSUS = FlowCriterion(census=True, by_return=True)
 """For those after them."""
 
-CENSUS_SECOND_ORDER = FlowCriterion(order=2, weight=75.0)
+CENSUS_SECOND_ORDER = FlowCriterion(census=True, by_return=True, order=2, weight=75.0)
 """For those after them, where the camera drives through the scene."""
 
 
@@ -138,7 +138,7 @@ def flow_loss(
     second: Tensor,
     flows: Sequence[Tensor],
     backs: Sequence[Tensor],
-    criterion: FlowCriterion = CENSUS,
+    criterion: FlowCriterion = SSIM,
 ) -> FlowLoss:
     """Judge the flow between two frames without knowing the true one.
 
@@ -198,7 +198,7 @@ def _one_way(
         else:
             distance = SSIM_SHARE * ssim_distance(one, fetched).mean()
             distance = distance + (1 - SSIM_SHARE) * F.l1_loss(fetched, one)
-        # with hardly a pixel in sight there is nothing to be learned
+        # with no pixel in sight there is nothing to be learned
         photometric = photometric + distance / seen.mean().clamp_min(1e-6)
     roughness = smoothness(
         flows[0] / min(first.shape[2:]), first, criterion.order, criterion.edges

@@ -25,14 +25,18 @@ not:
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
 
-from napari_udvd.models.flow.base import ClipFlow
 from napari_udvd.models.s2svr.decoder import Decoder
 from napari_udvd.models.s2svr.encoder import Encoder
 from napari_udvd.models.s2svr.flow import PWCLite
 from napari_udvd.models.s2svr.settings import S2SVRSettings
+
+if TYPE_CHECKING:
+    from napari_udvd.models.flow.base import ClipFlow
 
 __all__ = ["S2SVR"]
 

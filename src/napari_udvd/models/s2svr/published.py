@@ -1,8 +1,8 @@
 """Published checkpoints of S2SVR: their parameter names, and ours.
 
-Names are without the prefix ``module.`` of data-parallel training. Two layers are
-stored differently: update and reset gate of a recurrent unit are one convolution here,
-and the convolution over query and key of the attention is two.
+Names are without the prefix ``module.`` of data-parallel training. Two kinds of layers
+are stored differently: update and reset gate of a recurrent unit are one convolution
+here, and the convolution over query and key of the attention is two.
 """
 
 from __future__ import annotations
@@ -77,7 +77,8 @@ def from_published(published: Mapping[str, Tensor]) -> S2SVR:
     Parameters
     ----------
     published
-        Published parameter names to tensors.
+        Published parameter names to tensors, with or without the prefix ``generator.``
+        of MMEditing's trainers, whose other entries are left out.
 
     Returns
     -------
@@ -89,6 +90,7 @@ def from_published(published: Mapping[str, Tensor]) -> S2SVR:
     ValueError
         If names or shapes are not those of a published S2SVR.
     """
+    published = _inside(published, "generator.") or published
     if not any(name.startswith("encoder.encoder_layer1_f.") for name in published):
         _refuse(published)
     net = S2SVR(_settings(published))
@@ -97,7 +99,7 @@ def from_published(published: Mapping[str, Tensor]) -> S2SVR:
         for name, tensor in published.items()
         if not name.startswith(FLOW) and not UNUSED.fullmatch(name)
     }
-    flow = _flow_parameters(_of_flow(published))
+    flow = _flow_parameters(_inside(published, FLOW))
     ours = block_parameters(inside) | {f"flow_net.{k}": t for k, t in flow.items()}
     load_exactly(net, ours, TITLE)
     return net.eval()
@@ -127,7 +129,7 @@ def flow_from_published(
     ValueError
         If names or shapes are those of another network.
     """
-    inside = _of_flow(published) or published
+    inside = _inside(published, FLOW) or published
     if not any(name.startswith("feature_pyramid_extractor.") for name in inside):
         raise ValueError(
             f"{_beginnings(published)} are not those of PWCLite "
@@ -205,11 +207,11 @@ def _refuse(published: Mapping[str, Tensor]) -> NoReturn:
     raise ValueError(message)
 
 
-def _of_flow(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _inside(published: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {
-        name.removeprefix(FLOW): tensor
+        name.removeprefix(prefix): tensor
         for name, tensor in published.items()
-        if name.startswith(FLOW)
+        if name.startswith(prefix)
     }
 
 
