@@ -12,6 +12,7 @@ from napari_udvd.models.precision import convolve, pack
 
 __all__ = [
     "ConvGRU",
+    "Convolution",
     "LocalAttention",
     "ResConvGRU",
     "ResidualBlock",
@@ -21,9 +22,17 @@ __all__ = [
 ]
 
 
-def conv(inputs: int, outputs: int, bias: bool = True) -> nn.Conv2d:
+class Convolution(nn.Conv2d):
+    """A convolution in the precision of its input; its weights stay in float32."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``(N, inputs, H, W)`` to ``(N, outputs, H / stride, W / stride)``."""
+        return convolve(self, x)
+
+
+def conv(inputs: int, outputs: int, bias: bool = True) -> Convolution:
     """Return a convolution of 3 x 3 pixels that keeps the size."""
-    return nn.Conv2d(inputs, outputs, 3, padding=1, bias=bias)
+    return Convolution(inputs, outputs, 3, padding=1, bias=bias)
 
 
 def leaky(x: Tensor) -> Tensor:
@@ -56,7 +65,8 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(N, features, H, W)`` to as much."""
-        return convolve(self.b, F.relu_(convolve(self.a, x))) + x
+        change: Tensor = self.b(F.relu_(self.a(x)))
+        return change + x
 
 
 class ConvGRU(nn.Module):
@@ -85,10 +95,10 @@ class ConvGRU(nn.Module):
         state
             ``(N, features, H, W)``.
         """
-        gates = torch.sigmoid(convolve(self.gates, torch.cat([state, x], dim=1)))
+        gates = torch.sigmoid(self.gates(torch.cat([state, x], dim=1)))
         update, reset = gates.chunk(2, dim=1)
         joined = torch.cat([reset * state, x], dim=1)
-        return torch.lerp(state, torch.tanh(convolve(self.candidate, joined)), update)
+        return torch.lerp(state, torch.tanh(self.candidate(joined)), update)
 
 
 class ResConvGRU(nn.Module):
@@ -127,7 +137,7 @@ class ResConvGRU(nn.Module):
         state = self.gru(x, state)
         if self.fuse is not None:
             assert other is not None
-            state = leaky(convolve(self.fuse, torch.cat([state, other], dim=1)))
+            state = leaky(self.fuse(torch.cat([state, other], dim=1)))
         after: Tensor = self.blocks(state)
         return after
 
@@ -167,7 +177,7 @@ class LocalAttention(nn.Module):
             ``(N, features, H, W)``.
         """
         n = len(query)
-        of_keys = convolve(self.of_key, pack(keys.flatten(0, 1))).unflatten(0, (n, -1))
-        compared = torch.tanh(convolve(self.of_query, query)[:, None] + of_keys)
-        scores = convolve(self.score, compared.flatten(0, 1)).unflatten(0, (n, -1))
+        of_keys = self.of_key(pack(keys.flatten(0, 1))).unflatten(0, (n, -1))
+        compared = torch.tanh(self.of_query(query)[:, None] + of_keys)
+        scores: Tensor = self.score(compared.flatten(0, 1)).unflatten(0, (n, -1))
         return (scores.softmax(dim=1) * keys).sum(dim=1)

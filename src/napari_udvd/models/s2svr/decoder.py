@@ -8,9 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from napari_udvd.models.precision import convolve, pack
+from napari_udvd.models.precision import pack
 from napari_udvd.models.s2svr.blocks import (
     ConvGRU,
+    Convolution,
     LocalAttention,
     ResidualBlock,
     conv,
@@ -139,7 +140,7 @@ class Decoder(nn.Module):
             return states, found
         context = self.attention(found, torch.stack(list(keys), dim=1))
         for k, join in enumerate(self.join, start=1):
-            x = leaky(convolve(join, torch.cat([found, context], dim=1)))
+            x = leaky(join(torch.cat([found, context], dim=1)))
             states[k] = self.grus[k](x, states[k])
             found = self.blocks[k](states[k]) + found
         return states, found
@@ -147,13 +148,13 @@ class Decoder(nn.Module):
     def _image(self, found: Tensor) -> Tensor:
         *layers, last = self.leave
         for layer in layers:
-            found = leaky(convolve(layer, found))
-        image: Tensor = self.shuffle(convolve(last, found))
+            found = leaky(layer(found))
+        image: Tensor = self.shuffle(last(found))
         return image
 
     def _entering(self, image: Tensor) -> Tensor:
         for layer in self.enter:
-            image = leaky(convolve(layer, image))
+            image = leaky(layer(image))
         return image
 
     def _enlarged(self, frame: Tensor) -> Tensor:
@@ -164,8 +165,8 @@ class Decoder(nn.Module):
         )
 
 
-def _entering(inputs: int, outputs: int, *, halved: bool) -> nn.Conv2d:
+def _entering(inputs: int, outputs: int, *, halved: bool) -> Convolution:
     """Layer through which a result enters again, back to the size of the input."""
     if halved:
-        return nn.Conv2d(inputs, outputs, 5, stride=2, padding=2)
+        return Convolution(inputs, outputs, 5, stride=2, padding=2)
     return conv(inputs, outputs)
