@@ -37,8 +37,8 @@ class S2SVRSettings:
     zoom
         Output pixels for each input pixel along each direction: 1, 2 or 4.
     flow_levels
-        Halvings of the frame that the flow network looks at, 2 to 6. It finds movement
-        of about ``flow_radius * 2**flow_levels`` px between two frames.
+        How often the frame is halved to estimate flow, 2 to 6. Features are compared at
+        up to ``flow_radius * 2**flow_levels`` px from their place.
     flow_radius
         Largest displacement that is tried at each level, px of that level.
     flow_size
