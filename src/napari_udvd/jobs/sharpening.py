@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from napari_udvd.errors import InputError
 from napari_udvd.inference.request import Request
 from napari_udvd.jobs.events import Begun, Note, Stopped, Warned
+from napari_udvd.jobs.optics import optics_of
 from napari_udvd.jobs.restoring import TrainAndRestore
-from napari_udvd.jobs.training import train_movies
-from napari_udvd.optics import Blur, Gaussian, Microscope, read_bead
-from napari_udvd.sharpening import Optics, Sharpener
+from napari_udvd.jobs.training import learned
+from napari_udvd.sharpening import Sharpener
 from napari_udvd.stack import Stack
-from napari_udvd.training import Finished
 
 if TYPE_CHECKING:
     import os
@@ -25,101 +22,9 @@ if TYPE_CHECKING:
 
     from napari_udvd.inference.restorer import Denoiser
     from napari_udvd.jobs.events import Event
-    from napari_udvd.optics import PointSpread
-    from napari_udvd.stack import ArrayLike, LayoutLike
+    from napari_udvd.stack import ArrayLike
 
-__all__ = ["TrainAndSharpen", "optics_of", "sharpen"]
-
-MICROMETRES = {"µm": 1.0, "um": 1.0, "micrometer": 1.0, "nm": 1e-3, "mm": 1e3, "m": 1e6}
-"""Units that a pixel size may be in."""
-
-
-def optics_of(
-    movie: LayoutLike,
-    *,
-    na: float | None = None,
-    wavelength: float | None = None,
-    pixel_size: float | None = None,
-    index: float | None = None,
-    pinhole: float | None = None,
-    excitation: float | None = None,
-    sigma: float | None = None,
-    psf: str | os.PathLike[str] | None = None,
-    zoom: int = 1,
-) -> Optics:
-    """Find out what blurred a movie: from the objective, a width, or a bead.
-
-    Parameters
-    ----------
-    movie
-        Says how large its pixels are.
-    na, wavelength, index, pinhole, excitation
-        Of the microscope, see :class:`~napari_udvd.optics.Microscope`.
-    pixel_size
-        Edge of a pixel in the specimen, µm; that of the movie if None.
-    sigma
-        Standard deviation of a Gaussian blur, px, in place of a microscope.
-    psf
-        File with the picture of a bead, in place of a microscope.
-    zoom
-        Pixels of the result to a pixel of the movie, along each edge.
-
-    Raises
-    ------
-    InputError
-        If none or several of these are given, a number cannot be meant, or the blur
-        is larger than the frames.
-    """
-    told = {"na": na, "sigma": sigma, "psf": psf}
-    given = [name for name, value in told.items() if value is not None]
-    if len(given) != 1:
-        raise InputError(
-            f"the blur is given by {' and '.join(given) or 'nothing'}; give one of: "
-            "`na` and `wavelength` of the microscope, `sigma` in pixels, or `psf`, a "
-            "file with the picture of a bead"
-        )
-    point: PointSpread
-    if sigma is not None:
-        point = Gaussian(sigma)
-    elif psf is not None:
-        point = read_bead(psf)
-    else:
-        assert na is not None
-        if wavelength is None:
-            raise InputError(
-                f"`na` is {na:g}, but there is no `wavelength`; give that of the light "
-                "that is detected, in nanometres"
-            )
-        point = Microscope(
-            na=na,
-            wavelength=wavelength,
-            pixel_size=_pixel_size(movie) if pixel_size is None else pixel_size,
-            index=index,
-            pinhole=pinhole,
-            excitation=excitation,
-        )
-    optics = Optics(point, zoom)
-    Blur(point, movie.frame_shape, zoom)  # says what does not fit
-    return optics
-
-
-def _pixel_size(movie: LayoutLike) -> float:
-    """Edge of a pixel, µm."""
-    sizes = {axis: movie.scale.get(axis) for axis in "YX"}
-    factor = MICROMETRES.get(movie.units.get("X", ""))
-    if None in sizes.values() or factor is None:
-        raise InputError(
-            f"{movie.source or 'the movie'!r} does not say how large its pixels are, "
-            "in µm or nm; give `pixel_size`, the edge of a pixel in the specimen in µm"
-        )
-    rows, columns = (float(size or 0.0) for size in sizes.values())
-    if not np.isclose(rows, columns, rtol=0.01):
-        raise InputError(
-            f"pixels of {movie.source or 'the movie'!r} are {rows:g} x {columns:g} "
-            f"{movie.units['X']}; for pixels that are not square give the blur as "
-            "`psf`, the picture of a bead"
-        )
-    return columns * factor
+__all__ = ["TrainAndSharpen", "sharpen"]
 
 
 def sharpen(
@@ -160,6 +65,11 @@ def sharpen(
     ------
     InputError
         If the movie, its blur or a setting cannot be used.
+
+    Warns
+    -----
+    UserWarning
+        If the result cannot be trusted, or shows more noise than structure.
     """
     stack = movie if isinstance(movie, Stack) else Stack.from_array(movie, axes)
     optics = optics_of(
@@ -176,10 +86,12 @@ def sharpen(
     )
     device = settings.get("device") or "auto"
     request = Request(device=device)
-    *_, end = train_movies([stack], settings, follows=request)
-    assert isinstance(end, Finished)
-    steps = Sharpener.fitted(end.denoiser, stack, optics, request)
-    return _finished(steps).denoise(stack, device=device)
+    denoiser = learned([stack], settings, request)
+    sharpener = _finished(Sharpener.fitted(denoiser, stack, optics, request))
+    for event in _told(sharpener, stack):
+        if isinstance(event, Warned):
+            warnings.warn(event.text, UserWarning, stacklevel=2)
+    return sharpener.denoise(stack, device=device)
 
 
 def _finished(steps: Generator[None, None, Sharpener]) -> Sharpener:
@@ -227,6 +139,7 @@ class TrainAndSharpen(TrainAndRestore):
             psf=self.psf,
             zoom=self.zoom,
         )
+        yield from map(Note, optics.notes)
         yield Note(f"a point is {optics.describe()}")
         denoiser = yield from super().denoiser_for(stack, output, cancel)
         if denoiser is None:

@@ -13,11 +13,12 @@ from __future__ import annotations
 
 from napari_udvd.optics._bead import Bead, read_bead
 from napari_udvd.optics._blur import Blur
-from napari_udvd.optics._microscope import Microscope
+from napari_udvd.optics._microscope import MEDIA, Microscope
 from napari_udvd.optics._psf import Gaussian, PointSpread, Width, describe, width
 from napari_udvd.optics._richardson_lucy import Iterate, richardson_lucy
 
 __all__ = [
+    "MEDIA",
     "Bead",
     "Blur",
     "Gaussian",

@@ -17,7 +17,6 @@ import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
 
 from napari_udvd.metrics import fourier_rings
-from napari_udvd.optics import Blur
 from napari_udvd.sharpening._blocks import sharpened
 from napari_udvd.sharpening._copies import added_noise, excerpts, restored
 
@@ -112,7 +111,7 @@ def assess(
         own = excerpt.series.channels.index(channel)
         level = yield from restored(denoiser, excerpt, stack, request, surveys)
         drawn = added_noise(excerpt, level, noises, seed + number)
-        blur = Blur(optics.psf, level.shape[-2:], optics.zoom, request.place().device)
+        blur = optics.blur(level.shape[-2:], channel, request.place().device)
         pair = []
         for sign in (1, -1):
             copy = excerpt._replace(clip=excerpt.clip + sign * drawn)

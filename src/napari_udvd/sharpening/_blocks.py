@@ -9,17 +9,18 @@ import numpy as np
 import torch
 
 from napari_udvd.cutting import cores
-from napari_udvd.optics import Blur, richardson_lucy
-from napari_udvd.planes import read_measured
+from napari_udvd.optics import richardson_lucy
 from napari_udvd.validity import inspect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    import numpy.typing as npt
     from torch import Tensor
 
     from napari_udvd.inference.block_denoiser import Blocks, Denoised
     from napari_udvd.inference.flashes import Flash
+    from napari_udvd.optics import Blur
     from napari_udvd.planes import Series
     from napari_udvd.sharpening._optics import Optics
     from napari_udvd.stack import Stack
@@ -45,6 +46,8 @@ class SharpenedBlocks:
         For each channel: iterations to be made, and the grey level without light.
     device
         Where it computes.
+    fills
+        Whether `inner` predicts pixels that were not measured.
 
     Attributes
     ----------
@@ -60,12 +63,17 @@ class SharpenedBlocks:
         iterations: Sequence[int],
         offsets: Sequence[float],
         device: torch.device,
+        fills: bool = False,
     ) -> None:
+        self._fills = fills
         self._inner, self._stack = inner, stack
         self.series = inner.series
         self._iterations, self._offsets = iterations, offsets
-        self._zoom, self._device = optics.zoom, device
-        self._blur = Blur(optics.psf, stack.frame_shape, optics.zoom, device)
+        self._zoom = optics.zoom
+        self._blurs = [
+            optics.blur(stack.frame_shape, channel, device)
+            for channel in range(stack.n_channels)
+        ]
 
     @property
     def pixels_seen(self) -> int:
@@ -90,8 +98,7 @@ class SharpenedBlocks:
                 yield None
                 continue
             mean, _ = result
-            frames = range(start, stop)
-            _, measured = read_measured(inspect(self._stack), series, frames)
+            kept = None if self._fills else self._kept(series, start, stop)
             count, channels, height, width = mean.shape
             zoom = self._zoom
             found = np.empty((count, channels, zoom * height, zoom * width), np.float32)
@@ -99,31 +106,45 @@ class SharpenedBlocks:
             for part in cores(count, at_once):
                 for k, c in enumerate(series.channels):
                     yield None
-                    known = None if measured is None else measured[part, k]
+                    known = None if kept is None else ~kept[part, k]
                     light = mean[part, k] - np.float32(self._offsets[c])
                     found[part, k] = (
-                        sharpened(light, self._blur, self._iterations[c], known)
+                        sharpened(light, self._blurs[c], self._iterations[c], known)
                         + self._offsets[c]
                     )
-            if measured is not None:
+            if kept is not None:
                 # as denoising leaves it: what was not measured is not invented
-                kept = ~np.isfinite(mean)
-                found[kept.repeat(zoom, axis=2).repeat(zoom, axis=3)] = np.nan
+                fine = kept.repeat(zoom, axis=2).repeat(zoom, axis=3)
+                found[fine] = mean.repeat(zoom, axis=2).repeat(zoom, axis=3)[fine]
             yield found, None
+
+    def _kept(
+        self, series: Series, start: int, stop: int
+    ) -> npt.NDArray[np.bool_] | None:
+        """Pixels ``(T, C, Y, X)`` that denoising left as they were; None if none."""
+        stack = inspect(self._stack)
+        if stack.validity is None:
+            return None
+        frames = slice(start, stop)
+        found = [
+            stack.validity.kept(stack.read(frames, plane), plane, start)
+            for plane in series.planes()
+        ]
+        return np.stack(found, axis=1)
 
 
 def sharpened(
-    light: np.ndarray[tuple[int, ...], np.dtype[np.float32]],
+    light: npt.NDArray[np.float32],
     blur: Blur,
     iterations: int,
-    measured: np.ndarray[tuple[int, ...], np.dtype[np.bool_]] | None = None,
-) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    measured: npt.NDArray[np.bool_] | None = None,
+) -> npt.NDArray[np.float32]:
     """Sharpen frames ``(T, Y, X)``, offset taken off, on the grid of the result."""
     device = blur.seen.device
     frames: Tensor = torch.from_numpy(np.nan_to_num(light)).to(device)
     known = None
-    if measured is not None and not (measured & np.isfinite(light)).all():
-        known = torch.from_numpy(measured & np.isfinite(light)).to(device)
+    if measured is not None and not measured.all():
+        known = torch.from_numpy(measured).to(device)
     with torch.inference_mode():
         *_, last = islice(richardson_lucy(frames, blur, known), iterations + 1)
         return np.asarray(blur.inside(last.scene).cpu().numpy())

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from napari_udvd.errors import InputError
-from napari_udvd.optics import describe, width
+from napari_udvd.optics import Blur, describe, width
 
 if TYPE_CHECKING:
+    import torch
+
     from napari_udvd.optics import PointSpread
 
 __all__ = ["Optics", "check_zoom"]
@@ -30,6 +32,10 @@ class Optics:
         The point spread function.
     zoom
         Pixels of the result to a pixel of the movie, along each edge.
+    by_channel
+        That of each channel where they differ, such as by colour; empty if not.
+    notes
+        How they were found out, in plain sentences.
 
     Raises
     ------
@@ -39,13 +45,36 @@ class Optics:
 
     psf: PointSpread
     zoom: int = 1
+    by_channel: tuple[PointSpread, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        check_zoom(self.psf, self.zoom)
+        for psf in self.by_channel or (self.psf,):
+            check_zoom(psf, self.zoom)
+
+    def blur(
+        self,
+        shape: tuple[int, int],
+        channel: int = 0,
+        device: torch.device | str = "cpu",
+    ) -> Blur:
+        """Make the blur of a channel, for frames of that shape.
+
+        Raises
+        ------
+        InputError
+            If the point spread function is larger than the frames.
+        """
+        psf = self.by_channel[channel] if self.by_channel else self.psf
+        return Blur(psf, shape, self.zoom, device)
 
     def describe(self) -> str:
         """Say what the blur is, and the grid."""
-        words = describe(self.psf)
+        words = "; ".join(
+            f"channel {channel}: {describe(psf)}"
+            for channel, psf in enumerate(self.by_channel)
+        )
+        words = words or describe(self.psf)
         return words if self.zoom == 1 else f"{words}; a grid {self.zoom} times as fine"
 
 

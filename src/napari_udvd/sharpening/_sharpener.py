@@ -142,4 +142,5 @@ class Sharpener(Denoiser):
             [choice.iterations for choice in self.choices],
             [each.noise.offset for each in calibrations],
             request.place().device,
+            task.fills,
         )

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
-from napari_udvd.optics import Blur, richardson_lucy
+from napari_udvd.optics import richardson_lucy
 from napari_udvd.sharpening._copies import added_noise, excerpts, restored
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from napari_udvd.inference.request import Request
     from napari_udvd.inference.restorer import Denoiser
     from napari_udvd.inference.survey import Survey
+    from napari_udvd.optics import Blur
     from napari_udvd.sharpening._optics import Optics
     from napari_udvd.stack import Stack
 
@@ -124,7 +125,7 @@ def choose_iterations(
         second = (excerpt.clip[at] - drawn[at] / ADDED)[:, own]
         noise = noises[own]
         variance = noise.variance(level[:, own]) * (1 + ADDED**-2)
-        blur = Blur(optics.psf, guess.shape[-2:], optics.zoom, device)
+        blur = optics.blur(guess.shape[-2:], channel, device)
         whole = bool(measured.all())
         trials.append(
             _distances(
