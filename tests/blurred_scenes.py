@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from napari_udvd.stack import Stack
 
 __all__ = [
+    "NOISE",
     "OFFSET",
     "PLAIN",
     "Blurred",

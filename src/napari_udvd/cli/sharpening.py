@@ -37,15 +37,21 @@ def sharpen(
     files: Files,
     output: Output,
     na: Annotated[
-        float | None, typer.Option(help="numerical aperture of the objective")
+        float | None,
+        typer.Option(
+            help="numerical aperture of the objective", show_default="of the file"
+        ),
     ] = None,
     wavelength: Annotated[
-        float | None, typer.Option(help="of the light that is detected, nm")
+        float | None,
+        typer.Option(
+            help="of the light that is detected, nm", show_default="of the file"
+        ),
     ] = None,
     pixel_size: Annotated[
         float | None,
         typer.Option(
-            help="edge of a pixel in the specimen, µm", show_default="of the movie"
+            help="edge of a pixel in the specimen, µm", show_default="of the file"
         ),
     ] = None,
     index: Annotated[
@@ -77,6 +83,13 @@ def sharpen(
     zoom: Annotated[
         int, typer.Option(help="pixels of the result to a pixel of the movie")
     ] = 1,
+    iterations: Annotated[
+        int | None,
+        typer.Option(
+            help="of Richardson-Lucy",
+            show_default="as many as an independent copy of the movie asks for",
+        ),
+    ] = None,
     axes: Axes = None,
     dark: Dark = None,
     mask: MaskFile = None,
@@ -106,6 +119,7 @@ def sharpen(
         sigma=sigma,
         psf=psf,
         zoom=zoom,
+        iterations=iterations,
         axes=axes,
         dark=dark,
         mask=mask,

@@ -6,12 +6,13 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from napari_udvd.errors import InputError
 from napari_udvd.inference.request import Request
 from napari_udvd.jobs.events import Begun, Note, Stopped, Warned
 from napari_udvd.jobs.optics import optics_of
 from napari_udvd.jobs.restoring import TrainAndRestore
 from napari_udvd.jobs.training import learned
-from napari_udvd.sharpening import Sharpener
+from napari_udvd.sharpening import Choice, Sharpener
 from napari_udvd.stack import Stack
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def sharpen(
     sigma: float | None = None,
     psf: str | os.PathLike[str] | None = None,
     zoom: int = 1,
+    iterations: int | None = None,
     **settings: Any,
 ) -> Any:
     """Train on a movie, denoise it and undo its blur.
@@ -52,6 +54,8 @@ def sharpen(
         Names of the array's axes, see :meth:`Stack.from_array`.
     na, wavelength, pixel_size, index, pinhole, excitation, sigma, psf, zoom
         As for :func:`optics_of`.
+    iterations
+        Of Richardson-Lucy; chosen by an independent copy of the movie if None.
     **settings
         As for :func:`~napari_udvd.train`.
 
@@ -87,7 +91,8 @@ def sharpen(
     device = settings.get("device") or "auto"
     request = Request(device=device)
     denoiser = learned([stack], settings, request)
-    sharpener = _finished(Sharpener.fitted(denoiser, stack, optics, request))
+    steps = Sharpener.fitted(denoiser, stack, optics, request, iterations)
+    sharpener = _finished(steps)
     for event in _told(sharpener, stack):
         if isinstance(event, Warned):
             warnings.warn(event.text, UserWarning, stacklevel=2)
@@ -111,6 +116,8 @@ class TrainAndSharpen(TrainAndRestore):
     ----------
     na, wavelength, pixel_size, index, pinhole, excitation, sigma, psf, zoom
         As for :func:`optics_of`.
+    iterations
+        As for :func:`sharpen`.
     """
 
     na: float | None = None
@@ -122,6 +129,16 @@ class TrainAndSharpen(TrainAndRestore):
     sigma: float | None = None
     psf: Path | None = None
     zoom: int = 1
+    iterations: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.iterations is not None:
+            Choice.asked(self.iterations)  # says what is wrong before time is spent
+        if self.std is not None:
+            raise InputError(
+                "a sharpened movie has no standard deviation; leave `std` out"
+            )
 
     def denoiser_for(
         self, stack: Stack, output: Path, cancel: threading.Event | None
@@ -145,7 +162,7 @@ class TrainAndSharpen(TrainAndRestore):
         if denoiser is None:
             return None
         yield Begun("sharpening")
-        steps = Sharpener.fitted(denoiser, stack, optics, self.request)
+        steps = Sharpener.fitted(denoiser, stack, optics, self.request, self.iterations)
         while True:
             try:
                 next(steps)
@@ -169,18 +186,29 @@ def _told(sharpener: Sharpener, stack: Stack) -> Iterator[Event]:
     )
     for channel, (choice, assessed, known) in enumerate(found):
         where = f"channel {channel}: " if stack.n_channels > 1 else ""
-        yield Note(
-            f"{where}light is counted from grey level {known.noise.offset:.4g}, where "
-            "the noise of the movie has no photons left; `noise` tells it otherwise"
-        )
+        yield Note(f"{where}{_offset(known.noise.offset, sharpener)}")
         if assessed is None:
             continue
         plural = "iteration" if choice.iterations == 1 else "iterations"
+        why = (
+            "as an independent copy of the movie asks for"
+            if choice.curve
+            else "as told"
+        )
         yield Note(
-            f"{where}sharpened by {choice.iterations} {plural}, as an independent copy "
-            f"of the movie asks for; copies agree down to a period of "
-            f"{assessed.before.resolution:.3g} px denoised and "
+            f"{where}sharpened by {choice.iterations} {plural}, {why}; copies agree "
+            f"down to a period of {assessed.before.resolution:.3g} px denoised and "
             f"{assessed.after.resolution:.3g} px sharpened"
         )
         for warning in assessed.warnings:
             yield Warned(f"{where}{warning}")
+
+
+def _offset(level: float, sharpener: Sharpener) -> str:
+    """Say from which grey level light is counted, and how that was found."""
+    if sharpener.record.get("settings", {}).get("noise") is not None:
+        return f"light is counted from grey level {level:.4g}, as `noise` says"
+    return (
+        f"light is counted from grey level {level:.4g}, where the noise of the movie "
+        "has no photons left; `noise` tells it otherwise"
+    )

@@ -91,8 +91,10 @@ def check_zoom(psf: PointSpread, zoom: int) -> None:
             f"zoom is {zoom!r}; it must be one of {', '.join(map(str, ZOOMS))}: pixels "
             "of the result to a pixel of the movie"
         )
+    if zoom == 1:
+        return
     sigma = width(psf).sigma
-    if zoom > 1 and sigma >= UNDERSAMPLED:
+    if sigma >= UNDERSAMPLED:
         raise InputError(
             f"zoom {zoom} is not supported by these optics: a point is "
             f"{sigma:.2f} px wide (standard deviation), so pixels hide nothing that "

@@ -65,7 +65,12 @@ class Sharpener(Denoiser):
 
     @classmethod
     def fitted(
-        cls, denoiser: Denoiser, stack: Stack, optics: Optics, request: Request
+        cls,
+        denoiser: Denoiser,
+        stack: Stack,
+        optics: Optics,
+        request: Request,
+        iterations: int | None = None,
     ) -> Generator[None, None, Sharpener]:
         """Find how often to iterate for each channel of a movie, with pauses.
 
@@ -79,17 +84,23 @@ class Sharpener(Denoiser):
             What blurred it.
         request
             How it is denoised.
+        iterations
+            That somebody asks for; found out if None.
 
         Raises
         ------
         InputError
-            If the point spread function is larger than the frames.
+            If that many cannot be made, or the point spread function is larger than
+            the frames.
         """
+        asked = None if iterations is None else Choice.asked(iterations)
         surveys = denoiser.survey(stack, request)
         choices, assessments = [], []
         for channel in range(stack.n_channels):
-            choice = yield from choose_iterations(
-                denoiser, stack, channel, optics, request, surveys
+            choice = asked or (
+                yield from choose_iterations(
+                    denoiser, stack, channel, optics, request, surveys
+                )
             )
             choices.append(choice)
             found = yield from assess(

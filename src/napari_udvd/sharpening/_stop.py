@@ -17,6 +17,7 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
+from napari_udvd.errors import InputError
 from napari_udvd.optics import richardson_lucy
 from napari_udvd.sharpening._copies import added_noise, excerpts, restored
 
@@ -43,6 +44,9 @@ own: little, so that the model is nearly as good as on the movie itself."""
 MOST = 200
 """Iterations that are tried."""
 
+MOST_ASKED = 1000
+"""Iterations that somebody may ask for."""
+
 PATIENCE = 20
 """Iterations without progress after which it ends, or as many as were good before."""
 
@@ -64,14 +68,30 @@ class Choice:
         To be made.
     curve
         Mean squared distance from the copy after 0, 1, ... iterations, in units of its
-        noise.
+        noise; empty where they were asked for.
     gain
         What the iterations bring the result closer by, in units of its standard error.
     """
 
     iterations: int
-    curve: tuple[float, ...]
-    gain: float
+    curve: tuple[float, ...] = ()
+    gain: float = 0.0
+
+    @classmethod
+    def asked(cls, iterations: int) -> Choice:
+        """Make one of what a user asks for.
+
+        Raises
+        ------
+        InputError
+            If it cannot be done.
+        """
+        if not 1 <= iterations <= MOST_ASKED:
+            raise InputError(
+                f"`iterations` is {iterations}; it must be from 1 to {MOST_ASKED}, or "
+                "left out: they are then chosen by an independent copy of the movie"
+            )
+        return cls(iterations)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, for a record."""
