@@ -42,6 +42,8 @@ def sharpen(
     psf: str | os.PathLike[str] | None = None,
     zoom: int = 1,
     iterations: int | None = None,
+    events: bool | None = None,
+    refine: bool | None = None,
     **settings: Any,
 ) -> Any:
     """Train on a movie, denoise it and undo its blur.
@@ -56,6 +58,8 @@ def sharpen(
         As for :func:`optics_of`.
     iterations
         Of Richardson-Lucy; chosen by an independent copy of the movie if None.
+    events, refine
+        As for :func:`~napari_udvd.denoise`.
     **settings
         As for :func:`~napari_udvd.train`.
 
@@ -89,14 +93,14 @@ def sharpen(
         zoom=zoom,
     )
     device = settings.get("device") or "auto"
-    request = Request(device=device)
+    request = Request(device=device, events=events, refine=refine)
     denoiser = learned([stack], settings, request)
     steps = Sharpener.fitted(denoiser, stack, optics, request, iterations)
     sharpener = _finished(steps)
     for event in _told(sharpener, stack):
         if isinstance(event, Warned):
             warnings.warn(event.text, UserWarning, stacklevel=2)
-    return sharpener.denoise(stack, device=device)
+    return sharpener.denoise(stack, device=device, events=events, refine=refine)
 
 
 def _finished(steps: Generator[None, None, Sharpener]) -> Sharpener:
