@@ -79,7 +79,9 @@ class Begun:
         planes, steps of a report; empty for a training.
     """
 
-    what: Literal["training", "denoising", "motion", "judging", "scanning"]
+    what: Literal[
+        "training", "denoising", "sharpening", "motion", "judging", "scanning"
+    ]
     unit: str = ""
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -48,7 +49,8 @@ USUAL_PINHOLE = 1.0
 size in micrometres, and nothing of the magnification on the way there."""
 
 
-class _Told(NamedTuple):
+@dataclass(frozen=True)
+class _Told:
     """What the user said of the microscope; None leaves it to the file."""
 
     na: float | None
@@ -97,7 +99,7 @@ def optics_of(
         is larger than the frames.
     """
     of_microscope = _Told(na, wavelength, pixel_size, index, pinhole, excitation)
-    options = {**of_microscope._asdict(), "sigma": sigma, "psf": psf}
+    options = {**asdict(of_microscope), "sigma": sigma, "psf": psf}
     _check_one_blur([name for name, value in options.items() if value is not None])
     points: tuple[PointSpread, ...]
     notes: tuple[str, ...] = ()
