@@ -165,7 +165,8 @@ class Channel(_View):
         super().__init__(stack, denoised)
         self._at, self._channel = stack.axes.index("C"), channel
         self.axes = stack.axes.replace("C", "")
-        self.shape = tuple(stack.size(axis) for axis in self.axes)
+        places = map(stack.axes.index, self.axes)
+        self.shape = tuple(int(denoised.shape[place]) for place in places)
         self.ndim, self.size = len(self.shape), int(np.prod(self.shape))
 
     def __getitem__(self, key: Any) -> Any:

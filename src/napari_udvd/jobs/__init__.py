@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         export_motion,
         motion_of_frame,
     )
+    from napari_udvd.jobs.optics import optics_of
     from napari_udvd.jobs.report import ReportFile, judge_movies
     from napari_udvd.jobs.restoring import (
         ApplyModel,
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
         TrainAndRestore,
     )
     from napari_udvd.jobs.scanning import ScanFiles
-    from napari_udvd.jobs.sharpening import TrainAndSharpen, sharpen
+    from napari_udvd.jobs.sharpening import TrainAndSharpen, fit_sharpener, sharpen
     from napari_udvd.jobs.states import (
         Beside,
         Cache,
@@ -102,12 +103,14 @@ __all__ = [
     "diagnose_file",
     "diagnose_movie",
     "export_motion",
+    "fit_sharpener",
     "import_published",
     "judge_movies",
     "load_core",
     "load_model",
     "make_settings",
     "motion_of_frame",
+    "optics_of",
     "reconstruct",
     "restore_files",
     "save_model",
@@ -148,6 +151,8 @@ _HOMES = {
     "Written": "jobs.events",
     "denoise": "jobs.training",
     "reconstruct": "jobs.training",
+    "fit_sharpener": "jobs.sharpening",
+    "optics_of": "jobs.optics",
     "sharpen": "jobs.sharpening",
     "diagnose_file": "jobs.diagnosis",
     "diagnose_movie": "jobs.diagnosis",

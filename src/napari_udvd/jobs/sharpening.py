@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 
     from napari_udvd.inference.restorer import Denoiser
     from napari_udvd.jobs.events import Event
+    from napari_udvd.sharpening import Optics
     from napari_udvd.stack import ArrayLike
 
-__all__ = ["TrainAndSharpen", "sharpen"]
+__all__ = ["TrainAndSharpen", "fit_sharpener", "sharpen"]
 
 
 def sharpen(
@@ -95,21 +96,12 @@ def sharpen(
     device = settings.get("device") or "auto"
     request = Request(device=device, events=events, refine=refine)
     denoiser = learned([stack], settings, request)
-    steps = Sharpener.fitted(denoiser, stack, optics, request, iterations)
-    sharpener = _finished(steps)
-    for event in _told(sharpener, stack):
+    *told, sharpener = fit_sharpener(denoiser, stack, optics, request, iterations)
+    assert isinstance(sharpener, Sharpener)
+    for event in told:
         if isinstance(event, Warned):
             warnings.warn(event.text, UserWarning, stacklevel=2)
     return sharpener.denoise(stack, device=device, events=events, refine=refine)
-
-
-def _finished(steps: Generator[None, None, Sharpener]) -> Sharpener:
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            sharpener: Sharpener = end.value
-            return sharpener
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,21 +158,52 @@ class TrainAndSharpen(TrainAndRestore):
         if denoiser is None:
             return None
         yield Begun("sharpening")
-        steps = Sharpener.fitted(denoiser, stack, optics, self.request, self.iterations)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                sharpener: Sharpener = end.value
-                break
-            if cancel is not None and cancel.is_set():
-                yield Stopped(self.state_of(output))
-                return None
-        yield from _told(sharpener, stack)
-        return sharpener
+        for told in fit_sharpener(
+            denoiser, stack, optics, self.request, self.iterations, cancel
+        ):
+            if isinstance(told, Sharpener):
+                return told
+            yield told
+        yield Stopped(self.state_of(output))
+        return None
 
 
-def _told(sharpener: Sharpener, stack: Stack) -> Iterator[Event]:
+def fit_sharpener(
+    denoiser: Denoiser,
+    stack: Stack,
+    optics: Optics,
+    request: Request,
+    iterations: int | None = None,
+    cancel: threading.Event | None = None,
+) -> Iterator[Note | Warned | Sharpener]:
+    """Find how far a movie can be sharpened.
+
+    Parameters
+    ----------
+    denoiser, stack, optics, request, iterations
+        As for :meth:`Sharpener.fitted`.
+    cancel
+        Set it to stop.
+
+    Yields
+    ------
+    Note, Warned or Sharpener
+        What was found, and the model last; nothing if that was cancelled.
+    """
+    steps = Sharpener.fitted(denoiser, stack, optics, request, iterations)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            sharpener: Sharpener = end.value
+            break
+        if cancel is not None and cancel.is_set():
+            return
+    yield from _told(sharpener, stack)
+    yield sharpener
+
+
+def _told(sharpener: Sharpener, stack: Stack) -> Iterator[Note | Warned]:
     """Say how it was sharpened, and what speaks against that."""
     found = zip(
         sharpener.choices,

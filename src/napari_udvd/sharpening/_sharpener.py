@@ -93,6 +93,8 @@ class Sharpener(Denoiser):
             If that many cannot be made, or the point spread function is larger than
             the frames.
         """
+        if isinstance(denoiser, Sharpener):  # not sharpened twice
+            denoiser = denoiser.plain
         asked = None if iterations is None else Choice.asked(iterations)
         surveys = denoiser.survey(stack, request)
         choices, assessments = [], []
@@ -108,6 +110,12 @@ class Sharpener(Denoiser):
             )
             assessments.append(found)
         return cls.of(denoiser, optics, choices, assessments)
+
+    @property
+    def plain(self) -> Denoiser:
+        """The model that only denoises."""
+        known = {f.name: getattr(self, f.name) for f in fields(Denoiser) if f.init}
+        return Denoiser(**known)
 
     def layout(self, stack: Stack) -> Layout:
         """Return axes, shape, scale and units of the result for a movie."""
