@@ -90,8 +90,8 @@ def row_of(case: Case, found: Sharp) -> list[tuple[str, Frames]]:
         ("blurred, without noise", seen),
         ("recorded", raw),
         ("denoised", found.denoised),
-        (f"sharpened, {iterations} iterations", found.sharp),
-        (f"noisy, {count} iterations (best)", direct),
+        (f"sharpened, k = {iterations}", found.sharp),
+        (f"noisy, sharpened, best k = {count}", direct),
     ]
     at, (low, high) = len(truth) // 2, np.percentile(truth, (0.5, 99.8))
     return [
@@ -158,7 +158,7 @@ def curves(cases: Sequence[Case], found: Sequence[Sharp]) -> Image.Image:
             x = start + width * np.log(best) / np.log(TRIED)
             pen.line((x, LINE, x, LINE + height), fill=colour)
             text = f"distance {name}: least at {best}"
-            at = (start + 8, LINE + 6 + 18 * row)
+            at = (start + 0.3 * width, LINE + 6 + 18 * row)
             pen.text(at, text, fill=colour, font=font)
         title = f"{case.kind}, {case.photons:g} photons"
         pen.text((start + 2, 2), title, fill="black", font=font)
