@@ -102,7 +102,7 @@ def sharpen(
     strict: Strict = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train on each movie, denoise it, and undo the blur of the optics."""
+    """Denoise each movie, and undo the blur of its optics."""
     from napari_udvd.cli.follow import follow
     from napari_udvd.inference.request import Request
     from napari_udvd.jobs import TrainAndSharpen, restore_files
