@@ -18,7 +18,8 @@ SOURCE = Path(napari_udvd.__file__).parent
 # the package, and the plugin as menus and tasks of the viewer call it
 OWN_NAME = re.compile(r"napari[-_]udvd|> UDVD\b|^UDVD: ", re.IGNORECASE)
 NAME = re.compile(
-    r"center.?blind(-sparse)?|udvd|stbn|light.?flow|pwc|deep.?fovea", re.IGNORECASE
+    r"center.?blind(-sparse)?|udvd|stbn|light.?flow|pwc|deep.?fovea|s2svr",
+    re.IGNORECASE,
 )
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from napari_udvd.formats import list_images
     from napari_udvd.formats import open_stack as open
     from napari_udvd.inference.restorer import Denoiser, load
-    from napari_udvd.jobs import denoise, reconstruct, train
+    from napari_udvd.jobs import denoise, reconstruct, sharpen, train
     from napari_udvd.jobs.report import report
     from napari_udvd.noise import diagnose
     from napari_udvd.simulation import simulate
@@ -39,6 +39,7 @@ __all__ = [
     "open",
     "reconstruct",
     "report",
+    "sharpen",
     "simulate",
     "train",
 ]
@@ -53,6 +54,7 @@ _HOMES = {
     "list_images": "formats",
     "load": "inference.restorer",
     "reconstruct": "jobs",
+    "sharpen": "jobs",
     "report": "jobs.report",
     "simulate": "simulation",
     "train": "jobs",

@@ -7,6 +7,7 @@ import json
 import os
 import pickle
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -433,6 +434,20 @@ def test_an_imported_network_is_calibrated_on_the_movie() -> None:
 
 def test_a_trained_network_keeps_its_calibration() -> None:
     model = trained(record=learned_from(tiny_movie()))
+    assert model.calibrations_for(tiny_movie()) is model.calibrations
+
+
+def test_what_a_model_is_told_of_a_movie_it_does_not_measure() -> None:
+    model = trained(record=learned_from(tiny_movie()))
+    copy = Stack.from_array(np.asarray(tiny_movie().data).astype("f4") * 3, "TYX")
+    known = replace(
+        model.calibrations[0], noise=model.calibrations[0].noise.louder(1.25)
+    )
+    told = model.told(copy, [known])
+    assert told.calibrations_for(copy) == (known,)
+    assert told.match(copy).warnings == ()
+    # the model itself still knows nothing of it
+    assert model.calibrations_for(copy) != (known,)
     assert model.calibrations_for(tiny_movie()) is model.calibrations
 
 

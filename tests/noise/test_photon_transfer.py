@@ -126,3 +126,12 @@ def test_a_specimen_that_stands_still_is_no_offset(kind: str) -> None:
     movie = np.random.default_rng(4).poisson(np.repeat(light, 40, axis=0))
     reasons = diagnose(Stack.from_array(movie.astype(np.uint16), "TYX")).reasons
     assert not any("offsets of their own" in reason for reason in reasons)
+
+
+@pytest.mark.parametrize("times", [0.5, 1.25, 4.0])
+def test_louder_noise_has_so_many_times_the_variance(times: float) -> None:
+    noise = NoiseModel(gain=2.0, offset=100.0, read_noise=1.5)
+    signal = np.array([90.0, 100.0, 130.0, 900.0])
+    louder = noise.louder(times)
+    np.testing.assert_allclose(louder.variance(signal), times * noise.variance(signal))
+    assert louder.offset == noise.offset

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
@@ -20,7 +21,7 @@ from napari_udvd.stack import AXES, Stack
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from napari_udvd.stack import ArrayLike, LayoutLike
+    from napari_udvd.stack import ArrayLike, Instrument, LayoutLike
 
 __all__ = [
     "KEPT",
@@ -184,7 +185,7 @@ def stack_from(
     times = kept.get("times")
     if "T" in steps or times is None or len(times) != stack.n_frames:
         times = None
-    return Stack.from_array(
+    known = Stack.from_array(
         stack.data,
         stack.axes,
         scale=steps,
@@ -195,6 +196,15 @@ def stack_from(
         source=source,
         times=times,
     )
+    return replace(known, instrument=_instrument(kept, known))
+
+
+def _instrument(kept: Mapping[str, Any], stack: Stack) -> Instrument | None:
+    """Return the microscope; without its channels where those are others now."""
+    known: Instrument | None = kept.get("instrument")
+    if known is None or len(known.channels) == stack.n_channels:
+        return known
+    return replace(known, channels=())
 
 
 def guess_axes(axis_labels: Sequence[str], shape: Sequence[int]) -> str:
@@ -273,7 +283,10 @@ def _kept(like: LayoutLike) -> dict[str, Any]:
         "notes": like.notes,
         "times": like.times,
     }
-    return kept | {"files": like.files} if len(like.files) > 1 else kept
+    if len(like.files) > 1:
+        kept["files"] = like.files
+    instrument = getattr(like, "instrument", None)
+    return kept if instrument is None else {**kept, "instrument": instrument}
 
 
 def _shown(step: float | None, unit: str) -> tuple[float, str]:

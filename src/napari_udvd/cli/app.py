@@ -40,6 +40,7 @@ from napari_udvd.cli.messages import complain, out_of_memory
 from napari_udvd.cli.options import command_that_trains, parse_hole
 from napari_udvd.cli.reconstructing import Reconstruct, reconstruct
 from napari_udvd.cli.scan import scan_mask
+from napari_udvd.cli.sharpening import Sharpen, sharpen
 from napari_udvd.cli.stopped import Stopped
 from napari_udvd.cli.usage import Commands
 from napari_udvd.errors import InputError, OutputError, TrainingFailed
@@ -309,6 +310,7 @@ def report(
 
 
 app.command(cls=Reconstruct)(reconstruct)
+app.command(cls=Sharpen)(sharpen)
 app.command("scan-mask")(scan_mask)
 
 

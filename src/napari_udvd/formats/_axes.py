@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +20,8 @@ from napari_udvd.stack import AXES, ArrayLike, Stack
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from napari_udvd.stack import Instrument
 
 __all__ = ["OTHER", "SAMPLES", "UNNAMED", "Found", "to_stack"]
 
@@ -58,6 +60,8 @@ class Found:
         Of the frames, in the unit of T, where the interval is not regular.
     others
         What the file calls the axes with a ``*``, in order: ``"Energy loss (eV)"``.
+    instrument
+        The microscope, with as many channels as `data` has, or none.
     """
 
     data: ArrayLike
@@ -71,6 +75,7 @@ class Found:
     notes: tuple[str, ...] = ()
     times: tuple[float, ...] | None = None
     others: tuple[str, ...] = ()
+    instrument: Instrument | None = None
 
 
 def to_stack(
@@ -130,7 +135,16 @@ def to_stack(
         source=source or found.path,
         notes=notes,
         times=times,
+        instrument=_instrument(found, n_channels if same_channels else 0),
     )
+
+
+def _instrument(found: Found, n_channels: int) -> Instrument | None:
+    """Return the microscope; without its channels where those are others."""
+    known = found.instrument
+    if known is None or len(known.channels) == n_channels:
+        return known
+    return replace(known, channels=())
 
 
 def _irregular(times: tuple[float, ...], unit: str, path: str) -> str:

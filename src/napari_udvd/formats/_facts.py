@@ -13,6 +13,8 @@ from napari_udvd.formats._units import SECONDS, calibrated, normalise_unit
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from napari_udvd.stack import Instrument
+
 __all__ = ["Facts", "facts_of", "timing"]
 
 REGULAR: Final = 0.2
@@ -31,7 +33,7 @@ class Facts:
 
     Attributes
     ----------
-    scale, units, channel_names, times, notes
+    scale, units, channel_names, times, notes, instrument
         Those of the stack that the file becomes.
     """
 
@@ -40,6 +42,7 @@ class Facts:
     channel_names: tuple[str, ...] = ()
     times: tuple[float, ...] | None = None
     notes: tuple[str, ...] = ()
+    instrument: Instrument | None = None
 
 
 def facts_of(
@@ -49,6 +52,7 @@ def facts_of(
     times: Sequence[float] | None = None,
     time_unit: str = "s",
     notes: tuple[str, ...] = (),
+    instrument: Instrument | None = None,
 ) -> Facts:
     """Gather what a file says.
 
@@ -63,6 +67,8 @@ def facts_of(
         When each frame was recorded, where the file says so.
     notes
         What was assumed so far.
+    instrument
+        The microscope, where the file tells of it.
     """
     known = {
         axis: found
@@ -85,6 +91,7 @@ def facts_of(
         channel_names=names if all(names) else (),
         times=exact,
         notes=notes,
+        instrument=instrument,
     )
 
 

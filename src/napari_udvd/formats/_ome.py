@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from xml.etree import ElementTree
 
 from napari_udvd.formats._facts import Facts, facts_of
+from napari_udvd.formats._ome_elements import first_child, tag_of
+from napari_udvd.formats._ome_instrument import instrument_of
 from napari_udvd.formats._units import LENGTHS, TIMES, normalise_unit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from napari_udvd.stack import LayoutLike
+    from napari_udvd.stack import Instrument, LayoutLike
 
 __all__ = [
     "NAMESPACE",
@@ -144,14 +146,14 @@ def parse_ome(xml: str, filename: str, uuid: str | None = None) -> OmeHeader:
     """
     root = ElementTree.fromstring(xml)
     uuid = uuid or root.get("UUID")
-    only = _first(root, "BinaryOnly")
+    only = first_child(root, "BinaryOnly")
     if only is not None:
         return OmeHeader(uuid=uuid, master=only.get("MetadataFile"))
     annotation = _own_annotation(root)
     modulo = _modulo(root)
-    elements = [element for element in root if _tag(element) == "Image"]
+    elements = [element for element in root if tag_of(element) == "Image"]
     files = _Files(root, filename, uuid)
-    images = [_image(element, modulo, files) for element in elements]
+    images = [_image(root, element, modulo, files) for element in elements]
     if not images:
         raise ValueError("OME-XML without an image")
     if len(images) == 1:
@@ -217,28 +219,21 @@ def _printable(text: str) -> str:
     return "".join(c if c.isprintable() else " " for c in text)
 
 
-def _tag(element: ElementTree.Element) -> str:
-    return element.tag.rpartition("}")[2]
-
-
-def _first(parent: ElementTree.Element, tag: str) -> ElementTree.Element | None:
-    return next((child for child in parent if _tag(child) == tag), None)
-
-
 def _image(
+    root: ElementTree.Element,
     element: ElementTree.Element,
     modulo: Mapping[str, Mapping[str, tuple[str, int]]],
     files: _Files,
 ) -> OmeImage:
-    pixels = _first(element, "Pixels")
+    pixels = first_child(element, "Pixels")
     if pixels is None:
         raise ValueError("OME-XML with an image without pixels")
     order = pixels.attrib["DimensionOrder"]
     if sorted(order) != sorted("XYZCT") or order[:2] != "XY":
         raise ValueError(f"OME-XML with the dimension order {order!r}")
-    channels = [child for child in pixels if _tag(child) == "Channel"]
+    channels = [child for child in pixels if tag_of(child) == "Channel"]
     references = [
-        child.get("ID", "") for child in element if _tag(child) == "AnnotationRef"
+        child.get("ID", "") for child in element if tag_of(child) == "AnnotationRef"
     ]
     return OmeImage(
         name=element.get("Name", ""),
@@ -250,7 +245,7 @@ def _image(
         dtype=_DTYPES.get(pixels.get("Type", ""), pixels.get("Type", "")),
         blocks=tuple(_blocks(pixels, files)),
         modulo=next((modulo[name] for name in references if name in modulo), {}),
-        facts=_facts(pixels, channels),
+        facts=_facts(pixels, channels, instrument_of(root, element, channels)),
     )
 
 
@@ -264,7 +259,7 @@ class _Files:
     def __init__(self, root: ElementTree.Element, filename: str, uuid: str | None):
         self.identifiers: dict[str, str] = {}
         for element in root.iter():
-            if _tag(element) == "UUID" and element.get("FileName"):
+            if tag_of(element) == "UUID" and element.get("FileName"):
                 text = (element.text or "").strip()
                 self.identifiers.setdefault(element.attrib["FileName"], text)
         self._uuid = uuid if uuid in self.identifiers.values() else None
@@ -272,7 +267,7 @@ class _Files:
 
     def other(self, data: ElementTree.Element) -> str | None:
         """Name the file that a TiffData element means; None if it is the own one."""
-        uuid = _first(data, "UUID")
+        uuid = first_child(data, "UUID")
         name = None if uuid is None else uuid.get("FileName")
         if uuid is None or name is None or len(self.identifiers) == 1:
             return None
@@ -284,7 +279,7 @@ class _Files:
 
 def _blocks(pixels: ElementTree.Element, files: _Files) -> Iterator[Block]:
     for data in pixels:
-        if _tag(data) != "TiffData":
+        if tag_of(data) != "TiffData":
             continue
         count = data.get("PlaneCount", data.get("NumPlanes"))
         yield Block(
@@ -302,14 +297,14 @@ def _modulo(root: ElementTree.Element) -> dict[str, dict[str, tuple[str, int]]]:
         if not annotation.get("Namespace", "").lower().endswith("modulo"):
             continue
         for along in annotation.iter():
-            if not _tag(along).startswith("ModuloAlong"):
+            if not tag_of(along).startswith("ModuloAlong"):
                 continue
-            labels = sum(_tag(child) == "Label" for child in along)
+            labels = sum(tag_of(child) == "Label" for child in along)
             if along.get("Start") is not None:
                 start, end = float(along.attrib["Start"]), float(along.attrib["End"])
                 labels = round((end - start) / float(along.get("Step", 1))) + 1
             letter = _MODULO.get(along.get("Type", "").lower(), "Q")
-            found.setdefault(annotation.get("ID", ""), {})[_tag(along)[-1]] = (
+            found.setdefault(annotation.get("ID", ""), {})[tag_of(along)[-1]] = (
                 letter,
                 labels,
             )
@@ -317,7 +312,9 @@ def _modulo(root: ElementTree.Element) -> dict[str, dict[str, tuple[str, int]]]:
 
 
 def _facts(
-    pixels: ElementTree.Element, channels: Sequence[ElementTree.Element]
+    pixels: ElementTree.Element,
+    channels: Sequence[ElementTree.Element],
+    instrument: Instrument | None,
 ) -> Facts:
     steps: dict[str, tuple[object, str | None]] = {
         axis: (
@@ -331,7 +328,13 @@ def _facts(
     names = [child.get("Name", "") for child in channels]
     if any(names):
         names = [name or f"channel {i}" for i, name in enumerate(names)]
-    return facts_of(steps, channel_names=names, times=times, time_unit=unit)
+    return facts_of(
+        steps,
+        channel_names=names,
+        times=times,
+        time_unit=unit,
+        instrument=instrument,
+    )
 
 
 def _times(pixels: ElementTree.Element) -> tuple[list[float] | None, str]:
@@ -339,7 +342,7 @@ def _times(pixels: ElementTree.Element) -> tuple[list[float] | None, str]:
     times: dict[int, float] = {}
     units: set[str] = set()
     for plane in pixels:
-        if _tag(plane) != "Plane" or plane.get("DeltaT") is None:
+        if tag_of(plane) != "Plane" or plane.get("DeltaT") is None:
             continue
         if plane.get("TheC", "0") == "0" and plane.get("TheZ", "0") == "0":
             times[int(plane.attrib["TheT"])] = float(plane.attrib["DeltaT"])
@@ -370,10 +373,10 @@ def _with_ours(image: OmeImage, annotation: Mapping[str, str]) -> OmeImage:
 
 def _own_annotation(root: ElementTree.Element) -> dict[str, str]:
     for element in root.iter():
-        if _tag(element) == "MapAnnotation" and element.get("Namespace") == NAMESPACE:
+        if tag_of(element) == "MapAnnotation" and element.get("Namespace") == NAMESPACE:
             return {
                 pair.get("K", ""): pair.text or ""
                 for pair in element.iter()
-                if _tag(pair) == "M"
+                if tag_of(pair) == "M"
             }
     return {}

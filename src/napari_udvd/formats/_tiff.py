@@ -272,6 +272,7 @@ def _found(
         files=data.files,
         notes=(*notes, *facts.notes, *more),
         times=times,
+        instrument=facts.instrument,
     )
 
 

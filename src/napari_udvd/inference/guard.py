@@ -19,7 +19,6 @@ import torch.nn.functional as F
 from napari_udvd.inference.scaling import Scaler
 from napari_udvd.models.refiner import Evidence, refined
 from napari_udvd.models.refiner.inputs import posterior_of
-from napari_udvd.noise import NoiseModel
 from napari_udvd.planes import Series, middle_plane, read_measured, recorded_frames
 from napari_udvd.stack import Stack
 
@@ -242,9 +241,7 @@ def _of_one(scaler: Scaler) -> CameraNoise:
 
 def _noisier(calibration: Calibration) -> Calibration:
     """Return the calibration of a movie with noise added."""
-    own, times = calibration.noise, 1 + ADDED**2
-    noise = NoiseModel(own.gain * times, own.offset, own.read_noise * times**0.5)
-    return replace(calibration, noise=noise)
+    return replace(calibration, noise=calibration.noise.louder(1 + ADDED**2))
 
 
 def _variance(grey: Tensor, blind: Tensor, at: int, noise: CameraNoise) -> Tensor:

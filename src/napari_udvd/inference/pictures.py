@@ -1,7 +1,8 @@
 """Pictures of a noisy movie and its denoised frames, computed as they are read.
 
 They have shape and axes of the movie, so that a viewer shows them as layers; frames
-that are not denoised yet read as NaN.
+that are not denoised yet read as NaN. Of a result on a finer grid the mean over each
+pixel of the movie is taken.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class _View:
     stack
         The noisy movie.
     denoised
-        Array of its shape, such as a
+        Array of its shape, or of several times its rows and columns, such as a
         :class:`~napari_udvd.inference.frame_store.FrameArray`.
     """
 
@@ -47,7 +48,37 @@ class _View:
             for i in full_index(key, self.shape)
         )
         noisy = np.asarray(self._stack.data[index]).astype(np.float32)
-        return noisy, np.asarray(self._denoised[index])
+        if self._zoom == 1:
+            return noisy, np.asarray(self._denoised[index])
+        return noisy, self._on_pixels(index)
+
+    @property
+    def _zoom(self) -> int:
+        """Rows of the result to a row of the movie."""
+        y = self._stack.axes.index("Y")
+        return int(self._denoised.shape[y]) // self._stack.size("Y")
+
+    def _on_pixels(self, index: tuple[int | slice, ...]) -> npt.NDArray[np.float32]:
+        """Part of the result, averaged over the pixels of the movie."""
+        zoom, axes = self._zoom, self._stack.axes
+        # whole frames: parts of them may have steps, and run backwards
+        whole = tuple(
+            slice(None) if axis in "YX" else i
+            for axis, i in zip(axes, index, strict=True)
+        )
+        fine = np.asarray(self._denoised[whole])
+        left = [a for a, i in zip(axes, whole, strict=True) if isinstance(i, slice)]
+        for axis in "YX":
+            at = left.index(axis)
+            shape = (*fine.shape[:at], -1, zoom, *fine.shape[at + 1 :])
+            fine = fine.reshape(shape).mean(axis=at + 1)
+        inside = tuple(
+            i if axis in "YX" else slice(None)
+            for axis, i in zip(axes, index, strict=True)
+            if axis in left
+        )
+        part: npt.NDArray[np.float32] = fine[inside]
+        return part
 
     def __getitem__(self, key: Any) -> Any:
         raise NotImplementedError
@@ -81,7 +112,10 @@ class Residual(_View):
             If it is not denoised yet.
         """
         noisy = self._stack.read(t, plane)[0].astype(np.float32)
-        difference: npt.NDArray[np.float32] = noisy - self._denoised.frame(t, plane)
+        fine = self._denoised.frame(t, plane)
+        (height, width), zoom = noisy.shape, self._zoom
+        seen = fine.reshape(height, zoom, width, zoom).mean(axis=(1, 3))
+        difference: npt.NDArray[np.float32] = noisy - seen
         return difference
 
 
@@ -131,7 +165,8 @@ class Channel(_View):
         super().__init__(stack, denoised)
         self._at, self._channel = stack.axes.index("C"), channel
         self.axes = stack.axes.replace("C", "")
-        self.shape = tuple(stack.size(axis) for axis in self.axes)
+        places = map(stack.axes.index, self.axes)
+        self.shape = tuple(int(denoised.shape[place]) for place in places)
         self.ndim, self.size = len(self.shape), int(np.prod(self.shape))
 
     def __getitem__(self, key: Any) -> Any:

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from napari_udvd.inference.block_denoiser import Blocks
     from napari_udvd.inference.flashes import Flash
     from napari_udvd.inference.stream import FrameSink, Progress
+    from napari_udvd.tasks import Task
 
 __all__ = [
     "Denoiser",
@@ -202,7 +203,7 @@ class Denoiser:
             std_sink=std_sink,
             cancel=cancel,
             task=find_task(self.task),
-            blocks_of=partial(in_two_stages, surveys=self._surveys),
+            blocks_of=partial(self._blocks, self._surveys),
             flashes=flashes,
         )
 
@@ -222,14 +223,36 @@ class Denoiser:
             What :meth:`survey` says of the whole movie, where `stack` is a part or a
             copy of it that shall be treated alike.
         """
-        return in_two_stages(
+        return self._blocks(
+            self._surveys if surveys is None else Given(surveys),
             self.net,
             self.calibrations_for(stack),
             stack,
             self._completed(request),
             joint=self.joint,
             task=find_task(self.task),
-            surveys=self._surveys if surveys is None else Given(surveys),
+        )
+
+    def _blocks(
+        self,
+        surveys: Surveys,
+        net: Network,
+        calibrations: Sequence[Calibration],
+        stack: Stack,
+        request: Request,
+        *,
+        joint: bool,
+        task: Task,
+    ) -> Blocks:
+        """Make them; those who go on from what is denoised wrap it."""
+        return in_two_stages(
+            net,
+            calibrations,
+            stack,
+            request,
+            joint=joint,
+            task=task,
+            surveys=surveys,
         )
 
     def _completed(self, request: Request) -> Request:
@@ -282,6 +305,20 @@ class Denoiser:
     def calibrations_for(self, stack: Stack) -> tuple[Calibration, ...]:
         """Return the model's calibrations, or the movie's own; see :meth:`match`."""
         return self.match(stack).calibrations
+
+    def told(self, stack: Stack, calibrations: Sequence[Calibration]) -> Denoiser:
+        """Return the model with what is known of a movie, which it does not measure.
+
+        Parameters
+        ----------
+        stack
+            Such as a part or a copy of a movie that the model has met.
+        calibrations
+            One for each of its channels.
+        """
+        movies = [{"fingerprint": stack.fingerprint()}]
+        record = {**self.record, "movies": movies}
+        return replace(self, calibrations=tuple(calibrations), record=record)
 
     def rounding_loss(self, stack: Stack) -> Loss | None:
         """Tell whether a result for this movie is too fine for whole grey levels.

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         export_motion,
         motion_of_frame,
     )
+    from napari_udvd.jobs.optics import optics_of
     from napari_udvd.jobs.report import ReportFile, judge_movies
     from napari_udvd.jobs.restoring import (
         ApplyModel,
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
         TrainAndRestore,
     )
     from napari_udvd.jobs.scanning import ScanFiles
+    from napari_udvd.jobs.sharpening import TrainAndSharpen, fit_sharpener, sharpen
     from napari_udvd.jobs.states import (
         Beside,
         Cache,
@@ -99,6 +101,7 @@ __all__ = [
     "Suited",
     "Times",
     "TrainAndRestore",
+    "TrainAndSharpen",
     "TrainModel",
     "Warned",
     "Way",
@@ -109,15 +112,18 @@ __all__ = [
     "diagnose_file",
     "diagnose_movie",
     "export_motion",
+    "fit_sharpener",
     "import_published",
     "judge_movies",
     "load_core",
     "load_model",
     "make_settings",
     "motion_of_frame",
+    "optics_of",
     "reconstruct",
     "restore_files",
     "save_model",
+    "sharpen",
     "train",
     "train_movies",
     "untrained",
@@ -149,6 +155,7 @@ _HOMES = {
     "Suited": "jobs.diagnosis",
     "Times": "jobs.diagnosis",
     "TrainAndRestore": "jobs.restoring",
+    "TrainAndSharpen": "jobs.sharpening",
     "TrainModel": "jobs.training",
     "WAYS": "jobs.ways",
     "Warned": "jobs.events",
@@ -158,6 +165,9 @@ _HOMES = {
     "check_task": "jobs.files",
     "denoise": "jobs.training",
     "reconstruct": "jobs.training",
+    "fit_sharpener": "jobs.sharpening",
+    "optics_of": "jobs.optics",
+    "sharpen": "jobs.sharpening",
     "diagnose_file": "jobs.diagnosis",
     "diagnose_movie": "jobs.diagnosis",
     "export_motion": "jobs.motion",

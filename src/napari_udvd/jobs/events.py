@@ -79,7 +79,15 @@ class Begun:
         planes, steps of a report; empty for a training.
     """
 
-    what: Literal["training", "denoising", "motion", "judging", "scanning", "averaging"]
+    what: Literal[
+        "training",
+        "denoising",
+        "sharpening",
+        "motion",
+        "judging",
+        "scanning",
+        "averaging",
+    ]
     unit: str = ""
 
 

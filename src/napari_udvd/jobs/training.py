@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = [
     "TrainModel",
     "denoise",
+    "learned",
     "reconstruct",
     "train",
     "train_movies",
@@ -86,7 +87,7 @@ def train(
     """
     movies = movie if isinstance(movie, list | tuple) else [movie]
     stacks = [_as_stack(each, axes) for each in movies]
-    return _trained(stacks, settings, task=task)
+    return learned(stacks, settings, task=task)
 
 
 def denoise(
@@ -128,7 +129,7 @@ def denoise(
     stack = _as_stack(movie, axes)
     device = settings.get("device") or "auto"
     asked = Request(device=device, events=events, refine=refine)
-    denoiser = _trained([stack], settings, asked)
+    denoiser = learned([stack], settings, asked)
     return denoiser.denoise(stack, device=device, events=events, refine=refine)
 
 
@@ -176,17 +177,23 @@ def reconstruct(
     check_holes(stack)
     device = settings.get("device") or "auto"
     asked = Request(device=device)
-    denoiser = _trained([stack], settings, asked, task=RECONSTRUCT.name)
+    denoiser = learned([stack], settings, asked, task=RECONSTRUCT.name)
     return denoiser.denoise(stack, device=device)
 
 
-def _trained(
+def learned(
     stacks: Sequence[Stack],
     values: Mapping[str, Any],
     follows: Request | None = None,
     task: str = DENOISE.name,
 ) -> Denoiser:
-    """Train to the end; what the events warn of becomes a warning of Python's."""
+    """Train to the end; what the events warn of becomes a warning of Python's.
+
+    Parameters
+    ----------
+    stacks, values, follows, task
+        As for :func:`train_movies`.
+    """
     for event in train_movies(stacks, values, follows=follows, task=task):
         if isinstance(event, Started | Finished):
             for warning in event.warnings:

@@ -31,7 +31,10 @@ if TYPE_CHECKING:
         fovea_from_published,
         from_published,
         read_published,
+        s2svr_from_published,
     )
+    from napari_udvd.models.s2svr.network import S2SVR
+    from napari_udvd.models.s2svr.settings import S2SVRSettings
     from napari_udvd.models.spec import (
         Facts,
         NetworkSettings,
@@ -52,6 +55,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NETWORKS",
+    "S2SVR",
     "STBN",
     "UDVD",
     "CameraNoise",
@@ -70,6 +74,7 @@ __all__ = [
     "PWCNet",
     "Prediction",
     "Recipe",
+    "S2SVRSettings",
     "Unfit",
     "build_network",
     "count_views",
@@ -82,12 +87,14 @@ __all__ = [
     "predict_frame_in_views",
     "predict_pixel_in_views",
     "read_published",
+    "s2svr_from_published",
     "sample_bilinear",
     "sample_nearest",
     "sweep_views",
 ]
 
 _HOMES = {
+    "S2SVR": "s2svr.network",
     "STBN": "stbn.network",
     "UDVD": "udvd.network",
     "CameraNoise": "camera",
@@ -106,6 +113,7 @@ _HOMES = {
     "PWCNet": "flow.pwc_net",
     "Prediction": "likelihood",
     "Recipe": "spec",
+    "S2SVRSettings": "s2svr.settings",
     "Unfit": "spec",
     "build_network": "catalogue",
     "count_views": "views",
@@ -118,6 +126,7 @@ _HOMES = {
     "predict_frame_in_views": "views",
     "predict_pixel_in_views": "views",
     "read_published": "published",
+    "s2svr_from_published": "published",
     "sample_bilinear": "flow.warp",
     "sample_nearest": "flow.warp",
     "sweep_views": "views",

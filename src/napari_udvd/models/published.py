@@ -22,6 +22,7 @@ from napari_udvd.errors import system_reason
 from napari_udvd.models.catalogue import specs
 from napari_udvd.models.deepfovea.published import from_published as fovea
 from napari_udvd.models.flow.published import pwc_from_published
+from napari_udvd.models.s2svr.published import from_published as s2svr
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,12 +30,14 @@ if TYPE_CHECKING:
     from napari_udvd.models.base import Network
     from napari_udvd.models.deepfovea.network import DeepFovea
     from napari_udvd.models.flow.base import FlowNetwork
+    from napari_udvd.models.s2svr.network import S2SVR
 
 __all__ = [
     "flow_from_published",
     "fovea_from_published",
     "from_published",
     "read_published",
+    "s2svr_from_published",
 ]
 
 
@@ -145,13 +148,36 @@ def fovea_from_published(state_dict: Mapping[str, Any]) -> DeepFovea:
     return fovea(_state_dict(state_dict, "the state dict"))
 
 
+def s2svr_from_published(state_dict: Mapping[str, Any]) -> S2SVR:
+    """Build the S2SVR of a published state dict and load its weights.
+
+    Parameters
+    ----------
+    state_dict
+        A checkpoint of S2SVR of either published size, or of another; names may begin
+        with ``generator.``, as they do where MMEditing saved them.
+
+    Returns
+    -------
+    S2SVR
+        In evaluation mode, with the published behaviour: frames of red, green and blue,
+        flow estimated at 256 x 256.
+
+    Raises
+    ------
+    ValueError
+        If names or shapes are those of another network.
+    """
+    return s2svr(_state_dict(state_dict, "the state dict"))
+
+
 def read_published(path: str | Path) -> Mapping[str, Any]:
     """Read a published checkpoint file without executing code from it.
 
     Understands a bare state dict and the published layouts (``{"model":
     [state_dict], "args": ..., ...}``, ``{"state_dict": state_dict, ...}``), for
-    :func:`from_published`, :func:`flow_from_published` and
-    :func:`fovea_from_published`.
+    :func:`from_published`, :func:`flow_from_published`, :func:`fovea_from_published`
+    and :func:`s2svr_from_published`.
 
     Raises
     ------

@@ -101,6 +101,11 @@ class NoiseModel:
         light = np.maximum(np.asarray(signal, dtype=np.float64) - self.offset, 0.0)
         return np.asarray(self.gain * light + self.read_noise**2)
 
+    def louder(self, times: float) -> NoiseModel:
+        """Return that of a movie whose noise has so many times the variance."""
+        read_noise = self.read_noise * float(np.sqrt(times))
+        return NoiseModel(self.gain * times, self.offset, read_noise)
+
     def to_dict(self) -> dict[str, float]:
         """Plain numbers, for a record."""
         return asdict(self)

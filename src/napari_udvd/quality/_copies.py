@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from napari_udvd.noise import NoiseModel
 from napari_udvd.planes import Series, read_measured
 from napari_udvd.stack import Plane, Stack
 
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
     from napari_udvd.inference.request import Request
     from napari_udvd.inference.restorer import Denoiser
+    from napari_udvd.noise import NoiseModel
     from napari_udvd.quality._pair import Pair
     from napari_udvd.quality._sampling import Part
 
@@ -294,7 +294,9 @@ class Pipeline:
         self, clip: Floats, inner: slice, variances: float, request: Request
     ) -> Restored:
         stack = Stack.from_array(clip, "TCYX")
-        denoiser = self._told(stack, variances)
+        known = [self._known[c] for c in self._channels]
+        louder = [replace(one, noise=one.noise.louder(variances)) for one in known]
+        denoiser = self._denoiser.told(stack, louder)
         request = replace(request, with_std=self.has_std)
         blocks = denoiser.blocks(stack, request, self._surveys)
         for found in blocks.steps(blocks.series[0], inner.start, inner.stop):
@@ -305,20 +307,6 @@ class Pipeline:
                 mean, std = found
                 return Restored(mean[:, own], None if std is None else std[:, own])
         raise AssertionError("the steps ended without a result")
-
-    def _told(self, stack: Stack, variances: float) -> Denoiser:
-        """Tell the model the noise of a stack, in place of measuring it."""
-        calibrations = []
-        for c in self._channels:
-            known = self._known[c]
-            n = known.noise
-            louder = NoiseModel(
-                n.gain * variances, n.offset, n.read_noise * float(np.sqrt(variances))
-            )
-            calibrations.append(replace(known, noise=louder))
-        movies = [{"fingerprint": stack.fingerprint()}]
-        record = {**self._denoiser.record, "movies": movies}
-        return replace(self._denoiser, calibrations=tuple(calibrations), record=record)
 
 
 class Cancelled(Exception):

@@ -11,6 +11,7 @@ Where pixels do not matter, such as for the file that a result is to go to, a
 from __future__ import annotations
 
 from napari_udvd.stack._index import as_slice, full_index
+from napari_udvd.stack._instrument import Instrument, Light
 from napari_udvd.stack._layout import AXES, Layout, LayoutLike, Plane
 from napari_udvd.stack._mask import Mask
 from napari_udvd.stack._stack import ArrayLike, Stack
@@ -18,8 +19,10 @@ from napari_udvd.stack._stack import ArrayLike, Stack
 __all__ = [
     "AXES",
     "ArrayLike",
+    "Instrument",
     "Layout",
     "LayoutLike",
+    "Light",
     "Mask",
     "Plane",
     "Stack",

@@ -27,6 +27,7 @@ from napari_udvd.stack._measured import Measured
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from napari_udvd.stack._instrument import Instrument
     from napari_udvd.validity import Validity
 
 __all__ = ["ArrayLike", "Stack"]
@@ -78,6 +79,8 @@ class Stack(Measured):
         :func:`napari_udvd.validity.inspect`.
     mask
         Which pixels were measured, where that was said; see :meth:`with_mask`.
+    instrument
+        The microscope, as far as the file tells of it.
     """
 
     data: ArrayLike
@@ -90,6 +93,7 @@ class Stack(Measured):
     times: tuple[float, ...] | None = None
     validity: Validity | None = None
     mask: Mask | None = None
+    instrument: Instrument | None = None
 
     def __post_init__(self) -> None:
         shape = known_shape(self.data.shape, self._label)

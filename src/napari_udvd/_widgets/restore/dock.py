@@ -121,6 +121,7 @@ class DenoiseMovie(GuardedDock):
             line.setFrameShape(QFrame.Shape.HLine)
             layout.addWidget(line)
         layout.addWidget(self.result)
+        layout.addWidget(self.orders.sharpening.section)
         layout.addWidget(self.comparing.section)
         layout.addStretch()
         outer = QVBoxLayout(self)
@@ -132,6 +133,7 @@ class DenoiseMovie(GuardedDock):
             self.movie.part.fold,
             self.settings.advanced,
             self.noise.section.details,
+            self.orders.sharpening.section.fold,
         ):
             skip_folded(part)
         settings, training = self.settings, self.training
@@ -223,6 +225,7 @@ class DenoiseMovie(GuardedDock):
             self.noise,
             self.traces,
             self.comparing,
+            self.orders.sharpening,
             self.delivery,
             self.movie,
             self.model,
@@ -429,6 +432,10 @@ class DenoiseMovie(GuardedDock):
             save=has_model and is_idle,
             load=self.is_loaded and is_idle and not is_training,
             export=has_model and has_movie and not is_busy,
+        )
+        sharpening = self.orders.sharpening
+        sharpening.section.button.setEnabled(
+            has_model and has_movie and not is_busy and not sharpening.is_busy
         )
         self.settings.setEnabled(not is_training)
         self.task.section.setEnabled(not is_training)

@@ -95,7 +95,8 @@ class FlashLayer:
                 border_width=0.08,
                 canvas_size_limits=ON_SCREEN,
                 out_of_slice_display=False,
-                **drawn_like(self._result),
+                # places are in pixels of the movie, whatever the grid of the result
+                **drawn_like(self._result, shape=self._stack.shape),
             )
             self.layer.current_size = SIZE  # of those to come
             self._viewer.layers.selection = selected

@@ -9,6 +9,7 @@ from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QFileDialog
 
 from napari_udvd import jobs as _jobs
+from napari_udvd._widgets.restore.sharpening import Sharpening
 from napari_udvd._widgets.restore.words import WORDS
 from napari_udvd._widgets.shared.layers import axes_of, file_beside, stack_of
 from napari_udvd.errors import InputError
@@ -47,6 +48,11 @@ class Orders(QObject):
         Denoises.
     delivery
         Does the work.
+
+    Attributes
+    ----------
+    sharpening
+        Results whose blur is undone.
     """
 
     def __init__(
@@ -61,6 +67,7 @@ class Orders(QObject):
         super().__init__()
         self._viewer, self._movie, self._settings = viewer, movie, settings
         self._section, self._model, self._delivery = section, model, delivery
+        self.sharpening = Sharpening(movie, settings, model, delivery)
         section.denoise.connect(self.denoise)
         section.apply.connect(self.apply_to_selected)
         section.export.connect(self._on_export)

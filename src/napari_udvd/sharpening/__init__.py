@@ -1,0 +1,25 @@
+"""The movie as it was before the optics blurred it.
+
+A movie is denoised, and Richardson-Lucy iterations go from the result towards the
+scene. How many, an independent noisy copy of the movie says; where they bring out noise
+in place of structure is told, and what resolution was gained.
+"""
+
+from __future__ import annotations
+
+from napari_udvd.sharpening._assess import Assessment, assess
+from napari_udvd.sharpening._blocks import SharpenedBlocks
+from napari_udvd.sharpening._optics import Optics, check_zoom
+from napari_udvd.sharpening._sharpener import Sharpener
+from napari_udvd.sharpening._stop import Choice, choose_iterations
+
+__all__ = [
+    "Assessment",
+    "Choice",
+    "Optics",
+    "SharpenedBlocks",
+    "Sharpener",
+    "assess",
+    "check_zoom",
+    "choose_iterations",
+]

@@ -1,0 +1,201 @@
+"""Pairs of noisy copies of a part of a movie, and what a model makes of them.
+
+With noise ``z`` of the movie's own strength, ``y + a z`` and ``y - z / a`` have
+independent noise (Pang et al. 2021, "Recorrupted-to-Recorrupted"): the model works on
+the first, and the second, of which it has seen nothing, judges the result.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy.ndimage import uniform_filter
+
+from napari_udvd.planes import (
+    Series,
+    middle_plane,
+    read_measured,
+    recorded_frames,
+)
+from napari_udvd.stack import Stack
+from napari_udvd.validity import inspect
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
+    from napari_udvd.inference.request import Request
+    from napari_udvd.inference.restorer import Denoiser
+    from napari_udvd.inference.survey import Survey
+    from napari_udvd.noise import NoiseModel
+
+__all__ = ["Excerpt", "added_noise", "excerpts", "restored"]
+
+Floats = npt.NDArray[np.float32]
+
+EDGE = 256
+"""Rows and columns of a part, at most."""
+
+PARTS = 2
+"""Parts of a movie that are looked at."""
+
+FRAMES = 4
+"""Frames of a part that judge."""
+
+BLUR = 1, 5, 5
+"""Frames, rows and columns that are averaged to guess the noise of frames that do not
+judge."""
+
+
+class Excerpt(NamedTuple):
+    """A part of a movie, with the frames around it that a network sees.
+
+    Attributes
+    ----------
+    clip
+        ``(T, C, Y, X)``, grey levels; what was not measured is NaN.
+    at
+        Frames of it that judge.
+    series
+        Channels, and depth.
+    """
+
+    clip: Floats
+    at: slice
+    series: Series
+
+    @property
+    def measured(self) -> npt.NDArray[np.bool_]:
+        """Which pixels of the judging frames were measured, ``(t, C, Y, X)``."""
+        return np.isfinite(self.clip[self.at])
+
+
+def excerpts(denoiser: Denoiser, stack: Stack, channel: int) -> list[Excerpt]:
+    """Cut out what a channel of a movie is judged by; nothing where all is empty.
+
+    Frames are spread over the movie; of each that part is taken in which the most is to
+    be seen.
+    """
+    stack = inspect(stack)
+    plane = middle_plane(stack, channel)
+    if plane is None:
+        return []
+    channels = tuple(range(stack.n_channels)) if denoiser.joint else (channel,)
+    series = Series(channels, plane.z)
+    recorded = recorded_frames(stack, series)
+    if not recorded:
+        return []
+    count = min(PARTS, -(-len(recorded) // FRAMES))
+    context, found = denoiser.net.geometry.context + 1, []
+    for k in range(count):
+        middle = int((k + 0.5) * len(recorded) / count)
+        first = min(max(middle - FRAMES // 2, 0), max(len(recorded) - FRAMES, 0))
+        frames = recorded[max(first - context, 0) : first + FRAMES + context]
+        judging = slice(min(first, context), min(first, context) + FRAMES)
+        rows, columns = _busiest(
+            stack, series, frames[judging], channels.index(channel)
+        )
+        clip, measured = read_measured(stack, series, frames, rows, columns)
+        if measured is not None:
+            clip[~measured] = np.nan
+        found.append(Excerpt(clip, slice(*judging.indices(len(frames))[:2]), series))
+    return found
+
+
+def restored(
+    denoiser: Denoiser,
+    excerpt: Excerpt,
+    stack: Stack,
+    request: Request,
+    surveys: Sequence[Survey],
+    times: float = 1.0,
+) -> Generator[None, None, Floats]:
+    """Denoise the judging frames of an excerpt, with pauses before each frame.
+
+    Parameters
+    ----------
+    denoiser
+        The model.
+    excerpt
+        Its clip may have noise added.
+    stack
+        The movie that it was cut from.
+    request, surveys
+        How, see :meth:`Denoiser.blocks`.
+    times
+        Variance of the noise, in units of the movie's own; the model is told.
+
+    Returns
+    -------
+    ndarray
+        ``(t, C, Y, X)``, grey levels.
+    """
+    known = denoiser.calibrations_for(stack)
+    channels = excerpt.series.channels
+    part = Stack.from_array(excerpt.clip, "TCYX")
+    told = denoiser.told(
+        part,
+        [replace(known[c], noise=known[c].noise.louder(times)) for c in channels],
+    )
+    surveyed = [surveys[c] for c in channels] if surveys else None
+    blocks = told.blocks(part, request, surveyed)
+    start, stop, _ = excerpt.at.indices(len(excerpt.clip))
+    found = []
+    for series in blocks.series:
+        for result in blocks.steps(series, start, stop):
+            if result is None:
+                yield
+            else:
+                found.append(result[0])
+    return np.concatenate(found, axis=1)
+
+
+def added_noise(
+    excerpt: Excerpt, level: Floats, noises: Sequence[NoiseModel], seed: int
+) -> Floats:
+    """Draw noise of the movie's own strength for an excerpt.
+
+    Parameters
+    ----------
+    excerpt
+        As it was recorded.
+    level
+        ``(t, C, Y, X)``: the judging frames without noise. Not the noisy ones: where
+        those are low by chance, noise that follows them is too weak, and the copies
+        are not independent.
+    noises
+        Noise model of each channel.
+    seed
+        Of the noise.
+
+    Returns
+    -------
+    ndarray
+        ``(T, C, Y, X)``, grey levels; NaN where nothing was measured.
+    """
+    clip = excerpt.clip
+    drawn = np.random.default_rng(seed).standard_normal(clip.shape, dtype=np.float32)
+    for c, noise in enumerate(noises):
+        known = np.isfinite(clip[:, c])
+        share = np.maximum(uniform_filter(known.astype(np.float32), BLUR), 1e-6)
+        smooth = uniform_filter(np.where(known, clip[:, c], 0.0), BLUR) / share
+        smooth[excerpt.at] = level[:, c]
+        drawn[:, c] *= np.sqrt(noise.variance(smooth)).astype(np.float32)
+        drawn[:, c][~known] = np.nan
+    return drawn
+
+
+def _busiest(
+    stack: Stack, series: Series, frames: Sequence[int], channel: int
+) -> tuple[slice, slice]:
+    """Choose rows and columns where the mean of frames varies most."""
+    clip, _ = read_measured(stack, series, frames)
+    mean, edges = clip[:, channel].mean(axis=0), []
+    for length in mean.shape:
+        edge = min(length, EDGE)
+        starts = {*range(0, length - edge + 1, edge), length - edge}
+        edges.append([slice(start, start + edge) for start in sorted(starts)])
+    places = [(rows, columns) for rows in edges[0] for columns in edges[1]]
+    return max(places, key=lambda place: float(mean[place].var()))
