@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from napari_udvd.errors import InputError, OutputError
     from napari_udvd.formats import list_images
     from napari_udvd.formats import open_stack as open
-    from napari_udvd.inference.restorer import Denoiser, load
+    from napari_udvd.inference.loading import load
+    from napari_udvd.inference.restorer import Denoiser
     from napari_udvd.jobs import denoise, reconstruct, sharpen, train
     from napari_udvd.jobs.report import report
     from napari_udvd.noise import diagnose
@@ -52,7 +53,7 @@ _HOMES = {
     "denoise": "jobs",
     "diagnose": "noise",
     "list_images": "formats",
-    "load": "inference.restorer",
+    "load": "inference.loading",
     "reconstruct": "jobs",
     "sharpen": "jobs",
     "report": "jobs.report",

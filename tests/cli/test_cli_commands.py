@@ -23,7 +23,7 @@ from napari_udvd.cli import demo
 from napari_udvd.errors import TrainingFailed
 from napari_udvd.formats import open_stack, read_record
 from napari_udvd.inference import restorer
-from napari_udvd.inference.restorer import load
+from napari_udvd.inference.loading import load
 from napari_udvd.jobs import training
 from napari_udvd.simulation import simulate
 from napari_udvd.training import Failed

@@ -17,7 +17,8 @@ from PIL import Image
 
 from napari_udvd.filters import adaptive_filter
 from napari_udvd.formats import open_stack, read_record
-from napari_udvd.inference.restorer import Denoiser, load
+from napari_udvd.inference.loading import load
+from napari_udvd.inference.restorer import Denoiser
 from napari_udvd.jobs import motion as motion_jobs
 from napari_udvd.motion import estimated_motion, implied_motion
 from napari_udvd.stack import Stack

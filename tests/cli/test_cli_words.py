@@ -19,7 +19,7 @@ from napari_udvd.cli.messages import as_options
 from napari_udvd.errors import InputError, OutputError, system_reason
 from napari_udvd.formats import open_stack
 from napari_udvd.inference import restorer
-from napari_udvd.inference.restorer import load
+from napari_udvd.inference.loading import load
 from napari_udvd.jobs import make_settings, training
 from napari_udvd.models.catalogue import names
 from napari_udvd.training import Failed

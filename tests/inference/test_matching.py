@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from napari_udvd.errors import InputError
+from napari_udvd.inference.loading import load
 from napari_udvd.inference.matching import Match, pixel_sizes
-from napari_udvd.inference.restorer import Denoiser, load
+from napari_udvd.inference.restorer import Denoiser
 from napari_udvd.inference.scaling import calibrate
 from napari_udvd.jobs import train
 from napari_udvd.noise import NoiseModel

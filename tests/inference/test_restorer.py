@@ -22,7 +22,8 @@ import napari_udvd
 from napari_udvd.errors import InputError, OutputError
 from napari_udvd.inference import model_file, request
 from napari_udvd.inference.fits import check_fits
-from napari_udvd.inference.restorer import Denoiser, load, load_published
+from napari_udvd.inference.loading import load, load_published
+from napari_udvd.inference.restorer import Denoiser
 from napari_udvd.stack import Stack
 from parity import published_weights
 from tiny import ALONE, learned_from, tiny_calibration, tiny_movie, tiny_net

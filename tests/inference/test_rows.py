@@ -16,8 +16,8 @@ from napari_udvd import tasks
 from napari_udvd._widgets.shared.layers import drawn_like
 from napari_udvd.formats import create, open_stack
 from napari_udvd.inference.live_movie import DenoisedMovie
+from napari_udvd.inference.loading import load
 from napari_udvd.inference.request import Request
-from napari_udvd.inference.restorer import Denoiser, load
 from napari_udvd.models import (
     Clip,
     Geometry,
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from napari_udvd.inference.restorer import Denoiser
     from napari_udvd.stack import Layout
     from napari_udvd.tasks import Judged
 

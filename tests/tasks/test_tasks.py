@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from napari_udvd.errors import InputError
+from napari_udvd.inference.loading import load
 from napari_udvd.inference.model_file import read_model_file, write_model_file
-from napari_udvd.inference.restorer import Denoiser, load
+from napari_udvd.inference.restorer import Denoiser
 from napari_udvd.tasks import DENOISE, TASKS, find_task
 from napari_udvd.tasks.base import Task
 from napari_udvd.training import TrainingSettings, train_events

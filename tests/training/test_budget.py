@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
+from napari_udvd.inference.request import EXACT
 from napari_udvd.training import budget
 from napari_udvd.training.budget import LARGEST_RESERVE, Budget
 from napari_udvd.training.estimate import Pace
@@ -50,7 +51,8 @@ def test_what_follows_is_as_many_views_as_there_will_be(
             Pace(1e-3, 1e-3),
             [stack],
             device,
-            asked=asked,
+            self_ensemble=asked,
+            follows=EXACT,
             minutes=minutes,
         )
         assert after.seconds == pytest.approx(views * one)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from napari_udvd.errors import InputError
-from napari_udvd.inference.restorer import load
+from napari_udvd.inference.loading import load
 from napari_udvd.jobs import make_settings
 from napari_udvd.models import STBN, flow_from_published
 from napari_udvd.motion import learned_motion

@@ -636,7 +636,7 @@ def run_on_a_card(**options: Any) -> Any:
         model="centerblind", preset="small", patch=16, minutes=1.0, **options
     )
     plan = trainer.make_plan([movie], settings, on_cpu=True)
-    run = Run([movie], settings, plan, torch.device("cpu"), 0.0, False, DENOISE)
+    run = Run([movie], settings, plan, torch.device("cpu"), 0.0, None, DENOISE)
     run._batches._scaler((0,))
     be_on(run, "cuda")
     return run

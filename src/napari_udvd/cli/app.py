@@ -182,8 +182,8 @@ def apply(
 ) -> None:
     """Denoise movies with a model that was trained before."""
     from napari_udvd.cli.follow import follow
+    from napari_udvd.inference.loading import load
     from napari_udvd.inference.request import Request
-    from napari_udvd.inference.restorer import load
     from napari_udvd.jobs import ApplyModel, restore_files
 
     job = ApplyModel(

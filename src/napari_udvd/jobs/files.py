@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_udvd.errors import InputError, OutputError
-from napari_udvd.inference.restorer import load, load_published
+from napari_udvd.inference.loading import load, load_published
 from napari_udvd.jobs.events import Written
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def import_published(
     Parameters
     ----------
     checkpoint, hole
-        As for :func:`~napari_udvd.inference.restorer.load_published`.
+        As for :func:`~napari_udvd.inference.loading.load_published`.
     output
         Model file to write.
     overwrite

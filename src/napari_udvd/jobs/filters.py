@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from napari_udvd.filters import adaptive_filter, check_filter_output, save_filter
 from napari_udvd.formats import open_stack
 from napari_udvd.inference.fits import check_fits
-from napari_udvd.inference.restorer import load
+from napari_udvd.inference.loading import load
 from napari_udvd.jobs.events import Inspected, Written
 from napari_udvd.noise import check_finite
 

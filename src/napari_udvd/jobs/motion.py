@@ -9,7 +9,7 @@ from napari_udvd._version import __version__
 from napari_udvd.errors import InputError
 from napari_udvd.formats import open_stack
 from napari_udvd.inference.fits import check_fits
-from napari_udvd.inference.restorer import load
+from napari_udvd.inference.loading import load
 from napari_udvd.inference.stream import Progress
 from napari_udvd.jobs.events import Begun, Opened, Stopped, Written
 from napari_udvd.jobs.ways import WAYS

@@ -12,8 +12,9 @@ import numpy as np
 
 from napari_udvd.errors import InputError, OutputError
 from napari_udvd.formats import check_small_output, open_stack, read_record
+from napari_udvd.inference.loading import load
 from napari_udvd.inference.request import Request
-from napari_udvd.inference.restorer import Denoiser, load
+from napari_udvd.inference.restorer import Denoiser
 from napari_udvd.jobs.events import Begun, Judged, Opened, Stopped, Written
 from napari_udvd.quality import Pair, Report, judge
 from napari_udvd.stack import Stack
