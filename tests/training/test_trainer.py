@@ -653,7 +653,7 @@ def summary(run: Run) -> str:
         run._start,
         run._budget,
         run._batches,
-        Reserve(None, False),
+        Reserve(None, False, True),
     )
     return said.summary
 
