@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from napari_udvd.inference.block_denoiser import Blocks, Denoised
     from napari_udvd.inference.flashes import Flash
     from napari_udvd.planes import Series
+    from napari_udvd.sharpening._network import Improvement
     from napari_udvd.sharpening._optics import Optics
     from napari_udvd.stack import Stack
 
@@ -45,6 +46,8 @@ class SharpenedBlocks:
         For each channel: iterations to be made, and the grey level without light.
     device
         Where it computes.
+    improvements
+        For each channel what goes on from there; None if nothing does.
 
     Attributes
     ----------
@@ -60,8 +63,10 @@ class SharpenedBlocks:
         iterations: Sequence[int],
         offsets: Sequence[float],
         device: torch.device,
+        improvements: Sequence[Improvement | None] = (),
     ) -> None:
         self._inner, self._stack = inner, stack
+        self._improvements = improvements or [None] * len(iterations)
         self.series = inner.series
         self._iterations, self._offsets = iterations, offsets
         self._zoom, self._device = optics.zoom, device
@@ -85,12 +90,16 @@ class SharpenedBlocks:
 
     def steps(self, series: Series, start: int, stop: int) -> Iterator[Denoised | None]:
         """Do what :meth:`block` does with pauses, in which other runs may be done."""
-        for result in self._inner.steps(series, start, stop):
+        around = self._around(series)
+        first = max(start - around, 0)
+        last = min(stop + around, self._stack.n_frames)
+        wanted = slice(start - first, stop - first)
+        for result in self._inner.steps(series, first, last):
             if result is None:
                 yield None
                 continue
             mean, _ = result
-            frames = range(start, stop)
+            frames = range(first, last)
             _, measured = read_measured(inspect(self._stack), series, frames)
             count, channels, height, width = mean.shape
             zoom = self._zoom
@@ -101,15 +110,26 @@ class SharpenedBlocks:
                     yield None
                     known = None if measured is None else measured[part, k]
                     light = mean[part, k] - np.float32(self._offsets[c])
-                    found[part, k] = (
-                        sharpened(light, self._blur, self._iterations[c], known)
-                        + self._offsets[c]
+                    found[part, k] = sharpened(
+                        light, self._blur, self._iterations[c], known
                     )
+            for k, c in enumerate(series.channels):
+                improvement = self._improvements[c]
+                if improvement is not None:
+                    light = mean[:, k] - np.float32(self._offsets[c])
+                    yield None
+                    found[:, k] = improvement.apply(light, found[:, k])
+                found[:, k] += np.float32(self._offsets[c])
             if measured is not None:
                 # as denoising leaves it: what was not measured is not invented
                 kept = ~np.isfinite(mean)
                 found[kept.repeat(zoom, axis=2).repeat(zoom, axis=3)] = np.nan
-            yield found, None
+            yield found[wanted], None
+
+    def _around(self, series: Series) -> int:
+        """Frames before and after that are sharpened with those that are wanted."""
+        of_each = (self._improvements[c] for c in series.channels)
+        return max((each.context for each in of_each if each is not None), default=0)
 
 
 def sharpened(

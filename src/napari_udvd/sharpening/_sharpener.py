@@ -11,6 +11,8 @@ from napari_udvd.inference.request import Request
 from napari_udvd.inference.restorer import Denoiser
 from napari_udvd.sharpening._assess import Assessment, assess
 from napari_udvd.sharpening._blocks import SharpenedBlocks
+from napari_udvd.sharpening._clock import DEFAULT, Effort
+from napari_udvd.sharpening._network import Improvement, Learned, learn_to_improve
 from napari_udvd.sharpening._stop import Choice, choose_iterations
 
 if TYPE_CHECKING:
@@ -40,11 +42,14 @@ class Sharpener(Denoiser):
     assessments
         Of each channel, None where nothing was measured; empty where none were asked
         for.
+    improvements
+        What goes on from there in each channel; empty where nothing does.
     """
 
     optics: Optics = field(default=None)  # type: ignore[assignment]  # after defaults
     choices: tuple[Choice, ...] = ()
     assessments: tuple[Assessment | None, ...] = ()
+    improvements: tuple[Improvement, ...] = ()
 
     @classmethod
     def of(
@@ -53,6 +58,7 @@ class Sharpener(Denoiser):
         optics: Optics,
         choices: Sequence[Choice],
         assessments: Sequence[Assessment | None] = (),
+        improvements: Sequence[Improvement] = (),
     ) -> Sharpener:
         """Make one of a model that denoises."""
         known = {f.name: getattr(denoiser, f.name) for f in fields(Denoiser) if f.init}
@@ -61,12 +67,19 @@ class Sharpener(Denoiser):
             optics=optics,
             choices=tuple(choices),
             assessments=tuple(assessments),
+            improvements=tuple(improvements),
         )
 
     @classmethod
     def fitted(
-        cls, denoiser: Denoiser, stack: Stack, optics: Optics, request: Request
-    ) -> Generator[None, None, Sharpener]:
+        cls,
+        denoiser: Denoiser,
+        stack: Stack,
+        optics: Optics,
+        request: Request,
+        network: str | None = None,
+        effort: Effort = DEFAULT,
+    ) -> Generator[Learned | None, None, Sharpener]:
         """Find how often to iterate for each channel of a movie, with pauses.
 
         Parameters
@@ -79,24 +92,39 @@ class Sharpener(Denoiser):
             What blurred it.
         request
             How it is denoised.
+        network
+            Name of one that learns to go on from there, see
+            :func:`~napari_udvd.models.improvers`; none if None.
+        effort
+            What it may cost for each channel.
+
+        Yields
+        ------
+        Learned or None
+            After each step of the network, and wherever it can be left.
 
         Raises
         ------
         InputError
-            If the point spread function is larger than the frames.
+            If the point spread function is larger than the frames, or there is no such
+            network.
         """
         surveys = denoiser.survey(stack, request)
-        choices, assessments = [], []
+        choices, assessments, improvements = [], [], []
         for channel in range(stack.n_channels):
             choice = yield from choose_iterations(
                 denoiser, stack, channel, optics, request, surveys
             )
             choices.append(choice)
-            found = yield from assess(
-                denoiser, stack, channel, optics, choice.iterations, request, surveys
-            )
-            assessments.append(found)
-        return cls.of(denoiser, optics, choices, assessments)
+            how = (stack, channel, optics, choice.iterations, request, surveys)
+            improvement = None
+            if network is not None:
+                improvement = yield from learn_to_improve(
+                    network, denoiser, *how, effort
+                )
+                improvements.append(improvement)
+            assessments.append((yield from assess(denoiser, *how, improvement)))
+        return cls.of(denoiser, optics, choices, assessments, improvements)
 
     def layout(self, stack: Stack) -> Layout:
         """Return axes, shape, scale and units of the result for a movie."""
@@ -118,6 +146,7 @@ class Sharpener(Denoiser):
             "zoom": self.optics.zoom,
             "channels": [choice.to_dict() for choice in self.choices],
             "assessed": assessed,
+            "networks": [each.to_dict() for each in self.improvements],
         }
         return super().provenance(stack, request, sharpening=sharpening, **more)
 
@@ -142,4 +171,5 @@ class Sharpener(Denoiser):
             [choice.iterations for choice in self.choices],
             [each.noise.offset for each in calibrations],
             request.place().device,
+            self.improvements,
         )
