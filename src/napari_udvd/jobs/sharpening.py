@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_udvd.errors import InputError
 from napari_udvd.inference.request import Request
+from napari_udvd.inference.stream import Progress
 from napari_udvd.jobs.events import Begun, Note, Stopped, Warned
 from napari_udvd.jobs.restoring import TrainAndRestore
 from napari_udvd.jobs.training import train_movies
+from napari_udvd.models import check_improver
 from napari_udvd.optics import Blur, Gaussian, Microscope, read_bead
-from napari_udvd.sharpening import Optics, Sharpener
+from napari_udvd.sharpening import Effort, Optics, Sharpener
 from napari_udvd.stack import Stack
 from napari_udvd.training import Finished
+from napari_udvd.training.settings import make_settings
 
 if TYPE_CHECKING:
     import os
     import threading
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator, Iterator, Mapping
     from pathlib import Path
 
     from napari_udvd.inference.restorer import Denoiser
     from napari_udvd.jobs.events import Event
     from napari_udvd.optics import PointSpread
+    from napari_udvd.sharpening import Learned
     from napari_udvd.stack import ArrayLike, LayoutLike
 
 __all__ = ["TrainAndSharpen", "optics_of", "sharpen"]
@@ -135,6 +139,7 @@ def sharpen(
     sigma: float | None = None,
     psf: str | os.PathLike[str] | None = None,
     zoom: int = 1,
+    network: str | None = None,
     **settings: Any,
 ) -> Any:
     """Train on a movie, denoise it and undo its blur.
@@ -147,6 +152,10 @@ def sharpen(
         Names of the array's axes, see :meth:`Stack.from_array`.
     na, wavelength, pixel_size, index, pinhole, excitation, sigma, psf, zoom
         As for :func:`optics_of`.
+    network
+        Name of one that learns to go on from Richardson-Lucy, in half of the time (or
+        in as many steps); used where an independent copy of the movie is for it. See
+        :func:`~napari_udvd.models.improvers`.
     **settings
         As for :func:`~napari_udvd.train`.
 
@@ -176,13 +185,28 @@ def sharpen(
     )
     device = settings.get("device") or "auto"
     request = Request(device=device)
-    *_, end = train_movies([stack], settings, follows=request)
+    values, effort = _shared(settings, network, stack)
+    *_, end = train_movies([stack], values, follows=request)
     assert isinstance(end, Finished)
-    steps = Sharpener.fitted(end.denoiser, stack, optics, request)
+    steps = Sharpener.fitted(
+        end.denoiser, stack, optics, request, network=network, effort=effort
+    )
     return _finished(steps).denoise(stack, device=device)
 
 
-def _finished(steps: Generator[None, None, Sharpener]) -> Sharpener:
+def _shared(
+    values: Mapping[str, Any], network: str | None, stack: Stack
+) -> tuple[Mapping[str, Any], Effort]:
+    """Share the time of a training with a network that sharpens."""
+    settings = make_settings(**values)
+    minutes = settings.minutes / 2
+    effort = Effort(minutes / stack.n_channels, settings.steps, settings.seed)
+    if network is None or settings.steps is not None:
+        return values, effort
+    return {**values, "minutes": minutes}, effort
+
+
+def _finished(steps: Generator[Learned | None, None, Sharpener]) -> Sharpener:
     while True:
         try:
             next(steps)
@@ -199,6 +223,8 @@ class TrainAndSharpen(TrainAndRestore):
     ----------
     na, wavelength, pixel_size, index, pinhole, excitation, sigma, psf, zoom
         As for :func:`optics_of`.
+    network
+        As for :func:`sharpen`.
     """
 
     na: float | None = None
@@ -210,6 +236,12 @@ class TrainAndSharpen(TrainAndRestore):
     sigma: float | None = None
     psf: Path | None = None
     zoom: int = 1
+    network: str | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.network is not None:
+            check_improver(self.network, self.zoom)
 
     def denoiser_for(
         self, stack: Stack, output: Path, cancel: threading.Event | None
@@ -228,14 +260,27 @@ class TrainAndSharpen(TrainAndRestore):
             zoom=self.zoom,
         )
         yield Note(f"a point is {optics.describe()}")
-        denoiser = yield from super().denoiser_for(stack, output, cancel)
+        values, effort = _shared(self.values, self.network, stack)
+        shared = replace(self, values=values)
+        denoiser = yield from TrainAndRestore.denoiser_for(
+            shared, stack, output, cancel
+        )
         if denoiser is None:
             return None
-        yield Begun("sharpening")
-        steps = Sharpener.fitted(denoiser, stack, optics, self.request)
+        yield Begun("sharpening", "% learned" if self.network else "")
+        steps = Sharpener.fitted(
+            denoiser,
+            stack,
+            optics,
+            self.request,
+            network=self.network,
+            effort=effort,
+        )
         while True:
             try:
-                next(steps)
+                learned = next(steps)
+                if learned is not None:
+                    yield Progress(round(100 * learned.progress), 100)
             except StopIteration as end:
                 sharpener: Sharpener = end.value
                 break
@@ -271,3 +316,6 @@ def _told(sharpener: Sharpener, stack: Stack) -> Iterator[Event]:
         )
         for warning in assessed.warnings:
             yield Warned(f"{where}{warning}")
+    for channel, improvement in enumerate(sharpener.improvements):
+        where = f"channel {channel}: " if stack.n_channels > 1 else ""
+        yield Note(f"{where}{improvement.reason}")

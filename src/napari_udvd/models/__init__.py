@@ -20,7 +20,12 @@ if TYPE_CHECKING:
     from napari_udvd.models.flow.light import LightFlow
     from napari_udvd.models.flow.pwc_net import PWCNet
     from napari_udvd.models.flow.warp import sample_bilinear, sample_nearest
-    from napari_udvd.models.improvers import SEEN, build_improver, improvers
+    from napari_udvd.models.improvers import (
+        SEEN,
+        build_improver,
+        check_improver,
+        improvers,
+    )
     from napari_udvd.models.likelihood import (
         Prediction,
         negative_log_likelihood,
@@ -87,6 +92,7 @@ __all__ = [
     "Unfit",
     "build_improver",
     "build_network",
+    "check_improver",
     "count_views",
     "distillation_loss",
     "flow_from_published",
@@ -133,6 +139,7 @@ _HOMES = {
     "Unfit": "spec",
     "build_improver": "improvers",
     "build_network": "catalogue",
+    "check_improver": "improvers",
     "count_views": "views",
     "distillation_loss": "s2svr.losses",
     "flow_from_published": "published",

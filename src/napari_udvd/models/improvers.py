@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     Improver: TypeAlias = S2SVR
 
-__all__ = ["SEEN", "build_improver", "improvers"]
+__all__ = ["SEEN", "build_improver", "check_improver", "improvers"]
 
 SEEN = 2
 """Pictures of each frame that a network is given: denoised, and sharpened."""
@@ -57,6 +57,15 @@ def build_improver(name: str, zoom: int = 1, *, on_cpu: bool = True) -> Improver
     InputError
         If there is no such network, or it does not know this `zoom`.
     """
+    check_improver(name, zoom)
+    from napari_udvd.models.s2svr import S2SVR, S2SVRSettings
+
+    features = FEATURES["cpu" if on_cpu else "gpu"]
+    return S2SVR(S2SVRSettings(channels=SEEN, features=features, zoom=zoom))
+
+
+def check_improver(name: str, zoom: int = 1) -> None:
+    """Check that there is a network; parameters and errors as in `build_improver`."""
     if name not in improvers():
         raise InputError(
             f"there is no network {name!r} to sharpen with, only "
@@ -67,7 +76,3 @@ def build_improver(name: str, zoom: int = 1, *, on_cpu: bool = True) -> Improver
             f"{name} sharpens at zoom {' or '.join(map(str, ZOOMS))}, not {zoom}; "
             "leave the network out for Richardson-Lucy alone"
         )
-    from napari_udvd.models.s2svr import S2SVR, S2SVRSettings
-
-    features = FEATURES["cpu" if on_cpu else "gpu"]
-    return S2SVR(S2SVRSettings(channels=SEEN, features=features, zoom=zoom))

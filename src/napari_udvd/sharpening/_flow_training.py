@@ -166,7 +166,7 @@ def _cut(
     """Draw neighbouring frames, and copies of them with more noise."""
     found: list[list[Tensor]] = [[], [], [], []]
     for _ in range(BATCH):
-        copy = pairs[chance.integers(len(pairs))].seen
+        copy = pairs[int(chance.integers(len(pairs)))].seen
         t = int(chance.integers(len(seen) - 1))
         y, x = (
             int(chance.integers(n - k + 1))

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_udvd.models.improvers import Improver
+    from napari_udvd.optics import PointSpread
     from napari_udvd.sharpening._clock import Clock
-    from napari_udvd.sharpening._optics import Optics
     from napari_udvd.sharpening._pairs import Pair
 
 __all__ = ["added_by", "learn"]
@@ -75,7 +75,8 @@ def learn(
     net: Improver,
     pairs: Sequence[Pair],
     flows: Sequence[ClipFlow],
-    optics: Optics,
+    psf: PointSpread,
+    zoom: int,
     clock: Clock,
     seed: int,
 ) -> Iterator[float]:
@@ -89,8 +90,8 @@ def learn(
         To learn from.
     flows
         Between the frames of each.
-    optics
-        What blurred the movie.
+    psf, zoom
+        What blurred the movie, and how fine the result is.
     clock
         Counts the steps, and says when it ends.
     seed
@@ -101,7 +102,7 @@ def learn(
     weights = [weight for part in parts for weight in part.parameters()]
     adam, began = Adam(weights), clock.progress
     shape = pairs[0].second.shape
-    cutter = _Cutter(shape, optics, str(pairs[0].second.device))
+    cutter = _Cutter(shape, psf, zoom, pairs[0].second.device)
     while clock.progress < 1:
         number = clock.steps % len(pairs)
         cut = cutter.draw(pairs[number], flows[number], chance)
@@ -139,21 +140,23 @@ class _Cutter:
     ----------
     shape
         Frames, rows and columns of a pair.
-    optics
-        What blurred the movie.
+    psf, zoom
+        What blurred the movie, and how fine the result is.
     device
         Where it computes.
     """
 
-    def __init__(self, shape: Sequence[int], optics: Optics, device: str) -> None:
-        kernel = optics.psf.kernel().shape
+    def __init__(
+        self, shape: Sequence[int], psf: PointSpread, zoom: int, device: torch.device
+    ) -> None:
+        kernel = psf.kernel().shape
         rows, columns = (
             min(max(EDGE, WIDE * k), n) for k, n in zip(kernel, shape[1:], strict=True)
         )
         self._shape = shape
         self._size = (min(FRAMES, shape[0]), rows, columns)
-        self._zoom = optics.zoom
-        self._blur = Blur(optics.psf, (rows, columns), optics.zoom, device)
+        self._zoom = zoom
+        self._blur = Blur(psf, (rows, columns), zoom, device)
         self._margin = [
             min(k // 2, size // 4) if size < whole else 0
             for k, size, whole in zip(kernel, (rows, columns), shape[1:], strict=True)

@@ -174,16 +174,17 @@ class Improvement:
                 for own, length in zip(core, (height, width), strict=True)
             )
             clip = seen[None, :, :, rows, columns]
-            fine = tuple(magnified(each, zoom) for each in (rows, columns))
+            fine = [magnified(each, zoom) for each in (rows, columns)]
             with torch.inference_mode():
                 flows = flows_of(net, clip, follows=self.follows)
-                found = added_by(net, clip, flows, sharp[(None, slice(None), *fine)])
-            inner = (magnified(each, zoom) for each in core)
-            within = (
+                base = sharp[None, :, fine[0], fine[1]]
+                found = added_by(net, clip, flows, base)
+            within = [
                 magnified(place_in(outer, own), zoom)
                 for outer, own in zip((rows, columns), core, strict=True)
-            )
-            added[(slice(None), *inner)] = found[(0, slice(None), *within)]
+            ]
+            top, left = (magnified(each, zoom) for each in core)
+            added[:, top, left] = found[0, :, within[0], within[1]]
         return added
 
 
@@ -230,24 +231,27 @@ def learn_to_improve(
     if parts is None:
         reason = f"{name} is not used: too few frames were recorded to train it"
         return Improvement(None, False, 1.0, False, None, 0.0, reason)
-    material = Material(denoiser, stack, channel, optics, iterations, request, surveys)
+    psf, zoom = optics.psf, optics.zoom
+    material = Material(
+        denoiser, stack, channel, psf, zoom, iterations, request, surveys
+    )
     unit, seen, pairs = yield from material.pairs(parts[0], DRAWN, effort.seed)
     *_, (test,) = yield from material.pairs(parts[1], 1, effort.seed + DRAWN, unit)
     for loss in learn_flow(net, seen, pairs, clock, FLOW_UNTIL, effort.seed):
         yield Learned(clock.progress, loss, of_flow=True)
     follows = is_of_use(net, test)
     flows = [flows_of(net, pair.seen[None], follows=follows) for pair in pairs]
-    for loss in learn(net, pairs, flows, optics, clock, effort.seed):
+    for loss in learn(net, pairs, flows, psf, zoom, clock, effort.seed):
         yield Learned(clock.progress, loss, of_flow=False)
-    return _judged(name, net.eval(), follows, unit, test, optics)
+    height, width = test.second.shape[1:]
+    blur = Blur(psf, (height, width), zoom, place.device)
+    return _judged(name, net.eval(), follows, unit, test, blur)
 
 
 def _judged(
-    name: str, net: Improver, follows: bool, unit: float, test: Pair, optics: Optics
+    name: str, net: Improver, follows: bool, unit: float, test: Pair, blur: Blur
 ) -> Improvement:
     """Compare the result and that of Richardson-Lucy with a copy of the movie."""
-    device = test.second.device
-    blur = Blur(optics.psf, test.second.shape[1:], optics.zoom, device)
     with torch.inference_mode():
         flows = flows_of(net, test.seen[None], follows=follows)
         added = added_by(net, test.seen[None], flows, test.base[None])[0]

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from napari_udvd.inference.request import Request
     from napari_udvd.inference.restorer import Denoiser
     from napari_udvd.inference.survey import Survey
+    from napari_udvd.optics import PointSpread
     from napari_udvd.sharpening._copies import Excerpt
-    from napari_udvd.sharpening._optics import Optics
     from napari_udvd.stack import Stack
 
 __all__ = ["Material", "Pair", "seen_of"]
@@ -74,8 +74,8 @@ class Material:
     ----------
     denoiser, stack, channel, request, surveys
         As for :func:`~napari_udvd.sharpening.choose_iterations`.
-    optics
-        What blurred the movie.
+    psf, zoom
+        What blurred the channel, and how fine its result is.
     iterations
         By which it is sharpened.
     """
@@ -85,13 +85,14 @@ class Material:
         denoiser: Denoiser,
         stack: Stack,
         channel: int,
-        optics: Optics,
+        psf: PointSpread,
+        zoom: int,
         iterations: int,
         request: Request,
         surveys: Sequence[Survey],
     ) -> None:
         self._denoiser, self._stack, self._channel = denoiser, stack, channel
-        self._optics, self._iterations = optics, iterations
+        self._psf, self._zoom, self._iterations = psf, zoom, iterations
         self._request, self._surveys = request, surveys
         self._device = request.place().device
 
@@ -125,9 +126,7 @@ class Material:
         own = excerpt.series.channels.index(self._channel)
         noise, at = noises[own], excerpt.at
         measured = excerpt.measured[:, own]
-        blur = Blur(
-            self._optics.psf, measured.shape[1:], self._optics.zoom, self._device
-        )
+        blur = Blur(self._psf, measured.shape[1:], self._zoom, self._device)
         level = yield from self._restored(excerpt)
         variance = noise.variance(np.nan_to_num(level[:, own], nan=noise.offset))
         if unit is None:

@@ -77,6 +77,7 @@ class Sharpener(Denoiser):
         stack: Stack,
         optics: Optics,
         request: Request,
+        *,
         network: str | None = None,
         effort: Effort = DEFAULT,
     ) -> Generator[Learned | None, None, Sharpener]:
