@@ -87,9 +87,9 @@ def learn_flow(
         return
     noise = float(torch.stack([pair.seen - seen for pair in pairs]).std())
     ssim = FlowCriterion()
-    census = FlowCriterion(
-        census=True, by_return=True, soft=max((2 * 255 * noise) ** 2, ssim.soft)
-    )
+    # whether the way there and back misses is not asked: as long as little is known it
+    # misses everywhere, and nothing would be left to learn from
+    census = FlowCriterion(census=True, soft=max((2 * 255 * noise) ** 2, ssim.soft))
     began = clock.progress
     while clock.progress < until:
         share = (clock.progress - began) / (until - began)
