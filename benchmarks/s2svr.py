@@ -22,8 +22,9 @@ import argparse
 import json
 import time
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import torch
@@ -33,8 +34,13 @@ from common import machine, progress, table
 from napari_udvd.inference.request import Request
 from napari_udvd.models import S2SVR, S2SVRSettings
 from napari_udvd.models.s2svr import charbonnier
-from napari_udvd.optics import Blur, Gaussian, Unblurred
-from napari_udvd.sharpening import Effort, Optics, Sharpener
+from napari_udvd.optics import Blur, Gaussian, Unblurred, richardson_lucy
+from napari_udvd.sharpening import (
+    Effort,
+    Optics,
+    choose_iterations,
+    learn_to_improve,
+)
 from quality import psnr
 from sharpen import CASES, blurred, enlarged
 
@@ -42,8 +48,9 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from napari_udvd.optics import PointSpread
-    from napari_udvd.sharpening import Learned
     from sharpen import Case, Frames
+
+Result = TypeVar("Result")
 
 MOVIES = 0, 2, 4, 5, 6, 7
 """Of the cases of ``sharpen.py``."""
@@ -55,14 +62,14 @@ AIM = 0.5
 """Gain in dB, on average, from which the network would be the default."""
 
 
-def finished(steps: Generator[Learned | None, None, Sharpener]) -> Sharpener:
+def finished(steps: Generator[object, None, Result]) -> Result:
     """Run to the end."""
     while True:
         try:
             next(steps)
         except StopIteration as end:
-            sharpener: Sharpener = end.value
-            return sharpener
+            result: Result = end.value
+            return result
 
 
 def row(case: Case, options: argparse.Namespace) -> dict[str, object]:
@@ -74,22 +81,22 @@ def row(case: Case, options: argparse.Namespace) -> dict[str, object]:
     psf: PointSpread = Unblurred() if options.unblurred else Gaussian(case.sigma)
     optics = Optics(psf, 1 if options.unblurred else case.zoom)
     effort = Effort(steps=options.network_steps, seed=options.seed)
+    request = Request()
+    how = (denoiser, stack, 0, optics)
+    surveys = denoiser.survey(stack, request)
+    choice = finished(choose_iterations(*how, request, surveys))
     began = time.process_time()
-    fitted = finished(
-        Sharpener.fitted(
-            denoiser, stack, optics, Request(), network="s2svr", effort=effort
-        )
+    improvement = finished(
+        learn_to_improve("s2svr", *how, choice.iterations, request, surveys, effort)
     )
     seconds = time.process_time() - began
-    (improvement,), (choice,) = fitted.improvements, fitted.choices
-    plain, network = (
-        Sharpener.of(
-            denoiser, optics, fitted.choices, (), [replace(improvement, used=used)]
-        ).denoise(stack)
-        - offset
-        for used in (False, True)
-    )
     level = denoiser.denoise(stack, dtype=np.float32) - offset
+    blur = Blur(psf, stack.frame_shape, optics.zoom)
+    *_, last = islice(
+        richardson_lucy(torch.from_numpy(level), blur), choice.iterations + 1
+    )
+    plain = blur.inside(last.scene).numpy()
+    network = replace(improvement, used=True).apply(level, plain)
     denoised, truth = enlarged(level, optics.zoom), movie.truth
     inner = (slice(None),) * 3
     if options.unblurred:
@@ -163,7 +170,7 @@ def main() -> None:
     )
     parser.add_argument("--cases", type=int, nargs="*", default=list(MOVIES))
     parser.add_argument("--steps", type=int, default=60, help="of the denoiser")
-    parser.add_argument("--network-steps", type=int, default=120)
+    parser.add_argument("--network-steps", type=int, default=100)
     parser.add_argument("--unblurred", action="store_true", help="denoise alone")
     parser.add_argument("--repeats", type=int, default=2, help="of the timing")
     parser.add_argument("--seed", type=int, default=0)
