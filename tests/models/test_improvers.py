@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from napari_udvd.errors import InputError
-from napari_udvd.models import SEEN, build_improver, check_improver, improvers
+from napari_udvd.models import SEEN, build_improver, check_improver, improver_names
 
 
 @pytest.mark.parametrize("zoom", [1, 2])
-@pytest.mark.parametrize("name", improvers())
+@pytest.mark.parametrize("name", improver_names())
 def test_a_new_one_returns_its_base(name: str, zoom: int) -> None:
     net = build_improver(name, zoom)
     clip = torch.rand(1, 2, SEEN, 16, 24)

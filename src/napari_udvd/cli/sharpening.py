@@ -23,7 +23,7 @@ from napari_udvd.cli.arguments import (
     Unmeasured,
 )
 from napari_udvd.cli.options import command_that_trains
-from napari_udvd.models.improvers import improvers
+from napari_udvd.models.improvers import improver_names
 
 __all__ = ["Sharpen", "sharpen"]
 
@@ -82,7 +82,7 @@ def sharpen(
         str | None,
         typer.Option(
             help="a network that learns from the movie to go on from Richardson-Lucy, "
-            f"in half of the time: {', '.join(improvers())}",
+            f"in half of the time: {', '.join(improver_names())}",
             show_default="Richardson-Lucy alone",
         ),
     ] = None,

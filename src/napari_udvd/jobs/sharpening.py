@@ -155,7 +155,7 @@ def sharpen(
     network
         Name of one that learns to go on from Richardson-Lucy, in half of the time (or
         in as many steps); used where an independent copy of the movie is for it. See
-        :func:`~napari_udvd.models.improvers`.
+        :func:`~napari_udvd.models.improver_names`.
     **settings
         As for :func:`~napari_udvd.train`.
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         SEEN,
         build_improver,
         check_improver,
-        improvers,
+        improver_names,
     )
     from napari_udvd.models.likelihood import (
         Prediction,
@@ -100,7 +100,7 @@ __all__ = [
     "fovea_from_published",
     "from_published",
     "hidden_by_return",
-    "improvers",
+    "improver_names",
     "negative_log_likelihood",
     "posterior",
     "posterior_loss",
@@ -147,7 +147,7 @@ _HOMES = {
     "fovea_from_published": "published",
     "from_published": "published",
     "hidden_by_return": "s2svr.occlusion",
-    "improvers": "improvers",
+    "improver_names": "improvers",
     "negative_log_likelihood": "likelihood",
     "posterior": "likelihood",
     "posterior_loss": "likelihood",

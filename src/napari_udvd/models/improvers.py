@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     Improver: TypeAlias = S2SVR
 
-__all__ = ["SEEN", "build_improver", "check_improver", "improvers"]
+__all__ = ["SEEN", "build_improver", "check_improver", "improver_names"]
 
 SEEN = 2
 """Pictures of each frame that a network is given: denoised, and sharpened."""
@@ -29,7 +29,7 @@ ZOOMS = 1, 2
 """Pixels of a result to a pixel of the movie, along each edge, that they know."""
 
 
-def improvers() -> list[str]:
+def improver_names() -> list[str]:
     """Return the names that a user may give."""
     return ["s2svr"]
 
@@ -40,7 +40,7 @@ def build_improver(name: str, zoom: int = 1, *, on_cpu: bool = True) -> Improver
     Parameters
     ----------
     name
-        One of :func:`improvers`.
+        One of :func:`improver_names`.
     zoom
         Pixels of the base to a pixel of the movie, along each edge.
     on_cpu
@@ -66,10 +66,10 @@ def build_improver(name: str, zoom: int = 1, *, on_cpu: bool = True) -> Improver
 
 def check_improver(name: str, zoom: int = 1) -> None:
     """Check that there is a network; parameters and errors as in `build_improver`."""
-    if name not in improvers():
+    if name not in improver_names():
         raise InputError(
             f"there is no network {name!r} to sharpen with, only "
-            f"{', '.join(improvers())}; leave it out for Richardson-Lucy alone"
+            f"{', '.join(improver_names())}; leave it out for Richardson-Lucy alone"
         )
     if zoom not in ZOOMS:
         raise InputError(

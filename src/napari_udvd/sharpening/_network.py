@@ -204,7 +204,7 @@ def learn_to_improve(
     Parameters
     ----------
     name
-        Of the network, see :func:`~napari_udvd.models.improvers`.
+        Of the network, see :func:`~napari_udvd.models.improver_names`.
     denoiser, stack, channel, optics, request, surveys
         As for :func:`~napari_udvd.sharpening.choose_iterations`.
     iterations

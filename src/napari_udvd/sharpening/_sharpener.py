@@ -95,7 +95,7 @@ class Sharpener(Denoiser):
             How it is denoised.
         network
             Name of one that learns to go on from there, see
-            :func:`~napari_udvd.models.improvers`; none if None.
+            :func:`~napari_udvd.models.improver_names`; none if None.
         effort
             What it may cost for each channel.
 
