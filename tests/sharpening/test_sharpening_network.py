@@ -9,27 +9,31 @@ import numpy as np
 import pytest
 import torch
 
+import napari_udvd as nu
 from napari_udvd.errors import InputError
 from napari_udvd.inference.request import Request
 from napari_udvd.inference.restorer import Denoiser
 from napari_udvd.jobs import TrainAndSharpen
 from napari_udvd.models import build_improver
 from napari_udvd.optics import Blur, Gaussian, Unblurred
+from napari_udvd.planes import Series
 from napari_udvd.sharpening import (
     Effort,
     Improvement,
     Learned,
     Optics,
+    SharpenedBlocks,
     Sharpener,
     _network,
     learn_to_improve,
 )
 from napari_udvd.sharpening._learning import added_by
 from napari_udvd.sharpening._pairs import Pair, seen_of
+from napari_udvd.stack import Stack
 from tiny import ALONE, fill, tiny_calibration, tiny_center_blind, tiny_movie
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator
 
 REQUEST = Request(device="cpu", **ALONE)
 
@@ -183,6 +187,96 @@ def test_a_movie_teaches_and_judges_a_network() -> None:
     assert not np.allclose(*results)
 
 
+class Copied:
+    """Has the face of what denoises, and leaves a movie as it is."""
+
+    series, pixels_seen = (Series((0,), 0),), 0
+
+    def __init__(self, movie: np.ndarray) -> None:
+        self._movie = movie
+
+    def steps(self, series: Series, start: int, stop: int) -> Iterator[Any]:
+        yield self._movie[start:stop, None], None
+
+
+class Watched:
+    """Adds a grey level in place of a network, and keeps what it is shown."""
+
+    context = 2
+
+    def apply(self, light: np.ndarray, sharp: np.ndarray) -> np.ndarray:
+        self.light = light
+        return sharp + 1
+
+
+@pytest.mark.parametrize("zoom", [1, 2])
+def test_a_network_is_not_shown_what_was_not_measured(zoom: int) -> None:
+    pixels = frames(9)
+    pixels[4, 5:8, 6:9] = np.nan
+    known = np.ones(pixels.shape[1:], bool)
+    known[12:14, 20:23] = False
+    pixels[:, ~known] = 3e4
+    stack = Stack.from_array(pixels, "TYX", mask=known)
+    network: Any = Watched()
+    how = (stack, Optics(Gaussian(0.6), zoom), [1], [0.5], torch.device("cpu"))
+    plain, improved = (
+        SharpenedBlocks(Copied(pixels), *how, improvements=each)  # type: ignore[arg-type]
+        for each in ((), [network])
+    )
+    series = Copied.series[0]
+    (found, _), (around, _) = improved.block(series, 3, 6), plain.block(series, 1, 8)
+    # two frames before and after are shown, less their offset
+    shown = np.where(known, pixels[1:8] - np.float32(0.5), np.nan)
+    np.testing.assert_array_equal(network.light, shown)
+    # and the result is what it makes of them, but where nothing was measured
+    kept = ~np.isfinite(shown[2:5]).repeat(zoom, axis=1).repeat(zoom, axis=2)
+    found, alone = found[:, 0], around[2:5, 0]
+    np.testing.assert_allclose(found[~kept], alone[~kept] + 1, rtol=1e-6)
+    np.testing.assert_array_equal(found[kept], alone[kept])
+
+
+def test_a_network_learns_by_the_blur_of_its_channel() -> None:
+    movie = tiny_movie(frames=16)
+    stack = Stack.from_array(np.stack([movie.read()] * 2, 1), "TCYX")
+    calibrations = (tiny_calibration(),) * 2
+    denoiser = Denoiser(tiny_center_blind(), calibrations, second_stage=False)
+    denoiser = denoiser.told(stack, calibrations)
+    how = 2, REQUEST, denoiser.survey(stack, REQUEST), Effort(steps=1)
+
+    def distances(optics: Optics) -> tuple[float, float]:
+        steps = learn_to_improve("s2svr", denoiser, stack, 1, optics, *how)
+        _, found = finished(steps)
+        assert found.distances is not None
+        return found.distances
+
+    narrow, wide = Gaussian(0.6), Gaussian(1.2)
+    of_second = distances(Optics(narrow, by_channel=(narrow, wide)))
+    assert of_second == distances(Optics(wide))
+    assert of_second != distances(Optics(narrow))
+
+
+def test_a_network_goes_on_from_iterations_that_are_asked_for() -> None:
+    stack = tiny_movie(frames=16)
+    calibration = tiny_calibration()
+    denoiser = Denoiser(tiny_center_blind(), (calibration,), second_stage=False)
+    denoiser = denoiser.told(stack, (calibration,))
+    steps = Sharpener.fitted(
+        denoiser,
+        stack,
+        Optics(Gaussian(0.8)),
+        REQUEST,
+        3,
+        network="s2svr",
+        effort=Effort(steps=1),
+    )
+    _, sharpener = finished(steps)
+    assert [each.iterations for each in sharpener.choices] == [3]
+    (found,) = sharpener.improvements
+    assert found.distances is not None
+    # who sharpens anew begins with the model that denoises
+    assert type(sharpener.plain) is Denoiser
+
+
 def test_few_frames_teach_nothing() -> None:
     stack = tiny_movie(frames=6)
     denoiser = Denoiser(tiny_center_blind(), (tiny_calibration(),))
@@ -201,3 +295,5 @@ def test_wrong_names_are_refused_before_any_training() -> None:
         TrainAndSharpen(sigma=1.0, network="stbn")
     with pytest.raises(InputError, match="zoom 1 or 2, not 3"):
         TrainAndSharpen(sigma=0.7, zoom=3, network="s2svr")
+    with pytest.raises(InputError, match="'stbn' to sharpen with, only s2svr"):
+        nu.sharpen(tiny_movie(), sigma=1.0, network="stbn")
