@@ -153,7 +153,7 @@ def best_of(truth: Frames, light: Frames, optics: Optics) -> tuple[int, float]:
     return best, found[best]
 
 
-def finished(steps: Generator[None, None, Sharpener]) -> Sharpener:
+def finished(steps: Generator[object, None, Sharpener]) -> Sharpener:
     """Run to the end."""
     while True:
         try:

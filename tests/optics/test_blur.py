@@ -11,7 +11,7 @@ from scipy.ndimage import convolve
 from skimage.restoration import richardson_lucy as of_skimage
 
 from napari_udvd.errors import InputError
-from napari_udvd.optics import Bead, Blur, Gaussian, richardson_lucy
+from napari_udvd.optics import Bead, Blur, Gaussian, Unblurred, richardson_lucy
 
 LOPSIDED = Bead(np.pad([[1.0, 4, 1], [3, 9, 2], [1, 5, 3]], 1))
 SHAPE = 21, 34
@@ -51,6 +51,22 @@ def test_what_is_put_on_a_canvas_is_inside_it() -> None:
         assert inner.shape == (3, zoom * SHAPE[0], zoom * SHAPE[1])
     blur = Blur(Gaussian(1.2), SHAPE)
     assert torch.equal(blur.inside(blur.canvas(frames)), frames)
+
+
+@pytest.mark.parametrize("zoom", [1, 2])
+def test_what_is_placed_on_a_canvas_has_no_light_around(zoom: int) -> None:
+    blur = Blur(LOPSIDED, SHAPE, zoom)
+    scene = torch.rand(2, zoom * SHAPE[0], zoom * SHAPE[1])
+    canvas = blur.placed(scene)
+    assert torch.equal(blur.inside(canvas), scene)
+    assert float(canvas.sum()) == pytest.approx(float(scene.sum()), rel=1e-5)
+
+
+def test_without_blur_nothing_changes() -> None:
+    blur, frames = Blur(Unblurred(), SHAPE), torch.rand(2, *SHAPE) + 1
+    torch.testing.assert_close(blur(blur.placed(frames)), frames)
+    for iterate in islice(richardson_lucy(frames, blur), 3):
+        torch.testing.assert_close(blur.inside(iterate.scene), frames)
 
 
 def test_iterations_are_those_of_another_program_away_from_the_border() -> None:

@@ -76,7 +76,8 @@ class Begun:
         Which one.
     unit
         What its ``Progress`` counts: frames of one movie, or pictures of several
-        planes, steps of a report; empty for a training.
+        planes, steps of a report, percent of a network's training; empty where nothing
+        is counted.
     """
 
     what: Literal[

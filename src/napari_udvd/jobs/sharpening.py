@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from napari_udvd.errors import InputError
 from napari_udvd.inference.request import Request
+from napari_udvd.inference.stream import Progress
 from napari_udvd.jobs.events import Begun, Note, Stopped, Warned
 from napari_udvd.jobs.optics import optics_of
 from napari_udvd.jobs.restoring import TrainAndRestore
 from napari_udvd.jobs.training import learned
-from napari_udvd.sharpening import Choice, Sharpener
+from napari_udvd.models import check_improver
+from napari_udvd.sharpening import DEFAULT, Choice, Effort, Sharpener
 from napari_udvd.stack import Stack
+from napari_udvd.training.settings import make_settings
 
 if TYPE_CHECKING:
     import os
     import threading
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator, Iterator, Mapping
     from pathlib import Path
 
     from napari_udvd.inference.restorer import Denoiser
@@ -43,6 +46,7 @@ def sharpen(
     psf: str | os.PathLike[str] | None = None,
     zoom: int = 1,
     iterations: int | None = None,
+    network: str | None = None,
     events: bool | None = None,
     refine: bool | None = None,
     **settings: Any,
@@ -59,6 +63,10 @@ def sharpen(
         As for :func:`optics_of`.
     iterations
         Of Richardson-Lucy; chosen by an independent copy of the movie if None.
+    network
+        Name of one that learns to go on from Richardson-Lucy, in half of the time (or
+        in as many steps); used where an independent copy of the movie is for it. See
+        :func:`~napari_udvd.models.improver_names`.
     events, refine
         As for :func:`~napari_udvd.denoise`.
     **settings
@@ -95,13 +103,43 @@ def sharpen(
     )
     device = settings.get("device") or "auto"
     request = Request(device=device, events=events, refine=refine)
-    denoiser = learned([stack], settings, request)
-    *told, sharpener = fit_sharpener(denoiser, stack, optics, request, iterations)
+    _check_wishes(iterations, network, zoom)
+    values, effort = _shared(settings, network, stack)
+    denoiser = learned([stack], values, request)
+    *told, sharpener = fit_sharpener(
+        denoiser,
+        stack,
+        optics,
+        request,
+        iterations,
+        network=network,
+        effort=effort,
+    )
     assert isinstance(sharpener, Sharpener)
     for event in told:
         if isinstance(event, Warned):
             warnings.warn(event.text, UserWarning, stacklevel=2)
     return sharpener.denoise(stack, device=device, events=events, refine=refine)
+
+
+def _check_wishes(iterations: int | None, network: str | None, zoom: int) -> None:
+    """Say what is wrong before time is spent."""
+    if iterations is not None:
+        Choice.asked(iterations)
+    if network is not None:
+        check_improver(network, zoom)
+
+
+def _shared(
+    values: Mapping[str, Any], network: str | None, stack: Stack
+) -> tuple[Mapping[str, Any], Effort]:
+    """Share the time of a training with a network that sharpens."""
+    settings = make_settings(**values)
+    minutes = settings.minutes / 2
+    effort = Effort(minutes / stack.n_channels, settings.steps, settings.seed)
+    if network is None or settings.steps is not None:
+        return values, effort
+    return {**values, "minutes": minutes}, effort
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +150,7 @@ class TrainAndSharpen(TrainAndRestore):
     ----------
     na, wavelength, pixel_size, index, pinhole, excitation, sigma, psf, zoom
         As for :func:`optics_of`.
-    iterations
+    iterations, network
         As for :func:`sharpen`.
     """
 
@@ -126,11 +164,11 @@ class TrainAndSharpen(TrainAndRestore):
     psf: Path | None = None
     zoom: int = 1
     iterations: int | None = None
+    network: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.iterations is not None:
-            Choice.asked(self.iterations)  # says what is wrong before time is spent
+        _check_wishes(self.iterations, self.network, self.zoom)
         if self.std is not None:
             raise InputError(
                 "a sharpened movie has no standard deviation; leave `std` out"
@@ -154,12 +192,23 @@ class TrainAndSharpen(TrainAndRestore):
         )
         yield from map(Note, optics.notes)
         yield Note(f"a point is {optics.describe()}")
-        denoiser = yield from super().denoiser_for(stack, output, cancel)
+        values, effort = _shared(self.values, self.network, stack)
+        shared = replace(self, values=values)
+        denoiser = yield from TrainAndRestore.denoiser_for(
+            shared, stack, output, cancel
+        )
         if denoiser is None:
             return None
-        yield Begun("sharpening")
+        yield Begun("sharpening", "% learned" if self.network else "")
         for told in fit_sharpener(
-            denoiser, stack, optics, self.request, self.iterations, cancel
+            denoiser,
+            stack,
+            optics,
+            self.request,
+            self.iterations,
+            cancel,
+            network=self.network,
+            effort=effort,
         ):
             if isinstance(told, Sharpener):
                 return told
@@ -175,28 +224,42 @@ def fit_sharpener(
     request: Request,
     iterations: int | None = None,
     cancel: threading.Event | None = None,
-) -> Iterator[Note | Warned | Sharpener]:
+    *,
+    network: str | None = None,
+    effort: Effort = DEFAULT,
+) -> Iterator[Progress | Note | Warned | Sharpener]:
     """Find how far a movie can be sharpened.
 
     Parameters
     ----------
-    denoiser, stack, optics, request, iterations
+    denoiser, stack, optics, request, iterations, network, effort
         As for :meth:`Sharpener.fitted`.
     cancel
         Set it to stop.
 
     Yields
     ------
-    Note, Warned or Sharpener
-        What was found, and the model last; nothing if that was cancelled.
+    Progress, Note, Warned or Sharpener
+        Percent of a network's training for a channel, what was found, and the model
+        last; no model if that was cancelled.
     """
-    steps = Sharpener.fitted(denoiser, stack, optics, request, iterations)
+    steps = Sharpener.fitted(
+        denoiser,
+        stack,
+        optics,
+        request,
+        iterations,
+        network=network,
+        effort=effort,
+    )
     while True:
         try:
-            next(steps)
+            step = next(steps)
         except StopIteration as end:
             sharpener: Sharpener = end.value
             break
+        if step is not None:
+            yield Progress(round(100 * step.progress), 100)
         if cancel is not None and cancel.is_set():
             return
     yield from _told(sharpener, stack)
@@ -229,6 +292,9 @@ def _told(sharpener: Sharpener, stack: Stack) -> Iterator[Note | Warned]:
         )
         for warning in assessed.warnings:
             yield Warned(f"{where}{warning}")
+    for channel, improvement in enumerate(sharpener.improvements):
+        where = f"channel {channel}: " if stack.n_channels > 1 else ""
+        yield Note(f"{where}{improvement.reason}")
 
 
 def _offset(level: float, sharpener: Sharpener) -> str:

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from napari_udvd.models.flow.light import LightFlow
     from napari_udvd.models.flow.pwc_net import PWCNet
     from napari_udvd.models.flow.warp import sample_bilinear, sample_nearest
+    from napari_udvd.models.improvers import (
+        SEEN,
+        build_improver,
+        check_improver,
+        improver_names,
+    )
     from napari_udvd.models.likelihood import (
         Prediction,
         negative_log_likelihood,
@@ -33,7 +39,13 @@ if TYPE_CHECKING:
         read_published,
         s2svr_from_published,
     )
+    from napari_udvd.models.s2svr.losses import (
+        FlowCriterion,
+        distillation_loss,
+        flow_loss,
+    )
     from napari_udvd.models.s2svr.network import S2SVR
+    from napari_udvd.models.s2svr.occlusion import hidden_by_return
     from napari_udvd.models.s2svr.settings import S2SVRSettings
     from napari_udvd.models.spec import (
         Facts,
@@ -56,6 +68,7 @@ if TYPE_CHECKING:
 __all__ = [
     "NETWORKS",
     "S2SVR",
+    "SEEN",
     "STBN",
     "UDVD",
     "CameraNoise",
@@ -64,6 +77,7 @@ __all__ = [
     "ClipFlow",
     "DeepFovea",
     "Facts",
+    "FlowCriterion",
     "FlowNetwork",
     "FoveaSettings",
     "Geometry",
@@ -76,11 +90,17 @@ __all__ = [
     "Recipe",
     "S2SVRSettings",
     "Unfit",
+    "build_improver",
     "build_network",
+    "check_improver",
     "count_views",
+    "distillation_loss",
     "flow_from_published",
+    "flow_loss",
     "fovea_from_published",
     "from_published",
+    "hidden_by_return",
+    "improver_names",
     "negative_log_likelihood",
     "posterior",
     "posterior_loss",
@@ -95,6 +115,7 @@ __all__ = [
 
 _HOMES = {
     "S2SVR": "s2svr.network",
+    "SEEN": "improvers",
     "STBN": "stbn.network",
     "UDVD": "udvd.network",
     "CameraNoise": "camera",
@@ -103,6 +124,7 @@ _HOMES = {
     "ClipFlow": "flow.base",
     "DeepFovea": "deepfovea.network",
     "Facts": "spec",
+    "FlowCriterion": "s2svr.losses",
     "FlowNetwork": "flow.base",
     "FoveaSettings": "deepfovea.settings",
     "Geometry": "base",
@@ -115,11 +137,17 @@ _HOMES = {
     "Recipe": "spec",
     "S2SVRSettings": "s2svr.settings",
     "Unfit": "spec",
+    "build_improver": "improvers",
     "build_network": "catalogue",
+    "check_improver": "improvers",
     "count_views": "views",
+    "distillation_loss": "s2svr.losses",
     "flow_from_published": "published",
+    "flow_loss": "s2svr.losses",
     "fovea_from_published": "published",
     "from_published": "published",
+    "hidden_by_return": "s2svr.occlusion",
+    "improver_names": "improvers",
     "negative_log_likelihood": "likelihood",
     "posterior": "likelihood",
     "posterior_loss": "likelihood",

@@ -14,7 +14,14 @@ from __future__ import annotations
 from napari_udvd.optics._bead import Bead, read_bead
 from napari_udvd.optics._blur import Blur
 from napari_udvd.optics._microscope import MEDIA, Microscope
-from napari_udvd.optics._psf import Gaussian, PointSpread, Width, describe, width
+from napari_udvd.optics._psf import (
+    Gaussian,
+    PointSpread,
+    Unblurred,
+    Width,
+    describe,
+    width,
+)
 from napari_udvd.optics._richardson_lucy import Iterate, richardson_lucy
 
 __all__ = [
@@ -25,6 +32,7 @@ __all__ = [
     "Iterate",
     "Microscope",
     "PointSpread",
+    "Unblurred",
     "Width",
     "describe",
     "read_bead",

@@ -93,18 +93,21 @@ class Blur:
         if zoom > 1:
             frames = frames.repeat_interleave(zoom, -2).repeat_interleave(zoom, -1)
             frames = frames / zoom**2
-        top, left = self._margin
-        below, right = (
-            n - m - i
-            for n, m, i in zip(self._size, self._margin, self._inner, strict=True)
-        )
-        wide = F.pad(frames, (left, right, top, below))
-        return self._filtered(wide, self._transfer.conj())
+        return self._filtered(self.placed(frames), self._transfer.conj())
 
     def inside(self, scene: Tensor) -> Tensor:
         """Cut the frame out of a canvas."""
         (top, left), (rows, columns) = self._margin, self._inner
         return scene[..., top : top + rows, left : left + columns]
+
+    def placed(self, scene: Tensor) -> Tensor:
+        """Put a scene inside the frame on a canvas, with no light around it."""
+        top, left = self._margin
+        below, right = (
+            n - m - i
+            for n, m, i in zip(self._size, self._margin, self._inner, strict=True)
+        )
+        return F.pad(scene, (left, right, top, below))
 
     def canvas(self, frames: Tensor) -> Tensor:
         """Put frames on a canvas, on the pixels of the scene and mirrored outside."""

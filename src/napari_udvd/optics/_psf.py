@@ -15,7 +15,15 @@ from napari_udvd.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Gaussian", "PointSpread", "Width", "describe", "sampled", "width"]
+__all__ = [
+    "Gaussian",
+    "PointSpread",
+    "Unblurred",
+    "Width",
+    "describe",
+    "sampled",
+    "width",
+]
 
 Doubles: TypeAlias = "npt.NDArray[np.float64]"
 
@@ -91,6 +99,19 @@ class Gaussian(PointSpread):
     def describe(self) -> str:
         """See :meth:`PointSpread.describe`."""
         return f"a Gaussian of {self.sigma:g} px"
+
+
+@dataclass(frozen=True)
+class Unblurred(PointSpread):
+    """Points that stay points: of a movie that is only to be denoised."""
+
+    def kernel(self, zoom: int = 1) -> Doubles:
+        """See :meth:`PointSpread.kernel`."""
+        return np.ones((1, 1))
+
+    def describe(self) -> str:
+        """See :meth:`PointSpread.describe`."""
+        return "no blur"
 
 
 class Width(NamedTuple):

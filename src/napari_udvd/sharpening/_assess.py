@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from napari_udvd.inference.restorer import Denoiser
     from napari_udvd.inference.survey import Survey
     from napari_udvd.metrics import FourierRings
+    from napari_udvd.sharpening._network import Improvement
     from napari_udvd.sharpening._optics import Optics
     from napari_udvd.stack import Stack
 
@@ -100,6 +101,7 @@ def assess(
     iterations: int,
     request: Request,
     surveys: Sequence[Survey],
+    improvement: Improvement | None = None,
     seed: int = 1,
 ) -> Generator[None, None, Assessment | None]:
     """Assess a channel of a movie, with pauses; None where nothing was measured.
@@ -110,6 +112,8 @@ def assess(
         As for :func:`~napari_udvd.sharpening.choose_iterations`.
     iterations
         That are made.
+    improvement
+        What goes on from there, if anything does.
     """
     denoised, sharp = [], []
     for number, excerpt in enumerate(excerpts(denoiser, stack, channel)):
@@ -122,12 +126,16 @@ def assess(
         pair = []
         for sign in (1, -1):
             copy = excerpt._replace(clip=excerpt.clip + sign * drawn)
-            found = yield from restored(denoiser, copy, stack, request, surveys, 2.0)
-            pair.append(np.nan_to_num(found[:, own] - np.float32(noises[own].offset)))
+            seen = yield from restored(denoiser, copy, stack, request, surveys, 2.0)
+            pair.append(np.nan_to_num(seen[:, own] - np.float32(noises[own].offset)))
         measured = excerpt.measured[:, own]
         denoised.append(pair)
         yield
-        sharp.append([sharpened(each, blur, iterations, measured) for each in pair])
+        found = [sharpened(each, blur, iterations, measured) for each in pair]
+        if improvement is not None:
+            yield
+            found = [improvement.apply(*each) for each in zip(pair, found, strict=True)]
+        sharp.append(found)
     if not denoised:
         return None
     before, after = (

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from napari_udvd.inference.flashes import Flash
     from napari_udvd.optics import Blur
     from napari_udvd.planes import Series
+    from napari_udvd.sharpening._network import Improvement
     from napari_udvd.sharpening._optics import Optics
     from napari_udvd.stack import Stack
 
@@ -48,6 +49,8 @@ class SharpenedBlocks:
         Where it computes.
     fills
         Whether `inner` predicts pixels that were not measured.
+    improvements
+        For each channel what goes on from there; None if nothing does.
 
     Attributes
     ----------
@@ -64,9 +67,11 @@ class SharpenedBlocks:
         offsets: Sequence[float],
         device: torch.device,
         fills: bool = False,
+        improvements: Sequence[Improvement | None] = (),
     ) -> None:
         self._fills = fills
         self._inner, self._stack = inner, stack
+        self._improvements = improvements or [None] * len(iterations)
         self.series = inner.series
         self._iterations, self._offsets = iterations, offsets
         self._zoom = optics.zoom
@@ -93,12 +98,16 @@ class SharpenedBlocks:
 
     def steps(self, series: Series, start: int, stop: int) -> Iterator[Denoised | None]:
         """Do what :meth:`block` does with pauses, in which other runs may be done."""
-        for result in self._inner.steps(series, start, stop):
+        around = self._around(series)
+        first = max(start - around, 0)
+        last = min(stop + around, self._stack.n_frames)
+        wanted = slice(start - first, stop - first)
+        for result in self._inner.steps(series, first, last):
             if result is None:
                 yield None
                 continue
             mean, _ = result
-            kept = None if self._fills else self._kept(series, start, stop)
+            kept = None if self._fills else self._kept(series, first, last)
             count, channels, height, width = mean.shape
             zoom = self._zoom
             found = np.empty((count, channels, zoom * height, zoom * width), np.float32)
@@ -108,15 +117,28 @@ class SharpenedBlocks:
                     yield None
                     known = None if kept is None else ~kept[part, k]
                     light = mean[part, k] - np.float32(self._offsets[c])
-                    found[part, k] = (
-                        sharpened(light, self._blurs[c], self._iterations[c], known)
-                        + self._offsets[c]
+                    found[part, k] = sharpened(
+                        light, self._blurs[c], self._iterations[c], known
                     )
+            for k, c in enumerate(series.channels):
+                improvement = self._improvements[c]
+                if improvement is not None:
+                    yield None
+                    light = mean[:, k] - np.float32(self._offsets[c])
+                    if kept is not None:
+                        light[kept[:, k]] = np.nan
+                    found[:, k] = improvement.apply(light, found[:, k])
+                found[:, k] += np.float32(self._offsets[c])
             if kept is not None:
                 # as denoising leaves it: what was not measured is not invented
                 fine = kept.repeat(zoom, axis=2).repeat(zoom, axis=3)
                 found[fine] = mean.repeat(zoom, axis=2).repeat(zoom, axis=3)[fine]
-            yield found, None
+            yield found[wanted], None
+
+    def _around(self, series: Series) -> int:
+        """Frames before and after that are sharpened with those that are wanted."""
+        of_each = (self._improvements[c] for c in series.channels)
+        return max((each.context for each in of_each if each is not None), default=0)
 
     def _kept(
         self, series: Series, start: int, stop: int

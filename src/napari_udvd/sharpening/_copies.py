@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from napari_udvd.inference.survey import Survey
     from napari_udvd.noise import NoiseModel
 
-__all__ = ["Excerpt", "added_noise", "excerpts", "restored"]
+__all__ = ["Excerpt", "added_noise", "excerpts", "lesson_and_test", "restored"]
 
 Floats = npt.NDArray[np.float32]
 
@@ -43,6 +43,18 @@ PARTS = 2
 
 FRAMES = 4
 """Frames of a part that judge."""
+
+LESSON_EDGE = 160
+"""Rows and columns of what a network learns from, at most."""
+
+LONGEST_LESSON = 32
+"""Frames that a network learns from, at most."""
+
+TEST_SHARE = 4
+"""One of so many frames judges what a network has learned from others."""
+
+SHORTEST_TEST, LONGEST_TEST = 3, 8
+"""Frames that do so."""
 
 BLUR = 1, 5, 5
 """Frames, rows and columns that are averaged to guess the noise of frames that do not
@@ -78,30 +90,67 @@ def excerpts(denoiser: Denoiser, stack: Stack, channel: int) -> list[Excerpt]:
     Frames are spread over the movie; of each that part is taken in which the most is to
     be seen.
     """
-    stack = inspect(stack)
-    plane = middle_plane(stack, channel)
-    if plane is None:
-        return []
-    channels = tuple(range(stack.n_channels)) if denoiser.joint else (channel,)
-    series = Series(channels, plane.z)
-    recorded = recorded_frames(stack, series)
-    if not recorded:
-        return []
-    count = min(PARTS, -(-len(recorded) // FRAMES))
-    context, found = denoiser.net.geometry.context + 1, []
+    n_recorded = _count(denoiser, stack, channel)
+    count = min(PARTS, -(-n_recorded // FRAMES))
+    found = []
     for k in range(count):
-        middle = int((k + 0.5) * len(recorded) / count)
-        first = min(max(middle - FRAMES // 2, 0), max(len(recorded) - FRAMES, 0))
-        frames = recorded[max(first - context, 0) : first + FRAMES + context]
-        judging = slice(min(first, context), min(first, context) + FRAMES)
-        rows, columns = _busiest(
-            stack, series, frames[judging], channels.index(channel)
-        )
-        clip, measured = read_measured(stack, series, frames, rows, columns)
-        if measured is not None:
-            clip[~measured] = np.nan
-        found.append(Excerpt(clip, slice(*judging.indices(len(frames))[:2]), series))
+        middle = int((k + 0.5) * n_recorded / count)
+        first = min(max(middle - FRAMES // 2, 0), max(n_recorded - FRAMES, 0))
+        found.append(_cut(denoiser, stack, channel, slice(first, first + FRAMES), EDGE))
     return found
+
+
+def lesson_and_test(
+    denoiser: Denoiser, stack: Stack, channel: int
+) -> tuple[Excerpt, Excerpt] | None:
+    """Cut out what a network learns from, and later frames that it is judged by.
+
+    No frame is in both. None where a channel has too few.
+    """
+    n_recorded = _count(denoiser, stack, channel)
+    judging = min(n_recorded // TEST_SHARE, LONGEST_TEST)
+    if judging < SHORTEST_TEST:
+        return None
+    middle = n_recorded - judging
+    parts = slice(max(middle - LONGEST_LESSON, 0), middle), slice(middle, n_recorded)
+    lesson, test = (
+        _cut(denoiser, stack, channel, frames, LESSON_EDGE) for frames in parts
+    )
+    return lesson, test
+
+
+def _count(denoiser: Denoiser, stack: Stack, channel: int) -> int:
+    """Return in how many frames anything of a channel was measured."""
+    series = _series(denoiser, stack, channel)
+    return 0 if series is None else len(recorded_frames(inspect(stack), series))
+
+
+def _series(denoiser: Denoiser, stack: Stack, channel: int) -> Series | None:
+    plane = middle_plane(inspect(stack), channel)
+    if plane is None:
+        return None
+    channels = tuple(range(stack.n_channels)) if denoiser.joint else (channel,)
+    return Series(channels, plane.z)
+
+
+def _cut(
+    denoiser: Denoiser, stack: Stack, channel: int, judging: slice, edge: int
+) -> Excerpt:
+    """Cut out the busiest part of some of the frames that were recorded."""
+    stack = inspect(stack)
+    series = _series(denoiser, stack, channel)
+    assert series is not None
+    recorded = recorded_frames(stack, series)
+    context = denoiser.net.geometry.context + 1
+    first = max(judging.start - context, 0)
+    frames = recorded[first : judging.stop + context]
+    at = slice(judging.start - first, min(judging.stop, len(recorded)) - first)
+    own = series.channels.index(channel)
+    rows, columns = _busiest(stack, series, frames[at], own, edge)
+    clip, measured = read_measured(stack, series, frames, rows, columns)
+    if measured is not None:
+        clip[~measured] = np.nan
+    return Excerpt(clip, at, series)
 
 
 def restored(
@@ -188,13 +237,13 @@ def added_noise(
 
 
 def _busiest(
-    stack: Stack, series: Series, frames: Sequence[int], channel: int
+    stack: Stack, series: Series, frames: Sequence[int], channel: int, most: int
 ) -> tuple[slice, slice]:
     """Choose rows and columns where the mean of frames varies most."""
     clip, _ = read_measured(stack, series, frames)
     mean, edges = clip[:, channel].mean(axis=0), []
     for length in mean.shape:
-        edge = min(length, EDGE)
+        edge = min(length, most)
         starts = {*range(0, length - edge + 1, edge), length - edge}
         edges.append([slice(start, start + edge) for start in sorted(starts)])
     places = [(rows, columns) for rows in edges[0] for columns in edges[1]]

@@ -52,6 +52,10 @@ class Optics:
         for psf in self.by_channel or (self.psf,):
             check_zoom(psf, self.zoom)
 
+    def psf_of(self, channel: int) -> PointSpread:
+        """Return the point spread function of a channel."""
+        return self.by_channel[channel] if self.by_channel else self.psf
+
     def blur(
         self,
         shape: tuple[int, int],
@@ -65,8 +69,7 @@ class Optics:
         InputError
             If the point spread function is larger than the frames.
         """
-        psf = self.by_channel[channel] if self.by_channel else self.psf
-        return Blur(psf, shape, self.zoom, device)
+        return Blur(self.psf_of(channel), shape, self.zoom, device)
 
     def describe(self) -> str:
         """Say what the blur is, and the grid."""

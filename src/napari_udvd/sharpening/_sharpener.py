@@ -11,6 +11,8 @@ from napari_udvd.inference.request import Request
 from napari_udvd.inference.restorer import Denoiser
 from napari_udvd.sharpening._assess import Assessment, assess
 from napari_udvd.sharpening._blocks import SharpenedBlocks
+from napari_udvd.sharpening._clock import DEFAULT, Effort
+from napari_udvd.sharpening._network import Improvement, Learned, learn_to_improve
 from napari_udvd.sharpening._stop import Choice, choose_iterations
 
 if TYPE_CHECKING:
@@ -40,11 +42,14 @@ class Sharpener(Denoiser):
     assessments
         Of each channel, None where nothing was measured; empty where none were asked
         for.
+    improvements
+        What goes on from there in each channel; empty where nothing does.
     """
 
     optics: Optics = field(default=None)  # type: ignore[assignment]  # after defaults
     choices: tuple[Choice, ...] = ()
     assessments: tuple[Assessment | None, ...] = ()
+    improvements: tuple[Improvement, ...] = ()
 
     @classmethod
     def of(
@@ -53,6 +58,7 @@ class Sharpener(Denoiser):
         optics: Optics,
         choices: Sequence[Choice],
         assessments: Sequence[Assessment | None] = (),
+        improvements: Sequence[Improvement] = (),
     ) -> Sharpener:
         """Make one of a model that denoises."""
         known = {f.name: getattr(denoiser, f.name) for f in fields(Denoiser) if f.init}
@@ -61,6 +67,7 @@ class Sharpener(Denoiser):
             optics=optics,
             choices=tuple(choices),
             assessments=tuple(assessments),
+            improvements=tuple(improvements),
         )
 
     @classmethod
@@ -71,7 +78,10 @@ class Sharpener(Denoiser):
         optics: Optics,
         request: Request,
         iterations: int | None = None,
-    ) -> Generator[None, None, Sharpener]:
+        *,
+        network: str | None = None,
+        effort: Effort = DEFAULT,
+    ) -> Generator[Learned | None, None, Sharpener]:
         """Find how often to iterate for each channel of a movie, with pauses.
 
         Parameters
@@ -86,18 +96,28 @@ class Sharpener(Denoiser):
             How it is denoised.
         iterations
             That somebody asks for; found out if None.
+        network
+            Name of one that learns to go on from there, see
+            :func:`~napari_udvd.models.improver_names`; none if None.
+        effort
+            What it may cost for each channel.
+
+        Yields
+        ------
+        Learned or None
+            After each step of the network, and wherever it can be left.
 
         Raises
         ------
         InputError
-            If that many cannot be made, or the point spread function is larger than
-            the frames.
+            If that many iterations cannot be made, the point spread function is larger
+            than the frames, or there is no such network.
         """
         if isinstance(denoiser, Sharpener):  # not sharpened twice
             denoiser = denoiser.plain
         asked = None if iterations is None else Choice.asked(iterations)
         surveys = denoiser.survey(stack, request)
-        choices, assessments = [], []
+        choices, assessments, improvements = [], [], []
         for channel in range(stack.n_channels):
             choice = asked or (
                 yield from choose_iterations(
@@ -105,11 +125,15 @@ class Sharpener(Denoiser):
                 )
             )
             choices.append(choice)
-            found = yield from assess(
-                denoiser, stack, channel, optics, choice.iterations, request, surveys
-            )
-            assessments.append(found)
-        return cls.of(denoiser, optics, choices, assessments)
+            how = (stack, channel, optics, choice.iterations, request, surveys)
+            improvement = None
+            if network is not None:
+                improvement = yield from learn_to_improve(
+                    network, denoiser, *how, effort
+                )
+                improvements.append(improvement)
+            assessments.append((yield from assess(denoiser, *how, improvement)))
+        return cls.of(denoiser, optics, choices, assessments, improvements)
 
     @property
     def plain(self) -> Denoiser:
@@ -137,6 +161,7 @@ class Sharpener(Denoiser):
             "zoom": self.optics.zoom,
             "channels": [choice.to_dict() for choice in self.choices],
             "assessed": assessed,
+            "networks": [each.to_dict() for each in self.improvements],
         }
         return super().provenance(stack, request, sharpening=sharpening, **more)
 
@@ -162,4 +187,5 @@ class Sharpener(Denoiser):
             [each.noise.offset for each in calibrations],
             request.place().device,
             task.fills,
+            self.improvements,
         )

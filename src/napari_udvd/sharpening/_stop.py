@@ -8,17 +8,16 @@ but the copy's noise is the same for all of them.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 
 from napari_udvd.errors import InputError
 from napari_udvd.optics import richardson_lucy
+from napari_udvd.sharpening._cells import SURE, cell_sums, sureness
 from napari_udvd.sharpening._copies import added_noise, excerpts, restored
 
 if TYPE_CHECKING:
@@ -49,13 +48,6 @@ MOST_ASKED = 1000
 
 PATIENCE = 20
 """Iterations without progress after which it ends, or as many as were good before."""
-
-CELL = 16
-"""Rows and columns whose differences are taken as independent."""
-
-SURE = 2.0
-"""Standard errors that sharpening must bring the result closer by; else there is
-nothing to sharpen, and one iteration is made."""
 
 
 @dataclass(frozen=True)
@@ -168,7 +160,7 @@ def choose_iterations(
             best = k
         if k - best >= max(PATIENCE, best):
             break
-    gain = _sureness(cells[0] - cells[best])
+    gain = sureness(cells[0] - cells[best])
     # over the pixels that were compared, those that were not measured apart
     curve = tuple(float(each.sum()) / compared for each in cells)
     return Choice(best if best and gain > SURE else 1, curve, gain)
@@ -183,14 +175,4 @@ def _distances(
 ) -> Iterator[Doubles]:
     """Compare each iteration with the copy, cell by cell."""
     for iterate in richardson_lucy(light, blur, measured):
-        squares = weight * (second - iterate.predicted.cpu()).square()
-        height, width = squares.shape[-2:]
-        padded = F.pad(squares, (0, -width % CELL, 0, -height % CELL))
-        sums = F.avg_pool2d(padded, CELL) * CELL**2
-        yield sums.flatten().double().numpy()
-
-
-def _sureness(differences: Doubles) -> float:
-    """Mean over its standard error."""
-    error = float(differences.std()) / math.sqrt(max(differences.size - 1, 1))
-    return float(differences.mean()) / error if error > 0 else 0.0
+        yield cell_sums(weight * (second - iterate.predicted.cpu()).square())
