@@ -220,7 +220,7 @@ def test_a_network_is_not_shown_what_was_not_measured(zoom: int) -> None:
     network: Any = Watched()
     how = (stack, Optics(Gaussian(0.6), zoom), [1], [0.5], torch.device("cpu"))
     plain, improved = (
-        SharpenedBlocks(Copied(pixels), *how, improvements=each)  # type: ignore[arg-type]
+        SharpenedBlocks(Copied(pixels), *how, improvements=each)
         for each in ((), [network])
     )
     series = Copied.series[0]
