@@ -122,6 +122,19 @@ def test_what_was_not_measured_follows_from_what_shines_over() -> None:
     assert float(last.predicted[0, 3, 4]) == pytest.approx(1, abs=0.1)
 
 
+def test_frames_are_sharpened_each_by_itself() -> None:
+    blur = Blur(Gaussian(1.5), SHAPE)
+    chance = torch.Generator().manual_seed(0)
+    frames = torch.rand(2, *SHAPE, generator=chance) + torch.tensor([[[1.0]], [[50.0]]])
+    measured = torch.rand(2, *SHAPE, generator=chance) < 0.8
+
+    def third(some: slice) -> torch.Tensor:
+        *_, last = islice(richardson_lucy(frames[some], blur, measured[some]), 3)
+        return last.scene
+
+    np.testing.assert_allclose(third(slice(0, 1)), third(slice(0, 2))[:1], rtol=1e-4)
+
+
 def test_dark_frames_and_values_below_zero_do_no_harm() -> None:
     blur = Blur(Gaussian(1.2), SHAPE)
     *_, last = islice(richardson_lucy(torch.full((1, *SHAPE), -3.0), blur), 5)

@@ -68,7 +68,9 @@ def richardson_lucy(
     light = frames.clamp_min(0.0)
     seen = blur.seen
     if measured is not None:
-        level = light[measured].mean() if measured.any() else 0.0
+        light = torch.where(measured, light, 0.0)
+        counted = measured.sum(dim=(-2, -1), keepdim=True).clamp_min(1)
+        level = light.sum(dim=(-2, -1), keepdim=True) / counted
         light = torch.where(measured, light, level)
         seen = blur.adjoint(measured.to(light.dtype))
     # of what hardly shines into the frame, the frame says nothing
