@@ -87,6 +87,20 @@ def test_a_preview_trains_nothing(
     assert len(list((tmp_path / "all").iterdir())) == 2
 
 
+@pytest.mark.parametrize("asked", ["--minutes", "--save", "--no-posterior", "--resume"])
+def test_a_preview_does_nothing_of_a_training(
+    run: Run, tmp_path: Path, scanned: tuple[np.ndarray, ...], asked: str
+) -> None:
+    movie = write(tmp_path / "scan.ome.tif", calibrated(scanned[1], "TYX"))
+    value = {"--minutes": ["3"], "--save": [str(tmp_path / "model.safetensors")]}
+    how = "--preview", asked, *value.get(asked, [])
+    result = tmp_path / "full.ome.tif"
+    code, _, err = run("reconstruct", movie, "-o", result, *how)
+    assert code == 2
+    assert "a preview trains nothing" in err
+    assert not result.exists()
+
+
 def test_a_mask_file_says_the_same_as_nan(
     run: Run, tmp_path: Path, scanned: tuple[np.ndarray, ...]
 ) -> None:

@@ -24,6 +24,7 @@ from napari_udvd.cli.arguments import (
     Unmeasured,
 )
 from napari_udvd.cli.options import command_that_trains
+from napari_udvd.errors import InputError
 
 __all__ = ["Reconstruct", "reconstruct"]
 
@@ -42,6 +43,13 @@ Reconstruct = command_that_trains(
     "distil", task=TASK, minutes="time budget, of training and filling together"
 )
 """Class of the command."""
+
+
+PREVIEWED = {
+    *("files", "output", "axes", "dark", "mask", "unmeasured", "preview", "std"),
+    *("dtype", "overwrite", "strict", "quiet"),
+}
+"""Parameters that a preview knows; the others are of a training."""
 
 
 def reconstruct(
@@ -69,6 +77,7 @@ def reconstruct(
     from napari_udvd.jobs import PreviewFile, TrainAndRestore, restore_files
 
     if preview:
+        _check_previewed(context)
         quick = PreviewFile(
             axes=axes,
             dark=dark,
@@ -112,3 +121,25 @@ def reconstruct(
             strict=strict,
         )
     )
+
+
+def _check_previewed(context: typer.Context) -> None:
+    """Check that nothing was asked for that a preview would not do.
+
+    Raises
+    ------
+    InputError
+        If an option of a training was given.
+    """
+    given = []
+    for parameter in context.command.get_params(context):
+        name = str(parameter.name)
+        source = context.get_parameter_source(name)
+        # by its name: some versions of typer bring a click of their own
+        if name not in PREVIEWED and source and source.name == "COMMANDLINE":
+            given.append("/".join([*parameter.opts, *parameter.secondary_opts]))
+    if given:
+        raise InputError(
+            f"a preview trains nothing, but {', '.join(given)} was given; leave that "
+            "out, or --preview"
+        )
