@@ -148,7 +148,7 @@ class Student:
         -------
         ndarray
             As `light`, grey levels. Nothing is added to frames without a pixel that was
-            measured, nor where there are fewer than two others.
+            measured, and nothing at all where fewer than two frames have one.
         """
         found = np.zeros_like(light)
         there = np.flatnonzero(np.isfinite(light).any(axis=(1, 2)))
