@@ -288,6 +288,19 @@ def test_medium_and_pinhole_are_folded_away_and_count(
     section = opened(widget, na=1.2, wavelength=500, pixel_size=0.1)
     assert not section.fields.more.isExpanded()
     qtbot.waitUntil(lambda: "px) wide" in section.blur.text(), timeout=LONG)
+    before = section.fold.content().height()
+    section.fields.more.expand(animate=False)
+    # nothing is squeezed by what has appeared
+    parts = (*section.fields.spins.values(), section.picture, section.button)
+
+    def fit() -> bool:
+        return all(
+            part.isVisible() and part.height() >= part.minimumSizeHint().height()
+            for part in parts
+        )
+
+    qtbot.waitUntil(fit, timeout=LONG)
+    assert section.fold.content().height() > before
     seen = {section.blur.text()}
     for name, value in (("index", 1.4), ("pinhole", 0.5), ("excitation", 405.0)):
         section.fields.spins[name].setValue(value)

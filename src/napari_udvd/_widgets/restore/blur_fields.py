@@ -18,6 +18,8 @@ from qtpy.QtWidgets import (
 )
 from superqt import QCollapsible
 
+from napari_udvd._widgets.shared.growing import Growing
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -152,6 +154,7 @@ class BlurFields(QWidget):
         inside = QWidget()
         inside.setLayout(self._form(RARE))
         self.more.setContent(inside)
+        Growing(self.more)
         self.more.collapse(animate=False)
         self.more.toggleButton().setToolTip(
             "What the file or the aperture mostly tell, and what a confocal microscope "

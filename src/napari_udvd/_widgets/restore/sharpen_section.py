@@ -17,6 +17,7 @@ from qtpy.QtWidgets import (
 from superqt import QCollapsible
 
 from napari_udvd._widgets.restore.blur_fields import BlurFields
+from napari_udvd._widgets.shared.growing import Growing
 from napari_udvd._widgets.shared.messages import Message
 from napari_udvd._widgets.shared.picture import Picture
 
@@ -113,6 +114,7 @@ class SharpenSection(QWidget):
         ):
             column.addWidget(widget)
         self.fold.setContent(inside)
+        Growing(self.fold)
         self.fold.collapse(animate=False)
         self.fold.toggleButton().setToolTip(
             "Undo the blur of the optics, after the movie was denoised"
