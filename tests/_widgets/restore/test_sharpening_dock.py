@@ -290,16 +290,18 @@ def test_medium_and_pinhole_are_folded_away_and_count(
     qtbot.waitUntil(lambda: "px) wide" in section.blur.text(), timeout=LONG)
     before = section.fold.content().height()
     section.fields.more.expand(animate=False)
-    # nothing is squeezed by what has appeared
-    parts = (*section.fields.spins.values(), section.picture, section.button)
+    spins, picture = section.fields.spins, section.picture
 
-    def fit() -> bool:
-        return all(
-            part.isVisible() and part.height() >= part.minimumSizeHint().height()
-            for part in parts
+    def has_room() -> bool:
+        """Nothing is squeezed by what has appeared, or lies over it."""
+        return (
+            spins["index"].isVisible()
+            and len({spin.height() for spin in spins.values()}) == 1
+            and picture.height() == picture.pixmap().height()
+            and section.live_check.y() > picture.geometry().bottom()
         )
 
-    qtbot.waitUntil(fit, timeout=LONG)
+    qtbot.waitUntil(has_room, timeout=LONG)
     assert section.fold.content().height() > before
     seen = {section.blur.text()}
     for name, value in (("index", 1.4), ("pinhole", 0.5), ("excitation", 405.0)):
