@@ -2,8 +2,9 @@
 
 It goes the way of the tutorial: sample, diagnosis, training, result, export; then it
 looks into pixels and motion, of a movie of yours with ``--movie``, judges the result,
-shows events that were put back, and a scan that is planned, simulated and
-reconstructed; with ``--scan`` that alone. Settings and cache are its own, so nothing of
+shows events that were put back, the frame on view sharpened (with ``--sharpen`` that
+alone), and a scan that is planned, simulated and reconstructed (with ``--scan`` that
+alone). Settings and cache are its own, so nothing of
 the user's is touched and no earlier training of the same movie is found.
 """
 
@@ -191,6 +192,7 @@ def tour(at: Tour, minutes: float, movie: Path | None) -> None:
     look_inside(at, viewer, dock)
     judge(at, viewer)
     show_events(at, viewer, dock)
+    sharpen(at, viewer, dock)
 
 
 def look_inside(at: Tour, viewer: napari.Viewer, dock: Any) -> None:
@@ -267,6 +269,32 @@ def show_events(at: Tour, viewer: napari.Viewer, dock: Any) -> None:
     at.shoot("8-events")
 
 
+def sharpen(at: Tour, viewer: napari.Viewer, dock: Any) -> None:
+    """Choose the blur of a movie while the frame on view follows."""
+    from napari_udvd.simulation import add_noise, simulate
+
+    viewer.layers.clear()
+    scene = simulate("filaments", frames=12, shape=(128, 128), seed=3).truth.read()
+    seen = gaussian_filter(np.asarray(scene, dtype=float), (0, 1.75, 1.75))
+    noisy, _ = add_noise(seen, photons=30.0, gain=2.0, offset=100.0, read_noise=1.4)
+    layer = viewer.add_image(noisy, name="filaments", axis_labels=("t", "y", "x"))
+    at.until(lambda: dock.movie.layer == layer, 60)
+    at.until(lambda: dock.settings.estimate.text(), 300)
+    viewer.dims.set_current_step(0, 6)
+    dock.result.now_button.click()
+    at.until(lambda: dock.delivery.of(layer) is not None, 300)
+    at.until(lambda: dock.delivery.of(layer).is_complete, 600)
+    at.until(lambda: not dock.delivery.is_filling, 60)
+    viewer.reset_view()
+    sharpening = dock.orders.sharpening
+    sharpening.section.fold.expand(animate=False)
+    sharpening.section.fields.spins["sigma"].setValue(1.75)
+    looks = sharpening.looks
+    at.until(lambda: sharpening.section.live.text() and not looks.is_busy, 300)
+    at.close_notifications()
+    at.shoot("10-sharpen", below=sharpening.section.message)
+
+
 def plan_scan(at: Tour, viewer: napari.Viewer, dock: Any, minutes: float) -> None:
     """Plan a scan of the sample, simulate it, and reconstruct what it leaves."""
     viewer.layers.clear()
@@ -307,6 +335,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=1.0, help="of training")
     parser.add_argument("--movie", type=Path, help="to look into; else the sample")
     parser.add_argument("--scan", action="store_true", help="the scan alone")
+    parser.add_argument("--sharpen", action="store_true", help="sharpening alone")
     options = parser.parse_args()
     movie = options.movie.resolve() if options.movie else None
     options.folder.mkdir(parents=True, exist_ok=True)
@@ -316,9 +345,12 @@ def main() -> None:
         contextlib.chdir(work),
     ):
         at = opened(folder, Path(work), "nuclei")
-        if not options.scan:
+        if options.sharpen:
+            sharpen(at, at.viewer, at.dock)
+        if not (options.scan or options.sharpen):
             tour(at, options.minutes, movie)
-        plan_scan(at, at.viewer, at.dock, options.minutes)
+        if not options.sharpen:
+            plan_scan(at, at.viewer, at.dock, options.minutes)
         at.viewer.close()
 
 

@@ -11,7 +11,7 @@ from napari_udvd.formats import create, open_stack, read_record
 from napari_udvd.inference.request import Request
 from napari_udvd.inference.stream import Progress
 from napari_udvd.jobs import Begun, Note, Stopped, TrainAndSharpen, Written
-from napari_udvd.jobs.sharpening import _shared
+from napari_udvd.jobs.efforts import shared
 from tiny import ALONE, tiny_movie
 
 if TYPE_CHECKING:
@@ -36,12 +36,12 @@ def movie(tmp_path: Path) -> Path:
 
 
 def test_a_network_gets_half_of_the_time() -> None:
-    values, effort = _shared({"minutes": 3.0, "seed": 5}, "s2svr", STACK)
+    values, effort = shared({"minutes": 3.0, "seed": 5}, "s2svr", STACK)
     assert values["minutes"] == 1.5
     assert (effort.minutes, effort.steps, effort.seed) == (1.5, None, 5)
-    values, effort = _shared({"steps": 7}, "s2svr", STACK)
+    values, effort = shared({"steps": 7}, "s2svr", STACK)
     assert values == {"steps": 7} and effort.steps == 7
-    assert _shared({"minutes": 3.0}, None, STACK)[0] == {"minutes": 3.0}
+    assert shared({"minutes": 3.0}, None, STACK)[0] == {"minutes": 3.0}
 
 
 def test_it_tells_how_far_it_is_and_whether_the_network_is_used(

@@ -44,6 +44,7 @@ from napari_udvd.cli.sharpening import Sharpen, sharpen
 from napari_udvd.cli.stopped import Stopped
 from napari_udvd.cli.usage import Commands
 from napari_udvd.errors import InputError, OutputError, TrainingFailed
+from napari_udvd.models.improvers import improver_names
 
 __all__ = ["main"]
 
@@ -72,6 +73,14 @@ def denoise(
     events: Events = None,
     events_table: EventsTable = None,
     refine: Refine = None,
+    network: Annotated[
+        str | None,
+        typer.Option(
+            help="a network that learns from the denoised movie to make it flicker "
+            f"less, in half of the time: {', '.join(improver_names())}",
+            show_default="the denoised movie itself",
+        ),
+    ] = None,
     std: Std = None,
     save: Save = None,
     dtype: Dtype = "auto",
@@ -84,9 +93,11 @@ def denoise(
     """Train on each movie and denoise it."""
     from napari_udvd.cli.follow import follow
     from napari_udvd.inference.request import Request
-    from napari_udvd.jobs import TrainAndRestore, restore_files
+    from napari_udvd.jobs import TrainAndRestore, TrainAndSteady, restore_files
 
-    job = TrainAndRestore(
+    make = TrainAndRestore if network is None else TrainAndSteady
+    job = make(
+        **({} if network is None else {"network": network}),
         values=context.obj,
         request=Request(
             device=context.obj["device"] or "auto",

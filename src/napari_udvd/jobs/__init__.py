@@ -63,6 +63,7 @@ if TYPE_CHECKING:
         State,
         States,
     )
+    from napari_udvd.jobs.steadying import TrainAndSteady
     from napari_udvd.jobs.training import (
         TrainModel,
         denoise,
@@ -72,6 +73,7 @@ if TYPE_CHECKING:
         untrained,
     )
     from napari_udvd.jobs.ways import WAYS, Way
+    from napari_udvd.sharpening import Effort, SharpLook
     from napari_udvd.training.settings import make_settings
 
 __all__ = [
@@ -82,6 +84,7 @@ __all__ = [
     "Cache",
     "Choices",
     "Diagnosed",
+    "Effort",
     "FileFailed",
     "FilterFile",
     "FirstLook",
@@ -95,6 +98,7 @@ __all__ = [
     "ReportFile",
     "Restoration",
     "ScanFiles",
+    "SharpLook",
     "State",
     "States",
     "Stopped",
@@ -102,6 +106,7 @@ __all__ = [
     "Times",
     "TrainAndRestore",
     "TrainAndSharpen",
+    "TrainAndSteady",
     "TrainModel",
     "Warned",
     "Way",
@@ -136,6 +141,7 @@ _HOMES = {
     "Cache": "jobs.states",
     "Choices": "jobs.choices",
     "Diagnosed": "jobs.diagnosis",
+    "Effort": "sharpening",
     "FileFailed": "jobs.events",
     "FilterFile": "jobs.filters",
     "FirstLook": "jobs.first_look",
@@ -149,6 +155,7 @@ _HOMES = {
     "ReportFile": "jobs.report",
     "Restoration": "jobs.restoring",
     "ScanFiles": "jobs.scanning",
+    "SharpLook": "sharpening",
     "State": "jobs.states",
     "States": "jobs.states",
     "Stopped": "jobs.events",
@@ -156,6 +163,7 @@ _HOMES = {
     "Times": "jobs.diagnosis",
     "TrainAndRestore": "jobs.restoring",
     "TrainAndSharpen": "jobs.sharpening",
+    "TrainAndSteady": "jobs.steadying",
     "TrainModel": "jobs.training",
     "WAYS": "jobs.ways",
     "Warned": "jobs.events",

@@ -28,11 +28,14 @@ class Choices:
         Why networks of other packages cannot be used, one sentence each.
     devices
         Names of devices, best first.
+    improvers
+        Names of networks that go on from a sharpened movie.
     """
 
     networks: Sequence[NetworkSpec]
     broken: Sequence[str]
     devices: Sequence[str]
+    improvers: Sequence[str] = ()
 
 
 def load_core(
@@ -41,8 +44,9 @@ def load_core(
     """Import what is heavy, say what there is to choose from, tidy the cache."""
     import napari_udvd.jobs.training  # noqa: F401
     from napari_udvd.models.catalogue import broken, specs
+    from napari_udvd.models.improvers import improver_names
     from napari_udvd.runtime.device import available_devices
 
     found = tuple(specs().values()), tuple(broken().values())
-    yield Choices(*found, available_devices())
+    yield Choices(*found, available_devices(), improver_names())
     states.tidy()

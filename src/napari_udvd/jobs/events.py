@@ -84,6 +84,7 @@ class Begun:
         "training",
         "denoising",
         "sharpening",
+        "steadying",
         "motion",
         "judging",
         "scanning",

@@ -9,24 +9,24 @@ from typing import TYPE_CHECKING, Any
 from napari_udvd.errors import InputError
 from napari_udvd.inference.request import Request
 from napari_udvd.inference.stream import Progress
+from napari_udvd.jobs.efforts import shared
 from napari_udvd.jobs.events import Begun, Note, Stopped, Warned
 from napari_udvd.jobs.optics import optics_of
 from napari_udvd.jobs.restoring import TrainAndRestore
 from napari_udvd.jobs.training import learned
 from napari_udvd.models import check_improver
-from napari_udvd.sharpening import DEFAULT, Choice, Effort, Sharpener
+from napari_udvd.sharpening import DEFAULT, Choice, Sharpener
 from napari_udvd.stack import Stack
-from napari_udvd.training.settings import make_settings
 
 if TYPE_CHECKING:
     import os
     import threading
-    from collections.abc import Generator, Iterator, Mapping
+    from collections.abc import Generator, Iterator
     from pathlib import Path
 
     from napari_udvd.inference.restorer import Denoiser
     from napari_udvd.jobs.events import Event
-    from napari_udvd.sharpening import Optics
+    from napari_udvd.sharpening import Effort, Optics
     from napari_udvd.stack import ArrayLike
 
 __all__ = ["TrainAndSharpen", "fit_sharpener", "sharpen"]
@@ -104,7 +104,7 @@ def sharpen(
     device = settings.get("device") or "auto"
     request = Request(device=device, events=events, refine=refine)
     _check_wishes(iterations, network, zoom)
-    values, effort = _shared(settings, network, stack)
+    values, effort = shared(settings, network, stack)
     denoiser = learned([stack], values, request)
     *told, sharpener = fit_sharpener(
         denoiser,
@@ -128,18 +128,6 @@ def _check_wishes(iterations: int | None, network: str | None, zoom: int) -> Non
         Choice.asked(iterations)
     if network is not None:
         check_improver(network, zoom)
-
-
-def _shared(
-    values: Mapping[str, Any], network: str | None, stack: Stack
-) -> tuple[Mapping[str, Any], Effort]:
-    """Share the time of a training with a network that sharpens."""
-    settings = make_settings(**values)
-    minutes = settings.minutes / 2
-    effort = Effort(minutes / stack.n_channels, settings.steps, settings.seed)
-    if network is None or settings.steps is not None:
-        return values, effort
-    return {**values, "minutes": minutes}, effort
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,10 +180,10 @@ class TrainAndSharpen(TrainAndRestore):
         )
         yield from map(Note, optics.notes)
         yield Note(f"a point is {optics.describe()}")
-        values, effort = _shared(self.values, self.network, stack)
-        shared = replace(self, values=values)
+        values, effort = shared(self.values, self.network, stack)
+        with_less = replace(self, values=values)
         denoiser = yield from TrainAndRestore.denoiser_for(
-            shared, stack, output, cancel
+            with_less, stack, output, cancel
         )
         if denoiser is None:
             return None

@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING, Any
 from napari_udvd.errors import InputError
 from napari_udvd.formats import open_stack
 from napari_udvd.inference.request import Request
+from napari_udvd.inference.restorer import Denoiser
+from napari_udvd.jobs.efforts import shared
 from napari_udvd.jobs.events import Begun, Opened, Stopped, Written
 from napari_udvd.jobs.files import check_holes, check_new_model
 from napari_udvd.jobs.previewing import preview_movie
 from napari_udvd.jobs.states import Beside, State, continued, read_state
+from napari_udvd.jobs.students import fit_students
 from napari_udvd.models.catalogue import specs
+from napari_udvd.models.improvers import check_student
 from napari_udvd.stack import ArrayLike, Stack
 from napari_udvd.tasks import DENOISE, RECONSTRUCT
 from napari_udvd.training import (
@@ -32,7 +36,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_udvd.inference.live_view import LiveView
-    from napari_udvd.inference.restorer import Denoiser
     from napari_udvd.jobs.events import Event
     from napari_udvd.jobs.states import States
     from napari_udvd.training import TrainingEvent
@@ -96,6 +99,7 @@ def denoise(
     *,
     events: bool | None = None,
     refine: bool | None = None,
+    network: str | None = None,
     **settings: Any,
 ) -> Any:
     """Train on a movie and denoise it.
@@ -111,6 +115,10 @@ def denoise(
         for it if None.
     refine
         Refine the result, as far as that helps. None as above.
+    network
+        Name of one that goes on from the denoised movie, so that it flickers less, in
+        half of the time (or in as many steps); used where independent copies of the
+        movie are for it. See :func:`~napari_udvd.models.improver_names`.
     **settings
         As for :func:`train`.
 
@@ -129,8 +137,23 @@ def denoise(
     stack = _as_stack(movie, axes)
     device = settings.get("device") or "auto"
     asked = Request(device=device, events=events, refine=refine)
-    denoiser = learned([stack], settings, asked)
+    if network is None:
+        denoiser = learned([stack], settings, asked)
+    else:
+        denoiser = _learned_steadily(stack, settings, asked, network)
     return denoiser.denoise(stack, device=device, events=events, refine=refine)
+
+
+def _learned_steadily(
+    stack: Stack, values: Mapping[str, Any], asked: Request, network: str
+) -> Denoiser:
+    """Train, and teach the network that goes on from there."""
+    check_student(network)
+    values, effort = shared(values, network, stack)
+    denoiser = learned([stack], values, asked)
+    *_, steady = fit_students(network, denoiser, stack, asked, effort=effort)
+    assert isinstance(steady, Denoiser)
+    return steady
 
 
 def reconstruct(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         SEEN,
         build_improver,
         check_improver,
+        check_student,
         improver_names,
     )
     from napari_udvd.models.likelihood import (
@@ -93,6 +94,7 @@ __all__ = [
     "build_improver",
     "build_network",
     "check_improver",
+    "check_student",
     "count_views",
     "distillation_loss",
     "flow_from_published",
@@ -140,6 +142,7 @@ _HOMES = {
     "build_improver": "improvers",
     "build_network": "catalogue",
     "check_improver": "improvers",
+    "check_student": "improvers",
     "count_views": "views",
     "distillation_loss": "s2svr.losses",
     "flow_from_published": "published",

@@ -1,7 +1,7 @@
-"""Networks that go on from a sharpened movie, by name.
+"""Networks that go on from a denoised or a sharpened movie, by name.
 
-They are no denoisers: each is given frames that were denoised and sharpened already,
-and what it adds to them has to be learned from the movie at hand.
+They are no denoisers: each is given frames that were denoised already, beside the noisy
+or the sharpened ones, and what it adds has to be learned from the movie at hand.
 """
 
 from __future__ import annotations
@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 
     Improver: TypeAlias = S2SVR
 
-__all__ = ["SEEN", "build_improver", "check_improver", "improver_names"]
+__all__ = [
+    "SEEN",
+    "build_improver",
+    "check_improver",
+    "check_student",
+    "improver_names",
+]
 
 SEEN = 2
 """Pictures of each frame that a network is given: denoised, and sharpened."""
@@ -34,7 +40,9 @@ def improver_names() -> list[str]:
     return ["s2svr"]
 
 
-def build_improver(name: str, zoom: int = 1, *, on_cpu: bool = True) -> Improver:
+def build_improver(
+    name: str, zoom: int = 1, *, on_cpu: bool = True, seen: int = SEEN
+) -> Improver:
     """Build one whose result is its base, as long as it has learned nothing.
 
     Parameters
@@ -45,12 +53,14 @@ def build_improver(name: str, zoom: int = 1, *, on_cpu: bool = True) -> Improver
         Pixels of the base to a pixel of the movie, along each edge.
     on_cpu
         It will be trained without an accelerator.
+    seen
+        Pictures of each frame that it is given.
 
     Returns
     -------
     Module
-        Called with a clip ``(N, T, SEEN, H, W)``, the flow between its frames and a
-        base ``(N, T, SEEN, zoom H, zoom W)``, it returns the base and what it adds.
+        Called with a clip ``(N, T, seen, H, W)``, the flow between its frames and a
+        base ``(N, T, seen, zoom H, zoom W)``, it returns the base and what it adds.
 
     Raises
     ------
@@ -61,7 +71,7 @@ def build_improver(name: str, zoom: int = 1, *, on_cpu: bool = True) -> Improver
     from napari_udvd.models.s2svr import S2SVR, S2SVRSettings
 
     features = FEATURES["cpu" if on_cpu else "gpu"]
-    return S2SVR(S2SVRSettings(channels=SEEN, features=features, zoom=zoom))
+    return S2SVR(S2SVRSettings(channels=seen, features=features, zoom=zoom))
 
 
 def check_improver(name: str, zoom: int = 1) -> None:
@@ -75,4 +85,20 @@ def check_improver(name: str, zoom: int = 1) -> None:
         raise InputError(
             f"{name} sharpens at zoom {' or '.join(map(str, ZOOMS))}, not {zoom}; "
             "leave the network out for Richardson-Lucy alone"
+        )
+
+
+def check_student(name: str) -> None:
+    """Check that there is a network to go on from a denoised movie.
+
+    Raises
+    ------
+    InputError
+        If there is no such network.
+    """
+    if name not in improver_names():
+        raise InputError(
+            f"there is no network {name!r} to go on from the denoised movie, only "
+            f"{', '.join(improver_names())}; leave `network` out for the denoised "
+            "movie itself, or choose what denoises by `model`"
         )

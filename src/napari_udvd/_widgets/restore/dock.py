@@ -134,6 +134,7 @@ class DenoiseMovie(GuardedDock):
             self.settings.advanced,
             self.noise.section.details,
             self.orders.sharpening.section.fold,
+            self.orders.sharpening.section.fields.more,
         ):
             skip_folded(part)
         settings, training = self.settings, self.training
@@ -172,6 +173,7 @@ class DenoiseMovie(GuardedDock):
         self.model.judged.connect(self._on_model_judged)
         self.result.denoise_now.connect(self.denoise_now)
         self.delivery.changed.connect(self._on_delivery_changed)
+        self.orders.sharpening.changed.connect(self._enable)
         self.comparing.chosen.connect(self._on_comparing_chosen)
         self._viewer.bind_key(COMPARE_KEY, self.switch, overwrite=True)
 
@@ -247,6 +249,7 @@ class DenoiseMovie(GuardedDock):
             return
         self.is_loaded = True
         self.settings.offer(choices)
+        self.orders.sharpening.section.offer(choices.improvers)
         self.task.section.align(self.settings.label_width)
         self.model.follow()  # another dock may have one
         self._diagnose()
@@ -433,9 +436,10 @@ class DenoiseMovie(GuardedDock):
             load=self.is_loaded and is_idle and not is_training,
             export=has_model and has_movie and not is_busy,
         )
-        sharpening = self.orders.sharpening
-        sharpening.section.button.setEnabled(
-            has_model and has_movie and not is_busy and not sharpening.is_busy
+        is_free = has_model and has_movie and not is_busy
+        self.orders.sharpening.allow(
+            sharpen=is_free,
+            look=is_free and is_idle and not self.delivery.is_filling,
         )
         self.settings.setEnabled(not is_training)
         self.task.section.setEnabled(not is_training)

@@ -67,7 +67,7 @@ class Orders(QObject):
         super().__init__()
         self._viewer, self._movie, self._settings = viewer, movie, settings
         self._section, self._model, self._delivery = section, model, delivery
-        self.sharpening = Sharpening(movie, settings, model, delivery)
+        self.sharpening = Sharpening(viewer, movie, settings, model, delivery)
         section.denoise.connect(self.denoise)
         section.apply.connect(self.apply_to_selected)
         section.export.connect(self._on_export)

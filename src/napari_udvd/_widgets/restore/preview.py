@@ -26,6 +26,13 @@ PREVIEW = "preview"
 class PreviewLayer:
     """An image layer over the movie, one frame long.
 
+    Parameters
+    ----------
+    viewer
+        Gets it.
+    word
+        Which stands in its name, behind that of the movie.
+
     Attributes
     ----------
     layer
@@ -33,14 +40,26 @@ class PreviewLayer:
         training runs.
     """
 
-    def __init__(self, viewer: napari.viewer.Viewer) -> None:
-        self._viewer = viewer
+    def __init__(self, viewer: napari.viewer.Viewer, word: str = PREVIEW) -> None:
+        self._viewer, self._word = viewer, word
         self.layer: Image | None = None
         self._movie: Image | None = None
         self._rests = False
 
-    def show(self, movie: Image, stack: Stack, preview: LivePreview) -> None:
-        """Put a preview where it belongs."""
+    def show(
+        self, movie: Image, stack: Stack, preview: LivePreview, zoom: int = 1
+    ) -> None:
+        """Put a preview where it belongs.
+
+        Parameters
+        ----------
+        movie, stack
+            The movie.
+        preview
+            A part of one of its frames.
+        zoom
+            Pixels of the preview to a pixel of the movie, along rows and columns.
+        """
         view = preview.view
         starts = {
             "T": view.t,
@@ -49,8 +68,12 @@ class PreviewLayer:
             "X": view.columns.start,
         }
         data = _in_axes(preview.denoised, stack.axes)
-        place = drawn_like(movie, [starts.get(axis, 0) for axis in stack.axes])
-        name = f"{movie.name} (preview)"
+        sizes = np.array([1 / zoom if axis in "YX" else 1.0 for axis in stack.axes])
+        # from centre to centre of the first pixels
+        begin = [starts.get(axis, 0) for axis in stack.axes] + (sizes - 1) / 2
+        place = drawn_like(movie, begin)
+        place["scale"] = place["scale"] * sizes
+        name = f"{movie.name} ({self._word})"
         if movie != self._movie:
             self.remove()
             self.layer, self._movie = self._left_over(name, movie.ndim), movie

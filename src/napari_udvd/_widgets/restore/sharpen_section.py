@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from qtpy.QtCore import QTimer, Signal
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
+    QCheckBox,
     QComboBox,
-    QDoubleSpinBox,
-    QFileDialog,
     QFormLayout,
-    QHBoxLayout,
-    QLineEdit,
     QPushButton,
     QVBoxLayout,
     QWidget,
 )
 from superqt import QCollapsible
 
+from napari_udvd._widgets.restore.blur_fields import BlurFields
+from napari_udvd._widgets.shared.growing import Growing
 from napari_udvd._widgets.shared.messages import Message
 from napari_udvd._widgets.shared.picture import Picture
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy.typing as npt
 
 __all__ = ["SharpenSection"]
-
-SETTLES_WITHIN = 300
-"""Milliseconds without a change after which the blur is shown anew."""
 
 ENLARGED = 8
 """Pixels of the picture to a pixel of the movie."""
@@ -39,93 +37,84 @@ MOST_SHOWN = 24
 DARK = 0.4
 """Exponent of brightness, so that rings are seen beside the middle."""
 
+TIP = (
+    "Undo the blur of the denoised movie, as far as an independent noisy copy of it "
+    "asks for; adds a layer"
+)
+
 
 class SharpenSection(QWidget):
-    """Asks for the microscope, a width or a bead; folded at first."""
+    """Asks for the microscope, a width or a bead; folded at first.
+
+    Attributes
+    ----------
+    fields
+        What blurred the movie.
+    network_box
+        What goes on from Richardson-Lucy; its data is a name, or None.
+    live_check
+        Show the frame on view sharpened.
+    fold
+        Of all of it.
+    picture, blur
+        What a point looks like, and its width in words.
+    live
+        What is said of the frame on view.
+    button, message
+        To sharpen the movie, and what is said of that.
+    """
 
     changed = Signal()
     """Something else was chosen, and no more for a moment."""
 
     asked = Signal()
-    """Sharpen now."""
+    """Sharpen now, or stop that."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.na_spin = _number(1.7, 3, "", "Numerical aperture of the objective")
-        self.wavelength_spin = _number(
-            1e6, 1, " nm", "Wavelength of the light that is detected"
+        self.fields = BlurFields()
+        self.network_box = QComboBox()
+        self.network_box.addItem("Richardson-Lucy", None)
+        self.network_box.setToolTip(
+            "What sharpens. A network learns from the movie to go on from "
+            "Richardson-Lucy, for the time of a training, and is used only where an "
+            "independent noisy copy is for it"
         )
-        self.pixel_spin = _number(
-            1e3, 4, " µm", "Edge of a pixel in the specimen; that of the movie if empty"
+        self.live_check = QCheckBox("Show the frame on view sharpened")
+        self.live_check.setChecked(True)
+        self.live_check.setToolTip(
+            "As soon as there is a model: the middle 256 x 256 pixels on view, "
+            "sharpened anew whenever the blur is changed or the view moves"
         )
-        self.pinhole_spin = _number(
-            100, 2, " AU", "Pinhole of a confocal microscope, in Airy units"
-        )
-        self.sigma_spin = _number(
-            64, 2, " px", "A Gaussian blur instead: its standard deviation"
-        )
-        self.bead_edit = QLineEdit()
-        self.bead_edit.setPlaceholderText("file")
-        self.bead_edit.setToolTip("The picture of a bead instead, in its middle")
-        browse = QPushButton("…")
-        browse.setToolTip("Choose the file with the picture of a bead")
-        browse.clicked.connect(self._on_browse)
-        self.zoom_box = QComboBox()
-        self.zoom_box.setToolTip(
-            "Pixels of the result to a pixel of the movie: worth something where the "
-            "blur is less than a pixel wide"
-        )
-        for zoom in (1, 2, 3):
-            self.zoom_box.addItem(f"x {zoom}", zoom)
-        self.picture, self.blur = Picture(), Message()
+        self.picture, self.blur, self.live = Picture(), Message(), Message()
         self.button = QPushButton("Sharpen")
-        self.button.setToolTip(
-            "Undo the blur of the denoised movie, as far as an independent noisy copy "
-            "of it asks for; adds a layer"
-        )
+        self.button.setToolTip(TIP)
         self.button.clicked.connect(self.asked)
         self.message = Message()
-        self._lay_out(browse)
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(SETTLES_WITHIN)
-        self._timer.timeout.connect(self.changed)
-        for spin in self._numbers.values():
-            spin.valueChanged.connect(self._timer.start)
-        self.bead_edit.textChanged.connect(self._timer.start)
-        self.zoom_box.currentIndexChanged.connect(self._timer.start)
-
-    @property
-    def _numbers(self) -> dict[str, QDoubleSpinBox]:
-        return {
-            "na": self.na_spin,
-            "wavelength": self.wavelength_spin,
-            "pixel_size": self.pixel_spin,
-            "pinhole": self.pinhole_spin,
-            "sigma": self.sigma_spin,
-        }
-
-    def _lay_out(self, browse: QPushButton) -> None:
-        bead = QHBoxLayout()
-        bead.addWidget(self.bead_edit, 1)
-        bead.addWidget(browse)
-        inside = QWidget()
-        form = QFormLayout(inside)
-        form.setContentsMargins(0, 0, 0, 0)
-        for label, field in (
-            ("Aperture (NA)", self.na_spin),
-            ("Wavelength", self.wavelength_spin),
-            ("Pixel size", self.pixel_spin),
-            ("Pinhole", self.pinhole_spin),
-            ("or sigma", self.sigma_spin),
-        ):
-            form.addRow(label, field)
-        form.addRow("or bead", bead)
-        form.addRow("Grid", self.zoom_box)
-        for widget in (self.blur, self.picture, self.button, self.message):
-            form.addRow(widget)
         self.fold = QCollapsible("Sharpen")
+        self._lay_out()
+        self.fields.changed.connect(self.changed)
+        self.live_check.toggled.connect(self.changed)
+
+    def _lay_out(self) -> None:
+        inside = QWidget()
+        column = QVBoxLayout(inside)
+        column.setContentsMargins(0, 0, 0, 0)
+        by = QFormLayout()
+        by.addRow("By", self.network_box)
+        column.addWidget(self.fields)
+        column.addLayout(by)
+        for widget in (
+            self.blur,
+            self.picture,
+            self.live_check,
+            self.live,
+            self.button,
+            self.message,
+        ):
+            column.addWidget(widget)
         self.fold.setContent(inside)
+        Growing(self.fold)
         self.fold.collapse(animate=False)
         self.fold.toggleButton().setToolTip(
             "Undo the blur of the optics, after the movie was denoised"
@@ -134,19 +123,16 @@ class SharpenSection(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.fold)
 
-    def values(self) -> dict[str, Any]:
-        """Return what was said of the blur, by the names that the library gives it."""
-        given: dict[str, Any] = {
-            name: spin.value() for name, spin in self._numbers.items() if spin.value()
-        }
-        if self.bead_edit.text().strip():
-            given["psf"] = self.bead_edit.text().strip()
-        return {**given, "zoom": int(self.zoom_box.currentData())}
+    def offer(self, networks: Sequence[str]) -> None:
+        """List networks that go on from Richardson-Lucy."""
+        for name in networks:
+            self.network_box.addItem(f"Richardson-Lucy, then {name}", name)
 
     @property
-    def says_something(self) -> bool:
-        """Whether anything but the grid was said."""
-        return len(self.values()) > 1
+    def network(self) -> str | None:
+        """Name of the network that was chosen, or None."""
+        name = self.network_box.currentData()
+        return None if name is None else str(name)
 
     def show_blur(self, text: str, kernel: npt.NDArray[np.float64]) -> None:
         """Show what a point looks like, and how wide it is."""
@@ -170,23 +156,11 @@ class SharpenSection(QWidget):
         self.blur.clear()
         self.picture.setVisible(False)
 
+    def allow(self, *, begin: bool, is_busy: bool) -> None:
+        """Let the user begin, or stop what is going on."""
+        self.button.setText("Stop" if is_busy else "Sharpen")
+        self.button.setEnabled(begin or is_busy)
+
     def shut_down(self) -> None:
         """Wait for nothing any more."""
-        self._timer.stop()
-
-    def _on_browse(self) -> None:
-        name, _ = QFileDialog.getOpenFileName(self, "Picture of a bead")
-        if name:
-            self.bead_edit.setText(name)
-
-
-def _number(most: float, decimals: int, suffix: str, tip: str) -> QDoubleSpinBox:
-    """Make a field that is empty at zero."""
-    spin = QDoubleSpinBox()
-    spin.setDecimals(decimals)
-    spin.setRange(0.0, most)
-    spin.setSingleStep(10.0 ** -min(decimals, 2) if most < 1e3 else 10.0)
-    spin.setSuffix(suffix)
-    spin.setSpecialValueText(" ")
-    spin.setToolTip(tip)
-    return spin
+        self.fields.shut_down()
