@@ -107,18 +107,18 @@ def run(name: str, folder: Path) -> Ran:
 
 def prepare(folder: Path) -> None:
     """Write a small movie, and a model that was trained on it."""
-    clean = nu.simulate("nuclei", frames=8, size=(48, 48))
-    movie = np.random.default_rng(0).poisson(30 * clean).astype(np.uint16)
-    np.save(folder / MOVIE, movie)
-    stack = nu.open(folder / MOVIE, axes="TYX")
+    stack = nu.simulate("nuclei", frames=8, shape=(48, 48)).noisy
+    np.save(folder / MOVIE, np.asarray(stack.data))
     nu.train(stack, steps=2).save(folder / MODEL)
 
 
 def main() -> None:
     """Run those that are named, or all, and end with an error if one failed."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", choices=[[], *RUNS], default=list(RUNS))
-    names = parser.parse_args().names
+    parser.add_argument("names", nargs="*", metavar="NAME", help="all if left out")
+    names = parser.parse_args().names or list(RUNS)
+    if unknown := sorted(set(names) - set(RUNS)):
+        parser.error(f"no such benchmark: {', '.join(unknown)}")
     print(machine(), flush=True)
     ran = []
     with TemporaryDirectory() as folder:
