@@ -62,6 +62,7 @@ RUNS = {
     "sharpen": "--cases 0 --steps 2",
     "sharpen_pictures": "{folder}/sharpen --steps 2",
     "stbn": "--scenes still --minutes 0.05 --networks udvd",
+    "students": "--movies 0 --steps 2 --network-steps 1 --frames 14 --size 48",
     "two_trees": "{repository} {repository} --networks --minutes 0.1 --turns 1",
     "udvd_quality": "--movie nuclei --frames 8 --widths 4 --seconds 1",
     "udvd_speed": "--width 8 --size 64 --patch 32 --turns 1",

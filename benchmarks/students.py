@@ -1,6 +1,6 @@
 """What S2SVR adds to a denoised movie: steadier frames, and what that costs.
 
-    python benchmarks/students.py
+    python -m benchmarks.students
 
 Simulated movies that no network was trained on are denoised by *Fast*, trained on them;
 S2SVR learns from two noisy copies what of the result is chance, and goes on from there.
@@ -19,15 +19,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 import napari_udvd as nu
-from common import machine, progress, table
+from benchmarks.common import machine, progress, set_up, table
+from benchmarks.quality import psnr
 from napari_udvd.inference.request import Request
 from napari_udvd.sharpening import Effort
 from napari_udvd.simulation import simulate
 from napari_udvd.steadying import SteadyDenoiser
-from quality import psnr
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -113,7 +112,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    set_up(options.threads)
     chosen = [MOVIES[k] for k in options.movies]
     rows = [row(kind, photons, options) for kind, photons in chosen]
     print(machine(), "\n")
