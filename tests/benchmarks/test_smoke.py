@@ -1,0 +1,61 @@
+"""Every benchmark is run small, by ``make bench-smoke``."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SCRIPTS = {
+    path.stem
+    for path in (Path(__file__).parents[2] / "benchmarks").glob("*.py")
+    if '__name__ == "__main__"' in path.read_text()
+}
+
+
+@pytest.fixture
+def smoke(benchmark_script: Callable[[str], Any]) -> Any:
+    return benchmark_script("smoke")
+
+
+def test_every_script_is_run(smoke: Any) -> None:
+    assert set(smoke.RUNS) == SCRIPTS - {"smoke"}
+    assert {"quality", "reconstruct", "sharpen"} <= SCRIPTS
+
+
+def test_what_a_script_says_when_it_fails_is_shown(
+    smoke: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setitem(smoke.RUNS, "scan_patterns", "--no-such-option")
+    ran = smoke.run("scan_patterns", tmp_path)
+    assert ran.state == "FAILED with code 2"
+    assert "unrecognized arguments: --no-such-option" in capsys.readouterr().err
+
+
+def test_one_is_run_and_has_written_its_picture(smoke: Any, tmp_path: Path) -> None:
+    assert smoke.run("scan_patterns", tmp_path).state == "ran"
+    assert (tmp_path / "patterns.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_arguments_do_not_depend_on_where_it_is_started(
+    smoke: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[str, Any] = {}
+
+    def fake(command: list[str], **how: Any) -> subprocess.CompletedProcess[str]:
+        seen.update(command=command, **how)
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(smoke.subprocess, "run", fake)
+    monkeypatch.chdir(tmp_path)
+    assert smoke.run("old_files", tmp_path).state == "ran"
+    assert str(tmp_path / "old") in seen["command"]
+    assert seen["cwd"] == smoke.REPOSITORY
