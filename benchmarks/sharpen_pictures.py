@@ -203,8 +203,8 @@ def rings(cases: Sequence[Case], found: Sequence[Sharp]) -> Image.Image:
         title = f"{case.kind}, {case.photons:g} photons"
         pen.text((start + 2, 2), title, fill="black", font=font)
         pen.rectangle((start, LINE, start + width, LINE + height), outline="grey")
-        for level, colour in ((0.0, "lightgrey"), (ONE_SEVENTH, "grey")):
-            pen.line([place(0.0, level), place(0.5, level)], fill=colour)
+        for level, grey in ((0.0, "lightgrey"), (ONE_SEVENTH, "grey")):
+            pen.line([place(0.0, level), place(0.5, level)], fill=grey)
         x, y = place(0.5, ONE_SEVENTH)
         pen.text((x - 30, y - 17), "1/7", fill="grey", font=font)
         for row, (name, curve, colour) in enumerate(

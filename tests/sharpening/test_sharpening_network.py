@@ -158,8 +158,9 @@ def test_a_longer_movie_takes_no_more_memory(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(_network, "SEGMENT", 2)
     monkeypatch.setattr(_network, "CONTEXT", 1)
     two, eight, twelve = (peak(count, (16, 16)) for count in (2, 8, 12))
-    assert two < 0.8 * eight
-    assert twelve == eight
+    assert two < eight == twelve
+    monkeypatch.setattr(_network, "SEGMENT", 12)
+    assert peak(12, (16, 16)) > 1.5 * twelve
 
 
 def test_a_larger_frame_takes_little_more_memory(
