@@ -5,7 +5,8 @@
 ``sharpen-scenes.png``: filaments and nuclei whose truth is known: truth, the blurred
 scene without noise, what was recorded, denoised, sharpened, and what Richardson-Lucy
 makes of the noisy movie itself, at its best. ``sharpen-stop.png``: distance from an
-independent noisy copy against iterations, and from the truth. ``sharpen-frap.png``: a
+independent noisy copies against iterations, and from the truth. ``sharpen-rings.png``:
+down to which period two copies agree, denoised and sharpened. ``sharpen-frap.png``: a
 real confocal movie, recorded, denoised and sharpened, of which nobody knows the truth,
 nor the microscope: its blur is a guess.
 """
@@ -27,6 +28,7 @@ from benchmarks.common import DATA, progress, real_movie
 from benchmarks.quality import psnr
 from benchmarks.sharpen import OFFSET, Case, best_of, blurred, finished
 from napari_udvd.inference.request import Request
+from napari_udvd.metrics import ONE_SEVENTH
 from napari_udvd.optics import Gaussian, richardson_lucy
 from napari_udvd.sharpening import Optics, Sharpener
 
@@ -42,6 +44,9 @@ SCENES = Case("filaments", 10), Case("nuclei", 10)
 
 TRIED = 120
 """Iterations of the curves."""
+
+LOWEST = -0.1
+"""Correlation at the foot of its picture: beyond what is resolved it is chance."""
 
 FRAP = "embl_frap_70x512x512.tif"
 PART = slice(10, 34), slice(150, 342), slice(150, 342)
@@ -151,7 +156,7 @@ def curves(cases: Sequence[Case], found: Sequence[Sharp]) -> Image.Image:
             ]
             pen.line(points, fill=colour, width=2)
         for values, colour, name, row in (
-            (choice.curve, (31, 119, 180), "from the copy", 0),
+            (choice.curve, (31, 119, 180), "from the copies", 0),
             (errors, (214, 39, 40), "from the truth", 1),
         ):
             best = max(int(np.argmin(values)), 1)
@@ -168,6 +173,65 @@ def curves(cases: Sequence[Case], found: Sequence[Sharp]) -> Image.Image:
         pen.text(
             (start + width / 2 - 30, LINE + height + 16),
             "iterations",
+            fill="black",
+            font=font,
+        )
+    return whole
+
+
+def rings(cases: Sequence[Case], found: Sequence[Sharp]) -> Image.Image:
+    """Draw the ring correlation of copies, denoised and sharpened."""
+    width, height, left, bottom = 2 * CELL, CELL, 34, 34
+    font = ImageFont.load_default(size=13)
+    step = width + left + 3 * GAP
+    whole = Image.new("RGB", (len(cases) * step, height + LINE + bottom), "white")
+    pen = ImageDraw.Draw(whole)
+    for k, (case, result) in enumerate(zip(cases, found, strict=True)):
+        (assessed,) = result.sharpener.assessments
+        assert assessed is not None
+        start = left + k * step
+
+        def place(
+            frequency: float, correlation: float, start: int = start
+        ) -> tuple[float, float]:
+            share = min(max(correlation, LOWEST), 1.0) - LOWEST
+            return (
+                start + width * frequency / 0.5,
+                LINE + height * (1 - share / (1 - LOWEST)),
+            )
+
+        title = f"{case.kind}, {case.photons:g} photons"
+        pen.text((start + 2, 2), title, fill="black", font=font)
+        pen.rectangle((start, LINE, start + width, LINE + height), outline="grey")
+        for level, grey in ((0.0, "lightgrey"), (ONE_SEVENTH, "grey")):
+            pen.line([place(0.0, level), place(0.5, level)], fill=grey)
+        x, y = place(0.5, ONE_SEVENTH)
+        pen.text((x - 30, y - 17), "1/7", fill="grey", font=font)
+        for row, (name, curve, colour) in enumerate(
+            (
+                ("denoised", assessed.before, (31, 119, 180)),
+                ("sharpened", assessed.after, (214, 39, 40)),
+            )
+        ):
+            pairs = zip(curve.frequency, curve.correlation, strict=True)
+            pen.line([place(*pair) for pair in pairs], fill=colour, width=2)
+            end = curve.resolution
+            if end > 0:
+                x, y = place(1 / end, ONE_SEVENTH)
+                pen.ellipse((x - 4, y - 4, x + 4, y + 4), outline=colour, width=2)
+            text = f"{name}: down to {end:.1f} px"
+            at = (start + 0.6 * width, LINE + 6 + 18 * row)
+            pen.text(at, text, fill=colour, font=font)
+        for correlation in (0.0, 0.5, 1.0):
+            _, y = place(0.0, correlation)
+            y = min(y, LINE + height - 8)
+            pen.text((start - 26, y - 8), f"{correlation:g}", fill="black", font=font)
+        for frequency in (0.1, 0.2, 0.3, 0.4):
+            x, y = place(frequency, LOWEST)
+            pen.text((x - 10, y + 2), f"{frequency:g}", fill="black", font=font)
+        pen.text(
+            (start + width / 2 - 60, LINE + height + 16),
+            "cycles per pixel of the movie",
             fill="black",
             font=font,
         )
@@ -202,6 +266,7 @@ def main() -> None:
     parser.add_argument("output", type=Path, help="folder")
     parser.add_argument("--data", type=Path, default=DATA, help="the real movies")
     parser.add_argument("--steps", type=int, default=150)
+    parser.add_argument("--simulated", action="store_true", help="no real movie")
     options = parser.parse_args()
     found = [
         sharpened(blurred(case).noisy, case.sigma, options.steps) for case in SCENES
@@ -209,6 +274,9 @@ def main() -> None:
     rows = [row_of(case, each) for case, each in zip(SCENES, found, strict=True)]
     drawn(rows).save(options.output / "sharpen-scenes.png")
     curves(SCENES, found).save(options.output / "sharpen-stop.png")
+    rings(SCENES, found).save(options.output / "sharpen-rings.png")
+    if options.simulated:
+        return
     real(options.data, options.steps).save(options.output / "sharpen-frap.png")
 
 

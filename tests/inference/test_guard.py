@@ -10,7 +10,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch import Tensor, nn
 
-from napari_udvd.inference.guard import ADDED, NONE, Share, find_share
+from napari_udvd.inference.guard import COPIES, NONE, Share, find_share
 from napari_udvd.inference.scaling import Calibration
 from napari_udvd.noise import NoiseModel
 from napari_udvd.stack import Stack
@@ -75,7 +75,7 @@ class Correction(nn.Module):
 
     def __init__(self, known: Known, times: float) -> None:
         super().__init__()
-        noise = (1 + ADDED**2) * NOISE**2
+        noise = COPIES.of_first * NOISE**2
         rho = PRIOR * (noise / (noise + PRIOR**2)) ** 0.5
         left = known.error * noise / (noise + PRIOR**2)
         self.register_parameter(

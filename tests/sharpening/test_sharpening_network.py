@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import napari_udvd as nu
 from napari_udvd.errors import InputError
@@ -104,20 +106,73 @@ def test_tiles_have_hardly_a_seam(monkeypatch: pytest.MonkeyPatch) -> None:
     assert np.abs(parts - whole).max() < 0.02 * added
 
 
-def test_segments_overlap(monkeypatch: pytest.MonkeyPatch) -> None:
-    light = frames(8, (16, 16))
-    whole = improvement().apply(light, light)
+def test_overlapping_segments_give_what_the_whole_movie_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    light = frames(24, (16, 16))
+    own = improvement()
+    monkeypatch.setattr(_network, "SEGMENT", len(light))
+    whole = own.apply(light, light)
+    monkeypatch.undo()
+    errors = []
+    for context in (0, 2, _network.CONTEXT):
+        monkeypatch.setattr(_network, "CONTEXT", context)
+        errors.append(own.apply(light, light) - whole)
+    shares = [np.linalg.norm(each) / np.linalg.norm(whole - light) for each in errors]
+    assert shares[0] > 0.15 and shares[1] < shares[0] / 2 and shares[2] < shares[1] / 2
+    assert shares[2] < 0.03
+    assert np.abs(errors[2]).max() < 0.1 * np.abs(whole - light).max()
+
+
+class Watch(TorchDispatchMode):
+    """Counts the bytes of all tensors that live at once, but for views."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.live, self.most = 0, 0
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        found = func(*args, **(kwargs or {}))
+        for made in found if isinstance(found, (tuple, list)) else (found,):
+            if isinstance(made, torch.Tensor) and not func.is_view:
+                size = made.untyped_storage().nbytes()
+                self.live += size
+                self.most = max(self.most, self.live)
+                weakref.finalize(made, self._gone, size)
+        return found
+
+    def _gone(self, size: int) -> None:
+        self.live -= size
+
+
+def peak(count: int, shape: tuple[int, int]) -> int:
+    light, own = frames(count, shape), improvement()
+    with Watch() as watch:
+        own.apply(light, light)
+    return watch.most
+
+
+def test_a_longer_movie_takes_no_more_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_network, "SEGMENT", 2)
-    seen = []
+    monkeypatch.setattr(_network, "CONTEXT", 1)
+    two, eight, twelve = (peak(count, (16, 16)) for count in (2, 8, 12))
+    assert two < eight == twelve
+    monkeypatch.setattr(_network, "SEGMENT", 12)
+    assert peak(12, (16, 16)) > 1.5 * twelve
 
-    def watched(net: Any, clip: torch.Tensor, *rest: Any) -> torch.Tensor:
-        seen.append(clip.shape[1])
-        return added_by(net, clip, *rest)
 
-    monkeypatch.setattr(_network, "added_by", watched)
-    parts = improvement().apply(light, light)
-    assert seen == [6, 8, 8, 6]  # memory is bounded
-    assert np.abs(parts - whole).max() < 0.2 * np.abs(whole - light).max()
+def test_a_larger_frame_takes_little_more_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole = peak(2, (96, 96))
+    monkeypatch.setattr(_network, "TILE", 32)
+    monkeypatch.setattr(_network, "HALO", 8)
+    tiled = peak(2, (96, 96))
+    assert tiled < 0.4 * whole
+    # what comes on top are the frames themselves
+    assert peak(2, (96, 192)) < 1.3 * tiled
 
 
 def test_frames_that_were_not_recorded_are_left_out() -> None:

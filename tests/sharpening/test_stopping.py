@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,13 @@ from blurred_scenes import NOISE, PLAIN, blurred, flat, result_of, untrained
 from napari_udvd.errors import InputError
 from napari_udvd.optics import Gaussian
 from napari_udvd.planes import Series
-from napari_udvd.sharpening import Choice, Optics, choose_iterations
+from napari_udvd.sharpening import (
+    Choice,
+    Optics,
+    _copies,
+    _stop,
+    choose_iterations,
+)
 from napari_udvd.sharpening._copies import Excerpt, added_noise, excerpts
 from napari_udvd.stack import Stack
 
@@ -73,11 +81,63 @@ def test_judging_frames_are_spread_and_lie_where_most_is_to_be_seen() -> None:
     stack = Stack.from_array(movie, "TYX")
     first, second = excerpts(untrained(stack), stack, 0)
     for part in (first, second):
-        assert part.measured.shape == (4, 1, 40, 256)
+        assert part.measured.shape == (16, 1, 40, 256)
         assert part.clip[part.at].max() > 130.0
         # with the frames around them that the network sees
         assert part.at.start > 0 and part.at.stop < len(part.clip)
     assert not np.array_equal(first.clip, second.clip)
+
+
+def test_all_frames_judge_where_there_are_few() -> None:
+    movie = blurred("filaments", 1.2, 30, edge=40, frames=9).noisy
+    stack = Stack.from_array(movie, "TYX")
+    (part,) = excerpts(untrained(stack), stack, 0)
+    np.testing.assert_array_equal(part.clip[part.at, 0], movie)
+    assert part.measured.shape == (9, 1, 40, 40)
+
+
+def test_of_large_frames_fewer_judge(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_copies, "PIXELS", 8 * 24**2)
+    stack = Stack.from_array(flat(15, 24, 30), "TYX")
+    found = excerpts(untrained(stack), stack, 0)
+    assert [len(part.measured) for part in found] == [4, 4]
+
+
+@pytest.mark.parametrize(("pixels", "copies"), [(1, 1), (2**12, 2), (2**20, 4)])
+def test_as_many_copies_as_small_frames_need(
+    monkeypatch: pytest.MonkeyPatch, pixels: int, copies: int
+) -> None:
+    drawn = []
+
+    def watched(excerpt: Excerpt, level: Any, noises: Any, seed: Any) -> Any:
+        drawn.append(added_noise(excerpt, level, noises, seed))
+        return drawn[-1]
+
+    monkeypatch.setattr(_stop, "added_noise", watched)
+    monkeypatch.setattr(_stop, "COMPARED", pixels)
+    monkeypatch.setattr(_stop, "MOST", 1)
+    chosen(Stack.from_array(flat(15, 16, 8), "TYX"))
+    assert len(drawn) == copies
+    assert copies == 1 or not np.allclose(drawn[0], drawn[1])
+
+
+def test_on_a_finer_grid_the_fewest_of_those_that_chance_cannot_tell_apart() -> None:
+    best = np.linspace(3, 4, 400)
+    spread = np.resize([-1.0, 1.0], 400)
+    # further from the copies by 10, 2, 0.5 and 0.3 standard errors
+    cells = [best + spread + errors / 399**0.5 for errors in (10, 2, 0.5, 0.3)]
+    assert _stop.SPARED == pytest.approx(0.75)
+    assert _stop._fewest([*cells, best], 4) == 2
+    assert _stop._fewest([*cells[:2], best], 2) == 2
+
+
+def test_only_on_a_finer_grid_iterations_are_spared() -> None:
+    optics = Optics(Gaussian(0.7), 2)
+    movie = blurred("filaments", 0.7, 60, zoom=2, edge=32, frames=6).noisy
+    stack = Stack.from_array(movie, "TYX")
+    denoiser = nu.train(stack, steps=1)
+    found = result_of(choose_iterations(denoiser, stack, 0, optics, PLAIN, ()))
+    assert 1 < found.iterations < int(np.argmin(found.curve))
 
 
 def test_the_copies_are_independent_given_the_scene() -> None:

@@ -1,10 +1,10 @@
 """How much of the refiner a movie gets: decided by a recorrupted copy of it.
 
 A refiner has learned from simulated movies, and may do harm where a movie is unlike
-them. There is no truth to tell, but there is an independent judge (Pang et al. 2021,
-"Recorrupted-to-Recorrupted"): with noise ``e`` drawn from the noise model, ``y + a e``
-and ``y - e / a`` have independent noise. Both stages work on the first, and the second
-says which share of the correction brings the result closer to the truth.
+them. There is no truth to tell, but there is an independent judge: two recorrupted
+copies of the movie (see :class:`~napari_udvd.noise.Recorruption`). Both stages work on
+the first, and the second says which share of the correction brings the result closer to
+the truth.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from napari_udvd.inference.scaling import Scaler
 from napari_udvd.models.refiner import Evidence, refined
 from napari_udvd.models.refiner.inputs import posterior_of
+from napari_udvd.noise import Recorruption
 from napari_udvd.planes import Series, middle_plane, read_measured, recorded_frames
 from napari_udvd.stack import Stack
 
@@ -38,8 +39,8 @@ if TYPE_CHECKING:
 
 __all__ = ["NONE", "Share", "find_share"]
 
-ADDED = 0.7
-"""Standard deviation of the noise that is added, in units of the noise: ``a``."""
+COPIES = Recorruption(0.7)
+"""How the movie is made into two."""
 
 PIXELS = 2**17
 """That judge, about."""
@@ -170,8 +171,8 @@ def find_share(
             .astype(np.float32)
         )
         draws = draws * _variance(grey, blind, excerpt.at, noise).sqrt()
-        first = grey + ADDED * draws
-        second = grey[excerpt.at] - draws[excerpt.at] / ADDED
+        first = COPIES.first(grey, draws)
+        second = COPIES.second(grey[excerpt.at], draws[excerpt.at])
         noisier = _noisier(calibration)
         blocks = predictor(_movie(scaler.restore(first[:, None])[:, 0]), [noisier])
         start = max(excerpt.at - 1, 0)
@@ -189,7 +190,7 @@ def find_share(
             means[three],
             stds[three],
             first[start:stop][three],
-            (1 + ADDED**2) * noise.variance(means[three]),
+            COPIES.of_first * noise.variance(means[three]),
         )
         votes.append(_votes(refiner, evidence, second, excerpt.known, precision))
     return _counted(np.concatenate(votes, axis=1)) if votes else NONE
@@ -241,7 +242,7 @@ def _of_one(scaler: Scaler) -> CameraNoise:
 
 def _noisier(calibration: Calibration) -> Calibration:
     """Return the calibration of a movie with noise added."""
-    return replace(calibration, noise=calibration.noise.louder(1 + ADDED**2))
+    return replace(calibration, noise=calibration.noise.louder(COPIES.of_first))
 
 
 def _variance(grey: Tensor, blind: Tensor, at: int, noise: CameraNoise) -> Tensor:

@@ -25,6 +25,7 @@ from napari_udvd.noise._fixed_pattern import Offsets, fixed_pattern
 from napari_udvd.noise._own_pattern import own_pattern
 from napari_udvd.noise._photon_transfer import Line, NoiseModel, fit_line
 from napari_udvd.noise._reasons import NOT_INDEPENDENT, left_empty
+from napari_udvd.noise._recorrupted import Recorruption
 
 __all__ = [
     "AUTO",
@@ -33,6 +34,7 @@ __all__ = [
     "Line",
     "NoiseModel",
     "Offsets",
+    "Recorruption",
     "check_finite",
     "check_pixels",
     "check_time",

@@ -72,6 +72,7 @@ class Blur:
         around[: kernel.shape[0], : kernel.shape[1]] = torch.from_numpy(kernel)
         around = around.roll([-m for m in self._margin], dims=(0, 1))
         self._transfer = torch.fft.rfft2(around).to(device, torch.complex64)
+        self._conjugate = self._transfer.conj().resolve_conj()
         self.seen = self.adjoint(torch.ones(shape, device=device))
 
     seen: Tensor
@@ -93,7 +94,7 @@ class Blur:
         if zoom > 1:
             frames = frames.repeat_interleave(zoom, -2).repeat_interleave(zoom, -1)
             frames = frames / zoom**2
-        return self._filtered(self.placed(frames), self._transfer.conj())
+        return self._filtered(self.placed(frames), self._conjugate)
 
     def inside(self, scene: Tensor) -> Tensor:
         """Cut the frame out of a canvas."""
@@ -127,9 +128,8 @@ class Blur:
         return frames[..., places[0][:, None], places[1]]
 
     def _filtered(self, scene: Tensor, transfer: Tensor) -> Tensor:
-        found: Tensor = torch.fft.irfft2(
-            torch.fft.rfft2(scene) * transfer, s=self._size
-        )
+        spectrum = torch.fft.rfft2(scene).mul_(transfer)
+        found: Tensor = torch.fft.irfft2(spectrum, s=self._size)
         return found
 
 

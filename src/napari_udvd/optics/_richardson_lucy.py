@@ -73,8 +73,10 @@ def richardson_lucy(
         level = light.sum(dim=(-2, -1), keepdim=True) / counted
         light = torch.where(measured, light, level)
         seen = blur.adjoint(measured.to(light.dtype))
-    # of what hardly shines into the frame, the frame says nothing
+    # of what hardly shines into the frame, the frame says nothing: it stays as it is
     is_seen = seen > LEAST_SEEN * blur.seen.max()
+    share = torch.where(is_seen, 1 / seen.clamp_min(LEAST), 0.0)
+    rest = (~is_seen).to(light.dtype)
     tiny = LEAST * float(light.max()) or LEAST
     scene = blur.canvas(light)
     while True:
@@ -83,5 +85,7 @@ def richardson_lucy(
         ratio = light / predicted.clamp_min(tiny)
         if measured is not None:
             ratio = torch.where(measured, ratio, 0.0)
-        update = blur.adjoint(ratio) / seen.clamp_min(LEAST)
-        scene = (scene * torch.where(is_seen, update, 1.0)).clamp_min(0.0)
+        # large arrays are written over: on a CPU their first touch costs as much as
+        # a step of the arithmetic
+        update = blur.adjoint(ratio).mul_(share).add_(rest)
+        scene = update.mul_(scene).clamp_min_(0.0)

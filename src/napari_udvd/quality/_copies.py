@@ -1,9 +1,8 @@
-"""Recorrupted copies of a movie: two, whose noise is independent, from one.
+"""What a program makes of noisy copies of a movie, or of fresh noise on it.
 
-With noise ``e`` of the strength of the movie's own, ``y + e`` and ``y - e`` have twice
-its variance, and their noise is independent where both are Gaussian (Pang et al. 2021,
-"Recorrupted-to-Recorrupted"; Oliveira et al. 2022). What a program makes of one can be
-judged by the other, of which it has seen nothing.
+Two recorrupted copies (see :class:`~napari_udvd.noise.Recorruption`) have independent
+noise, so that one judges what was made of the other. They are alike here, and their
+noise is correlated within frames as that of the movie.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from napari_udvd.noise import Recorruption
 from napari_udvd.planes import Series, read_measured
 from napari_udvd.stack import Plane, Stack
 
@@ -40,6 +40,9 @@ __all__ = [
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
+
+ALIKE = Recorruption(1.0)
+"""Copies with twice the variance of the movie's noise each."""
 
 MOST_CORRELATED = 0.49
 """A moving average of two pixels has at most a correlation of one half."""
@@ -194,8 +197,11 @@ class Pipeline:
         clip, inner = self._clip(part)
         added = self._added(part, seed)
         plus, minus = (
-            self._run(clip + sign * added, inner, 2.0, self._request)
-            for sign in (1, -1)
+            self._run(copy, inner, variance, self._request)
+            for copy, variance in (
+                (ALIKE.first(clip, added), ALIKE.of_first),
+                (ALIKE.second(clip, added), ALIKE.of_second),
+            )
         )
         return plus, minus
 

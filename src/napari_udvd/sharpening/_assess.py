@@ -17,6 +17,7 @@ import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
 
 from napari_udvd.metrics import fourier_rings
+from napari_udvd.noise import Recorruption
 from napari_udvd.sharpening._blocks import sharpened
 from napari_udvd.sharpening._copies import added_noise, excerpts, restored
 
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 __all__ = ["Assessment", "assess"]
 
 Floats = npt.NDArray[np.float32]
+
+ALIKE = Recorruption(1.0)
+"""Two copies with twice the variance of the movie's noise each."""
 
 AROUND = 4.0
 """Standard deviation, px of the result, of the neighbourhood in which noise is compared
@@ -124,9 +128,10 @@ def assess(
         drawn = added_noise(excerpt, level, noises, seed + number)
         blur = optics.blur(level.shape[-2:], channel, request.place().device)
         pair = []
-        for sign in (1, -1):
-            copy = excerpt._replace(clip=excerpt.clip + sign * drawn)
-            seen = yield from restored(denoiser, copy, stack, request, surveys, 2.0)
+        louder = ALIKE.of_first
+        for make in (ALIKE.first, ALIKE.second):
+            copy = excerpt._replace(clip=make(excerpt.clip, drawn))
+            seen = yield from restored(denoiser, copy, stack, request, surveys, louder)
             pair.append(np.nan_to_num(seen[:, own] - np.float32(noises[own].offset)))
         measured = excerpt.measured[:, own]
         denoised.append(pair)

@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 
 __all__ = ["SharpenedBlocks", "sharpened"]
 
-PIXELS = 2**20
-"""Of the result, that are sharpened at once, about."""
+PIXELS = {"cpu": 2**17, "gpu": 2**23}
+"""Of the result, that are sharpened at once, about: what stays in the cache of a
+processor, and what keeps a card busy."""
 
 
 class SharpenedBlocks:
@@ -75,6 +76,7 @@ class SharpenedBlocks:
         self.series = inner.series
         self._iterations, self._offsets = iterations, offsets
         self._zoom = optics.zoom
+        self._kind = "cpu" if device.type == "cpu" else "gpu"
         self._blurs = [
             optics.blur(stack.frame_shape, channel, device)
             for channel in range(stack.n_channels)
@@ -111,7 +113,7 @@ class SharpenedBlocks:
             count, channels, height, width = mean.shape
             zoom = self._zoom
             found = np.empty((count, channels, zoom * height, zoom * width), np.float32)
-            at_once = max(PIXELS // (zoom**2 * height * width), 1)
+            at_once = max(PIXELS[self._kind] // (zoom**2 * height * width), 1)
             for part in cores(count, at_once):
                 for k, c in enumerate(series.channels):
                     yield None

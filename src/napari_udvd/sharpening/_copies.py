@@ -1,7 +1,6 @@
 """Pairs of noisy copies of a part of a movie, and what a model makes of them.
 
-With noise ``z`` of the movie's own strength, ``y + a z`` and ``y - z / a`` have
-independent noise (Pang et al. 2021, "Recorrupted-to-Recorrupted"): the model works on
+They are recorrupted, see :class:`~napari_udvd.noise.Recorruption`: the model works on
 the first, and the second, of which it has seen nothing, judges the result.
 """
 
@@ -38,11 +37,14 @@ Floats = npt.NDArray[np.float32]
 EDGE = 256
 """Rows and columns of a part, at most."""
 
-PARTS = 2
-"""Parts of a movie that are looked at."""
+PIXELS = 2**19
+"""That judge, about: of small frames more than of large ones."""
 
-FRAMES = 4
-"""Frames of a part that judge."""
+FEWEST_FRAMES, MOST_FRAMES = 8, 32
+"""Frames that judge."""
+
+PARTS = 2
+"""Parts of a movie that are looked at, where not all frames judge."""
 
 LESSON_EDGE = 160
 """Rows and columns of what a network learns from, at most."""
@@ -87,16 +89,22 @@ class Excerpt(NamedTuple):
 def excerpts(denoiser: Denoiser, stack: Stack, channel: int) -> list[Excerpt]:
     """Cut out what a channel of a movie is judged by; nothing where all is empty.
 
-    Frames are spread over the movie; of each that part is taken in which the most is to
-    be seen.
+    All frames if there are few, or some that are spread over the movie, and no frame
+    twice; of each that part is taken in which the most is to be seen.
     """
     n_recorded = _count(denoiser, stack, channel)
-    count = min(PARTS, -(-n_recorded // FRAMES))
+    if n_recorded == 0:
+        return []
+    rows, columns = (min(length, EDGE) for length in stack.frame_shape)
+    wanted = min(max(PIXELS // (rows * columns), FEWEST_FRAMES), MOST_FRAMES)
+    if n_recorded <= wanted:
+        return [_cut(denoiser, stack, channel, slice(0, n_recorded), EDGE)]
     found = []
-    for k in range(count):
-        middle = int((k + 0.5) * n_recorded / count)
-        first = min(max(middle - FRAMES // 2, 0), max(n_recorded - FRAMES, 0))
-        found.append(_cut(denoiser, stack, channel, slice(first, first + FRAMES), EDGE))
+    for k in range(PARTS):
+        middle = int((k + 0.5) * n_recorded / PARTS)
+        first = middle - wanted // PARTS // 2
+        judging = slice(first, first + wanted // PARTS)
+        found.append(_cut(denoiser, stack, channel, judging, EDGE))
     return found
 
 
@@ -202,7 +210,10 @@ def restored(
 
 
 def added_noise(
-    excerpt: Excerpt, level: Floats, noises: Sequence[NoiseModel], seed: int
+    excerpt: Excerpt,
+    level: Floats,
+    noises: Sequence[NoiseModel],
+    seed: int | Sequence[int],
 ) -> Floats:
     """Draw noise of the movie's own strength for an excerpt.
 

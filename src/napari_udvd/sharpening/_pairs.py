@@ -17,7 +17,7 @@ import torch.nn.functional as F
 
 from napari_udvd.optics import Blur, richardson_lucy
 from napari_udvd.sharpening._copies import added_noise, restored
-from napari_udvd.sharpening._stop import ADDED
+from napari_udvd.sharpening._stop import COPIES
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -135,16 +135,17 @@ class Material:
         yield
         seen, *_ = self._sharpened(level[:, own], measured, noise.offset, blur, unit)
         # where a camera without read noise saw nothing, it is not all that counts
-        variance = np.maximum(variance, LEAST * variance.mean()) * (1 + ADDED**-2)
+        variance = np.maximum(variance, LEAST * variance.mean())
+        variance = variance * COPIES.of_second
         weight = np.where(measured, unit**2 / variance, 0.0)
         found = []
         for number in range(count):
             drawn = added_noise(excerpt, level, noises, seed + number)
-            first = excerpt._replace(clip=excerpt.clip + ADDED * drawn)
-            guess = yield from self._restored(first, 1 + ADDED**2)
+            first = excerpt._replace(clip=COPIES.first(excerpt.clip, drawn))
+            guess = yield from self._restored(first, COPIES.of_first)
             yield
             shown = self._sharpened(guess[:, own], measured, noise.offset, blur, unit)
-            second = (excerpt.clip[at] - drawn[at] / ADDED)[:, own] - noise.offset
+            second = COPIES.second(excerpt.clip[at], drawn[at])[:, own] - noise.offset
             found.append(
                 Pair(
                     *shown,
