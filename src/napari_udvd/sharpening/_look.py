@@ -21,7 +21,7 @@ from napari_udvd.planes import Series
 from napari_udvd.sharpening._blocks import sharpened
 from napari_udvd.sharpening._cells import cell_sums, sureness
 from napari_udvd.sharpening._copies import Excerpt, added_noise, restored
-from napari_udvd.sharpening._stop import ADDED, MOST, PATIENCE
+from napari_udvd.sharpening._stop import COPIES, MOST, PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -187,12 +187,12 @@ class SharpLook:
             noises = [calibrations[c].noise for c in own]
             level = yield from self._restored(excerpt)
             drawn = added_noise(excerpt, level, noises, seed=view.t)
-            first = excerpt._replace(clip=clip + ADDED * drawn)
-            guess = yield from self._restored(first, 1 + ADDED**2)
-            second, measured = clip[at] - drawn[at] / ADDED, excerpt.measured
+            first = excerpt._replace(clip=COPIES.first(clip, drawn))
+            guess = yield from self._restored(first, COPIES.of_first)
+            second, measured = COPIES.second(clip[at], drawn[at]), excerpt.measured
             for k, noise in enumerate(noises):
                 offset, known = np.float32(noise.offset), measured[:, k]
-                variance = noise.variance(level[:, k]) * (1 + ADDED**-2)
+                variance = noise.variance(level[:, k]) * COPIES.of_second
                 places.append(
                     _Place(
                         level[:, k] - offset,
