@@ -17,7 +17,8 @@ from tiny import ANY_NOISE, fill
 HEIGHT, WIDTH = 21, 26
 
 MASKS = (
-    "random", "dense", "rows", "columns", "fixed", "fovea", "empty frame", "nothing"
+    "random", "dense", "rows", "columns", "fixed", "fovea", "border", "empty frame",
+    "nothing",
 )  # fmt: skip
 
 
@@ -42,6 +43,7 @@ def mask_of(kind: str, frames: int, seed: int = 1) -> torch.Tensor:
         "columns": (x + 3 * t) % 4 == 0,
         "fixed": np.broadcast_to(chance[0] < 0.2, t.shape),
         "fovea": chance < np.exp(-far / 6),
+        "border": (x < 6) & (y < 7),
         "empty frame": (chance < 0.3) & (t != frames // 2),
         "nothing": np.zeros(t.shape, bool),
     }[kind]
@@ -198,7 +200,8 @@ def test_nearly_the_same_in_half_precision(kind: str) -> None:
     assert (rounded - exact).square().mean().sqrt() < 0.05 * exact.std()
 
 
-def test_tiles_are_the_whole_where_pixels_are_missing() -> None:
+@pytest.mark.parametrize("gap", [0, 12])
+def test_tiles_are_the_whole_where_pixels_are_missing(gap: int) -> None:
     net = tiny_sparse()
     radius, grid = net.geometry.radius, net.geometry.grid
     start = -(-13 // grid) * grid
@@ -207,6 +210,7 @@ def test_tiles_are_the_whole_where_pixels_are_missing() -> None:
     shape = (1, 2 * net.geometry.context + 1, 1, 8, long)
     frames = torch.from_numpy(rng.standard_normal(shape).astype(np.float32))
     mask = torch.from_numpy(rng.random(shape) < 0.2)
+    mask[..., start + radius : start + radius + gap] = False
     whole, _ = predicted(net, Clip(frames, ANY_NOISE, mask))
     tile, _ = predicted(net, Clip(frames[..., start:], ANY_NOISE, mask[..., start:]))
     ours, theirs = tile[..., radius:], whole[..., start + radius :]
@@ -282,6 +286,25 @@ def test_frames_are_relative_to_what_other_frames_say() -> None:
     frames[..., :8, :8] = torch.nan
     window = net._window(net._stable(Clip(frames, noise)), range(33), noise)
     assert (window.base[0, 0, 0, 0] - scene[8, 8]).abs() < 5
+
+
+def test_an_area_that_was_not_measured_is_bridged_step_by_step() -> None:
+    noise = CameraNoise(torch.tensor(0.0), torch.tensor(0.0), torch.tensor(1.0))
+    net = SparseCenterBlind(widths=(1.4, 2.0))
+    x = torch.arange(96.0)
+    frames = (50 + 0.3 * x).expand(1, 33, 1, 20, 96).clone()
+    frames[..., 20:76] = torch.nan
+    window = net._window(net._stable(Clip(frames, noise)), range(33), noise)
+    base = window.base[0, 0, 10]
+    # no step anywhere, and in the middle both sides have a say
+    assert (base[1:] - base[:-1]).abs().max() < 4
+    torch.testing.assert_close(
+        base[46:50].mean(), 50 + 0.3 * x[46:50].mean(), atol=1, rtol=0
+    )
+    # so far away that nothing reaches: the mean of what there is, not the dark
+    frames[..., :80] = torch.nan
+    window = net._window(net._stable(Clip(frames, noise)), range(33), noise)
+    assert (window.base[0, 0, :, :20] - 50 - 0.3 * 87.5).abs().max() < 0.1
 
 
 @pytest.mark.parametrize("channels", [1, 2])
