@@ -304,7 +304,7 @@ def test_an_area_that_was_not_measured_is_bridged_step_by_step() -> None:
     # so far away that nothing reaches: the mean of what there is, not the dark
     frames[..., :80] = torch.nan
     window = net._window(net._stable(Clip(frames, noise)), range(33), noise)
-    assert (window.base[0, 0, :, :20] - 50 - 0.3 * 87.5).abs().max() < 0.1
+    assert (window.base[0, 0, :, :20] - 50 - 0.3 * 87.5).abs().max() < 1
 
 
 @pytest.mark.parametrize("channels", [1, 2])
