@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import torch
 
+from napari_udvd.inference.model_file import read_model_file
 from napari_udvd.models import CameraNoise, CenterBlind, Clip
 from napari_udvd.models.centerblind import SparseCenterBlind
-from napari_udvd.training.warm_start import warm_start
+from napari_udvd.training.warm_start import FOLDER, warm_start
 from tiny import ANY_NOISE, fill
 
 HEIGHT, WIDTH = 21, 26
@@ -234,7 +235,7 @@ def test_with_all_measured_it_begins_as_the_network_it_is_made_of(
     clip = real_clip()
     fast, sparse = CenterBlind().eval(), SparseCenterBlind(widths=None).eval()
     assert warm_start(fast).done
-    assert warm_start(sparse).done
+    sparse.load_state_dict(sparse.fitted(fast.state_dict()))
     everything = torch.ones_like(clip.frames, dtype=torch.bool)
     windows = [range(33), range(1, 34)]
     with torch.no_grad():
@@ -251,15 +252,35 @@ def test_with_all_measured_it_begins_as_the_network_it_is_made_of(
                 assert torch.equal(one.mean, two.mean)
 
 
-def test_it_holds_the_shipped_weights_and_else_zeros() -> None:
+def test_to_the_weights_of_the_network_it_is_made_of_it_adds_zeros() -> None:
     fast, sparse = CenterBlind(), SparseCenterBlind(hole=(3, 1))
-    assert warm_start(fast).done
-    assert warm_start(sparse).done
-    shipped, own = fast.state_dict(), sparse.state_dict()
-    assert all(torch.equal(own[name], weight) for name, weight in shipped.items())
-    added = {name: own[name] for name in own.keys() - shipped.keys()}
+    known, own = fast.state_dict(), sparse.fitted(fast.state_dict())
+    assert all(torch.equal(own[name], weight) for name, weight in known.items())
+    added = {name: own[name] for name in own.keys() - known.keys()}
     assert not any(weight.any() for weight in added.values())
     assert sum(weight.numel() for weight in added.values()) == 33633
+
+
+def test_it_starts_from_weights_of_its_own() -> None:
+    path = FOLDER.joinpath("centerblind-sparse-medium.safetensors")
+    header, tensors = read_model_file(str(path))
+    assert header["weights"]["network"] == SparseCenterBlind.name
+    assert len(path.read_bytes()) <= 2.5e6
+    net = SparseCenterBlind(hole=(1, 3))
+    assert warm_start(net).done
+    for name, weight in net.state_dict().items():
+        assert torch.equal(weight, tensors[name].float())
+
+
+def test_its_own_weights_suit_every_hole() -> None:
+    narrow = tiny_sparse()
+    wide = tiny_sparse(hole=(7, 5))
+    wide.load_state_dict(wide.fitted(narrow.state_dict()))
+    for name in ("look", "known_look"):
+        inner = getattr(wide, name).weight[..., 2:-2, 1:-1]
+        assert torch.equal(inner, getattr(narrow, name).weight)
+        whole = getattr(wide, name).weight.abs().sum()
+        torch.testing.assert_close(whole, inner.abs().sum())
 
 
 def test_every_added_weight_is_learned() -> None:

@@ -157,9 +157,10 @@ class SparseCenterBlind(CenterBlind):
         return {**super().configuration(), "widths": widths}
 
     def fitted(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Fit weights of the network that this one starts from: it adds zeros."""
-        known = super().fitted(weights)
-        return {**self._zeros(), **known}
+        """Fit weights of this network, or of the one it is made of: it adds zeros."""
+        known = {**self._zeros(), **super().fitted(weights)}
+        look = "known_look.weight"
+        return {**known, look: self._widened(known[look])}
 
     def fall_back(self, std: float) -> bool:
         """Say the base, the output frame's part in it included."""
