@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from napari_udvd.inference.interpolation import FRAMES as WIDTHS_IN_TIME
-from napari_udvd.inference.interpolation import PIXELS
+from napari_udvd.inference.interpolation import PIXELS, Widths
 from napari_udvd.pretraining import scans
-from napari_udvd.pretraining.clips import FRAMES, SIZE
+from napari_udvd.pretraining.clips import FRAMES, SIZE, draw_blind
 
 if TYPE_CHECKING:
     import torch
@@ -115,9 +115,9 @@ def test_a_frame_that_stands_for_others_has_their_mask() -> None:
     rng = np.random.default_rng(2)
     clean = np.full((FRAMES, SIZE, SIZE), 50.0, np.float32)
     measured = rng.random(clean.shape) < 0.3
-    scan = scans.Scan(clean, measured, 0.0, scans.Widths(1.0, 2.0))
+    scan = scans.Scan(clean, measured, 0.0, Widths(1.0, 2.0))
     pool = scans.Scans(rng, 0)
-    blind = scans.draw_blind(rng)
+    blind = draw_blind(rng)
     for _ in range(5):
         noisy, _, mask = pool._clip(scan, 16, blind)
         same = np.array([[np.array_equal(a, b) for a in noisy] for b in noisy])

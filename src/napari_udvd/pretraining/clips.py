@@ -6,7 +6,6 @@ for every clip.
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -17,6 +16,7 @@ from torch import Tensor
 from napari_udvd.cutting import window
 from napari_udvd.models.camera import CameraNoise
 from napari_udvd.pretraining.corpus import clean_movie
+from napari_udvd.pretraining.corpus._drawing import log_uniform
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -192,11 +192,6 @@ def _correlated(noise: Movie, blind: Blind, rng: Random) -> Movie:
             # the middle of an even number of taps does not matter to what is random
             noise = ndimage.convolve1d(noise, kernel, axis=axis, mode="reflect")
     return noise
-
-
-def log_uniform(rng: Random, low: float, high: float) -> float:
-    """Draw a number whose logarithm is as likely to be anywhere."""
-    return float(np.exp(rng.uniform(math.log(low), math.log(high))))
 
 
 def _camera(noise: Movie) -> CameraNoise:

@@ -15,7 +15,6 @@ import argparse
 import copy
 import time
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from itertools import product, starmap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, get_args
@@ -71,7 +70,6 @@ HELD_OUT_MOVIES, HELD_OUT_CLIPS = 48, 96
 
 HELD_OUT_BATCH = 8
 
-
 SHIPPED: Final = next(spec for spec in specs().values() if spec.weights is not None)
 """The network whose weights are made."""
 
@@ -79,6 +77,11 @@ SHIPPED: Final = next(spec for spec in specs().values() if spec.weights is not N
 def presets() -> tuple[str, ...]:
     """Names of its sizes."""
     return tuple(get_args(SHIPPED.settings.model_fields["preset"].annotation))
+
+
+def build(preset: str, name: str = SHIPPED.name, **arguments: Any) -> Network:
+    """Build the network, or another, in one of its sizes."""
+    return build_network(name, {"preset": preset, **arguments})
 
 
 class Pretraining:
@@ -92,12 +95,11 @@ class Pretraining:
         torch.manual_seed(seed)
         self.device, self.rate = device, rate
         self.precision = choose_precision(device)
-        build = partial(build_network, self.network)
-        self.net = build({"preset": preset}).to(device)
+        self.net = build(preset, self.network).to(device)
         self.average = copy.deepcopy(self.net).requires_grad_(False)
         # one set of weights serves all holes: it is masked, and padded for large ones
         self.masked = {
-            blind: build({"preset": preset, **blind._asdict()}).to(device)
+            blind: build(preset, self.network, **blind._asdict()).to(device)
             for blind in starmap(Blind, product(HOLES, (0, 1)))
         }
         self.adam = NamedAdam(dict(self.net.named_parameters()))

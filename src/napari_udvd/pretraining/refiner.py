@@ -22,10 +22,9 @@ import numpy as np
 import torch
 
 from napari_udvd.inference.model_file import read_model_file, write_model_file
-from napari_udvd.models.catalogue import build_network
 from napari_udvd.models.refiner import Evidence, Refiner, refined
 from napari_udvd.models.refiner.inputs import inputs_of, posterior_of
-from napari_udvd.pretraining.denoiser import SHIPPED
+from napari_udvd.pretraining.denoiser import build
 from napari_udvd.pretraining.evidence import Lesson, draw_lessons
 from napari_udvd.runtime.device import keep_freed_memory
 from napari_udvd.training.checkpoint import read_checkpoint, write_checkpoint
@@ -176,7 +175,7 @@ def score(net: Refiner, lessons: list[Lesson]) -> Score:
 def make_lessons(folder: Path, minutes: float, seed: int) -> None:
     """Draw movies until the time is over; each makes one file."""
     folder.mkdir(parents=True, exist_ok=True)
-    net = build_network(SHIPPED.name, {"preset": "medium"})
+    net = build("medium")
     start = warm_start(net)
     if not start.done:
         raise SystemExit(start.remark)

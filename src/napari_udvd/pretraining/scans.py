@@ -27,11 +27,11 @@ from napari_udvd.pretraining.clips import (
     batch_of,
     draw_blind,
     draw_read_noise,
-    log_uniform,
     noisy_frames,
     turned,
 )
 from napari_udvd.pretraining.corpus import clean_movie
+from napari_udvd.pretraining.corpus._drawing import log_uniform
 from napari_udvd.scanning import make_mask
 
 if TYPE_CHECKING:
