@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from napari_udvd.models.base import Clip
-from napari_udvd.models.centerblind import SparseCenterBlind
+from napari_udvd.models.catalogue import specs
 from napari_udvd.models.likelihood import posterior_loss, prior_loss
 from napari_udvd.pretraining.clips import moved
 from napari_udvd.pretraining.denoiser import (
@@ -32,6 +32,7 @@ from napari_udvd.pretraining.denoiser import (
 )
 from napari_udvd.pretraining.scans import Scans
 from napari_udvd.runtime.device import keep_freed_memory
+from napari_udvd.tasks import RECONSTRUCT
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -45,7 +46,11 @@ __all__ = ["SparsePretraining", "main"]
 class SparsePretraining(Pretraining):
     """The same for the network that is told what was measured."""
 
-    network: ClassVar[str] = SparseCenterBlind.name
+    network: ClassVar[str] = next(
+        spec.name
+        for spec in specs(RECONSTRUCT.name).values()
+        if spec.weights is not None
+    )
 
     def loss(self, batch: list[Part], net: Network) -> Tensor:
         """Return the expected loss of clips, each few with their hole and widths."""
@@ -55,8 +60,7 @@ class SparsePretraining(Pretraining):
 
     def _loss(self, part: Part, net: Network) -> Tensor:
         batch, measured = moved(part.batch, self.device), part.measured.to(self.device)
-        masked = self.masked[batch.blind]
-        assert isinstance(masked, SparseCenterBlind)
+        masked: Any = self.masked[batch.blind]
         masked.widths = part.widths
         prediction = self.predict(net, masked, Clip(batch.noisy, batch.told, measured))
         context = net.geometry.context
