@@ -3,7 +3,7 @@
 A GPU learns from a movie faster than a processor draws one. The file holds square
 roots of intensities in 256 steps, frame after frame as differences, so that hundreds
 of movies take few megabytes. On the device, clips are cut out and given their noise as
-`napari_udvd.pretraining.denoiser` does it, a whole batch at once.
+`napari_udvd.pretraining.clips` does it, a whole batch at once.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import torch
 
 from napari_udvd.cutting import window
 from napari_udvd.models import CameraNoise
-from napari_udvd.pretraining import denoiser as pretrain
+from napari_udvd.pretraining import clips as pretrain
 from napari_udvd.pretraining.corpus import clean_movie
 from napari_udvd.pretraining.flow import SIZE as PICTURE_SIZE
 

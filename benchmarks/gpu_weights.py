@@ -23,7 +23,7 @@ from napari_udvd.inference.scaling import calibrate
 from napari_udvd.inference.stream import denoise_stack
 from napari_udvd.metrics import psnr
 from napari_udvd.models import CenterBlind, LightFlow
-from napari_udvd.pretraining import denoiser as pretrain
+from napari_udvd.pretraining import clips as pretrain
 from napari_udvd.pretraining import flow as pretrain_flow
 from napari_udvd.pretraining.denoiser import Pretraining, write_weights
 from napari_udvd.simulation import simulate

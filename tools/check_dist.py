@@ -64,7 +64,11 @@ def expected_files() -> set[str]:
     package = REPOSITORY / "src" / PACKAGE
     files = {p.relative_to(package) for p in package.rglob("*") if p.is_file()}
     names = {p.as_posix() for p in files if "__pycache__" not in p.parts}
-    for needed in ("napari.yaml", "py.typed", "weights/centerblind-medium.safetensors"):
+    weights = (
+        f"weights/{name}-medium.safetensors"
+        for name in ("centerblind", "centerblind-sparse")
+    )
+    for needed in ("napari.yaml", "py.typed", *weights):
         if needed not in names:
             sys.exit(f"the repository itself lacks {needed}")
     return names

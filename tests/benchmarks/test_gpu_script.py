@@ -15,7 +15,7 @@ import torch
 
 from napari_udvd.inference.model_file import read_model_file
 from napari_udvd.models import sample_bilinear
-from napari_udvd.pretraining import denoiser as pretrain
+from napari_udvd.pretraining import clips as pretrain
 from napari_udvd.pretraining import flow as pretrain_flow
 
 if TYPE_CHECKING:

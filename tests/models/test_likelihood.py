@@ -17,7 +17,7 @@ from napari_udvd.models import (
     posterior,
     posterior_loss,
 )
-from napari_udvd.models.likelihood import factor_entries, split
+from napari_udvd.models.likelihood import factor_entries, prior_loss, split
 
 Doubles = npt.NDArray[np.float64]
 
@@ -231,3 +231,24 @@ def test_loss_of_the_posterior_is_that_of_the_truth_under_it() -> None:
     torch.testing.assert_close(found, per_pixel[:, :, 0], rtol=2e-3, atol=2e-3)
     best = posterior_loss(prediction, noisy, expected, variance)
     assert (best <= found + 1e-6).all()
+
+
+def test_loss_of_what_was_not_measured_is_that_of_the_truth_under_the_prediction() -> (
+    None
+):
+    rng = torch.Generator().manual_seed(0)
+    shape = (2, 3, 1, 4, 5)
+    draw = [torch.randn(shape, generator=rng, dtype=torch.float64) for _ in range(3)]
+    mean, truth, factor = draw
+    variance = torch.full(shape, 0.7, dtype=torch.float64)
+    std = factor.abs() + 0.5
+    found = prior_loss(Prediction(mean, std[..., None, :, :]), truth, variance)
+    law = torch.distributions.Normal(mean, std)
+    per_pixel = -law.log_prob(truth) - math.log(2 * math.pi) / 2 - variance.log() / 2
+    torch.testing.assert_close(found, per_pixel[:, :, 0], rtol=2e-3, atol=2e-3)
+    # it is what the posterior comes to where the noisy pixel says nothing
+    prediction = Prediction(mean, 1e-3 * std[..., None, :, :])
+    near = mean + 1e-3
+    noisy = posterior_loss(prediction, mean, near, variance)
+    none = prior_loss(prediction, near, variance)
+    torch.testing.assert_close(noisy, none, rtol=1e-3, atol=1e-3)

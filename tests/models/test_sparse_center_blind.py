@@ -9,15 +9,17 @@ import numpy as np
 import pytest
 import torch
 
+from napari_udvd.inference.model_file import read_model_file
 from napari_udvd.models import CameraNoise, CenterBlind, Clip
 from napari_udvd.models.centerblind import SparseCenterBlind
-from napari_udvd.training.warm_start import warm_start
+from napari_udvd.training.warm_start import FOLDER, warm_start
 from tiny import ANY_NOISE, fill
 
 HEIGHT, WIDTH = 21, 26
 
 MASKS = (
-    "random", "dense", "rows", "columns", "fixed", "fovea", "empty frame", "nothing"
+    "random", "dense", "rows", "columns", "fixed", "fovea", "border", "empty frame",
+    "nothing",
 )  # fmt: skip
 
 
@@ -42,6 +44,7 @@ def mask_of(kind: str, frames: int, seed: int = 1) -> torch.Tensor:
         "columns": (x + 3 * t) % 4 == 0,
         "fixed": np.broadcast_to(chance[0] < 0.2, t.shape),
         "fovea": chance < np.exp(-far / 6),
+        "border": (x < 6) & (y < 7),
         "empty frame": (chance < 0.3) & (t != frames // 2),
         "nothing": np.zeros(t.shape, bool),
     }[kind]
@@ -198,7 +201,8 @@ def test_nearly_the_same_in_half_precision(kind: str) -> None:
     assert (rounded - exact).square().mean().sqrt() < 0.05 * exact.std()
 
 
-def test_tiles_are_the_whole_where_pixels_are_missing() -> None:
+@pytest.mark.parametrize("gap", [0, 12])
+def test_tiles_are_the_whole_where_pixels_are_missing(gap: int) -> None:
     net = tiny_sparse()
     radius, grid = net.geometry.radius, net.geometry.grid
     start = -(-13 // grid) * grid
@@ -207,6 +211,7 @@ def test_tiles_are_the_whole_where_pixels_are_missing() -> None:
     shape = (1, 2 * net.geometry.context + 1, 1, 8, long)
     frames = torch.from_numpy(rng.standard_normal(shape).astype(np.float32))
     mask = torch.from_numpy(rng.random(shape) < 0.2)
+    mask[..., start + radius : start + radius + gap] = False
     whole, _ = predicted(net, Clip(frames, ANY_NOISE, mask))
     tile, _ = predicted(net, Clip(frames[..., start:], ANY_NOISE, mask[..., start:]))
     ours, theirs = tile[..., radius:], whole[..., start + radius :]
@@ -230,7 +235,7 @@ def test_with_all_measured_it_begins_as_the_network_it_is_made_of(
     clip = real_clip()
     fast, sparse = CenterBlind().eval(), SparseCenterBlind(widths=None).eval()
     assert warm_start(fast).done
-    assert warm_start(sparse).done
+    sparse.load_state_dict(sparse.fitted(fast.state_dict()))
     everything = torch.ones_like(clip.frames, dtype=torch.bool)
     windows = [range(33), range(1, 34)]
     with torch.no_grad():
@@ -247,15 +252,35 @@ def test_with_all_measured_it_begins_as_the_network_it_is_made_of(
                 assert torch.equal(one.mean, two.mean)
 
 
-def test_it_holds_the_shipped_weights_and_else_zeros() -> None:
+def test_to_the_weights_of_the_network_it_is_made_of_it_adds_zeros() -> None:
     fast, sparse = CenterBlind(), SparseCenterBlind(hole=(3, 1))
-    assert warm_start(fast).done
-    assert warm_start(sparse).done
-    shipped, own = fast.state_dict(), sparse.state_dict()
-    assert all(torch.equal(own[name], weight) for name, weight in shipped.items())
-    added = {name: own[name] for name in own.keys() - shipped.keys()}
+    known, own = fast.state_dict(), sparse.fitted(fast.state_dict())
+    assert all(torch.equal(own[name], weight) for name, weight in known.items())
+    added = {name: own[name] for name in own.keys() - known.keys()}
     assert not any(weight.any() for weight in added.values())
     assert sum(weight.numel() for weight in added.values()) == 33633
+
+
+def test_it_starts_from_weights_of_its_own() -> None:
+    path = FOLDER.joinpath("centerblind-sparse-medium.safetensors")
+    header, tensors = read_model_file(str(path))
+    assert header["weights"]["network"] == SparseCenterBlind.name
+    assert len(path.read_bytes()) <= 2.5e6
+    net = SparseCenterBlind(hole=(1, 3))
+    assert warm_start(net).done
+    for name, weight in net.state_dict().items():
+        assert torch.equal(weight, tensors[name].float())
+
+
+def test_its_own_weights_suit_every_hole() -> None:
+    narrow = tiny_sparse()
+    wide = tiny_sparse(hole=(7, 5))
+    wide.load_state_dict(wide.fitted(narrow.state_dict()))
+    for name in ("look", "known_look"):
+        inner = getattr(wide, name).weight[..., 2:-2, 1:-1]
+        assert torch.equal(inner, getattr(narrow, name).weight)
+        whole = getattr(wide, name).weight.abs().sum()
+        torch.testing.assert_close(whole, inner.abs().sum())
 
 
 def test_every_added_weight_is_learned() -> None:
@@ -282,6 +307,25 @@ def test_frames_are_relative_to_what_other_frames_say() -> None:
     frames[..., :8, :8] = torch.nan
     window = net._window(net._stable(Clip(frames, noise)), range(33), noise)
     assert (window.base[0, 0, 0, 0] - scene[8, 8]).abs() < 5
+
+
+def test_an_area_that_was_not_measured_is_bridged_step_by_step() -> None:
+    noise = CameraNoise(torch.tensor(0.0), torch.tensor(0.0), torch.tensor(1.0))
+    net = SparseCenterBlind(widths=(1.4, 2.0))
+    x = torch.arange(96.0)
+    frames = (50 + 0.3 * x).expand(1, 33, 1, 20, 96).clone()
+    frames[..., 20:76] = torch.nan
+    window = net._window(net._stable(Clip(frames, noise)), range(33), noise)
+    base = window.base[0, 0, 10]
+    # no step anywhere, and in the middle both sides have a say
+    assert (base[1:] - base[:-1]).abs().max() < 4
+    torch.testing.assert_close(
+        base[46:50].mean(), 50 + 0.3 * x[46:50].mean(), atol=1, rtol=0
+    )
+    # so far away that nothing reaches: the mean of what there is, not the dark
+    frames[..., :80] = torch.nan
+    window = net._window(net._stable(Clip(frames, noise)), range(33), noise)
+    assert (window.base[0, 0, :, :20] - 50 - 0.3 * 87.5).abs().max() < 1
 
 
 @pytest.mark.parametrize("channels", [1, 2])

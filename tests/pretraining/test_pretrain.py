@@ -15,6 +15,7 @@ import torch
 from napari_udvd.errors import InputError
 from napari_udvd.inference.model_file import read_model_file
 from napari_udvd.models import CenterBlind
+from napari_udvd.pretraining import clips
 from napari_udvd.pretraining import denoiser as pretrain
 from napari_udvd.training import warm_start
 
@@ -77,14 +78,14 @@ def test_a_recorded_movie_that_is_too_small_is_named(
         run(monkeypatch, tmp_path / "weights.safetensors", *options)
 
 
-@pytest.mark.parametrize("hole", pretrain.HOLES, ids=str)
+@pytest.mark.parametrize("hole", clips.HOLES, ids=str)
 @pytest.mark.parametrize("hidden", [0, 1])
 def test_noise_is_correlated_no_further_than_is_hidden(
     hole: tuple[int, int], hidden: int
 ) -> None:
     rng = np.random.default_rng(0)
     white = rng.standard_normal((40, 64, 64)).astype(np.float32)
-    noise = pretrain._correlated(white, pretrain.Blind(hole, hidden), rng)
+    noise = clips._correlated(white, clips.Blind(hole, hidden), rng)
     assert noise.std() == pytest.approx(1, abs=0.02)
     for axis, far in enumerate((hidden, hole[0] // 2, hole[1] // 2)):
         along = np.moveaxis(noise, axis, 0)
@@ -100,9 +101,9 @@ def test_noise_is_correlated_no_further_than_is_hidden(
 def test_one_set_of_weights_learns_with_every_hole(blind: Any) -> None:
     run = pretrain.Pretraining("small", torch.device("cpu"), 0, 1e-3)
     run.precision = torch.float32
-    source = pretrain.Source(np.random.default_rng(0), [], 2)
+    source = clips.Source(np.random.default_rng(0), [], 2)
     batch = source.batch(1, run.net.geometry.context)
-    batch = batch._replace(blind=pretrain.Blind(*blind))
+    batch = batch._replace(blind=clips.Blind(*blind))
     before = run.net.look.weight.detach().clone()
     assert np.isfinite(run.advance(batch, 0.5))
     assert (run.net.look.weight != before).any()
@@ -121,7 +122,7 @@ def test_weights_are_begun_with(tmp_path: Path) -> None:
 
 
 def test_noise_is_what_the_network_is_told() -> None:
-    source = pretrain.Source(np.random.default_rng(0), [], 2)
+    source = clips.Source(np.random.default_rng(0), [], 2)
     batch = source.batch(64, 2)
     error = batch.noisy[:, 2:3] - batch.truth
     ratio = error.square() / batch.noise.variance(batch.truth)

@@ -41,6 +41,7 @@ def predicted(
                 noisy=noisy,
                 measured=measured,
                 first=rng.random(scene.shape) < 0.5,
+                often=np.full(scene.shape, 0.2),
                 mean=scene + wrong + (one + other) / 2,
                 std=true / said,
                 halves=(scene + wrong + one, scene + wrong + other),
@@ -104,3 +105,51 @@ def test_hidden_sites_tell_of_those_that_are_never_measured() -> None:
     seen, unseen = std_factors(predicted(16, 4.0, 4.0), CAMERA, 0.01)
     assert seen == pytest.approx(1.0, rel=0.1)
     assert unseen == pytest.approx(1.5, rel=0.15)
+
+
+def test_rarely_measured_places_tell_of_what_was_not_measured() -> None:
+    """As around a fovea: there the error is twice as large."""
+    found = []
+    rng = np.random.default_rng(5)
+    for one in predicted(16, 3.0, 3.0):
+        outside = np.arange(128) >= 64
+        often = np.broadcast_to(np.where(outside, 0.1, 0.8), (128, 128))
+        scene = np.tile(np.linspace(15, 200, 128), (128, 1))
+        times = np.where(outside, 2.0, 1.0)
+        found.append(
+            one._replace(
+                measured=rng.random(often.shape) < often,
+                often=often,
+                mean=scene + times * (one.mean - scene),
+                halves=tuple(scene + times * (half - scene) for half in one.halves),
+                hidden=None,
+            )
+        )
+    seen, unseen = std_factors(found, CAMERA, 0.01)
+    assert seen == pytest.approx((0.89 + 0.11 * 4) ** 0.5, rel=0.12)
+    assert unseen == pytest.approx((0.18 + 0.82 * 4) ** 0.5, rel=0.12)
+
+
+def test_a_prediction_that_is_too_bright_is_not_taken_for_noise() -> None:
+    found = []
+    for one in predicted(16, 0.0, 1.0):
+        bright = 4.0
+        found.append(
+            one._replace(
+                mean=one.mean + bright,
+                halves=tuple(half + bright for half in one.halves),
+                std=np.full_like(one.std, np.hypot(1.0, bright)),
+                hidden=None,
+            )
+        )
+    seen, _ = std_factors(found, CAMERA, 0.001)
+    assert seen == pytest.approx(1.0, rel=0.1)
+
+
+@pytest.mark.parametrize("said", [0.5, 1.0])
+def test_below_far_more_noise_the_bias_goes_with_the_variance(said: float) -> None:
+    """A window of a movie whose noise has thousands of times the error's variance."""
+    found = [one._replace(hidden=None) for one in predicted(2, 0.087, 0.1, said)]
+    seen, unseen = std_factors(found, CAMERA, 0.01)
+    assert seen == pytest.approx(said, rel=0.1)
+    assert unseen == pytest.approx(said, rel=0.1)

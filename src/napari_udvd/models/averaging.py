@@ -9,14 +9,28 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
-__all__ = ["TRUST", "Taps", "along", "box", "divided", "gaussian", "reach", "smooth"]
+__all__ = [
+    "TRUST",
+    "Partial",
+    "Taps",
+    "along",
+    "average",
+    "box",
+    "divided",
+    "gaussian",
+    "ratio",
+    "reach",
+    "smooth",
+]
 
 Taps = tuple[float, ...]
 """An odd number of weights of a convolution, the same from both ends."""
@@ -24,6 +38,9 @@ Taps = tuple[float, ...]
 TRUST = 0.003
 """Share of its neighbourhood that must have been measured for an average to count as
 much as the wider one that stands in for it."""
+
+SCARCE = 0.03
+"""Share of an average's neighbourhood that was measured, below which it is widened."""
 
 BLOCK = 192
 """Pixels along an axis that are convolved at once, as the product with a matrix."""
@@ -90,6 +107,53 @@ def divided(total: Tensor, known: Tensor, wider: Tensor | float) -> Tensor:
         Average of a wider neighbourhood, in units of which `TRUST` is added.
     """
     return (total + TRUST * wider) / (known + TRUST)
+
+
+def ratio(total: Tensor, known: Tensor, otherwise: Tensor) -> Tensor:
+    """Divide exactly, wherever anything was measured at all."""
+    tiny = torch.finfo(known.dtype).tiny
+    return torch.where(known > 0, total / known.clamp_min(tiny), otherwise)
+
+
+class Partial(NamedTuple):
+    """Sums over frames that are yet to be taken over pixels.
+
+    Attributes
+    ----------
+    both
+        Values ``(N, C, H, W)``, and as many channels of their mask.
+    taps
+        Weights along rows and columns.
+    """
+
+    both: Tensor
+    taps: Taps
+
+    def sums(self) -> tuple[Tensor, Tensor]:
+        """Values and mask, ``(N, C, H, W)`` each."""
+        total, share = smooth(self.both, self.taps).chunk(2, dim=1)
+        return total, share
+
+
+def average(sums: tuple[Tensor, Tensor], wider: Sequence[Partial]) -> Tensor:
+    """Divide sums of what was measured by those of the mask; wider ones in gaps.
+
+    What is wider is computed where it is asked for alone, and has no weight elsewhere,
+    so that a tile is the same as its place in the frame.
+    """
+    total, share = sums
+    if not wider:
+        level = ratio(
+            total.sum(dim=(-2, -1), keepdim=True),
+            share.sum(dim=(-2, -1), keepdim=True),
+            total.new_zeros(()),
+        )
+        return ratio(total, share, level)
+    lacking = (1 - share / SCARCE).clamp_min(0)
+    if not bool(lacking.any()):
+        return total / share
+    trust = TRUST * lacking
+    return (total + trust * average(wider[0].sums(), wider[1:])) / (share + trust)
 
 
 @lru_cache(maxsize=512)

@@ -24,6 +24,7 @@ __all__ = [
     "negative_log_likelihood",
     "posterior",
     "posterior_loss",
+    "prior_loss",
     "split",
 ]
 
@@ -202,6 +203,31 @@ def posterior_loss(
     variance = prior * noise_variance / total
     error = (truth - mean).square()
     return (error / variance + (variance / noise_variance).log()).squeeze(-3) / 2
+
+
+def prior_loss(prediction: Prediction, truth: Tensor, noise_variance: Tensor) -> Tensor:
+    """Negative log likelihood of the truth under the prediction, for one channel.
+
+    What is judged where nothing was measured; on the scale of :func:`posterior_loss`.
+
+    Parameters
+    ----------
+    prediction
+        Mean ``(..., 1, H, W)`` and factor.
+    truth
+        Of the same shape as the mean.
+    noise_variance
+        That a measured pixel would have: positive, broadcastable to `truth`.
+
+    Returns
+    -------
+    Tensor
+        Per pixel, ``(..., H, W)``.
+    """
+    assert prediction.factor is not None
+    prior = prediction.factor[..., 0, :, :].square() + LEAST_VARIANCE * noise_variance
+    error = (truth - prediction.mean).square()
+    return (error / prior + (prior / noise_variance).log()).squeeze(-3) / 2
 
 
 def _exact(x: Tensor) -> torch.dtype:

@@ -13,28 +13,33 @@ from __future__ import annotations
 
 import argparse
 import copy
-import math
 import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product, starmap
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, get_args
 
 import numpy as np
 import torch
-from scipy import ndimage
 from torch import Tensor
 from torch.func import functional_call
 
-from napari_udvd.cutting import window
 from napari_udvd.errors import InputError
 from napari_udvd.formats import open_stack
 from napari_udvd.inference.model_file import read_model_file, write_model_file
 from napari_udvd.models.base import Clip
-from napari_udvd.models.camera import CameraNoise
 from napari_udvd.models.catalogue import build_network, specs
-from napari_udvd.models.likelihood import posterior_loss
-from napari_udvd.pretraining.corpus import clean_movie
+from napari_udvd.models.likelihood import Prediction, posterior_loss
+from napari_udvd.pretraining.clips import (
+    HOLES,
+    LEAST_FRAMES,
+    PATCH,
+    PHOTONS,
+    READ_NOISE,
+    Blind,
+    Source,
+    moved,
+)
 from napari_udvd.runtime.device import (
     choose_device,
     choose_precision,
@@ -47,49 +52,12 @@ from napari_udvd.training.warm_start import checksum
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    import numpy.typing as npt
-
     from napari_udvd.models import Network
-
-    Movie = npt.NDArray[np.float32]
-    Random = np.random.Generator
-
-HOLES = {
-    (1, 1): 0.5,
-    (1, 3): 0.14,
-    (3, 1): 0.14,
-    (3, 3): 0.1,
-    (1, 5): 0.04,
-    (5, 1): 0.04,
-    (5, 5): 0.04,
-}
-"""How often each hole is drawn."""
-
-HIDDEN = 0.1
-"""How often the neighbours in time may not show the hole either, since noise lasts."""
-
-STILL = 0.08
-"""How often nothing moves at all, so that all frames can be averaged."""
-
-PHOTONS = 0.3, 500.0
-"""Range of the photons of the 99.9th percentile, drawn on a log scale."""
-
-DIM = 0.05, 5.0
-"""The same where nothing moves: much dimmer movies can be seen then."""
-
-READ_NOISE = 0.05, 20.0
-"""Range of the read noise in photons, on a log scale; none in a quarter of draws."""
-
-NOISE_ERROR = 0.05
-"""Relative error of the noise model that the network is told."""
+    from napari_udvd.pretraining.clips import Movie
 
 MOVIES = 200
 """Simulated movies held at a time; one is replaced every `STEPS_PER_MOVIE` steps."""
 
-STEPS_PER_MOVIE = 2
-FRAMES, SIZE = 48, 96
-LEAST_FRAMES = 5
-PATCH = 64
 WARM_UP_STEPS = 100
 FINAL_RATE = 0.01
 """Learning rate at the end, as a fraction of the highest."""
@@ -102,121 +70,6 @@ HELD_OUT_MOVIES, HELD_OUT_CLIPS = 48, 96
 
 HELD_OUT_BATCH = 8
 
-
-class Blind(NamedTuple):
-    """What the network may not see.
-
-    Attributes
-    ----------
-    hole
-        Rows and columns around the pixel.
-    hidden
-        Frames before and after that may not show the hole either.
-    """
-
-    hole: tuple[int, int]
-    hidden: int = 0
-
-
-class Batch(NamedTuple):
-    """Noisy clips, the truth of their middle frames, and their noise."""
-
-    noisy: Tensor  # (N, 2 context + 1, 1, H, W)
-    truth: Tensor  # (N, 1, 1, H, W)
-    noise: CameraNoise  # (N, 1, 1, 1, 1) each
-    told: CameraNoise
-    blind: Blind
-
-
-class Source:
-    """A pool of clean movies that is slowly replaced by new ones."""
-
-    def __init__(self, rng: Random, recorded: Sequence[Movie], size: int) -> None:
-        self._rng = rng
-        self._recorded = list(recorded)
-        self._movies = [clean_movie(rng, FRAMES, SIZE) for _ in range(size)]
-        self._drawn = 0
-
-    def batch(self, size: int, context: int) -> Batch:
-        """Draw noisy clips; every one of another movie and with noise of its own."""
-        rng = self._rng
-        self._drawn += 1
-        if self._drawn % STEPS_PER_MOVIE == 0:
-            which = int(rng.integers(len(self._movies)))
-            self._movies[which] = clean_movie(rng, FRAMES, SIZE)
-        holes = list(HOLES)
-        hole = holes[int(rng.choice(len(holes), p=list(HOLES.values())))]
-        blind = Blind(hole, int(rng.random() < HIDDEN))
-        clips = [self._clip(context, blind) for _ in range(size)]
-        noisy, truth, noises = zip(*clips, strict=True)
-        noise = np.array(noises, np.float32)
-        told = noise * np.exp(rng.normal(0, NOISE_ERROR, noise.shape))
-        return Batch(
-            torch.from_numpy(np.stack(noisy))[:, :, None],
-            torch.from_numpy(np.stack(truth))[:, None, None],
-            _camera(noise),
-            _camera(told.astype(np.float32)),
-            blind,
-        )
-
-    def _clip(
-        self, context: int, blind: Blind
-    ) -> tuple[Movie, Movie, tuple[float, float]]:
-        rng = self._rng
-        use_recorded = self._recorded and rng.random() < 0.25
-        pool = self._recorded if use_recorded else self._movies
-        movie = pool[int(rng.integers(len(pool)))]
-        y, x = (int(rng.integers(n - PATCH + 1)) for n in movie.shape[1:])
-        # movies are of any length: the ends of short ones must be known as well
-        length = int(rng.integers(LEAST_FRAMES, len(movie) + 1))
-        first = int(rng.integers(len(movie) - length + 1))
-        movie = movie[first : first + length, y : y + PATCH, x : x + PATCH]
-        photons = PHOTONS
-        if rng.random() < STILL:
-            movie, photons = np.repeat(movie[:1], length, axis=0), DIM
-        movie = _turned(movie, rng) * np.float32(_log_uniform(rng, *photons))
-        read_noise = 0.0 if rng.random() < 0.25 else _log_uniform(rng, *READ_NOISE)
-        frames = window(int(rng.integers(length)), context, length)
-        # a frame that stands in for several has the same noise in all of them
-        seen = sorted(set(frames))
-        clean = movie[seen]
-        counted = rng.poisson(clean) + rng.normal(0, read_noise, clean.shape)
-        noise = _correlated((counted - clean).astype(np.float32), blind, rng)
-        places = [seen.index(t) for t in frames]
-        return (clean + noise)[places], movie[frames[context]], (1.0, read_noise**2)
-
-
-def _turned(clip: Movie, rng: Random) -> Movie:
-    flips = rng.random(4) < 0.5
-    clip = clip[:: -1 if flips[0] else 1, :: -1 if flips[1] else 1]
-    clip = clip[:, :, :: -1 if flips[2] else 1]
-    return clip.swapaxes(1, 2) if flips[3] else clip
-
-
-def _correlated(noise: Movie, blind: Blind, rng: Random) -> Movie:
-    """Correlate noise between neighbours, as far as they are hidden."""
-    for axis, far in enumerate((blind.hidden, *(n // 2 for n in blind.hole))):
-        if far:
-            taps = rng.uniform(0, 0.25, far + 1)
-            # correlated with pixels so far away, and with none further away
-            taps[0] = 1 - taps[1]
-            kernel = taps / np.linalg.norm(taps)
-            # the middle of an even number of taps does not matter to what is random
-            noise = ndimage.convolve1d(noise, kernel, axis=axis, mode="reflect")
-    return noise
-
-
-def _log_uniform(rng: Random, low: float, high: float) -> float:
-    return float(np.exp(rng.uniform(math.log(low), math.log(high))))
-
-
-def _camera(noise: Movie) -> CameraNoise:
-    gain, read_variance = torch.from_numpy(noise)[:, :, None, None, None, None].unbind(
-        1
-    )
-    return CameraNoise(gain, torch.zeros_like(gain), read_variance)
-
-
 SHIPPED: Final = next(spec for spec in specs().values() if spec.weights is not None)
 """The network whose weights are made."""
 
@@ -226,13 +79,15 @@ def presets() -> tuple[str, ...]:
     return tuple(get_args(SHIPPED.settings.model_fields["preset"].annotation))
 
 
-def build(preset: str, **arguments: Any) -> Network:
-    """Build the network in one of its sizes."""
-    return build_network(SHIPPED.name, {"preset": preset, **arguments})
+def build(preset: str, name: str = SHIPPED.name, **arguments: Any) -> Network:
+    """Build the network, or another, in one of its sizes."""
+    return build_network(name, {"preset": preset, **arguments})
 
 
 class Pretraining:
     """Network, its average, the optimiser and the clock."""
+
+    network: ClassVar[str] = SHIPPED.name
 
     def __init__(
         self, preset: str, device: torch.device, seed: int, rate: float
@@ -240,17 +95,17 @@ class Pretraining:
         torch.manual_seed(seed)
         self.device, self.rate = device, rate
         self.precision = choose_precision(device)
-        self.net = build(preset).to(device)
+        self.net = build(preset, self.network).to(device)
         self.average = copy.deepcopy(self.net).requires_grad_(False)
         # one set of weights serves all holes: it is masked, and padded for large ones
-        self._masked = {
-            blind: build(preset, **blind._asdict()).to(device)
+        self.masked = {
+            blind: build(preset, self.network, **blind._asdict()).to(device)
             for blind in starmap(Blind, product(HOLES, (0, 1)))
         }
         self.adam = NamedAdam(dict(self.net.named_parameters()))
         self.step, self.elapsed = 0, 0.0
 
-    def advance(self, batch: Batch, progress: float) -> float:
+    def advance(self, batch: Any, progress: float) -> float:
         """Take one step; returns the loss."""
         self.step += 1
         rate = rate_at(
@@ -265,15 +120,11 @@ class Pretraining:
         follow(self.average, self.net, self.step, AVERAGE_DECAY, at_once=False)
         return float(loss.detach())
 
-    def loss(self, batch: Batch, net: Network) -> Tensor:
+    def loss(self, batch: Any, net: Network) -> Tensor:
         """Return the expected loss of a batch, with its own hole."""
-        batch = _moved(batch, self.device)
-        masked = self._masked[batch.blind]
-        prediction = functional_call(
-            masked,
-            masked.fitted(dict(net.named_parameters())),
-            (Clip(batch.noisy, batch.told), self.precision),
-        )
+        batch = moved(batch, self.device)
+        clip = Clip(batch.noisy, batch.told)
+        prediction = self.predict(net, self.masked[batch.blind], clip)
         context = net.geometry.context
         return posterior_loss(
             prediction,
@@ -281,6 +132,12 @@ class Pretraining:
             batch.truth,
             batch.told.variance(prediction.mean.detach()),
         ).mean()
+
+    def predict(self, net: Network, masked: Network, clip: Clip) -> Prediction:
+        """Predict with the weights of one network and the hole of another."""
+        weights = masked.fitted(dict(net.named_parameters()))
+        found: Prediction = functional_call(masked, weights, (clip, self.precision))
+        return found
 
     def save(self, path: Path) -> None:
         """Write everything needed to go on."""
@@ -312,7 +169,8 @@ class Pretraining:
                 f"{str(path)!r} holds weights of the preset {have!r}, not of {want!r}"
             )
         for net in (self.net, self.average):
-            net.load_state_dict({name: t.float() for name, t in tensors.items()})
+            weights = {name: t.float() for name, t in tensors.items()}
+            net.load_state_dict(net.fitted(weights))
 
     def restore(self, path: Path) -> None:
         """Go on from what :meth:`save` wrote."""
@@ -331,16 +189,6 @@ def write_weights(net: Network, path: Path, card: dict[str, Any]) -> None:
     write_model_file(path, half, header)
 
 
-def _moved(batch: Batch, device: torch.device) -> Batch:
-    return Batch(
-        batch.noisy.to(device),
-        batch.truth.to(device),
-        CameraNoise(*(t.to(device) for t in batch.noise)),
-        CameraNoise(*(t.to(device) for t in batch.told)),
-        batch.blind,
-    )
-
-
 def _recorded_movies(paths: Sequence[Path]) -> Iterator[Movie]:
     """Read recorded movies with little noise, and scale them like simulated ones."""
     for path in paths:
@@ -356,52 +204,64 @@ def _recorded_movies(paths: Sequence[Path]) -> Iterator[Movie]:
             yield np.clip((movie - low) / max(high - low, 1e-6), 0, None)
 
 
-def main() -> None:
-    """Train for the given time, saving every few minutes."""
-    parser = argparse.ArgumentParser(
-        prog="python -m napari_udvd.pretraining.denoiser",
-        description="Make the weights that training starts from.",
+class Draws(Protocol):
+    """What batches come from."""
+
+    def batch(self, size: int, context: int) -> Any:
+        """Draw a batch for :meth:`Pretraining.loss`."""
+
+
+def parser(module: str, description: str) -> argparse.ArgumentParser:
+    """Options that all weights are made with."""
+    found = argparse.ArgumentParser(
+        prog=f"python -m napari_udvd.pretraining.{module}", description=description
     )
-    parser.add_argument("output", type=Path, help="weights to write, .safetensors")
-    parser.add_argument("--minutes", type=float, default=60.0)
-    parser.add_argument("--preset", choices=presets(), default="medium")
-    parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--rate", type=float, default=2e-3)
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument(
-        "--movie", type=Path, nargs="*", default=[], help="recorded, little noise"
-    )
-    beginning = parser.add_mutually_exclusive_group()
+    found.add_argument("output", type=Path, help="weights to write, .safetensors")
+    found.add_argument("--minutes", type=float, default=60.0)
+    found.add_argument("--preset", choices=presets(), default="medium")
+    found.add_argument("--batch", type=int, default=16)
+    found.add_argument("--rate", type=float, default=2e-3)
+    found.add_argument("--device", default="auto")
+    found.add_argument("--seed", type=int, default=0)
+    beginning = found.add_mutually_exclusive_group()
     beginning.add_argument(
         "--resume", action="store_true", help="go on from the checkpoint beside output"
     )
     beginning.add_argument(
         "--start", type=Path, help="weights to begin with, such as the shipped ones"
     )
-    options = parser.parse_args()
-    keep_freed_memory()
-    run = Pretraining(
+    return found
+
+
+def begun(kind: type[Pretraining], options: argparse.Namespace) -> Pretraining:
+    """Begin, or go on, as the options say."""
+    run = kind(
         options.preset, choose_device(options.device), options.seed, options.rate
     )
-    checkpoint = options.output.with_suffix(".checkpoint")
     if options.resume:
-        run.restore(checkpoint)
+        run.restore(options.output.with_suffix(".checkpoint"))
     elif options.start:
         run.start(options.start)
+    return run
+
+
+def held_out_of(source: Draws, context: int) -> list[Any]:
+    """Draw what weights are judged by."""
+    count = HELD_OUT_CLIPS // HELD_OUT_BATCH
+    return [source.batch(HELD_OUT_BATCH, context) for _ in range(count)]
+
+
+def train(
+    run: Pretraining,
+    source: Draws,
+    held_out: Sequence[Any],
+    options: argparse.Namespace,
+    card: dict[str, Any],
+) -> None:
+    """Train for the given time, saving every few minutes."""
     context = run.net.geometry.context
-    # what cannot be used is refused before movies are drawn, which takes minutes
-    recorded = list(_recorded_movies(options.movie))
-    judge = Source(np.random.default_rng(VALIDATION_SEED), [], HELD_OUT_MOVIES)
-    held_out = [
-        judge.batch(HELD_OUT_BATCH, context)
-        for _ in range(HELD_OUT_CLIPS // HELD_OUT_BATCH)
-    ]
-    rng = np.random.default_rng([options.seed, run.step])
-    source = Source(rng, recorded, MOVIES)
     card = {
-        "movies": "simulated (napari_udvd.pretraining.corpus)",
-        "recorded": [path.name for path in options.movie],
+        **card,
         "photons": PHOTONS,
         "read_noise": READ_NOISE,
         "batch": options.batch,
@@ -419,7 +279,7 @@ def main() -> None:
             f"{np.mean(losses):.5f}",
             flush=True,
         )
-        run.save(checkpoint)
+        run.save(options.output.with_suffix(".checkpoint"))
         write_weights(run.average, options.output, {**card, "steps": run.step})
 
     before, saved = run.elapsed, run.elapsed
@@ -436,6 +296,27 @@ def main() -> None:
             keep()
     drawing.shutdown()
     keep()
+
+
+def main() -> None:
+    """Train for the given time, saving every few minutes."""
+    wanted = parser("denoiser", "Make the weights that training starts from.")
+    wanted.add_argument(
+        "--movie", type=Path, nargs="*", default=[], help="recorded, little noise"
+    )
+    options = wanted.parse_args()
+    keep_freed_memory()
+    run = begun(Pretraining, options)
+    # what cannot be used is refused before movies are drawn, which takes minutes
+    recorded = list(_recorded_movies(options.movie))
+    judge = Source(np.random.default_rng(VALIDATION_SEED), [], HELD_OUT_MOVIES)
+    held_out = held_out_of(judge, run.net.geometry.context)
+    rng = np.random.default_rng([options.seed, run.step])
+    card = {
+        "movies": "simulated (napari_udvd.pretraining.corpus)",
+        "recorded": [path.name for path in options.movie],
+    }
+    train(run, Source(rng, recorded, MOVIES), held_out, options, card)
 
 
 if __name__ == "__main__":

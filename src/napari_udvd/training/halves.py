@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.ndimage import uniform_filter
+from scipy.ndimage import gaussian_filter, uniform_filter
 
 from napari_udvd.cutting import spread, window
 from napari_udvd.inference.scaling import Scaler
@@ -56,6 +56,12 @@ LEAST_PAIRS = 5_000
 LIKE = 0.25
 """Relative error of the bias, since it is not quite that of the neighbour, nor that of
 a prediction from half of the pixels."""
+AROUND = 5.0
+"""Standard deviation, px, of the neighbourhood in which it is counted how often pixels
+are measured."""
+RARELY = 0.02
+"""Share of the frames; a pixel that is measured less often stands for no more than one
+that is as often."""
 GOLDEN = 0.618
 """Steps of this share of a range are spread evenly, however many there are."""
 
@@ -69,6 +75,8 @@ class Halves(NamedTuple):
         Pixels, and which of them are measurements.
     first
         Which belong to the first half.
+    often
+        How often a pixel, and those around it, are measured: a share.
     mean, std
         Blind prediction from all measurements, and the error that it expects.
     halves
@@ -81,6 +89,7 @@ class Halves(NamedTuple):
     noisy: Doubles
     measured: Mask
     first: Mask
+    often: Doubles
     mean: Doubles
     std: Doubles
     halves: tuple[Doubles, Doubles]
@@ -90,6 +99,12 @@ class Halves(NamedTuple):
     def left(self) -> Doubles:
         """Squared distance of each pixel from its prediction."""
         return np.asarray((self.noisy - self.mean) ** 2)
+
+    @property
+    def stands_for(self) -> Doubles:
+        """How many pixels that were not measured each measured one stands for."""
+        often = np.clip(self.often, RARELY, 1.0)
+        return np.where(self.measured, (1 - often) / often, 0.0)
 
     @property
     def variance(self) -> Doubles:
@@ -166,7 +181,9 @@ def halves(
 
 
 def error_of(
-    found: Sequence[Halves], units: Sequence[Doubles] | None = None
+    found: Sequence[Halves],
+    units: Sequence[Doubles] | None = None,
+    weights: Sequence[Doubles] | None = None,
 ) -> Error | None:
     """Tell the mean squared error of the predictions of measured pixels.
 
@@ -176,6 +193,8 @@ def error_of(
         Windows.
     units
         What errors are divided by, ``(h, w)`` for each window; 1 if None.
+    weights
+        How much each measured pixel counts, likewise; all the same if None.
 
     Returns
     -------
@@ -184,29 +203,34 @@ def error_of(
     """
     if units is None:
         units = [np.ones_like(one.mean) for one in found]
-    product, pairs, power = np.zeros(2), np.zeros(2), 0.0
-    for one, unit in zip(found, units, strict=True):
+    if weights is None:
+        weights = [one.measured.astype(float) for one in found]
+    product, pairs, squares = np.zeros((3, len(NEIGHBOURS)))
+    power = variance = count = 0.0
+    for one, unit, weight in zip(found, units, weights, strict=True):
         parts = one.measured & one.first, one.measured & ~one.first
         own = [
             np.where(part, one.noisy - mean, 0.0) / unit
             for part, mean in zip(parts, one.halves, strict=True)
         ]
+        there = weight * parts[1]
         for k, edge in enumerate(NEIGHBOURS):
-            product[k] += (_around(own[0], edge) * own[1]).sum()
-            pairs[k] += (_around(parts[0].astype(float), edge) * parts[1]).sum()
-        power += float((own[0] ** 2 + own[1] ** 2).sum())
-    count = sum(int(one.measured.sum()) for one in found)
-    near = 0 if pairs[0] >= LEAST_PAIRS else 1
-    if pairs[near] < 1 or count == 0:
+            beside = _around(parts[0].astype(float), edge)
+            product[k] += (there * _around(own[0], edge) * own[1]).sum()
+            pairs[k] += (there * beside).sum()
+            squares[k] += (there**2 * beside).sum()
+        of_measured = weight * one.measured
+        power += float((of_measured * (own[0] ** 2 + own[1] ** 2)).sum())
+        variance += float((of_measured * one.variance / unit**2).sum())
+        count += float(of_measured.sum())
+    # pairs that count the same would scatter as much as these
+    alike = pairs**2 / np.maximum(squares, np.finfo(float).tiny)
+    near = 0 if alike[0] >= LEAST_PAIRS else 1
+    if alike[near] < 1 or count <= 0:
         return None
-    variance = sum(
-        float((one.variance / unit**2)[one.measured].sum())
-        for one, unit in zip(found, units, strict=True)
-    )
-    variance /= count
     bias = max(float(product[near] / pairs[near]), 0.0)
-    chance = power / count / float(pairs[near]) ** 0.5
-    return Error(variance, bias, float(np.hypot(chance, LIKE * bias)))
+    chance = power / count / float(alike[near]) ** 0.5
+    return Error(variance / count, bias, float(np.hypot(chance, LIKE * bias)))
 
 
 def _frames(movies: Sequence[Movie], channel: int) -> Iterator[tuple[Movie, int]]:
@@ -255,6 +279,8 @@ def _split(
     known = np.all(known, axis=1, keepdims=True)
     if not known[context].any():
         return None
+    often = known.mean(axis=(0, 1))
+    often = gaussian_filter(often, AROUND, mode="reflect")
     is_fixed = 1 - known.any(axis=0).mean() >= FIXED
     size = known.shape[-2:] if is_fixed else known.shape
     first = np.broadcast_to(random.random(size) < 0.5, known.shape)
@@ -278,6 +304,7 @@ def _split(
         noisy=clip[context, series.channels.index(channel)].astype(np.float64),
         measured=known[context, 0],
         first=first[context, 0],
+        often=often,
         mean=means[0],
         std=stds[0],
         halves=(means[1], means[2]),

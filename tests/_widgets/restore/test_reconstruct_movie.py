@@ -11,6 +11,7 @@ from napari.layers import Image, Labels
 import napari_udvd as nu
 from napari_udvd import jobs as _jobs
 from napari_udvd._widgets.restore.words import WORDS
+from napari_udvd._widgets.shared.session import session_of
 from napari_udvd.scanning import make_mask
 from napari_udvd.simulation import simulate
 from napari_udvd.tasks import TASKS
@@ -179,6 +180,9 @@ def test_a_mask_and_a_value_say_what_was_not_measured(
     rest(widget)
     assert widget.task.name == "reconstruct"
     np.testing.assert_array_equal(widget.movie.stack.read_mask(), mask)
+    # and other docks know of it before there is a result
+    known = session_of(viewer).what(viewer.layers["zeros"]).stack.read_mask()
+    np.testing.assert_array_equal(known, mask)
     assert "of the pixels were measured, by the mask" in (
         widget.noise.section.numbers.text()
     )

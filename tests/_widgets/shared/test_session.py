@@ -13,6 +13,7 @@ from napari.layers import Image, Labels, Points, Shapes
 from napari.utils._proxies import PublicOnlyProxy
 
 from napari_udvd._widgets.shared import session as _session
+from napari_udvd._widgets.shared.layers import stack_of
 from napari_udvd._widgets.shared.overlays import OWN
 from napari_udvd._widgets.shared.session import session_of
 from napari_udvd.errors import InputError
@@ -162,3 +163,25 @@ def test_what_is_no_movie_is_refused_by_name(
 ) -> None:
     with pytest.raises(InputError, match=said):
         session.what(layer)
+
+
+def test_what_was_told_of_a_movie_every_dock_knows(session: Session) -> None:
+    changes: list[None] = []
+    session.changed.connect(lambda: changes.append(None))
+    movie, other = (
+        Image(np.zeros((4, 16, 18), np.float32), name=name) for name in ("one", "two")
+    )
+    for layer in (movie, other):
+        session.viewer.add_layer(layer)
+    plain = stack_of(movie, "TYX")
+    session.tell(movie, plain)
+    assert not changes
+    assert session.what(movie).stack is plain
+    masked = plain.with_mask(np.ones((16, 18), bool))
+    session.tell(movie, masked)
+    assert len(changes) == 1
+    assert session.what(movie).stack is masked
+    assert session.what(other).stack.mask is None
+    session.tell(None, None)
+    assert len(changes) == 2
+    assert session.what(movie).stack.mask is None

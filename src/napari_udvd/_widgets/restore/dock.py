@@ -233,6 +233,7 @@ class DenoiseMovie(GuardedDock):
             self.model,
         ):
             part.shut_down()
+        self._session.tell(None, None)
         self._session.update(is_training=False)
         self._viewer.bind_key(COMPARE_KEY, None, overwrite=True)
 
@@ -273,6 +274,7 @@ class DenoiseMovie(GuardedDock):
         self.result.message.clear()
         self.trainer.states = ()
         self.task.forget()
+        self._session.tell(self.movie.layer, self.movie.stack)
         self._diagnose()
         self._enable()
 

@@ -69,6 +69,15 @@ class Session(QObject):
         self.denoiser: Denoiser | None = None
         self.is_training = False
         self.results: list[Result] = []
+        self._told: tuple[Image, Stack] | None = None
+
+    def tell(self, layer: Image | None, stack: Stack | None) -> None:
+        """Say what a user has told of a movie: its axes, and what was measured."""
+        before = self._told
+        self._told = None if layer is None or stack is None else (layer, stack)
+        # what a layer shows is no other one for those who know nothing more of it
+        if any(told and told[1].mask is not None for told in (before, self._told)):
+            self.changed.emit()
 
     def update(
         self,
@@ -123,7 +132,11 @@ class Session(QObject):
                 f"{layer.name!r} is not a movie; select the movie or its denoised "
                 "layer in the layer list"
             )
-        return Shown(layer, stack_of(layer, axes_of(layer)), self.denoiser, None)
+        if self._told is not None and layer == self._told[0]:
+            stack = self._told[1]
+        else:
+            stack = stack_of(layer, axes_of(layer))
+        return Shown(layer, stack, self.denoiser, None)
 
 
 def session_of(viewer: napari.viewer.Viewer) -> Session:

@@ -211,13 +211,16 @@ class CenterBlind(OpenBranch, LatticeBranch, Network):
 
         Any hole and any hidden neighbours will do: they only mask the weights.
         """
-        look = weights["look.weight"]
+        wide = self._widened(weights["look.weight"])
+        return {**weights, "look.weight": wide}
+
+    def _widened(self, weight: Tensor) -> Tensor:
+        """Put zeros around a masked convolution that was learned with a small hole."""
         rows, columns = (
             (want - have) // 2
-            for want, have in zip(self.look.kernel_size, look.shape[2:], strict=True)
+            for want, have in zip(self.look.kernel_size, weight.shape[2:], strict=True)
         )
-        wide = F.pad(look, (columns, columns, rows, rows))
-        return {**weights, "look.weight": wide}
+        return F.pad(weight, (columns, columns, rows, rows))
 
     def predict(self, clip: Clip, precision: torch.dtype) -> Prediction:
         """Predict every frame of a clip that has its full context.

@@ -33,10 +33,12 @@ from torch import Tensor, nn
 
 from napari_udvd.models.averaging import (
     TRUST,
+    Partial,
     Taps,
-    box,
+    average,
     divided,
     gaussian,
+    ratio,
     reach,
     smooth,
 )
@@ -64,17 +66,15 @@ OWN = (0.6, 1.0, 2.0)
 OTHERS = ((0.8, 0.8), (1.0, 2.0), (1.4, 2.0), (2.0, 5.0))
 """Those of averages of the other frames, px and frames."""
 
-WIDEST = 25
-"""Rows and columns of the average where nothing nearer was measured."""
+WIDE = 10.0
+"""Standard deviation, px, from which on an average is not widened any more: beyond
+three of them is the mean of all that was measured."""
 
 FILLING = gaussian(1.0)[1:-1]
 """Weights that gaps of the other frames are filled with."""
 
 HALF_TRUST = 0.02
 """Weight of the base in what gaps are filled with."""
-
-NEAREST = 1.5
-"""Standard deviation, frames, of the average in a box where there are gaps in it."""
 
 LEAST = 1e-3
 """Less than any share of a group of frames that can have been measured."""
@@ -142,11 +142,14 @@ class SparseCenterBlind(CenterBlind):
     def geometry(self) -> Geometry:
         """As that of the network, but for what frames are relative to."""
         inherited = super().geometry
-        farthest = WIDEST // 2
-        if self.widths is not None:
-            farthest = max(farthest, reach(self.widths[0]))
+        farthest = max(reach(pixels) for pixels, _ in widened(self._widths))
         more = farthest + len(FILLING) // 2 - BLUR // 2
         return inherited._replace(radius=inherited.radius + more)
+
+    @property
+    def _widths(self) -> tuple[float, float]:
+        """Those of the average of other frames, whether or not it is the base."""
+        return WIDTHS if self.widths is None else self.widths
 
     def configuration(self) -> dict[str, object]:
         """Return the arguments that build this network again."""
@@ -154,9 +157,10 @@ class SparseCenterBlind(CenterBlind):
         return {**super().configuration(), "widths": widths}
 
     def fitted(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Fit weights of the network that this one starts from: it adds zeros."""
-        known = super().fitted(weights)
-        return {**self._zeros(), **known}
+        """Fit weights of this network, or of the one it is made of: it adds zeros."""
+        known = {**self._zeros(), **super().fitted(weights)}
+        look = "known_look.weight"
+        return {**known, look: self._widened(known[look])}
 
     def fall_back(self, std: float) -> bool:
         """Say the base, the output frame's part in it included."""
@@ -216,17 +220,16 @@ class SparseCenterBlind(CenterBlind):
         total, known = (
             self._condensed(part, window) for part in stable.chunk(3, dim=2)[:2]
         )
-        widest, near, own, *others = self._averages(stable, window)
-        wide = ratio(*widest, torch.zeros_like(widest[0]))
+        (own, *wider), others = self._averages(stable, window)
+        nearest = own.sums()
+        wide = average(nearest, wider)
         if self.widths is None:
             base = ratio(self._base(total), self._base(known), wide)
+            relative_to = base
         else:
-            light = divided(*own, divided(*near, wide))
-            base = stabilise(light[:, None], noise)[:, 0]
-        relative_to = base
-        if self.widths is not None:
-            whole = self._with_own(own, stable, window)
-            light = divided(*whole, light)
+            base = stabilise(wide[:, None], noise)[:, 0]
+            whole = self._with_own(nearest, stable, window)
+            light = divided(*whole, wide)
             nearer = stabilise(light[:, None], noise)[:, 0]
             relative_to = torch.lerp(base, nearer, self.own_share[:, None, None])
         there = known > 0
@@ -241,37 +244,32 @@ class SparseCenterBlind(CenterBlind):
 
     def _averages(
         self, stable: Tensor, window: Sequence[int]
-    ) -> list[tuple[Tensor, Tensor]]:
+    ) -> tuple[list[Partial], list[tuple[Tensor, Tensor]]]:
         """Sum the other frames, and their mask with the same weights.
 
-        With those of the widest box, of a small one and of the base, the light that
-        was measured: stabilised, its average would be too dark. (Not so where the base
-        is that of the other network.) With those of the averages that are seen beside
-        it, the stabilised frames.
+        For the base and, where it has gaps, wider and wider ones, the light that was
+        measured, not yet summed over pixels: stabilised, its average would be too dark.
+        (Not so where the base is that of the other network.) For the averages that are
+        seen beside it, the stabilised frames.
         """
-        wanted: list[tuple[Taps, float]] = [
-            (box(WIDEST), math.inf),
-            (box(BLUR), NEAREST),
-        ]
-        for pixels, frames in (self.widths or WIDTHS, *OTHERS):
-            wanted.append((gaussian(pixels), frames))
+        ladder = widened(self._widths)
         weights = in_time(
             tuple(window),
             stable.shape[1],
             self.options.hidden,
-            tuple(frames for _, frames in wanted),
+            tuple(frames for _, frames in (*ladder, *OTHERS)),
             stable.device,
         ).to(stable.dtype)
         # (K, T) times (N, T, pixels): nothing is copied, whichever frames are asked for
         sums = (weights @ stable.flatten(2)).unflatten(2, stable.shape[2:])
         found = []
-        for k, (taps, _) in enumerate(wanted):
+        for k, (pixels, _) in enumerate((*ladder, *OTHERS)):
             value, known, light = sums[:, k].split(self.channels, dim=1)
-            of_light = self.widths is not None and k < len(wanted) - len(OTHERS)
+            of_light = self.widths is not None and k < len(ladder)
             both = torch.cat([light if of_light else value, known], dim=1)
-            total, share = smooth(both, taps).chunk(2, dim=1)
-            found.append((total, share))
-        return found
+            found.append(Partial(both, gaussian(pixels)))
+        base, others = found[: len(ladder)], found[len(ladder) :]
+        return base, [each.sums() for each in others]
 
     def _with_own(
         self, others: tuple[Tensor, Tensor], stable: Tensor, window: Sequence[int]
@@ -364,10 +362,13 @@ def parted(taps: Taps, hole: int) -> Parted:
     )
 
 
-def ratio(total: Tensor, known: Tensor, otherwise: Tensor) -> Tensor:
-    """Divide exactly, wherever anything was measured at all."""
-    tiny = torch.finfo(known.dtype).tiny
-    return torch.where(known > 0, total / known.clamp_min(tiny), otherwise)
+def widened(widths: tuple[float, float]) -> list[tuple[float, float]]:
+    """Return these widths, px and frames, and twice, four times as much, and so on."""
+    found = [widths]
+    while found[-1][0] < WIDE:
+        pixels, frames = found[-1]
+        found.append((2 * pixels, 2 * frames))
+    return found
 
 
 def weights_of(window: tuple[int, ...], hidden: int, width: float) -> dict[int, float]:

@@ -75,8 +75,9 @@ SPARSE = replace(
     name="centerblind-sparse",
     title="Fast for sparse scans",
     network="napari_udvd.models.centerblind.sparse:SparseCenterBlind",
-    summary="fills what was not measured, and starts from the same weights",
+    summary="fills what was not measured, and starts from weights that are shipped",
     tasks=("reconstruct",),
     settings=SparseSettings,
+    weights="centerblind-sparse-{preset}.safetensors",
     strength="it learns from the measured pixels of the movie itself",
 )
