@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from napari_udvd.noise import Recorruption
 from napari_udvd.sharpening import added_noise, restored
 
 if TYPE_CHECKING:
@@ -28,19 +29,19 @@ if TYPE_CHECKING:
     from napari_udvd.sharpening import Excerpt
     from napari_udvd.stack import Stack
 
-__all__ = ["JUDGE_NOISE", "LESSON_NOISE", "Copies", "Copy"]
+__all__ = ["JUDGE", "LESSON", "Copies", "Copy"]
 
 Floats = npt.NDArray[np.float32]
 
 BRIGHT = 99.9
 """Percentile of a denoised movie that becomes one."""
 
-JUDGE = 0.7
-"""Standard deviation of the noise that the copy gets which a result is judged by, in
-units of the movie's own: less than in lessons, since what is used sees none."""
+LESSON = Recorruption(1.0)
+"""Both copies are alike: either teaches the other."""
 
-LESSON_NOISE, JUDGE_NOISE = 2.0, 1 + JUDGE**2
-"""Variance of the noise of copies that are denoised, in units of the movie's own."""
+JUDGE = Recorruption(0.7)
+"""The copy that a result is judged by gets less noise than in lessons, since what is
+used sees none."""
 
 
 class Copy(NamedTuple):
@@ -109,13 +110,11 @@ class Copies:
         """
         level = yield from self._level(excerpt)
         drawn = self._drawn(excerpt, level, seed)
-        both = [
-            excerpt._replace(clip=excerpt.clip + sign * drawn) for sign in (1.0, -1.0)
-        ]
+        both = _both(excerpt, drawn, LESSON)
         denoised = []
         for each in both:
-            denoised.append((yield from self._restored(each, LESSON_NOISE)))
-        weight = self._weight(excerpt, level, LESSON_NOISE)
+            denoised.append((yield from self._restored(each, LESSON.of_first)))
+        weight = self._weight(excerpt, level, LESSON.of_second)
         found = []
         for own, other in ((0, 1), (1, 0)):
             found.append(
@@ -133,12 +132,9 @@ class Copies:
         """Make a copy that is nearly as good as the movie, and its judge."""
         level = yield from self._level(excerpt)
         drawn = self._drawn(excerpt, level, seed)
-        first, second = (
-            excerpt._replace(clip=excerpt.clip + share * drawn)
-            for share in (JUDGE, -1 / JUDGE)
-        )
-        denoised = yield from self._restored(first, JUDGE_NOISE)
-        weight = self._weight(excerpt, level, 1 + JUDGE**-2)
+        first, second = _both(excerpt, drawn, JUDGE)
+        denoised = yield from self._restored(first, JUDGE.of_first)
+        weight = self._weight(excerpt, level, JUDGE.of_second)
         return Copy(self._noisy(first), denoised, self._noisy(second), None, weight)
 
     def _level(self, excerpt: Excerpt) -> Generator[None, None, Floats]:
@@ -187,3 +183,10 @@ class Copies:
     def _sent(self, values: npt.NDArray[np.floating]) -> Tensor:
         sent = torch.from_numpy(np.asarray(values, np.float32))
         return sent.to(self._request.place().device)
+
+
+def _both(
+    excerpt: Excerpt, drawn: Floats, way: Recorruption
+) -> tuple[Excerpt, Excerpt]:
+    first, second = way.first(excerpt.clip, drawn), way.second(excerpt.clip, drawn)
+    return excerpt._replace(clip=first), excerpt._replace(clip=second)

@@ -34,7 +34,7 @@ from napari_udvd.sharpening import (
     lesson_and_test,
     sureness,
 )
-from napari_udvd.steadying._copies import JUDGE_NOISE, LESSON_NOISE, Copies
+from napari_udvd.steadying._copies import JUDGE, LESSON, Copies
 from napari_udvd.training.optimiser import Adam, follow, rate_at
 
 if TYPE_CHECKING:
@@ -225,7 +225,7 @@ def learn_student(
     scale = _chance(lessons)
     for loss in _learn(net, lessons, clock, effort.seed, scale, follows=follows):
         yield Learned(clock.progress, loss, of_flow=False)
-    own = scale / LESSON_NOISE**0.5
+    own = scale / LESSON.of_first**0.5
     learned = Student(net.eval(), True, copies.unit, own, follows, None, 0, 0, "")
     return _judged(name, learned, tests[0], judge)
 
@@ -294,7 +294,7 @@ def _judged(name: str, learned: Student, test: Copy, judge: Copy) -> Student:
     net, results = learned.net, []
     assert net is not None
     with torch.inference_mode():
-        for each, times in ((test, LESSON_NOISE), (judge, JUDGE_NOISE)):
+        for each, times in ((test, LESSON.of_first), (judge, JUDGE.of_first)):
             flows = _flows(net, each.denoised, follows=learned.follows)
             scale = learned.scale * times**0.5
             added = _added(net, each.noisy, each.denoised, flows, scale)
