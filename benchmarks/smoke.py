@@ -61,6 +61,8 @@ RUNS = {
     "segments": "--frames 12 --minutes 0.05 --overlap 1",
     "sharpen": "--cases 0 --steps 2",
     "sharpen_pictures": "{folder}/sharpen --steps 2",
+    "start_weights": "{repository}/src/napari_udvd/weights "
+    "{repository}/src/napari_udvd/weights --movies nuclei --steps 1",
     "stbn": "--scenes still --minutes 0.05 --networks udvd",
     "students": "--movies 0 --steps 2 --network-steps 1 --frames 14 --size 48",
     "two_trees": "{repository} {repository} --networks --minutes 0.1 --turns 1",
