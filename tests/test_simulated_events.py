@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from napari_udvd.errors import InputError
-from napari_udvd.simulation import EVENT_KINDS, simulate_events
+from napari_udvd.simulation import EVENT_KINDS, simulate, simulate_events
 from napari_udvd.spans import by_region, check_spans, labels_per_frame
 
 if TYPE_CHECKING:
@@ -174,3 +174,56 @@ def elongation(part: npt.NDArray[np.float64]) -> float:
     covariance = np.cov(at[:, near], aweights=weight.ravel()[near])
     low, high = np.linalg.eigvalsh(covariance)
     return float(np.sqrt(high / low))
+
+
+# --- onsets -------------------------------------------------------------------------
+
+
+def test_onsets_are_those_of_the_calcium_scene() -> None:
+    events = movie("onsets")
+    plain = simulate("calcium", frames=FRAMES, shape=(96, 96), seed=3)
+    np.testing.assert_array_equal(events.noisy.read(), plain.noisy.read())
+    np.testing.assert_array_equal(events.motion, plain.motion)
+
+
+def test_a_neuron_is_brighter_after_an_onset_and_only_then() -> None:
+    found = simulate_events("onsets", frames=120, shape=(96, 96), seed=3)
+    truth = found.truth.read() - found.noise.offset
+    rises, calm = [], []
+    for name, spans in by_region(found.spans).items():
+        trace = truth[:, found.labels == int(name)].mean(axis=1)
+        states = labels_per_frame(spans, 120)
+        for t in range(1, 120):
+            change = (trace[t] - trace[t - 1]) / trace.min()
+            if states[t] == "onset" and states[t - 1] == "rest":
+                rises.append(change)
+            elif states[t] == "rest":
+                calm.append(change)
+    assert len(rises) > 20
+    # a rest is a slow decay, or a glow that changes little
+    assert np.percentile(rises, 5) > np.percentile(calm, 99)
+    assert np.median(rises) > 0.1
+
+
+def test_regions_are_large_enough_to_measure() -> None:
+    labels = movie("onsets").labels
+    assert labels is not None
+    assert np.bincount(labels.ravel())[1:].min() >= 20
+
+
+# --- particles ----------------------------------------------------------------------
+
+
+def test_a_spot_is_bright_while_it_is_there() -> None:
+    found = movie("particles")
+    jumps = {"present": [], "absent": []}
+    for name, spans in by_region(found.spans).items():
+        way = places(found, name)
+        for before, after in pairwise(spans):
+            t = after.start
+            assert {before.label, after.label} == set(jumps)
+            assert len(before) >= 3 and len(after) >= 3
+            light = [crop(found, k, way[k], 1).mean() for k in (t - 1, t)]
+            jumps[after.label].append(light[1] - light[0])
+    assert min(jumps["present"]) > 0 > max(jumps["absent"])
+    assert min(map(len, jumps.values())) > 5

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_udvd.simulation._calcium import draw_onsets
 from napari_udvd.simulation._divisions import draw_divisions
 from napari_udvd.simulation._movies import SimulatedMovie, check_request, recorded
+from napari_udvd.simulation._particles import draw_particles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -67,6 +69,8 @@ class EventScene:
 EVENT_KINDS: Mapping[str, EventScene] = MappingProxyType(
     {
         "divisions": EventScene(draw_divisions, 0.65, "µm", 180.0),
+        "onsets": EventScene(draw_onsets, 1.2, "µm", 0.1),
+        "particles": EventScene(draw_particles, 0.11, "µm", 0.2),
     }
 )
 """Every scene by its name."""
@@ -91,7 +95,10 @@ def simulate_events(
     ----------
     kind
         One of :data:`EVENT_KINDS`: ``divisions`` (nuclei that divide up to two times;
-        labels ``interphase``, ``rounding``, ``plate`` and ``separation``).
+        labels ``interphase``, ``rounding``, ``plate`` and ``separation``), ``onsets``
+        (the neurons of ``simulate("calcium")``; ``onset`` for the three frames from the
+        first one that a spike makes brighter to the brightest one, else ``rest``) and
+        ``particles`` (spots that appear and vanish; ``present`` and ``absent``).
     frames, shape, seed, photons, gain, offset, read_noise, correlation, dtype
         See :func:`simulate`.
 
