@@ -66,7 +66,9 @@ def _lines(scores: Scores) -> list[str]:
 
 
 def _starts(scores: Scores) -> list[str]:
-    rows = [("label", "truth", "found", "precision", "recall", "F1")]
+    rows: list[tuple[str, ...]] = [
+        ("label", "truth", "found", "precision", "recall", "F1")
+    ]
     every = {**scores.starts, "all": scores.all_starts}
     for label, starts in every.items():
         shares = (starts.precision, starts.recall, starts.f1)

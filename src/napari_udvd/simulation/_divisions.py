@@ -21,6 +21,7 @@ from napari_udvd.spans import spans_of_frames
 
 if TYPE_CHECKING:
     from napari_udvd.simulation._drawing import Random
+    from napari_udvd.spans import Span
 
 __all__ = ["PHASES", "draw_divisions"]
 
@@ -152,7 +153,8 @@ def draw_divisions(frames: int, height: int, width: int, rng: Random) -> EventDr
     haze = np.exp(0.5 * field(rng, (height, width), 25.0))
     clean += (0.03 * haze).astype(np.float32)
     clean = ndimage.gaussian_filter(clean, (0.0, 1.1, 1.1))
-    tracks, spans = [], []
+    tracks: list[Floats] = []
+    spans: list[Span] = []
     inside = np.array([height, width]) - 1 - EDGE
     for cell in cells:
         way = cell.centre[cell.birth :]
@@ -180,7 +182,7 @@ def _divisions(frames: int, rng: Random) -> tuple[Division, ...]:
     lengths = lengths[:number]
     slack = frames - int(lengths.sum()) - PAUSE * number
     starts = np.sort(rng.integers(0, slack + 1, number))
-    found = []
+    found: list[Division] = []
     for start, length, passed in zip(
         starts, lengths, np.cumsum(lengths.sum(axis=1)), strict=True
     ):

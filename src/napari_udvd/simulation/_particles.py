@@ -18,6 +18,7 @@ from napari_udvd.spans import spans_of_frames
 
 if TYPE_CHECKING:
     from napari_udvd.simulation._drawing import Random
+    from napari_udvd.spans import Span
 
 PRESENT, ABSENT = "present", "absent"
 
@@ -51,7 +52,8 @@ def draw_particles(frames: int, height: int, width: int, rng: Random) -> EventDr
     for t in range(frames):
         light = weight * there[:, t] * glow[:, t]
         clean[t] += gaussians(ways[:, :, t], light, 1.4, height, width)
-    tracks, spans = [], []
+    tracks: list[npt.NDArray[np.float64]] = []
+    spans: list[Span] = []
     last = np.array([height, width])[:, None] - 1 - EDGE
     for way, states in zip(ways, there, strict=True):
         if ((way >= EDGE) & (way <= last)).all():
