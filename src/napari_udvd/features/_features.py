@@ -141,12 +141,13 @@ def features_of(
         )
         for name in regions.names
     }
+    crop = regions.crop
     for t in range(stack.n_frames):
         if cancel is not None and cancel.is_set():
             break
         maps = _maps(t, plane, stack, clean, spread, flow=flow)
         for name, where in regions.at(t).items():
-            _measure(raw[name], t, maps, where, regions.crop)
+            _measure(raw[name], t, maps, where, crop)
         if report is not None:
             report(t + 1, stack.n_frames)
     return _tables(raw, names, components)
@@ -234,7 +235,8 @@ def _measure(
     if seen.sum() < LEAST:
         return
     values = maps.clean[box][seen]
-    numbers = intensity(values) + shape(values, seen, where)
+    rising = np.sort(values)
+    numbers = intensity(rising) + shape(values, rising, seen, where)
     if maps.std is not None:
         numbers.append(_mean(maps.std[box][seen]))
     if maps.residual is not None:

@@ -25,15 +25,22 @@ Floats = npt.NDArray[np.float64]
 
 
 def intensity(values: Floats) -> list[float]:
-    """Numbers of :data:`INTENSITY` of grey levels ``(n,)``."""
+    """Numbers of :data:`INTENSITY` of grey levels ``(n,)``, rising."""
     mean, std = values.mean(), values.std()
     cubes = ((values - mean) ** 3).mean()
     skewness = cubes / std**3 if std > 1e-6 * abs(mean) else 0.0
-    low, high = np.percentile(values, (10, 90))
-    return [float(v) for v in (mean, std, skewness, low, high, values.max())]
+    low, high = (_rank(values, percent) for percent in (10, 90))
+    return [float(v) for v in (mean, std, skewness, low, high, values[-1])]
 
 
-def shape(values: Floats, seen: npt.NDArray[np.bool_], where: Footprint) -> list[float]:
+def _rank(rising: Floats, percent: int) -> float:
+    """Percentile of values that rise: the nearest one of them."""
+    return float(rising[round(percent / 100 * (len(rising) - 1))])
+
+
+def shape(
+    values: Floats, rising: Floats, seen: npt.NDArray[np.bool_], where: Footprint
+) -> list[float]:
     """Numbers of :data:`SHAPE`.
 
     The light above the middle between dark and bright is taken for a body, and its
@@ -43,13 +50,15 @@ def shape(values: Floats, seen: npt.NDArray[np.bool_], where: Footprint) -> list
     ----------
     values
         Grey levels ``(n,)`` of the pixels that are seen, row by row.
+    rising
+        The same, sorted.
     seen
         Which pixels of the footprint's box they are.
     where
         The footprint.
     """
     rows, columns = np.nonzero(seen)
-    dark, bright = np.percentile(values, (10, 95))
+    dark, bright = (_rank(rising, percent) for percent in (10, 95))
     light = np.clip(values - (dark + bright) / 2, 0.0, None)
     total = light.sum()
     if not total:  # all alike: the region itself is the body

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import ndimage
-from skimage.draw import disk, polygon2mask
+from skimage.draw import polygon2mask
 
 from napari_udvd.errors import InputError
 from napari_udvd.features._footprint import Footprint, side_of
@@ -178,18 +179,17 @@ def disc(
     centre: tuple[float, float], radius: float, shape: tuple[int, int]
 ) -> Footprint:
     """Footprint of a disc whose centre is in the frame; its pixel always belongs."""
-    middle = [round(min(max(c, 0), n - 1)) for c, n in zip(centre, shape, strict=True)]
-    start = [max(0, int(np.floor(c - radius))) for c in centre]
-    stop = [
-        min(n, int(np.ceil(c + radius)) + 1) for c, n in zip(centre, shape, strict=True)
-    ]
-    size = stop[0] - start[0], stop[1] - start[1]
-    inside = np.zeros(size, bool)
-    inside[disk((centre[0] - start[0], centre[1] - start[1]), radius, shape=size)] = (
-        True
-    )
-    inside[middle[0] - start[0], middle[1] - start[1]] = True
-    return Footprint(slice(start[0], stop[0]), slice(start[1], stop[1]), inside, centre)
+    spans, away, owns = [], [], []
+    for middle, length in zip(centre, shape, strict=True):
+        own = round(min(max(middle, 0), length - 1))
+        first = max(0, min(own, math.ceil(middle - radius)))
+        last = min(length - 1, max(own, math.floor(middle + radius)))
+        spans.append(slice(first, last + 1))
+        away.append((np.arange(first, last + 1) - middle) ** 2)
+        owns.append(own - first)
+    inside = away[0][:, None] + away[1] <= radius**2
+    inside[*owns] = True
+    return Footprint(spans[0], spans[1], inside, centre)
 
 
 def check_place(

@@ -81,9 +81,8 @@ class Cell:
         First frame, and first one after the division that it is born in.
     divisions
         In the order of time.
-    centre, other
-        ``(T, 2)`` where it is, and where the second daughter is while it separates;
-        NaN else.
+    centre
+        ``(T, 2)`` where it is, or the middle between its daughters.
     angle, stretch, glow
         ``(T,)`` orientation of its long axis, shape, and change of brightness.
     texture, knots
@@ -103,7 +102,6 @@ class Cell:
     knots: Floats
     slim: float
     centre: Floats
-    other: Floats
 
     def phase(self, t: int) -> Phase:
         """Say where in its cycle it is."""
@@ -124,6 +122,10 @@ class Cell:
         has_divided = np.isfinite(phase.since)
         grown = GROWN if has_divided else 1.0
         return self.radius * float(grown - (grown - NEWBORN) * left)
+
+    def track(self, t: int) -> Floats:
+        """Where it is followed: while it separates, from the middle to a daughter."""
+        return np.asarray(self.centre[t] + self.phase(t).done * self.apart(t))
 
     def apart(self, t: int) -> Floats:
         """Way from the middle of a separating nucleus to its first daughter."""
@@ -157,10 +159,10 @@ def draw_divisions(frames: int, height: int, width: int, rng: Random) -> EventDr
     spans: list[Span] = []
     inside = np.array([height, width]) - 1 - EDGE
     for cell in cells:
-        way = cell.centre[cell.birth :]
-        if len(way) and ((way >= EDGE) & (way <= inside)).all():
+        times = np.arange(cell.birth, frames)
+        way = np.array([cell.track(t) for t in times])
+        if ((way >= EDGE) & (way <= inside)).all():
             name = len(tracks) + 1
-            times = np.arange(cell.birth, frames)
             tracks.append(np.column_stack([np.full(len(way), name), times, way]))
             labels = [
                 cell.phase(t).name if t >= cell.birth else None for t in range(frames)
@@ -210,7 +212,6 @@ def _cell(
         knots=np.exp(0.4 * field(rng, (64, 64), 3.0)),
         slim=rng.uniform(2.2, 3.6),
         centre=np.tile(place, (frames, 1)),
-        other=np.full((frames, 2), np.nan),
     )
 
 
@@ -245,10 +246,7 @@ def _moved(mothers: list[Cell], frames: int, rng: Random) -> list[Cell]:
             places[k] = places[k] + pushed[k]
             if t:
                 places[k] = places[k] + ways[k][t] + drift[t]
-            apart = cell.apart(t)
-            cell.centre[t] = places[k] + apart
-            if apart.any():
-                cell.other[t] = places[k] - apart
+            cell.centre[t] = places[k]
     return cells
 
 
@@ -271,7 +269,7 @@ def _draw(frame: npt.NDArray[np.float32], cell: Cell, t: int) -> None:
     texture = (1.0 - knotted) * cell.texture + knotted * cell.knots
     places = [cell.centre[t]]
     if phase.name == "separation":
-        places.append(cell.other[t])
+        places = [cell.centre[t] + sign * cell.apart(t) for sign in (1, -1)]
         content /= 2
     # as much light on less area
     light = cell.light * cell.glow[t] * content * (cell.radius / shape.radius) ** 2
