@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import struct
+import zipfile
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -174,3 +176,61 @@ def test_what_is_no_table_of_regions(path: Path) -> None:
         read_regions(path.with_name("none.csv"), MOVIE)
     with pytest.raises(InputError, match="radius is -1"):
         read_regions(path, MOVIE, radius=-1.0)
+
+
+# --- ImageJ -------------------------------------------------------------------------
+
+
+def roi(
+    kind: int, box: tuple[int, int, int, int], corners: Any = (), *, exact: bool = False
+) -> bytes:
+    """Write an area as ImageJ does; box is top, left, bottom, right; corners y, x."""
+    top, left = box[:2]
+    at = np.asarray(corners, float).reshape(-1, 2)[:, ::-1]
+    head = struct.pack(">4sHBx4hH", b"Iout", 228, kind, *box, len(at))
+    head = head.ljust(50, b"\0") + struct.pack(">h", 128 if exact else 0)
+    body = np.rint(at - [left, top]).T.astype(">i2").tobytes()
+    return (
+        head.ljust(64, b"\0") + body + (at.T.astype(">f4").tobytes() if exact else b"")
+    )
+
+
+def test_areas_of_imagej(tmp_path: Path) -> None:
+    triangle = [(10.0, 10.0), (10.0, 20.0), (20.0, 10.0)]
+    with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
+        archive.writestr("0005-0008.roi", roi(1, (5, 7, 8, 12)))
+        archive.writestr("round.roi", roi(2, (10, 30, 20, 44)))
+        archive.writestr("plain.roi", roi(0, (10, 10, 20, 20), triangle))
+        exact = np.array(triangle) + 0.25
+        archive.writestr("exact.roi", roi(7, (10, 10, 20, 20), exact, exact=True))
+    regions = read_regions(tmp_path / "set.zip", MOVIE)
+    assert regions.names == ("0005-0008", "round", "plain", "exact")
+    found = regions.at(0)
+    # pixels 5, 6, 7 of the rows and 7 to 11 of the columns
+    assert found["0005-0008"].rows == slice(5, 8)
+    assert found["0005-0008"].columns == slice(7, 12)
+    assert found["0005-0008"].inside.all()
+    assert found["round"].inside.sum() == pytest.approx(np.pi * 5 * 7, rel=0.05)
+    assert found["round"].centre == pytest.approx((14.5, 36.5), abs=0.1)
+    for name in ("plain", "exact"):
+        assert found[name].inside.sum() == pytest.approx(50, abs=6)
+        assert found[name].rows.start == 10
+    (tmp_path / "one.roi").write_bytes(roi(1, (5, 7, 8, 12)))
+    assert read_regions(tmp_path / "one.roi", MOVIE).names == ("one",)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (roi(10, (1, 1, 2, 2), [(1, 1)]), "'bad' of .* no single area"),
+        (roi(0, (1, 1, 9, 9), [(1, 1), (1, 9), (9, 9)])[:70], "cut off"),
+        (roi(1, (100, 1, 110, 9)), "holds no pixel"),
+        (b"no ROI", "none of ImageJ's"),
+    ],
+)
+def test_what_is_no_area_of_imagej(tmp_path: Path, content: bytes, words: str) -> None:
+    (tmp_path / "bad.roi").write_bytes(content)
+    with pytest.raises(InputError, match=words):
+        read_regions(tmp_path / "bad.roi", MOVIE)
+    with pytest.raises(InputError, match="cannot be read"):
+        read_regions(tmp_path / "none.roi", MOVIE)

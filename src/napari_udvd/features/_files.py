@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_udvd.errors import InputError
+from napari_udvd.features._imagej import is_imagej, regions_of_imagej
 from napari_udvd.features._labels import regions_of_labels
-from napari_udvd.features._still import check_radius, regions_of_polygons
+from napari_udvd.features._still import check_radius, ellipse, regions_of_polygons
 from napari_udvd.features._trackmate import is_trackmate, regions_of_trackmate
 from napari_udvd.features._tracks import Track, regions_of_points, tracked
 from napari_udvd.formats import open_stack
 from napari_udvd.small_files import read_table
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-
     from napari_udvd.features._footprint import Regions
     from napari_udvd.small_files import Table
     from napari_udvd.stack import LayoutLike
@@ -42,7 +41,8 @@ def read_regions(
     Parameters
     ----------
     path
-        Table (``.csv``, ``.tsv``, ``.txt``) or image of labels (any movie file).
+        Table (``.csv``, ``.tsv``, ``.txt``), ROI of ImageJ or the set of its manager
+        (``.roi``, ``.zip``), or image of labels (any movie file).
         Tables may be those of TrackMate's spots; of tracks, with the columns ``track``
         (or ``track_id``, ``particle``, ``id``), ``frame`` (or ``t``), ``y``, ``x`` in
         pixels and perhaps ``radius``; and those that napari writes of a Shapes or
@@ -65,6 +65,8 @@ def read_regions(
     name = os.fspath(path)
     if os.path.splitext(name)[1].lower() in TABLES:
         return _of_table(read_table(name), like, radius)
+    if is_imagej(name):
+        return regions_of_imagej(name, like)
     labels = open_stack(name)
     if labels.axes not in ("YX", "TYX"):
         raise InputError(
@@ -108,17 +110,9 @@ def _of_shapes(table: Table, places: list[str], like: LayoutLike) -> Regions:
     for index, rows in corners.items():
         polygon = np.array(rows, float)
         if kinds[index] == "ellipse" and len(polygon) == 4:
-            polygon = _ellipse(polygon)
+            polygon = ellipse(polygon[:, -2:])
         polygons.append(polygon)
     return regions_of_polygons(polygons, like)
-
-
-def _ellipse(box: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Outline of an ellipse from the four corners of the box around it."""
-    box = box[:, -2:]
-    middle, one, two = box.mean(axis=0), box[1] - box[0], box[3] - box[0]
-    angle = np.linspace(0, 2 * np.pi, 64, endpoint=False)[:, None]
-    return np.asarray(middle + np.cos(angle) * one / 2 + np.sin(angle) * two / 2)
 
 
 def _of_tracks(table: Table, like: LayoutLike, radius: float | None) -> Regions:

@@ -175,6 +175,13 @@ def footprints(labels: npt.NDArray[np.integer[Any]]) -> dict[str, Footprint]:
     return found
 
 
+def ellipse(box: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Outline of an ellipse ``(n, 2)`` from the four corners of the box around it."""
+    middle, one, two = box.mean(axis=0), box[1] - box[0], box[3] - box[0]
+    angle = np.linspace(0, 2 * np.pi, 64, endpoint=False)[:, None]
+    return np.asarray(middle + np.cos(angle) * one / 2 + np.sin(angle) * two / 2)
+
+
 def disc(
     centre: tuple[float, float], radius: float, shape: tuple[int, int]
 ) -> Footprint:

@@ -160,7 +160,7 @@ def draw_divisions(frames: int, height: int, width: int, rng: Random) -> EventDr
     inside = np.array([height, width]) - 1 - EDGE
     for cell in cells:
         times = np.arange(cell.birth, frames)
-        way = np.array([cell.track(t) for t in times])
+        way = np.array([cell.track(t) for t in range(cell.birth, frames)])
         if ((way >= EDGE) & (way <= inside)).all():
             name = len(tracks) + 1
             tracks.append(np.column_stack([np.full(len(way), name), times, way]))
