@@ -87,7 +87,8 @@ def test_spots_of_an_older_trackmate(path: Path) -> None:
     regions = read_regions(path, MOVIE)
     assert regions.names == ("3",)
     assert regions.at(2)["3"].centre == (12.0, 24.0)
-    loose, gap = regions.notes
+    unit, loose, gap = regions.notes
+    assert "does not name the unit" in unit and "µm" in unit
     assert "2 spots" in loose and "no track" in loose
     assert "track 3 has no point in frame 2" in gap
 

@@ -65,7 +65,8 @@ def regions_of_trackmate(
         :func:`~napari_udvd.features.regions_of_tracks`.
     """
     head, spots = _parted(table)
-    step = _pixel(head, like, table.name)
+    unit = _unit(head)
+    step = _pixel(unit, like, table.name)
     rows: dict[int, list[tuple[int, float, float, float]]] = {}
     loose = 0
     for spot in spots:
@@ -79,7 +80,12 @@ def regions_of_trackmate(
         own = spot.number("radius")
         size = radius or (own / step[1] if own else RADIUS)
         rows.setdefault(number, []).append((frame, y / step[0], x / step[1], size))
-    notes = [f"{loose} spots of {table.name!r} belong to no track"] if loose else []
+    notes = []
+    if unit is None:
+        own = normalise_unit(like.units.get("X", "")) or "pixels"
+        notes.append(f"{table.name!r} does not name the unit of places: read as {own}")
+    if loose:
+        notes.append(f"{loose} spots of {table.name!r} belong to no track")
     found: list[Track] = []
     for number in sorted(rows):
         branches = _branches(str(number), np.array(sorted(rows[number]), float))
@@ -108,14 +114,17 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _pixel(head: Sequence[Row], like: LayoutLike, name: str) -> tuple[float, float]:
+def _unit(head: Sequence[Row]) -> str | None:
+    """Find the unit of places; empty for pixels, None where it is not told."""
+    told = [row.cells.get("position_x", "") for row in head]
+    units = [text[1:-1] for text in told if text.startswith("(") and text.endswith(")")]
+    return normalise_unit(units[-1]) if units else None
+
+
+def _pixel(unit: str | None, like: LayoutLike, name: str) -> tuple[float, float]:
     """Height and width of a pixel in the unit of the table."""
-    said = [row.cells.get("position_x", "") for row in head]
-    units = [text[1:-1] for text in said if text.startswith("(") and text.endswith(")")]
-    if not units:
-        # an old table does not tell; it is that of the image that was tracked
+    if unit is None:  # that of the image that was tracked
         return like.scale.get("Y", 1.0), like.scale.get("X", 1.0)
-    unit = normalise_unit(units[-1])
     if not unit:
         return 1.0, 1.0
     steps = []
