@@ -115,6 +115,16 @@ def test_components_are_those_of_most_variance() -> None:
     )
 
 
+def test_components_of_few_pictures_are_no_rounding_errors() -> None:
+    pictures = np.random.default_rng(0).normal(1e4, 10, (3, 64)).astype(np.float32)
+    found = learned_components(pictures, 10)
+    assert found.axes.shape == (10, 64)
+    lengths = np.square(found.axes).sum(axis=1)
+    np.testing.assert_allclose(lengths, [1, 1, *[0] * 8], rtol=1e-5)
+    alike = np.full((5, 64), 1e4, np.float32) * (1 + 1e-7 * np.eye(5, 64))
+    assert not learned_components(alike.astype(np.float32), 10).axes.any()
+
+
 # --- a movie ------------------------------------------------------------------------
 
 

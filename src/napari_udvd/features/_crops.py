@@ -73,7 +73,7 @@ class Components:
     mean
         ``(64,)``.
     axes
-        ``(K, 64)``, of length one, the one of most variance first.
+        ``(K, 64)``, of length one or zero, the one of most variance first.
     """
 
     mean: Floats
@@ -88,13 +88,16 @@ def learned_components(pictures: Floats, number: int) -> Components:
     """Learn the components of pictures ``(n, 64)``, without labels.
 
     The sign of an axis is that of its largest element: the same pictures always give
-    the same components.
+    the same components. Where there are fewer, axes are zero, and so are coordinates.
     """
     values = pictures.astype(np.float64)
     mean = values.mean(axis=0)
     away = values - mean
-    _, axes = np.linalg.eigh(away.T @ away)
+    variances, axes = np.linalg.eigh(away.T @ away / len(values))
     axes = axes[:, ::-1][:, :number].T
+    # what single precision leaves of pictures that are alike says nothing
+    least = max(1e-9 * variances[-1], (1e-6 * np.abs(mean).max()) ** 2)
+    axes[variances[::-1][:number] <= least] = 0.0
     largest = np.take_along_axis(axes, np.abs(axes).argmax(axis=1)[:, None], axis=1)
     axes = axes * np.sign(largest)
     return Components(mean.astype(np.float32), axes.astype(np.float32))

@@ -277,7 +277,7 @@ def _tables(
             "were measured in them?"
         )
     if components is None:
-        components = learned_components(pictures, min(COMPONENTS, len(pictures)))
+        components = learned_components(pictures, COMPONENTS)
     parts = {
         name: np.hstack([each.numbers, _changes(each), components.of(each.pictures)])
         for name, each in raw.items()
