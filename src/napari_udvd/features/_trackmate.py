@@ -82,8 +82,10 @@ def regions_of_trackmate(
         rows.setdefault(number, []).append((frame, y / step[0], x / step[1], size))
     notes = []
     if unit is None:
-        own = normalise_unit(like.units.get("X", "")) or "pixels"
-        notes.append(f"{table.name!r} does not name the unit of places: read as {own}")
+        assumed = normalise_unit(like.units.get("X", "")) or "pixels"
+        notes.append(
+            f"{table.name!r} does not name the unit of places: read as {assumed}"
+        )
     if loose:
         notes.append(f"{loose} spots of {table.name!r} belong to no track")
     found: list[Track] = []
