@@ -123,9 +123,9 @@ __all__ = [
     "predict_pixel_in_views",
     "read_published",
     "s2svr_from_published",
-    "segments_from_published",
     "sample_bilinear",
     "sample_nearest",
+    "segments_from_published",
     "sweep_views",
 ]
 

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
     from napari_udvd.models.segments import SequenceToSequence, TemporalConvolutions
 
-    Labeller: TypeAlias = TemporalConvolutions | SequenceToSequence
+    FrameLabeller: TypeAlias = TemporalConvolutions
+    SequenceLabeller: TypeAlias = SequenceToSequence
+    Labeller: TypeAlias = FrameLabeller | SequenceLabeller
 
 __all__ = [
     "LABELLERS",

@@ -1,4 +1,4 @@
-"""The published sequence-to-sequence network: features in, a sequence of actions out."""
+"""The published sequence-to-sequence network: from features to a list of actions."""
 
 from __future__ import annotations
 

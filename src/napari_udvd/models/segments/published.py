@@ -70,10 +70,10 @@ def from_published(published: Mapping[str, Tensor]) -> SequenceToSequence:
     elif "pLSTM_layer0.BLSTM.weight_hh_l0" in listener:
         settings |= _of_pyramid(listener)
     else:
+        parts = sorted({name.partition(".")[0] for name in listener})
         raise ValueError(
             f"the encoder (listener) of a published {TITLE} network begins with stage1 "
-            "or pLSTM_layer0; this one has "
-            f"{', '.join(sorted({n.partition('.')[0] for n in listener})[:6]) or 'none'}"
+            f"or pLSTM_layer0; this one has {', '.join(parts[:6]) or 'none'}"
         )
     settings |= _of_speller(speller)
     net = SequenceToSequence(SequenceSettings(**settings))

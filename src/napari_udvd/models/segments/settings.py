@@ -9,6 +9,17 @@ __all__ = ["SequenceSettings"]
 
 ENCODERS = ("dilated", "pyramid")
 CELLS = ("gru", "lstm")
+WHOLE_NUMBERS = (
+    "features",
+    "classes",
+    "stages",
+    "layers",
+    "maps",
+    "heads",
+    "head_width",
+    "frame_classes",
+    "steps",
+)
 
 
 @dataclass(frozen=True)
@@ -68,15 +79,12 @@ class SequenceSettings:
     dropout: float = 0.5
 
     def __post_init__(self) -> None:
-        for name, least in (
-            *dict.fromkeys(("features", "stages", "layers", "maps", "steps"), 1).items(),
-            *dict.fromkeys(("heads", "frame_classes"), 0).items(),
-            ("classes", 2),
-            ("head_width", 1),
-        ):
-            if getattr(self, name) < least:
+        least = {"heads": 0, "frame_classes": 0, "classes": 2}
+        for name in WHOLE_NUMBERS:
+            if getattr(self, name) < least.get(name, 1):
                 raise ValueError(
-                    f"{name} must be at least {least}, got {getattr(self, name)}"
+                    f"{name} must be at least {least.get(name, 1)}, got "
+                    f"{getattr(self, name)}"
                 )
         if self.units < 2 or self.units % 2:
             raise ValueError(f"units must be even and at least 2, got {self.units}")

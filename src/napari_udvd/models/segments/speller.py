@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from napari_udvd.models.segments.settings import SequenceSettings
 
-__all__ = ["Attention", "Speller", "Spelled"]
+__all__ = ["Attention", "Spelled", "Speller"]
 
 
 class Spelled(NamedTuple):

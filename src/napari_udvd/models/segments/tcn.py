@@ -28,8 +28,7 @@ class TemporalConvolutions(nn.Module):
     width
         Features inside.
     layers
-        Convolutions of three frames each, the k-th of which spreads them ``2**k`` frames
-        apart.
+        Convolutions of three frames each, ``2**k`` frames apart in the k-th.
     members
         Networks.
     dropout
