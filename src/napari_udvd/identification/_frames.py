@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,7 +32,7 @@ RATE, WARM_UP, FINAL = 5e-3, 5, 0.2
 SMOOTHING = 0.05
 """Probability that is spread over all labels: borders are drawn by people."""
 
-NOISE, OFFSET = 0.2, 0.2
+NOISE, OFFSET = 0.5, 0.5
 """Standard deviations of what is added to each feature: a frame, and a region."""
 
 MARGIN = 32
@@ -102,15 +103,16 @@ def shaken(features: Tensor, chance: torch.Generator) -> Tensor:
 
 def _around_labels(example: Example) -> Iterator[Example]:
     """Cut out labelled frames with what a network sees around them."""
-    start = stop = None
-    for run in stretches(example.labels):
-        if stop is not None and run.start - stop > 2 * MARGIN:
-            yield example.cut(slice(max(start - MARGIN, 0), stop + MARGIN))
-            start = run.start
-        start = run.start if start is None else start
-        stop = run.stop
-    if stop is not None:
+    runs = list(stretches(example.labels))
+    apart = [k for k in range(1, len(runs)) if _gap(runs[k - 1], runs[k]) > 2 * MARGIN]
+    for first, after in pairwise([0, *apart, len(runs)]):
+        start, stop = runs[first].start, runs[after - 1].stop
         yield example.cut(slice(max(start - MARGIN, 0), stop + MARGIN))
+
+
+def _gap(before: slice, after: slice) -> int:
+    gap: int = after.start - before.stop
+    return gap
 
 
 def _padded(examples: Sequence[Example]) -> tuple[Tensor, Tensor]:

@@ -84,7 +84,8 @@ class SequenceToSequence(nn.Module):
         Tensor
             Log probabilities ``(N, steps, classes)``.
         """
-        return self(features, steps, previous=previous).log_probs
+        spelled: Spelled = self(features, steps, previous=previous)
+        return spelled.log_probs
 
     def frame_logits(self, features: Tensor) -> Tensor:
         """Return the frame classes ``(N, steps in time, frame_classes)``.

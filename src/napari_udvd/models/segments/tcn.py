@@ -76,4 +76,5 @@ class TemporalConvolutions(nn.Module):
             x = x if there is None else x * there
             x = x + F.dropout(F.relu(layer(x)), self.dropout, self.training)
         logits = self.leave(x).unflatten(1, (self.members, -1))
-        return logits.permute(1, 0, 3, 2).log_softmax(-1)
+        log_probs: Tensor = logits.permute(1, 0, 3, 2).log_softmax(-1)
+        return log_probs
