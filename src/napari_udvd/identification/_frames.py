@@ -32,7 +32,7 @@ RATE, WARM_UP, FINAL = 5e-3, 5, 0.2
 SMOOTHING = 0.05
 """Probability that is spread over all labels: borders are drawn by people."""
 
-NOISE, OFFSET = 0.5, 0.5
+NOISE, OFFSET = 0.6, 0.6
 """Standard deviations of what is added to each feature: a frame, and a region."""
 
 MARGIN = 32
