@@ -34,11 +34,11 @@ unexport PYTHONHOME PYTHONPATH
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help app demo test gpu docs screenshots architecture \
+.PHONY: help app demo test gpu bench-smoke docs screenshots architecture \
 	lint format constraints release clean
 
 help: ## list what make can do
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
 
 app: $(VENV)/.app ## open napari with the plugin and a movie: SAMPLE=nuclei, calcium, lattice
 	@sh tools/apt_install.sh $(QT_LIBRARIES)
@@ -55,6 +55,9 @@ test: $(VENV)/.test ## run the tests; more options in PYTEST_ARGS="-k stack -x"
 # Nothing is installed: a machine with a card has its own PyTorch for it.
 gpu: ## measure a CUDA device in eight minutes, results in ./gpu; options in GPU_ARGS
 	$(or $(PYTHON),python3) benchmarks/gpu.py $(GPU_ARGS)
+
+bench-smoke: $(VENV)/.test ## run every benchmark small, in minutes: does each still work?
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.smoke
 
 docs: $(VENV)/.docs ## write the documentation to ./site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

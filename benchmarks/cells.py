@@ -1,6 +1,6 @@
 """How much filters of one backward pass get in the way of one another.
 
-    python benchmarks/cells.py model.safetensors movie.tif
+    python -m benchmarks.cells model.safetensors movie.tif
 
 Filters are computed one by one, exactly, and many at a time. The table compares their
 energies (sums of squared weights): what of the exact filter is outside the cell, and
@@ -13,7 +13,7 @@ import argparse
 
 import numpy as np
 
-from common import table
+from benchmarks.common import table
 from napari_udvd import load, open
 from napari_udvd.filters import adaptive_filter, filter_cells, spread_of
 

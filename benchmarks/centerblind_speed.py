@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 import napari_udvd as nu
-from common import machine, progress, table
+from benchmarks.common import machine, progress, set_up, table
 from napari_udvd.formats import ArraySink
 from napari_udvd.inference.request import Request
 from napari_udvd.inference.scaling import Calibration, Scaler
@@ -28,7 +28,6 @@ from napari_udvd.noise import NoiseModel
 from napari_udvd.runtime.device import (
     choose_device,
     choose_precision,
-    keep_freed_memory,
 )
 from napari_udvd.tasks import DENOISE
 from napari_udvd.training import TrainingSettings
@@ -163,8 +162,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu", help="cpu, cuda, mps")
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    keep_freed_memory()
+    set_up(options.threads)
     device = choose_device(options.device)
     chosen = choose_precision(device)
     precisions = dict.fromkeys((torch.float32, chosen))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from napari_udvd import __version__
+from napari_udvd.runtime.device import keep_freed_memory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,17 +22,33 @@ DATA = REPOSITORY.parent / "shared" / "data"
 """Real movies; they are not part of the repository (see docs/benchmarks.md)."""
 
 
+_allocators = ["freed memory given back"]
+"""What becomes of large pieces of freed memory; the last one holds."""
+
+
 def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     """Return a Markdown table; all columns but the first are aligned right."""
     lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
     return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
 
 
+def set_up(threads: int) -> None:
+    """Give everything in this process so many threads, and the same allocator.
+
+    What is compared runs in one process, ours and others: a third to a half of some
+    earlier ratios was the allocator that only one of them had.
+    """
+    torch.set_num_threads(threads)
+    keep_freed_memory()
+    _allocators.append("freed memory kept")
+
+
 def machine() -> str:
     """Say in one line what the numbers were measured on and with."""
     return (
-        f"{_processor()}, {torch.get_num_threads()} threads; napari-udvd "
-        f"{__version__}, torch {torch.__version__}, Python "
+        f"{_processor()} ({torch.backends.cpu.get_cpu_capability()}), "
+        f"{torch.get_num_threads()} of {os.cpu_count()} threads, {_allocator()}, "
+        f"{_load()}; napari-udvd {__version__}, torch {torch.__version__}, Python "
         f"{platform.python_version()}, {platform.system()}"
     )
 
@@ -49,6 +67,18 @@ def real_movie(name: str, folder: Path) -> Path:
 def progress(text: str) -> None:
     """Print what is going on, beside the result."""
     print(text, file=sys.stderr, flush=True)
+
+
+def _allocator() -> str:
+    library = " ".join(platform.libc_ver()).strip() or "C library unknown"
+    return f"{_allocators[-1]} by {os.environ.get('LD_PRELOAD') or library}"
+
+
+def _load() -> str:
+    """Say what else the machine did in the last minute, where it can be known."""
+    if not hasattr(os, "getloadavg"):
+        return "load unknown"
+    return f"load {os.getloadavg()[0]:.1f}"
 
 
 def _processor() -> str:

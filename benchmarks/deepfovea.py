@@ -26,21 +26,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import torch
 
-from common import DATA, machine, progress, table
-from movies import MOVIES, KnownMovie
+from benchmarks.common import DATA, machine, progress, set_up, table
+from benchmarks.movies import MOVIES, KnownMovie
+from benchmarks.reconstruct import AVERAGE, SCENES
+from benchmarks.sparse_methods import MASKS, Mask, best_average, ours, psnr
 from napari_udvd.models.deepfovea.sampling import (
     draw_centre,
     fovea_masks,
     keep_probability,
 )
 from napari_udvd.models.deepfovea.scores import published_psnr, published_ssim
-from reconstruct import AVERAGE, SCENES
-from sparse_methods import MASKS, Mask, best_average, ours, psnr
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from sparse_methods import Result
+    from benchmarks.sparse_methods import Result
 
 FAST, FOVEA = "Fast", "DeepFovea++"
 
@@ -194,7 +194,7 @@ def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 def main() -> None:
     """Measure every movie with every mask and network, print the table."""
     options = parsed()
-    torch.set_num_threads(options.threads)
+    set_up(options.threads)
     masks = [*options.masks, *([OWN] if options.own_protocol else [])]
     scores: dict[str, dict[str, list[Score]]] = {}
     for name, mask in product(options.movies, masks):

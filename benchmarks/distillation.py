@@ -18,18 +18,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 import napari_udvd as nu
-from common import DATA, machine, progress, table
-from movies import MOVIES, KnownMovie
+from benchmarks.common import DATA, machine, progress, set_up, table
+from benchmarks.movies import MOVIES, KnownMovie
+from benchmarks.quality import psnr
 from napari_udvd.formats import ArraySink
 from napari_udvd.inference.request import Request
 from napari_udvd.pretraining.corpus import clean_movie
-from napari_udvd.runtime.device import keep_freed_memory
 from napari_udvd.simulation import add_noise
 from napari_udvd.training import Failed, Finished, TrainingSettings, train_events
-from quality import psnr
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -120,8 +118,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    keep_freed_memory()
+    set_up(options.threads)
     if options.corpus:
         movies = {name: corpus_movie(*how) for name, how in CORPUS.items()}
     else:

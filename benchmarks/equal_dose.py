@@ -1,6 +1,6 @@
 """The same dose on every pixel, or all of it on a fifth of them.
 
-    python benchmarks/equal_dose.py --seconds 60 --picture docs/images/equal-dose.png
+    python -m benchmarks.equal_dose --seconds 60 --picture docs/images/equal-dose.png
 
 A scene is recorded twice: in full, with so many photons at each pixel, and sparsely,
 with as many more at a fifth of the pixels as the other four fifths have less. The full
@@ -17,12 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import torch
 from PIL import Image, ImageDraw
 
-from common import DATA, machine, progress, table
-from movies import READ_NOISE, scene
-from sparse_methods import MASKS, full, ours, psnr
+from benchmarks.common import DATA, machine, progress, set_up, table
+from benchmarks.movies import READ_NOISE, scene
+from benchmarks.sparse_methods import MASKS, full, ours, psnr
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -220,7 +219,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--picture", type=Path, metavar="FILE")
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    set_up(options.threads)
     budget: dict[str, Any] = {"minutes": options.seconds / 60}
     if options.steps:
         budget = {"steps": options.steps}

@@ -33,7 +33,7 @@ from napari_udvd.stack import AXES
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import dialects
-import microscope_kinds
+from benchmarks import microscope_kinds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

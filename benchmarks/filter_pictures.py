@@ -1,6 +1,6 @@
 """Pictures of filters for the documentation, each from a network trained here.
 
-    python benchmarks/filter_pictures.py docs/images
+    python -m benchmarks.filter_pictures docs/images
 
 A moving nucleus at two noise levels, an edge, a two-photon neurite and the lattice of
 a scanning electron microscope. The pixel is given below; what its filter looks like is
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageDraw
 
-from common import DATA, progress, real_movie
+from benchmarks.common import DATA, progress, real_movie
 from napari_udvd import Stack, open, simulate, train
 from napari_udvd.filters import AdaptiveFilter, adaptive_filter, draw_filter
 

@@ -22,15 +22,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import torch
 
 import napari_udvd as nu
-import quality
-from common import DATA, machine, progress, table
-from movies import MOVIES, Frames, KnownMovie, scene
+from benchmarks import quality
+from benchmarks.common import DATA, machine, progress, set_up, table
+from benchmarks.movies import MOVIES, Frames, KnownMovie, scene
 from napari_udvd.formats import ArraySink
 from napari_udvd.inference.request import Request
-from napari_udvd.runtime.device import keep_freed_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -321,8 +319,7 @@ def main() -> None:
         "--picture", type=Path, metavar="FILE", help="gets the curves, as PNG"
     )
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    keep_freed_memory()
+    set_up(options.threads)
     print(machine())
     found: dict[str, Curves] = {}
     for name in options.movies:

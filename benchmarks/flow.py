@@ -1,7 +1,7 @@
 """Learned optical flow against classical flow, for rising noise.
 
-    python benchmarks/flow.py
-    python benchmarks/flow.py --minutes 4 --snr 1
+    python -m benchmarks.flow
+    python -m benchmarks.flow --minutes 4 --snr 1
 
 Mean end-point error (px) of displacements to the next frame on noisy movies with known
 motion, where there is texture. Without ``--minutes`` the flow network is used with the
@@ -17,8 +17,9 @@ import argparse
 import numpy as np
 import torch
 
-from common import machine, progress, table
-from known_motion import SCENES, moving_scene
+from benchmarks.common import machine, progress, table
+from benchmarks.known_motion import SCENES, moving_scene
+from benchmarks.stbn import SPACING, end_point_error, trained
 from napari_udvd import Denoiser, Stack
 from napari_udvd.inference.scaling import calibrate
 from napari_udvd.models import STBN
@@ -30,7 +31,6 @@ from napari_udvd.training.flow_course import movement as movement_of
 from napari_udvd.training.sampling import Movie
 from napari_udvd.training.validation import Validation
 from napari_udvd.training.warm_start import warm_start
-from stbn import SPACING, end_point_error, trained
 
 
 def shipped(stack: Stack) -> Denoiser:

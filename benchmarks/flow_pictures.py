@@ -1,7 +1,7 @@
 """Picture of learned, implied and classical motion on a recorded movie.
 
-    python benchmarks/flow_pictures.py flow-overlays.png --movie cancer-cells-5
-    python benchmarks/flow_pictures.py flow-overlays.png --movie movie.tif
+    python -m benchmarks.flow_pictures flow-overlays.png --movie cancer-cells-5
+    python -m benchmarks.flow_pictures flow-overlays.png --movie movie.tif
 
 STBN is trained on the movie, a file or one of those with known truth. Colours lie over
 the denoised frame: the direction is the hue, the speed the strength, the same in all
@@ -19,8 +19,8 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import binary_dilation
 from skimage.filters import threshold_otsu
 
-from common import DATA, progress
-from movies import MOVIES
+from benchmarks.common import DATA, progress
+from benchmarks.movies import MOVIES
 from napari_udvd import Stack, open, train
 from napari_udvd.motion import (
     Motion,

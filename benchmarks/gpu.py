@@ -25,21 +25,22 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE.parent / "src"), str(HERE)]
+REPOSITORY = Path(__file__).resolve().parents[1]
+# nothing is installed where it runs
+sys.path[:0] = [str(REPOSITORY / "src"), str(REPOSITORY)]
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
-from common import machine  # noqa: E402
-from gpu_report import Budget, Report  # noqa: E402
+from benchmarks.common import machine  # noqa: E402
+from benchmarks.gpu_report import Budget, Report  # noqa: E402
 from napari_udvd.errors import InputError  # noqa: E402
 from napari_udvd.runtime.device import choose_device, choose_precision  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from gpu_report import Numbers
+    from benchmarks.gpu_report import Numbers
 
 PARTS = ("right", "fast", "weights")
 
@@ -55,7 +56,7 @@ GRACE = 25.0
 
 def right(device: torch.device, report: Report, budget: Budget) -> None:
     """Run every check that there is time for."""
-    from gpu_checks import CHECKS
+    from benchmarks.gpu_checks import CHECKS
 
     for name, check in CHECKS.items():
         if budget.left <= 0:
@@ -72,7 +73,7 @@ def _without_notes(
 
 def fast(device: torch.device, report: Report, budget: Budget) -> None:
     """Measure as much as there is time for."""
-    from gpu_speed import MEASUREMENTS, Case
+    from benchmarks.gpu_speed import MEASUREMENTS, Case
 
     small = device.type == "cpu"
     for name, (share, measure) in MEASUREMENTS.items():
@@ -87,7 +88,7 @@ def weights(
     device: torch.device, report: Report, budget: Budget, options: argparse.Namespace
 ) -> None:
     """Go on from the weights that are shipped, or from those of an earlier run."""
-    from gpu_weights import Movies, go_on_with_fast, go_on_with_flow
+    from benchmarks.gpu_weights import Movies, go_on_with_fast, go_on_with_flow
 
     with Movies(options.corpus, device.type == "cpu") as movies:
         for name, share, work in (
@@ -145,7 +146,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--corpus",
         type=Path,
-        default=HERE / "corpus" / "movies.npz",
+        default=REPOSITORY / "benchmarks" / "corpus" / "movies.npz",
         help="clean movies drawn ahead",
     )
     parser.add_argument(
@@ -161,7 +162,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     if options.make_corpus:
-        from gpu_weights import make_corpus
+        from benchmarks.gpu_weights import make_corpus
 
         make_corpus(options.corpus, options.movies)
         return 0

@@ -22,8 +22,8 @@ import numpy as np
 import torch
 
 import napari_udvd as nu
-from common import REPOSITORY
-from gpu_report import NotHere
+from benchmarks.common import REPOSITORY
+from benchmarks.gpu_report import NotHere
 from napari_udvd.filters import adaptive_filter
 from napari_udvd.formats import ArraySink
 from napari_udvd.inference.block_denoiser import BlockDenoiser

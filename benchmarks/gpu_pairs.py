@@ -12,7 +12,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from gpu_corpus import LARGEST, Store, log_uniform
+from benchmarks.gpu_corpus import LARGEST, Store, log_uniform
 from napari_udvd.pretraining import flow as pretrain_flow
 from napari_udvd.pretraining.flow import Pairs
 

@@ -22,9 +22,9 @@ import tifffile
 import torch
 
 import napari_udvd as nu
-from common import REPOSITORY
-from gpu_checks import clip_for, free_memory, noise_on, rms_apart, shipped
-from gpu_report import NotHere
+from benchmarks.common import REPOSITORY
+from benchmarks.gpu_checks import clip_for, free_memory, noise_on, rms_apart, shipped
+from benchmarks.gpu_report import NotHere
 from napari_udvd.filters import adaptive_filter
 from napari_udvd.formats import ArraySink, create
 from napari_udvd.inference.request import Request
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from gpu_report import Budget, Numbers
+    from benchmarks.gpu_report import Budget, Numbers
     from napari_udvd.models import Network, Prediction
 
 __all__ = ["MEASUREMENTS", "Case"]

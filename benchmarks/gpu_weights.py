@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import torch
 
-from gpu_corpus import ClipSource, Movies, make_corpus
-from gpu_pairs import PairSource
+from benchmarks.gpu_corpus import ClipSource, Movies, make_corpus
+from benchmarks.gpu_pairs import PairSource
 from napari_udvd.formats import ArraySink
 from napari_udvd.inference.model_file import read_model_file, write_model_file
 from napari_udvd.inference.request import Request
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from gpu_report import Budget, Numbers, Report
+    from benchmarks.gpu_report import Budget, Numbers, Report
 
 __all__ = ["Movies", "go_on_with_fast", "go_on_with_flow", "make_corpus"]
 

@@ -1,6 +1,6 @@
 """One filter, and a map of motion, against the obvious way.
 
-    python benchmarks/inspect_speed.py
+    python -m benchmarks.inspect_speed
 
 The obvious way to the filter of a pixel is to run the network over the whole frames
 and back from that pixel. Both are timed in turn on 512 x 512 pixels, the best of
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from common import table
+from benchmarks.common import table
 from napari_udvd import Stack
 from napari_udvd.filters import adaptive_filter
 from napari_udvd.inference.restorer import Denoiser

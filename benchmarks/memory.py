@@ -18,7 +18,7 @@ import numpy as np
 import torch
 import zarr
 
-from common import machine, progress, table
+from benchmarks.common import machine, progress, table
 from napari_udvd.inference.restorer import Denoiser
 from napari_udvd.models import STBN, UDVD, Network
 
@@ -45,7 +45,7 @@ def peak_of(arguments: list[str]) -> tuple[float, float]:
     """Run the command line in a fresh process; return its peak in MB and seconds."""
     began = time.perf_counter()
     result = subprocess.run(
-        [sys.executable, __file__, "--child", *arguments],
+        [sys.executable, "-m", "benchmarks.memory", "--child", *arguments],
         stdout=subprocess.PIPE,
         text=True,
     )

@@ -1,6 +1,6 @@
 """Motion implied by the filters against the truth, and against optical flow.
 
-    python benchmarks/motion.py --minutes 2 --snr 2 1
+    python -m benchmarks.motion --minutes 2 --snr 2 1
 
 Trains the default network (or ``--model udvd``) on noisy movies whose motion is known
 and compares displacements to the next frame on a grid, where there is texture.
@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from common import table
-from known_motion import SCENES, MovingScene, moving_scene
+from benchmarks.common import table
+from benchmarks.known_motion import SCENES, MovingScene, moving_scene
 from napari_udvd import Stack, train
 from napari_udvd.motion import Motion, estimated_motion, implied_motion
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from scipy.ndimage import gaussian_filter1d, map_coordinates, spline_filter
 
 import napari_udvd as nu
-from common import real_movie
+from benchmarks.common import real_movie
 from napari_udvd.simulation import add_noise, simulate
 
 if TYPE_CHECKING:

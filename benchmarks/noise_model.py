@@ -24,13 +24,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 import napari_udvd as nu
-from common import machine, progress, table
+from benchmarks.common import machine, progress, set_up, table
 from napari_udvd import metrics
 from napari_udvd.noise import NoiseModel, subtract_dark
-from napari_udvd.runtime.device import keep_freed_memory
 from napari_udvd.simulation import KINDS, simulate
 
 if TYPE_CHECKING:
@@ -352,8 +350,7 @@ def main() -> None:
     )
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    keep_freed_memory()
+    set_up(options.threads)
     print(machine())
     measure_scenes(options)
     if options.offsets:

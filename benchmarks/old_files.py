@@ -1,6 +1,6 @@
 """Results of one source tree, to be compared with those of another.
 
-    PYTHONPATH=src python benchmarks/old_files.py results
+    PYTHONPATH=src python -m benchmarks.old_files results
 
 Models and interrupted trainings that an earlier version wrote are in `tests/fixtures`:
 here they are applied and resumed, filters and motion of the models are computed,
@@ -32,7 +32,7 @@ import torch
 from safetensors.torch import save
 
 import napari_udvd as nu
-from common import REPOSITORY, progress
+from benchmarks.common import REPOSITORY, progress
 from napari_udvd.filters import adaptive_filter
 from napari_udvd.motion import estimated_motion, implied_motion, learned_motion
 from napari_udvd.training import (

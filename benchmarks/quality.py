@@ -26,16 +26,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from skimage.metrics import structural_similarity
 
-import baselines
 import napari_udvd as nu
-from common import DATA, machine, progress, table
-from movies import MOVIES, Frames, KnownMovie
+from benchmarks import baselines
+from benchmarks.common import DATA, machine, progress, set_up, table
+from benchmarks.movies import MOVIES, Frames, KnownMovie
 from napari_udvd import metrics
 from napari_udvd.inference.request import Request
-from napari_udvd.runtime.device import keep_freed_memory
 from napari_udvd.training import Failed, Finished, TrainingSettings, train_events
 
 if TYPE_CHECKING:
@@ -314,8 +312,7 @@ def main() -> None:
         parser.error("--curve needs budgets: give some with --seconds")
     if options.careamics and not options.careamics.is_file():
         parser.error(f"--careamics: there is no interpreter {options.careamics}")
-    torch.set_num_threads(options.threads)
-    keep_freed_memory()
+    set_up(options.threads)
     columns = methods(options)
     scores: Scores = {}
     for name, movie in known_movies(options.movies, options.data).items():

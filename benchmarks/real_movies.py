@@ -31,7 +31,7 @@ from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter
 
 import napari_udvd as nu
-from common import DATA, REPOSITORY, machine, progress, real_movie
+from benchmarks.common import DATA, REPOSITORY, machine, progress, real_movie
 from napari_udvd.formats import read_record
 from napari_udvd.inference.scaling import Calibration
 from napari_udvd.models import build_network

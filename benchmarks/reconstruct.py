@@ -1,6 +1,6 @@
 """How close a dense movie from a sparse scan comes to the truth.
 
-    python benchmarks/reconstruct.py --threads 2
+    python -m benchmarks.reconstruct --threads 2
 
 Movies with known truth and the noise of a camera, of which only some pixels of every
 frame are kept. Ours is trained on those pixels alone. Beside it stand
@@ -35,12 +35,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import torch
 
-import equal_dose
 import napari_udvd as nu
-from common import DATA, machine, progress, table
-from movies import MOVIES, PHOTONS, Frames, KnownMovie
-from napari_udvd.inference.request import Request
-from sparse_methods import (
+from benchmarks import equal_dose
+from benchmarks.common import DATA, machine, progress, set_up, table
+from benchmarks.movies import MOVIES, PHOTONS, Frames, KnownMovie
+from benchmarks.sparse_methods import (
     MASKS,
     Mask,
     Result,
@@ -51,6 +50,7 @@ from sparse_methods import (
     preview,
     psnr,
 )
+from napari_udvd.inference.request import Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -369,7 +369,7 @@ def doses_of(options: argparse.Namespace) -> list[equal_dose.Dose]:
 def main() -> None:
     """Measure every movie with every mask and method, print the tables."""
     options = parsed()
-    torch.set_num_threads(options.threads)
+    set_up(options.threads)
     scores: Scores = {}
     for name, mask in product(options.movies, options.masks):
         movie = MOVIES[name](options.data)

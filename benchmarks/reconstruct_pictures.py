@@ -1,6 +1,6 @@
 """Pictures of dense movies that were made from sparse scans.
 
-    python benchmarks/reconstruct_pictures.py --folder docs/images --threads 2
+    python -m benchmarks.reconstruct_pictures --folder docs/images --threads 2
 
 Three pictures: a simulated STEM lattice and a recorded two-photon movie, each scanned
 at a fifth of the pixels and around a fovea (what the scan would have measured is taken
@@ -21,18 +21,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from PIL import Image, ImageDraw
 from scipy.ndimage import uniform_filter1d
 
 import napari_udvd as nu
-from common import DATA, progress, real_movie
-from movies import scene
+from benchmarks.common import DATA, progress, real_movie, set_up
+from benchmarks.movies import scene
+from benchmarks.sparse_methods import psnr
 from napari_udvd.formats import ArraySink
 from napari_udvd.inference.interpolation import choose_widths, interpolate
 from napari_udvd.inference.request import Request
 from napari_udvd.scanning import make_mask
-from sparse_methods import psnr
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -249,7 +248,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=120)
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    set_up(options.threads)
     made = partial(rows, steps=options.steps)
     for name in options.only:
         found = [row for scan in PICTURES[name](options.data) for row in made(scan)]

@@ -21,16 +21,15 @@ import numpy as np
 import torch
 
 import napari_udvd as nu
-from common import DATA, machine, progress, table
-from movies import MOVIES, Frames, KnownMovie
+from benchmarks.common import DATA, machine, progress, set_up, table
+from benchmarks.movies import MOVIES, Frames, KnownMovie
+from benchmarks.quality import known_movies, psnr
+from benchmarks.uncertainty import coverage
 from napari_udvd.inference.guard import Share, find_share
 from napari_udvd.inference.refiner import load_refiner
 from napari_udvd.models.camera import CameraNoise
 from napari_udvd.models.refiner import Evidence, Refiner, refined
 from napari_udvd.pretraining.evidence import predict
-from napari_udvd.runtime.device import keep_freed_memory
-from quality import known_movies, psnr
-from uncertainty import coverage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -267,8 +266,7 @@ def main() -> None:
         "--keep", type=Path, help="folder of what was trained, to be used again"
     )
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    keep_freed_memory()
+    set_up(options.threads)
     net = load_refiner(options.weights)
     rows = []
     for name, movie in known_movies(options.movies, options.data).items():

@@ -20,14 +20,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import torch
 
 import napari_udvd as nu
-from common import DATA, machine, progress, table
-from movies import MOVIES, Frames, KnownMovie
+from benchmarks.common import DATA, machine, progress, set_up, table
+from benchmarks.movies import MOVIES, Frames, KnownMovie
 from napari_udvd import metrics
 from napari_udvd.errors import InputError
-from napari_udvd.runtime.device import keep_freed_memory
 from napari_udvd.simulation import add_noise
 
 if TYPE_CHECKING:
@@ -158,8 +156,7 @@ def main() -> None:
     )
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    keep_freed_memory()
+    set_up(options.threads)
     found = {}
     for name in MOVIES if options.movies is None else options.movies:
         found[name] = predicted(MOVIES[name](options.data), options)

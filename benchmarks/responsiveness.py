@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from common import machine
+from benchmarks.common import machine
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,6 +1,6 @@
 """What S2SVR adds to Richardson-Lucy, when it has nothing to learn from but the movie.
 
-    python benchmarks/s2svr.py
+    python -m benchmarks.s2svr
 
 Six of the movies of ``sharpen.py``, which no network has been trained on: each is
 denoised (*Fast*, trained on it), sharpened by as many Richardson-Lucy iterations as an
@@ -30,7 +30,9 @@ import numpy as np
 import torch
 
 import napari_udvd as nu
-from common import machine, progress, table
+from benchmarks.common import machine, progress, set_up, table
+from benchmarks.quality import psnr
+from benchmarks.sharpen import CASES, blurred, enlarged
 from napari_udvd.inference.request import Request
 from napari_udvd.models import S2SVR, S2SVRSettings
 from napari_udvd.models.s2svr import charbonnier
@@ -41,14 +43,12 @@ from napari_udvd.sharpening import (
     choose_iterations,
     learn_to_improve,
 )
-from quality import psnr
-from sharpen import CASES, blurred, enlarged
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from benchmarks.sharpen import Case, Frames
     from napari_udvd.optics import PointSpread
-    from sharpen import Case, Frames
 
 Result = TypeVar("Result")
 
@@ -177,7 +177,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--keep", type=Path, help="gets all numbers, as JSON")
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    set_up(options.threads)
     rows = [row(CASES[k], options) for k in options.cases]
     print(machine(), "\n")
     if rows:

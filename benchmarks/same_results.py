@@ -1,8 +1,8 @@
 """Whether two versions of the source compute the same, bit for bit.
 
-    python benchmarks/same_results.py OLD NEW
-    python benchmarks/same_results.py --make    # the files in tests/fixtures, anew
-    python benchmarks/same_results.py --make-results fast   # only what this one gives
+    python -m benchmarks.same_results OLD NEW
+    python -m benchmarks.same_results --make    # the files in tests/fixtures, anew
+    python -m benchmarks.same_results --make-results fast   # only what this one gives
 
 OLD and NEW are two checkouts, or the `src` folders in them. Either computes what
 `old_files.py` says, one after the other, on one thread of this machine in float32:
@@ -23,9 +23,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from common import REPOSITORY, machine, progress, table
-
-HERE = Path(__file__).resolve().parent
+from benchmarks.common import REPOSITORY, machine, progress, table
 
 PARTS = ("models", "checkpoints", "closer", "new", "commands")
 
@@ -67,7 +65,7 @@ def compute(source: Path, folder: Path, *parts: str) -> None:
     subprocess.CalledProcessError
         If that fails.
     """
-    run_with(source, folder, "--parts", *(parts or PARTS))
+    run_with(source, folder.resolve(), "--parts", *(parts or PARTS))
 
 
 def run_with(source: Path, *arguments: str | Path) -> None:
@@ -78,8 +76,9 @@ def run_with(source: Path, *arguments: str | Path) -> None:
     if not (source / "napari_udvd").is_dir():
         sys.exit(f"{str(source)!r} is neither a checkout nor its folder src")
     subprocess.run(
-        [sys.executable, HERE / "old_files.py", *arguments],
+        [sys.executable, "-m", "benchmarks.old_files", *arguments],
         check=True,
+        cwd=REPOSITORY,
         env={**os.environ, **ALIKE, "PYTHONPATH": str(source)},
     )
 

@@ -18,8 +18,8 @@ import numpy as np
 import torch
 
 import napari_udvd as nu
-from common import machine, progress, table
-from movies import PHOTONS, READ_NOISE, SEED
+from benchmarks.common import machine, progress, set_up, table
+from benchmarks.movies import PHOTONS, READ_NOISE, SEED
 from napari_udvd.noise import NoiseModel
 from napari_udvd.scanning import make_mask
 from napari_udvd.simulation import simulate
@@ -93,7 +93,7 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    set_up(options.threads)
     print(machine())
     rows, every = [], []
     for size, name in product(options.sizes, PATTERNS):

@@ -19,8 +19,8 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter
 
-from common import DATA, machine, progress, table
-from movies import SHAPE, scene
+from benchmarks.common import DATA, machine, progress, table
+from benchmarks.movies import SHAPE, scene
 from napari_udvd.metrics import psnr
 from napari_udvd.scanning import PATTERNS, ScanMask, evenness, make_mask
 

@@ -1,7 +1,7 @@
 """Pictures of what the second stage and the teaching of dim movies change.
 
-    python benchmarks/second_stage_pictures.py docs/images/second-stage.png
-    python benchmarks/second_stage_pictures.py two-photon.png --movies movie.tif
+    python -m benchmarks.second_stage_pictures docs/images/second-stage.png
+    python -m benchmarks.second_stage_pictures two-photon.png --movies movie.tif
 
 One row for a movie, a file or one of those with known truth: a noisy frame, the result
 of the network alone, that of the whole program, the difference of both in units of the
@@ -20,8 +20,8 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 import napari_udvd as nu
-from common import DATA, progress
-from movies import MOVIES
+from benchmarks.common import DATA, progress
+from benchmarks.movies import MOVIES
 from napari_udvd import metrics
 
 EDGE, ZOOM, GAP, LINE = 160, 2, 6, 20

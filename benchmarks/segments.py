@@ -1,6 +1,6 @@
 """Long movies in segments against the whole recurrence at once.
 
-    python benchmarks/segments.py --minutes 3
+    python -m benchmarks.segments --minutes 3
 
 STBN is trained on a noisy movie with known truth. Then the movie is denoised in
 segments that overlap by more and more frames, and with the recurrence over all frames.
@@ -13,12 +13,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from common import machine, progress, table
-from known_motion import SCENES, moving_scene
+from benchmarks.common import machine, progress, table
+from benchmarks.known_motion import SCENES, moving_scene
+from benchmarks.stbn import psnr, trained
 from napari_udvd import Stack
 from napari_udvd.cutting import BLOCK_FRAMES
 from napari_udvd.models import build_network
-from stbn import psnr, trained
 
 
 def main() -> None:

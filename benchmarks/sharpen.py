@@ -25,13 +25,13 @@ import torch
 from scipy.ndimage import zoom as spline_zoom
 
 import napari_udvd as nu
-from common import machine, progress, table
+from benchmarks.common import machine, progress, set_up, table
+from benchmarks.quality import psnr
 from napari_udvd.inference.request import Request
 from napari_udvd.metrics import fourier_rings
 from napari_udvd.optics import Blur, Gaussian, Microscope, richardson_lucy
 from napari_udvd.sharpening import Optics, Sharpener
 from napari_udvd.simulation import KINDS, add_noise
-from quality import psnr
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -260,7 +260,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--keep", type=Path, help="gets all numbers, as JSON")
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    set_up(options.threads)
     rows = [row(CASES[k], options) for k in options.cases]
     if options.keep:
         options.keep.write_text(json.dumps(rows, indent=1))

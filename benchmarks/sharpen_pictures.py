@@ -1,6 +1,6 @@
 """Pictures of what sharpening does.
 
-    python benchmarks/sharpen_pictures.py docs/images
+    python -m benchmarks.sharpen_pictures docs/images
 
 ``sharpen-scenes.png``: filaments and nuclei whose truth is known: truth, the blurred
 scene without noise, what was recorded, denoised, sharpened, and what Richardson-Lucy
@@ -23,12 +23,12 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 
 import napari_udvd as nu
-from common import DATA, progress, real_movie
+from benchmarks.common import DATA, progress, real_movie
+from benchmarks.quality import psnr
+from benchmarks.sharpen import OFFSET, Case, best_of, blurred, finished
 from napari_udvd.inference.request import Request
 from napari_udvd.optics import Gaussian, richardson_lucy
 from napari_udvd.sharpening import Optics, Sharpener
-from quality import psnr
-from sharpen import OFFSET, Case, best_of, blurred, finished
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -33,7 +33,7 @@ from napari_udvd.training.settings import make_settings
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from movies import Frames, KnownMovie
+    from benchmarks.movies import Frames, KnownMovie
 
 __all__ = [
     "MASKS",

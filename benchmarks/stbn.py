@@ -1,6 +1,6 @@
 """STBN against UDVD and the default network, where things move and where not.
 
-    python benchmarks/stbn.py --minutes 2 5
+    python -m benchmarks.stbn --minutes 2 5
 
 Every network is trained from scratch, except for weights that are shipped with it, for
 the same time on the same movies with known truth and motion; then the movies are
@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from common import machine, progress, table
-from known_motion import SCENES, MovingScene, moving_scene
+from benchmarks.common import machine, progress, table
+from benchmarks.known_motion import SCENES, MovingScene, moving_scene
 from napari_udvd import Stack, metrics, train
 from napari_udvd.motion import Motion, estimated_motion, learned_motion
 

@@ -1,6 +1,6 @@
 """Compare two checkouts of the program in one run: speed, starts, results.
 
-    python benchmarks/two_trees.py ../before .
+    python -m benchmarks.two_trees ../before .
 
 Each measurement is a process of its own that finds its tree by ``PYTHONPATH`` and knows
 the public API only, so that trees far apart can be compared. The trees take turns, and
@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from common import machine, progress, table
+from benchmarks.common import machine, progress, table
 from napari_udvd.simulation import simulate
 
 if TYPE_CHECKING:

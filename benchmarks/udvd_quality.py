@@ -18,12 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 import napari_udvd as nu
-from baselines import best_gaussian, best_total_variation
-from common import DATA, machine, progress, table
-from movies import FRAMES, PHOTONS, READ_NOISE, Frames, cancer_cells, scene
+from benchmarks.baselines import best_gaussian, best_total_variation
+from benchmarks.common import DATA, machine, progress, set_up, table
+from benchmarks.movies import FRAMES, PHOTONS, READ_NOISE, Frames, cancer_cells, scene
 from napari_udvd import metrics
 from napari_udvd.simulation import KINDS
 
@@ -86,7 +85,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    set_up(options.threads)
     truth, noisy = make_movie(options.movie, options.data, options.frames)
     baselines: dict[str, Callable[[], Frames]] = {
         "noisy": lambda: noisy,

@@ -23,7 +23,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
-from common import REPOSITORY, machine, progress, table
+from benchmarks.common import REPOSITORY, machine, progress, set_up, table
 from napari_udvd.models import UDVD, CameraNoise, Clip, from_published
 from napari_udvd.models.udvd.halfplane import (
     SLOPE,
@@ -439,7 +439,7 @@ def main() -> None:
     parser.add_argument("--patch", type=int, default=128, help="of a training step")
     parser.add_argument("--turns", type=int, default=3, help="repeats")
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    set_up(options.threads)
     print(machine())
     plain, net = same_networks(options.width)
     if "inference" in options.parts:

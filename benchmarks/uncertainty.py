@@ -15,14 +15,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 import napari_udvd as nu
-from common import DATA, machine, progress, table
-from movies import Frames, KnownMovie, scene
+from benchmarks.common import DATA, machine, progress, set_up, table
+from benchmarks.movies import Frames, KnownMovie, scene
 from napari_udvd.formats import ArraySink
 from napari_udvd.inference.request import Request
-from napari_udvd.runtime.device import keep_freed_memory
 from napari_udvd.simulation import KINDS
 
 if TYPE_CHECKING:
@@ -152,8 +150,7 @@ def main() -> None:
         "--picture", type=Path, metavar="FILE", help="gets the curves, as PNG"
     )
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    keep_freed_memory()
+    set_up(options.threads)
     found = {}
     for name in options.movies:
         progress(name)

@@ -1,6 +1,6 @@
 """Whether a network leaves a weave in its results, and what more views are worth.
 
-    python benchmarks/weave.py --networks centerblind --movies calcium tem --steps 150
+    python -m benchmarks.weave --networks centerblind --movies calcium tem --steps 150
 
 Networks that pool treat even and odd pixels differently, or the four or eight of a
 larger pool. What that leaves in a result repeats itself: the power of the error,
@@ -22,16 +22,14 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 import napari_udvd as nu
-from common import DATA, machine, progress, table
-from movies import MOVIES, Frames, KnownMovie
+from benchmarks.common import DATA, machine, progress, set_up, table
+from benchmarks.movies import MOVIES, Frames, KnownMovie
+from benchmarks.quality import psnr
 from napari_udvd.formats import ArraySink
 from napari_udvd.inference.request import Request
 from napari_udvd.models import count_views
-from napari_udvd.runtime.device import keep_freed_memory
-from quality import psnr
 
 PERIODS = 2, 4, 8
 """Pixels."""
@@ -108,8 +106,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the training")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    keep_freed_memory()
+    set_up(options.threads)
     rows = []
     for name, network in product(options.movies, options.networks):
         movie = MOVIES[name](options.data)

@@ -23,7 +23,6 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 os.environ["NAPARI_CONFIG"] = ""
 
 SHARED = Path(__file__).parents[2] / "shared"
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -74,7 +73,6 @@ def shared_parity() -> Path:
 
 
 @pytest.fixture
-def benchmark_script(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
+def benchmark_script() -> Callable[[str], Any]:
     """Import a module of the benchmarks, which are not part of the package."""
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    return import_module
+    return lambda name: import_module(f"benchmarks.{name}")

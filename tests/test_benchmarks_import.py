@@ -36,7 +36,8 @@ def test_a_weave_is_a_peak_of_its_period(
 
 
 COUNT = """
-import torch, udvd_speed as speed
+import torch
+from benchmarks import udvd_speed as speed
 plain, net = speed.same_networks(width=8)
 side = 64
 
@@ -52,10 +53,7 @@ print(speed.counted_gflop(run_ours) / speed.our_gflop(net, side, side, 3, 1, Fal
 """
 
 
-def test_operations_are_those_torch_counts(
-    benchmark_script: Callable[[str], Any],
-) -> None:
-    benchmark_script("common")  # so that the others are found
+def test_operations_are_those_torch_counts() -> None:
     # torch's counter imports its compiler, which may not be in one process with a
     # graphics driver that a viewer has loaded
     done = subprocess.run(

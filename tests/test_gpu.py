@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
 import torch
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-from gpu_checks import CHECKS
-from gpu_report import NotHere
+from benchmarks.gpu_checks import CHECKS
+from benchmarks.gpu_report import NotHere
 
 NO_CARD = pytest.mark.skipif(
     not torch.cuda.is_available(), reason="there is no CUDA device here"

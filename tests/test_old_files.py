@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from benchmarks.old_files import FRAMES
+from benchmarks.same_results import compute, largest_difference
 
 import napari_udvd
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-from old_files import FRAMES
-from same_results import compute, largest_difference
 
 SOURCE = Path(napari_udvd.__file__).parents[1]
 STORED = Path(__file__).parent / "fixtures" / "results"

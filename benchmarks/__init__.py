@@ -1,0 +1,1 @@
+"""Speed, quality and memory: ``python -m benchmarks.NAME``, from the repository."""

@@ -1,0 +1,141 @@
+"""Run every benchmark small, so that none of them breaks unseen.
+
+    python -m benchmarks.smoke                 # or: make bench-smoke
+    python -m benchmarks.smoke quality weave
+
+The numbers say nothing, only that there are some. Each script runs in a process of its
+own, as a user would start it; what it printed is shown if it fails. Those that need a
+recorded movie are left out where the movies are not there, and are named.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+import numpy as np
+
+import napari_udvd as nu
+from benchmarks.common import DATA, REPOSITORY, machine, table
+
+MOVIE, MODEL = "movie.npy", "model.safetensors"
+"""Names of a small movie and of a model that was trained on it, in the folder."""
+
+RUNS = {
+    "baselines": None,
+    "cells": "{folder}/model.safetensors {folder}/movie.npy --spacing 24",
+    "centerblind_speed": "--presets small --sizes 64 --frames 6 --turns 1",
+    "deepfovea": "--movies nuclei --steps 2 2 --frames 8",
+    "distillation": "--movies nuclei --steps 2",
+    "equal_dose": "--kinds calcium --read-noise 0 --photons 3 --steps 2 --frames 8",
+    "files": "ome imagej",
+    "filter_pictures": "{folder}/filters --minutes 0.05",
+    "flashes": "--movies calcium --steps 2 --events 4 --price calcium",
+    "flow": "--scenes still --snr 2",
+    "flow_pictures": "{folder}/flow.png --movie nuclei --minutes 0.05",
+    "gpu": "--device cpu --parts fast --seconds 5 --output {folder}/gpu",
+    "inspect_speed": "--size 64 --runs 1",
+    "memory": "--frames 8 --size 64 --width 4",
+    "motion": "--scenes still --snr 2 --minutes 0.05",
+    "noise_model": "--kinds nuclei --seeds 0 --photons 30 --frames 12 --side 48 "
+    "--movies 1 --steps 2 --repeats 1 --no-offsets",
+    "old_files": "{folder}/old --parts models",
+    "quality": "--movies nuclei --seconds 1 --no-baselines",
+    "real_movies": "--minutes 0.05 --movies ecoli --docs {folder}",
+    "reconstruct": "--movies nuclei --masks random-20 --steps 2 --seconds --frames 8 "
+    "--no-denoise --no-biharmonic --no-dose --no-speed",
+    "reconstruct_pictures": "--folder {folder} --only borders --steps 2",
+    "refiner": "--movies nuclei --steps 2 --views 1",
+    "report": "--movies nuclei --steps 2 --noise 1 --no-seconds",
+    "responsiveness": None,
+    "s2svr": "--cases 0 --steps 2 --network-steps 1 --repeats 1",
+    "same_results": "{repository} {repository} --parts models",
+    "scan_noise": "--kinds nuclei --sizes 16x48x48 --seeds 0",
+    "scan_patterns": "--picture {folder}/patterns.png",
+    "second_stage_pictures": "{folder}/stage.png --movies nuclei --steps 2",
+    "segments": "--frames 12 --minutes 0.05 --overlap 1",
+    "sharpen": "--cases 0 --steps 2",
+    "sharpen_pictures": "{folder}/sharpen --steps 2",
+    "stbn": "--scenes still --minutes 0.05 --networks udvd",
+    "two_trees": "{repository} {repository} --networks --minutes 0.1 --turns 1",
+    "udvd_quality": "--movie nuclei --frames 8 --widths 4 --seconds 1",
+    "udvd_speed": "--width 8 --size 64 --patch 32 --turns 1",
+    "uncertainty": "--movies nuclei --steps 2",
+    "weave": "--movies nuclei --views 1 --steps 2",
+}
+"""How each script is run; None where its module says why it cannot be, by itself."""
+
+RECORDED = {"filter_pictures", "real_movies", "sharpen_pictures"}
+"""Those that need recorded movies."""
+
+
+class Ran(NamedTuple):
+    """One script, and what became of it."""
+
+    name: str
+    state: str
+    seconds: float
+
+
+def run(name: str, folder: Path) -> Ran:
+    """Run a script; what it printed goes to stderr if it fails."""
+    arguments = RUNS[name]
+    if arguments is None:
+        return Ran(name, "not run: needs another program", 0.0)
+    if name in RECORDED and not DATA.is_dir():
+        return Ran(name, f"left out: there is no {DATA}", 0.0)
+    words = arguments.format(folder=folder, repository=REPOSITORY).split()
+    began = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-m", f"benchmarks.{name}", *words],
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    took = time.perf_counter() - began
+    if done.returncode:
+        print(f"--- {name} {' '.join(words)}\n{done.stdout}", file=sys.stderr)
+        return Ran(name, f"FAILED with code {done.returncode}", took)
+    return Ran(name, "ran", took)
+
+
+def prepare(folder: Path) -> None:
+    """Write a small movie, and a model that was trained on it."""
+    stack = nu.simulate("nuclei", frames=8, shape=(48, 48)).noisy
+    np.save(folder / MOVIE, np.asarray(stack.data))
+    nu.train(stack, steps=2).save(folder / MODEL)
+
+
+def main() -> None:
+    """Run those that are named, or all, and end with an error if one failed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="all if left out")
+    names = parser.parse_args().names or list(RUNS)
+    if unknown := sorted(set(names) - set(RUNS)):
+        parser.error(f"no such benchmark: {', '.join(unknown)}")
+    print(machine(), flush=True)
+    ran = []
+    with TemporaryDirectory() as folder:
+        prepare(Path(folder))
+        for name in names:
+            ran.append(run(name, Path(folder)))
+            print(f"{ran[-1].seconds:6.1f} s  {name}: {ran[-1].state}", flush=True)
+    failed = [one.name for one in ran if one.state.startswith("FAILED")]
+    print(
+        table(
+            ("script", "seconds", ""),
+            [(r.name, f"{r.seconds:.1f}", r.state) for r in ran],
+        )
+    )
+    if failed:
+        sys.exit(f"failed: {', '.join(failed)}")
+
+
+if __name__ == "__main__":
+    main()
