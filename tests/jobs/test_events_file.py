@@ -108,6 +108,8 @@ def test_what_cannot_be_is_said_before_anything_is_read(
         next(replace(job, labels=None).run(movie, output))
     with pytest.raises(InputError, match="none to save"):
         next(replace(job, model=model, save=model).run(movie, output))
+    with pytest.raises(InputError, match="`interval` is 0; expected a positive"):
+        next(replace(job, interval=0.0).run(movie, output))
     with pytest.raises(OutputError, match="one of the files"):
         next(job.run(movie, folder / "spans.csv"))
     with pytest.raises(OutputError, match=r"use one of \.csv"):

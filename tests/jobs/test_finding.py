@@ -182,7 +182,7 @@ def test_a_model_takes_another_movie_apart_with_its_own_components(
     scores = score(other.truth, again.spans)
     assert scores.all_starts.f1 > 0.9
     kept = again.finder.kept
-    assert kept["components.axes"].shape == (10, 64)
+    assert kept["components.axes"].shape[1:] == kept["components.mean"].shape
 
 
 def test_a_model_of_other_features_says_what_is_missing(

@@ -106,7 +106,9 @@ class EventsFile:
         self._check(file, output)
         stack = open_stack(file, self.axes, mask=self.mask, unmeasured=self.unmeasured)
         yield Opened(str(file), stack)
-        interval = self.interval or seconds_between_frames(stack)
+        interval = self.interval
+        if interval is None:
+            interval = seconds_between_frames(stack)
         spans, notes = self._labels(interval)
         yield from map(Note, notes)
         finder = None if self.model is None else EventFinder.load(self.model)
@@ -167,6 +169,11 @@ class EventsFile:
             raise InputError(
                 "nothing is trained where a model is given, so there is none to save; "
                 "leave `model` or `save` out"
+            )
+        if self.interval is not None and not self.interval > 0:
+            raise InputError(
+                f"`interval` is {self.interval:g}; expected a positive number of "
+                "seconds"
             )
         used = [file, self.labels, self.regions, self.denoised, self.std, self.model]
         given = {path.resolve() for path in used if path is not None}

@@ -376,7 +376,9 @@ def find_events(
     """
     stack = _stack(movie, axes)
     if isinstance(spans, str | os.PathLike):
-        spans, _ = read_labels(spans, interval or seconds_between_frames(stack))
+        if interval is None:
+            interval = seconds_between_frames(stack)
+        spans, _ = read_labels(spans, interval)
     watching = Watching(
         denoised=None if denoised is None else _stack(denoised, axes),
         std=None if std is None else _stack(std, axes),
