@@ -10,6 +10,7 @@ import pytest
 
 from napari_udvd.errors import InputError
 from napari_udvd.features import (
+    feature_names,
     features_of,
     regions_of_labels,
     regions_of_places,
@@ -362,3 +363,16 @@ def test_nothing_measured_at_all() -> None:
     stack = movie(np.full((3, 24, 32), np.nan, np.float32))
     with pytest.raises(InputError, match="no region was measured"):
         features_of(stack, whole_frame(stack))
+
+
+@pytest.mark.parametrize("extras", [(), ("denoised",), ("denoised", "std", "flow")])
+def test_names_are_known_before_anything_is_measured(extras: tuple[str, ...]) -> None:
+    stack = movie(noise())
+    given: dict[str, Any] = {"denoised": noise(1), "std": noise(2), "flow": True}
+    found = features_of(
+        stack,
+        regions_of_places(CORNERS, stack, radius=5),
+        **{name: given[name] for name in extras},
+    )
+    wanted = feature_names(**dict.fromkeys(extras, True))
+    assert {table.names for table in found.values()} == {wanted}
