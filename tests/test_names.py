@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import napari_udvd
-from napari_udvd.models import catalogue
+from napari_udvd.models import catalogue, labeller_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +18,8 @@ SOURCE = Path(napari_udvd.__file__).parent
 # the package, and the plugin as menus and tasks of the viewer call it
 OWN_NAME = re.compile(r"napari[-_]udvd|> UDVD\b|^UDVD: ", re.IGNORECASE)
 NAME = re.compile(
-    r"center.?blind(-sparse)?|udvd|stbn|light.?flow|pwc|deep.?fovea|s2svr",
+    r"center.?blind(-sparse)?|udvd|stbn|light.?flow|pwc|deep.?fovea|s2svr"
+    r"|\btcn|TemporalConvolutions|seq2seq|SequenceToSequence",
     re.IGNORECASE,
 )
 
@@ -63,7 +64,7 @@ def test_no_network_is_named_outside_of_models() -> None:
 
 
 def test_what_is_searched_for_is_what_there_is(tmp_path: Path) -> None:
-    for name in catalogue.names():
+    for name in [*catalogue.names(), *labeller_names()]:
         assert NAME.fullmatch(re.sub(r"-\d$", "", name)), name
     path = tmp_path / "module.py"
     lines = [

@@ -35,11 +35,13 @@ from napari_udvd.cli.arguments import (
     Tile,
     Unmeasured,
 )
+from napari_udvd.cli.finding import events as find_events
 from napari_udvd.cli.looking import motion, show_filter
 from napari_udvd.cli.messages import complain, out_of_memory
 from napari_udvd.cli.options import command_that_trains, parse_hole
 from napari_udvd.cli.reconstructing import Reconstruct, reconstruct
 from napari_udvd.cli.scan import scan_mask
+from napari_udvd.cli.scoring import score_events
 from napari_udvd.cli.sharpening import Sharpen, sharpen
 from napari_udvd.cli.stopped import Stopped
 from napari_udvd.cli.usage import Commands
@@ -323,6 +325,8 @@ def report(
 app.command(cls=Reconstruct)(reconstruct)
 app.command(cls=Sharpen)(sharpen)
 app.command("scan-mask")(scan_mask)
+app.command("events")(find_events)
+app.command("score-events")(score_events)
 
 
 @app.command("import-published")

@@ -14,11 +14,6 @@ import os
 from typing import TYPE_CHECKING, Any, Final
 
 from napari_udvd.errors import InputError
-from napari_udvd.formats._atomic import (
-    remove_stale_partials,
-    temporary_name,
-    write_small,
-)
 from napari_udvd.formats._axes import SAMPLES, Found, to_stack
 from napari_udvd.formats._contents import chosen
 from napari_udvd.formats._images import (
@@ -34,8 +29,15 @@ from napari_udvd.formats._output import check_output, output_kind
 from napari_udvd.formats._plain import to_plain
 from napari_udvd.formats._sinks import ArraySink, Sink, to_dtype
 from napari_udvd.formats._small import check_small_output
-from napari_udvd.formats._tables import cell, table
+from napari_udvd.formats._units import seconds_between_frames
 from napari_udvd.noise import AUTO, subtract_dark
+from napari_udvd.small_files import (
+    cell,
+    remove_stale_partials,
+    table,
+    temporary_name,
+    write_small,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -63,6 +65,7 @@ __all__ = [
     "open_stack",
     "read_record",
     "remove_stale_partials",
+    "seconds_between_frames",
     "split_choice",
     "suffix_of",
     "table",

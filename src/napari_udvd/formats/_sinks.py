@@ -16,13 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_udvd.errors import OutputError, system_reason
-from napari_udvd.formats._atomic import (
+from napari_udvd.formats._output import readable_size
+from napari_udvd.small_files import (
     put_in_place,
     remove,
     remove_stale_partials,
     temporary_name,
 )
-from napari_udvd.formats._output import readable_size
 from napari_udvd.stack import LayoutLike, Plane
 
 if TYPE_CHECKING:

@@ -27,6 +27,11 @@ if TYPE_CHECKING:
         check_student,
         improver_names,
     )
+    from napari_udvd.models.labellers import (
+        build_labeller,
+        find_labeller,
+        labeller_names,
+    )
     from napari_udvd.models.likelihood import (
         Prediction,
         negative_log_likelihood,
@@ -39,6 +44,7 @@ if TYPE_CHECKING:
         from_published,
         read_published,
         s2svr_from_published,
+        segments_from_published,
     )
     from napari_udvd.models.s2svr.losses import (
         FlowCriterion,
@@ -48,6 +54,9 @@ if TYPE_CHECKING:
     from napari_udvd.models.s2svr.network import S2SVR
     from napari_udvd.models.s2svr.occlusion import hidden_by_return
     from napari_udvd.models.s2svr.settings import S2SVRSettings
+    from napari_udvd.models.segments.network import SequenceToSequence
+    from napari_udvd.models.segments.settings import SequenceSettings
+    from napari_udvd.models.segments.tcn import TemporalConvolutions
     from napari_udvd.models.spec import (
         Facts,
         NetworkSettings,
@@ -90,19 +99,25 @@ __all__ = [
     "Prediction",
     "Recipe",
     "S2SVRSettings",
+    "SequenceSettings",
+    "SequenceToSequence",
+    "TemporalConvolutions",
     "Unfit",
     "build_improver",
+    "build_labeller",
     "build_network",
     "check_improver",
     "check_student",
     "count_views",
     "distillation_loss",
+    "find_labeller",
     "flow_from_published",
     "flow_loss",
     "fovea_from_published",
     "from_published",
     "hidden_by_return",
     "improver_names",
+    "labeller_names",
     "negative_log_likelihood",
     "posterior",
     "posterior_loss",
@@ -112,6 +127,7 @@ __all__ = [
     "s2svr_from_published",
     "sample_bilinear",
     "sample_nearest",
+    "segments_from_published",
     "sweep_views",
 ]
 
@@ -138,19 +154,25 @@ _HOMES = {
     "Prediction": "likelihood",
     "Recipe": "spec",
     "S2SVRSettings": "s2svr.settings",
+    "SequenceSettings": "segments.settings",
+    "SequenceToSequence": "segments.network",
+    "TemporalConvolutions": "segments.tcn",
     "Unfit": "spec",
     "build_improver": "improvers",
+    "build_labeller": "labellers",
     "build_network": "catalogue",
     "check_improver": "improvers",
     "check_student": "improvers",
     "count_views": "views",
     "distillation_loss": "s2svr.losses",
+    "find_labeller": "labellers",
     "flow_from_published": "published",
     "flow_loss": "s2svr.losses",
     "fovea_from_published": "published",
     "from_published": "published",
     "hidden_by_return": "s2svr.occlusion",
     "improver_names": "improvers",
+    "labeller_names": "labellers",
     "negative_log_likelihood": "likelihood",
     "posterior": "likelihood",
     "posterior_loss": "likelihood",
@@ -158,6 +180,7 @@ _HOMES = {
     "predict_pixel_in_views": "views",
     "read_published": "published",
     "s2svr_from_published": "published",
+    "segments_from_published": "published",
     "sample_bilinear": "flow.warp",
     "sample_nearest": "flow.warp",
     "sweep_views": "views",

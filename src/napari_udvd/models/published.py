@@ -23,6 +23,7 @@ from napari_udvd.models.catalogue import specs
 from napari_udvd.models.deepfovea.published import from_published as fovea
 from napari_udvd.models.flow.published import pwc_from_published
 from napari_udvd.models.s2svr.published import from_published as s2svr
+from napari_udvd.models.segments.published import from_published as segments
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from napari_udvd.models.deepfovea.network import DeepFovea
     from napari_udvd.models.flow.base import FlowNetwork
     from napari_udvd.models.s2svr.network import S2SVR
+    from napari_udvd.models.segments.network import SequenceToSequence
 
 __all__ = [
     "flow_from_published",
@@ -38,6 +40,7 @@ __all__ = [
     "from_published",
     "read_published",
     "s2svr_from_published",
+    "segments_from_published",
 ]
 
 
@@ -171,13 +174,35 @@ def s2svr_from_published(state_dict: Mapping[str, Any]) -> S2SVR:
     return s2svr(_state_dict(state_dict, "the state dict"))
 
 
+def segments_from_published(state_dict: Mapping[str, Any]) -> SequenceToSequence:
+    """Build the action identification network of a published state dict.
+
+    Parameters
+    ----------
+    state_dict
+        A checkpoint of the sequence-to-sequence model of Kaku et al. 2021, with the
+        dilated (video) or the pyramid (sensor) encoder, of any size.
+
+    Returns
+    -------
+    SequenceToSequence
+        In evaluation mode.
+
+    Raises
+    ------
+    ValueError
+        If names or shapes are those of another network.
+    """
+    return segments(_state_dict(state_dict, "the state dict"))
+
+
 def read_published(path: str | Path) -> Mapping[str, Any]:
     """Read a published checkpoint file without executing code from it.
 
     Understands a bare state dict and the published layouts (``{"model":
     [state_dict], "args": ..., ...}``, ``{"state_dict": state_dict, ...}``), for
-    :func:`from_published`, :func:`flow_from_published`, :func:`fovea_from_published`
-    and :func:`s2svr_from_published`.
+    :func:`from_published`, :func:`flow_from_published`, :func:`fovea_from_published`,
+    :func:`s2svr_from_published` and :func:`segments_from_published`.
 
     Raises
     ------

@@ -2,14 +2,43 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
+
+if TYPE_CHECKING:
+    from napari_udvd.spans import Span
 
 Floats = npt.NDArray[np.float32]
 Random = np.random.Generator
 Drawing = tuple[Floats, npt.NDArray[np.float64] | None]
 """Clean movie ``(T, Y, X)``, not negative, and the motion of the whole or ``None``."""
+
+
+class EventDrawing(NamedTuple):
+    """Clean movie with what happens in it.
+
+    Attributes
+    ----------
+    clean
+        ``(T, Y, X)``, not negative.
+    spans
+        Of every region, without gaps while it is there.
+    tracks
+        Regions that move: rows of number, frame, y and x, px, ``(N, 4)``; or None.
+    labels
+        Regions that stay: an image ``(Y, X)`` of their numbers, 0 elsewhere; or None.
+    motion
+        Of the whole, ``(T, 2)``, or None.
+    """
+
+    clean: Floats
+    spans: tuple[Span, ...]
+    tracks: npt.NDArray[np.float64] | None = None
+    labels: npt.NDArray[np.int32] | None = None
+    motion: npt.NDArray[np.float64] | None = None
 
 
 def wander(
@@ -63,6 +92,38 @@ def gaussians(
         for size, centre in ((height, at[:, 0]), (width, at[:, 1]))
     )
     return np.asarray((rows * weight) @ columns.T)
+
+
+class Window(NamedTuple):
+    """Part of a frame around a place.
+
+    Attributes
+    ----------
+    rows, columns
+        Where it is.
+    dy, dx
+        Distances of its rows ``(n, 1)`` and columns ``(1, m)`` from the place.
+    """
+
+    rows: slice
+    columns: slice
+    dy: npt.NDArray[np.float64]
+    dx: npt.NDArray[np.float64]
+
+
+def window(centre: npt.ArrayLike, reach: int, height: int, width: int) -> Window | None:
+    """Part of a frame up to `reach` pixels from a place; None where there is none."""
+    cy, cx = np.asarray(centre)
+    rows = np.arange(max(0, int(cy) - reach), min(height, int(cy) + reach + 1))
+    columns = np.arange(max(0, int(cx) - reach), min(width, int(cx) + reach + 1))
+    if not (rows.size and columns.size):
+        return None
+    return Window(
+        slice(int(rows[0]), int(rows[-1]) + 1),
+        slice(int(columns[0]), int(columns[-1]) + 1),
+        rows[:, None] - cy,
+        columns[None, :] - cx,
+    )
 
 
 def step(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,7 @@ from napari_udvd.simulation._vesicles import draw_vesicles
 from napari_udvd.stack import Stack
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from napari_udvd.simulation._drawing import Drawing, Random
 
@@ -122,20 +122,14 @@ def simulate(
     InputError
         If the kind is unknown or a parameter is out of range.
     """
-    if kind not in KINDS:
-        raise InputError(
-            f"there is no simulated movie {kind!r}; choose one of {', '.join(KINDS)}"
-        )
-    height, width = shape
-    if frames < 1 or height < 16 or width < 16:
-        raise InputError(
-            f"{frames} frames of {height} x {width} pixels cannot be simulated; ask "
-            "for at least 1 frame of 16 x 16"
-        )
+    check_request(kind, KINDS, frames, shape)
     scene = KINDS[kind]
-    clean, motion = scene.draw(frames, height, width, np.random.default_rng(seed))
-    noisy, truth = add_noise(
+    clean, motion = scene.draw(frames, *shape, np.random.default_rng(seed))
+    return recorded(
         clean,
+        motion,
+        kind,
+        scene,
         photons=photons,
         gain=gain,
         offset=offset,
@@ -143,6 +137,61 @@ def simulate(
         correlation=correlation,
         seed=seed,
         dtype=dtype,
+    )
+
+
+def check_request(
+    kind: str, kinds: Collection[str], frames: int, shape: tuple[int, int]
+) -> None:
+    """Refuse a movie that cannot be drawn.
+
+    Raises
+    ------
+    InputError
+        If the kind is unknown, or there are no frames or too few pixels.
+    """
+    if kind not in kinds:
+        raise InputError(
+            f"there is no simulated movie {kind!r}; choose one of {', '.join(kinds)}"
+        )
+    height, width = shape
+    if frames < 1 or height < 16 or width < 16:
+        raise InputError(
+            f"{frames} frames of {height} x {width} pixels cannot be simulated; ask "
+            "for at least 1 frame of 16 x 16"
+        )
+
+
+class Scaled(Protocol):
+    """What has a physical scale."""
+
+    @property
+    def pixel(self) -> float:
+        """Width of a pixel."""
+
+    @property
+    def unit(self) -> str:
+        """Its unit."""
+
+    @property
+    def interval(self) -> float:
+        """Seconds between frames."""
+
+
+def recorded(
+    clean: npt.NDArray[np.float32],
+    motion: npt.NDArray[np.float64] | None,
+    kind: str,
+    scene: Scaled,
+    *,
+    gain: float,
+    offset: float,
+    read_noise: float,
+    **camera: Any,
+) -> SimulatedMovie:
+    """Send a clean movie through a camera, see :func:`add_noise`."""
+    noisy, truth = add_noise(
+        clean, gain=gain, offset=offset, read_noise=read_noise, **camera
     )
     scale = {"T": scene.interval, "Y": scene.pixel, "X": scene.pixel}
     units = {"T": "s", "Y": scene.unit, "X": scene.unit}

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from napari_udvd.simulation._drawing import field, scatter, wander
+from napari_udvd.simulation._drawing import field, scatter, wander, window
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari_udvd.simulation._drawing import Drawing, Floats, Random
 
 
@@ -40,36 +42,68 @@ def _add_nucleus(clean: Floats, rng: Random, y: float, x: float) -> None:
         0.15 * np.sin(wander(rng, frames, speed=0.08))
     )
     # Two textures that fade into one another: chromatin moves inside the nucleus.
-    textures = [_chromatin(rng) for _ in range(2)]
+    textures = [chromatin(rng) for _ in range(2)]
     fade = 0.5 - 0.5 * np.cos(np.linspace(0, np.pi, frames))
-    reach = int(2.0 * radius)
     for t in range(frames):
-        cy, cx = path[:, t]
-        rows = np.arange(max(0, int(cy) - reach), min(height, int(cy) + reach + 1))
-        columns = np.arange(max(0, int(cx) - reach), min(width, int(cx) + reach + 1))
-        if not (rows.size and columns.size):
+        part = window(path[:, t], int(2.0 * radius), height, width)
+        if part is None:
             continue
-        dy, dx = rows[:, None] - cy, columns[None, :] - cx
-        cos, sin = np.cos(angle[t]), np.sin(angle[t])
-        v = (cos * dy - sin * dx) / radius * np.sqrt(stretch[t])
-        u = (sin * dy + cos * dx) / radius / np.sqrt(stretch[t])
-        r = np.hypot(u, v)
-        theta = np.arctan2(v, u)
-        edge = 1.0 + sum(
-            amplitude * np.cos(k * theta + phase + wobble[i][t])
-            for i, (k, amplitude, phase) in enumerate(lobes)
+        shape = Shape(
+            angle=angle[t],
+            radius=radius,
+            stretch=stretch[t],
+            lobes=[(k, a, p + wobble[i][t]) for i, (k, a, p) in enumerate(lobes)],
         )
-        # Thickness of a flattened ellipsoid, with a membrane that is not a step.
-        body = np.clip(1.0 - (r / edge) ** 4, 0.0, None) ** 0.6
-        size = textures[0].shape[0]
-        where = [(v / 1.6 + 1.0) / 2.0 * (size - 1), (u / 1.6 + 1.0) / 2.0 * (size - 1)]
         texture = (1.0 - fade[t]) * textures[0] + fade[t] * textures[1]
-        chromatin = ndimage.map_coordinates(texture, where, order=1, mode="nearest")
-        light = (brightness[t] * body * chromatin).astype(np.float32)
-        clean[t, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] += light
+        light = brightness[t] * nucleus(part.dy, part.dx, shape, texture)
+        clean[t, part.rows, part.columns] += light.astype(np.float32)
 
 
-def _chromatin(rng: Random) -> npt.NDArray[np.float64]:
+class Shape(NamedTuple):
+    """Outline of a nucleus.
+
+    Attributes
+    ----------
+    angle
+        Of its long axis.
+    radius
+        Of the circle with its area, px.
+    stretch
+        Long axis divided by the short one.
+    lobes
+        Number, height and phase of each wave around the outline.
+    """
+
+    angle: float
+    radius: float
+    stretch: float
+    lobes: Sequence[tuple[int, float, float]] = ()
+
+
+def nucleus(
+    dy: npt.NDArray[np.float64],
+    dx: npt.NDArray[np.float64],
+    shape: Shape,
+    texture: npt.NDArray[np.float64],
+) -> npt.NDArray[np.float64]:
+    """Light of a nucleus at distances `dy` and `dx` from its centre, about one."""
+    cos, sin = np.cos(shape.angle), np.sin(shape.angle)
+    v = (cos * dy - sin * dx) / shape.radius * np.sqrt(shape.stretch)
+    u = (sin * dy + cos * dx) / shape.radius / np.sqrt(shape.stretch)
+    r = np.hypot(u, v)
+    theta = np.arctan2(v, u)
+    edge = 1.0 + sum(
+        amplitude * np.cos(k * theta + phase) for k, amplitude, phase in shape.lobes
+    )
+    # Thickness of a flattened ellipsoid, with a membrane that is not a step.
+    body = np.clip(1.0 - (r / edge) ** 4, 0.0, None) ** 0.6
+    size = texture.shape[0]
+    where = [(v / 1.6 + 1.0) / 2.0 * (size - 1), (u / 1.6 + 1.0) / 2.0 * (size - 1)]
+    chromatin = ndimage.map_coordinates(texture, where, order=1, mode="nearest")
+    return np.asarray(body * chromatin)
+
+
+def chromatin(rng: Random) -> npt.NDArray[np.float64]:
     """Grainy texture around one with dark nucleoli, on 64 x 64 points."""
     texture = np.exp(0.22 * field(rng, (64, 64), 1.7) + 0.2 * field(rng, (64, 64), 5))
     grid = np.mgrid[:64, :64]
