@@ -125,9 +125,17 @@ def test_weights_are_made_and_started_from(
     monkeypatch.setattr(sys, "argv", ["pretrain", str(path), *options])
     reconstruction.main()
     assert "held-out loss" in capsys.readouterr().out
+    resumed = ["--preset", "small", "--batch", "1", "--minutes", "0.008", "--resume"]
+    monkeypatch.setattr(sys, "argv", ["pretrain", str(path), *resumed])
+    reconstruction.main()
     header: dict[str, Any] = read_model_file(path)[0]["weights"]
     assert header["network"] == "centerblind-sparse"
-    assert header["card"]["start"] == "dense.safetensors"
+    # where it began is still known
+    dense = tmp_path / "dense.safetensors"
+    assert header["card"]["start"] == {
+        "name": dense.name,
+        "checksum": read_model_file(dense)[0]["weights"]["checksum"],
+    }
     assert header["card"]["steps"] > 0
     monkeypatch.setattr(warm_start, "FOLDER", tmp_path)
     net = SparseCenterBlind(preset="small", hole=(1, 3), widths=(3.0, 1.0))

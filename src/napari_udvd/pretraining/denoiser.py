@@ -104,6 +104,7 @@ class Pretraining:
         }
         self.adam = NamedAdam(dict(self.net.named_parameters()))
         self.step, self.elapsed = 0, 0.0
+        self.started_from: dict[str, str] | None = None
 
     def advance(self, batch: Any, progress: float) -> float:
         """Take one step; returns the loss."""
@@ -150,6 +151,7 @@ class Pretraining:
             "preset": self.net.configuration()["preset"],
             "step": self.step,
             "elapsed": self.elapsed,
+            "start": self.started_from,
         }
         write_checkpoint(path, tensors, header)
 
@@ -171,6 +173,10 @@ class Pretraining:
         for net in (self.net, self.average):
             weights = {name: t.float() for name, t in tensors.items()}
             net.load_state_dict(net.fitted(weights))
+        self.started_from = {
+            "name": path.name,
+            "checksum": header["weights"]["checksum"],
+        }
 
     def restore(self, path: Path) -> None:
         """Go on from what :meth:`save` wrote."""
@@ -178,6 +184,7 @@ class Pretraining:
         self.net.load_state_dict(tensors["net"])
         self.average.load_state_dict(tensors["average"])
         self.step, self.elapsed = header["step"], header["elapsed"]
+        self.started_from = header["start"]
         self.adam.restore(tensors, self.step)
 
 
@@ -267,7 +274,7 @@ def train(
         "batch": options.batch,
         "rate": options.rate,
         "seed": options.seed,
-        "start": options.start.name if options.start else None,
+        "start": run.started_from,
     }
 
     def keep() -> None:
