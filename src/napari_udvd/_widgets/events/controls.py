@@ -1,4 +1,4 @@
-"""What can be done with spans: mark, learn, look through, keep."""
+"""What can be done with spans: mark, look through, learn."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QGridLayout,
     QHBoxLayout,
     QLabel,
     QProgressBar,
@@ -55,23 +54,20 @@ class MarkControls(QWidget):
         self.correct_button = _button(
             "Correct", "The selected span gets the chosen label"
         )
-        self.erase_button = _button(
-            "Erase", "Take the label of the selected span away"
-        )
+        self.erase_button = _button("Erase", "Take the label of the selected span away")
         self.undo_button = _button("Undo", "Take the last change back (Ctrl+Z)")
         self.redo_button = _button("Redo", "Do it again (Ctrl+Shift+Z)")
-        grid = QGridLayout(self)
-        grid.setContentsMargins(0, 0, 0, 0)
-        grid.addWidget(self.region_box, 0, 0)
-        grid.addWidget(self.begin_button, 0, 1)
-        grid.addWidget(self.end_button, 0, 2)
-        grid.addWidget(self.accept_button, 1, 0)
-        grid.addWidget(self.correct_button, 1, 1)
-        grid.addWidget(self.erase_button, 1, 2)
-        row = QHBoxLayout()
-        row.addWidget(self.undo_button)
-        row.addWidget(self.redo_button)
-        grid.addLayout(row, 2, 0, 1, 3)
+        label = QLabel("Region")
+        layout = _column(self)
+        _row(layout, label, self.region_box, self.begin_button, self.end_button)
+        _row(
+            layout,
+            self.accept_button,
+            self.correct_button,
+            self.erase_button,
+            self.undo_button,
+            self.redo_button,
+        )
 
     def list_regions(self, names: Sequence[str], chosen: str | None) -> None:
         """Offer regions."""
@@ -85,7 +81,7 @@ class MarkControls(QWidget):
 
 
 class LearnControls(QWidget):
-    """Train, suggest, and files."""
+    """Train and suggest."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -103,46 +99,50 @@ class LearnControls(QWidget):
         self.frames_spin.setValue(10)
         self.frames_spin.setSuffix(" frames")
         self.frames_spin.setToolTip("How many frames are suggested at a time")
-        self.flow_check = QCheckBox("Look at the optical flow, too (slow)")
+        self.flow_check = QCheckBox("Optical flow")
         self.flow_check.setToolTip(
-            "Speed and divergence as two more features; a second a frame where frames "
+            "Look at speed and divergence, too. Slow: a second a frame where frames "
             "are 512 x 512 pixels"
-        )
-        self.import_button = _button(
-            "Import …", "Read labelled spans from a table (CSV)"
-        )
-        self.export_button = _button(
-            "Export …", "Write all spans, labelled and found, to a table (CSV)"
         )
         self.bar = QProgressBar()
         self.bar.setRange(0, STEPS)
         self.told = QLabel()
         self.told.setWordWrap(True)
         self.told.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        for widgets in (
-            (self.train_button, self.cancel_button),
-            (self.suggest_button, self.frames_spin),
-            (self.import_button, self.export_button),
-        ):
-            row = QHBoxLayout()
-            for widget in widgets:
-                row.addWidget(widget, 2 if widget is self.suggest_button else 1)
-            layout.addLayout(row)
-        layout.insertWidget(1, self.bar)
-        layout.insertWidget(1, self.flow_check)
+        layout = _column(self)
+        _row(layout, self.train_button, self.cancel_button, self.flow_check)
+        layout.addWidget(self.bar)
         layout.addWidget(self.told)
+        _row(layout, self.suggest_button, self.frames_spin)
+        self.show_learned("")
 
     def tell(self, share: float, what: str) -> None:
         """Show how far a training is."""
         self.bar.setFormat(f"{what} … %p%")
         self.bar.setValue(round(STEPS * share))
 
+    def show_learned(self, text: str) -> None:
+        """Say what was learned."""
+        self.told.setText(text)
+        self.told.setVisible(bool(text))
+
     def show_busy(self, busy: bool) -> None:
         """Show the bar while something is computed."""
         self.bar.setVisible(busy)
         self.cancel_button.setEnabled(busy)
+
+
+def _column(widget: QWidget) -> QVBoxLayout:
+    layout = QVBoxLayout(widget)
+    layout.setContentsMargins(0, 0, 0, 0)
+    return layout
+
+
+def _row(layout: QVBoxLayout, *widgets: QWidget) -> None:
+    row = QHBoxLayout()
+    for widget in widgets:
+        row.addWidget(widget)
+    layout.addLayout(row)
 
 
 def _button(text: str, tip: str) -> QPushButton:

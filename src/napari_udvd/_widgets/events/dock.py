@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QKeySequence, QShortcut
-from qtpy.QtWidgets import QFileDialog, QSplitter, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QVBoxLayout
 
 from napari_udvd._widgets.events.controls import (
     BEGIN_KEY,
@@ -22,21 +21,20 @@ from napari_udvd._widgets.events.keeping import Keeping
 from napari_udvd._widgets.events.label_section import LabelSection
 from napari_udvd._widgets.events.learner import Learner
 from napari_udvd._widgets.events.marker import Marker
-from napari_udvd._widgets.events.marks import RegionMarks
 from napari_udvd._widgets.events.movie_section import MovieSection
 from napari_udvd._widgets.events.record import Record
 from napari_udvd._widgets.events.region_watch import RegionWatch
+from napari_udvd._widgets.events.sight import Sight
+from napari_udvd._widgets.events.split import Split
 from napari_udvd._widgets.events.state import Known
 from napari_udvd._widgets.events.strip import TimelineStrip
-from napari_udvd._widgets.events.words import foreign, interval_of, learned
-from napari_udvd._widgets.shared.calm import Calm
+from napari_udvd._widgets.events.tables import TableSection
+from napari_udvd._widgets.events.words import foreign, learned
 from napari_udvd._widgets.shared.closing import ClosingDock
-from napari_udvd._widgets.shared.column import Column
-from napari_udvd._widgets.shared.layers import file_beside, place_seen, world_of
 from napari_udvd._widgets.shared.messages import Message, said
 from napari_udvd._widgets.shared.session import session_of
 from napari_udvd.errors import InputError, OutputError
-from napari_udvd.spans import Span, check_spans, read_spans, write_spans
+from napari_udvd.spans import Span
 from napari_udvd.stack import Plane
 
 if TYPE_CHECKING:
@@ -49,8 +47,6 @@ if TYPE_CHECKING:
     from napari_udvd.identification import Suggestion
 
 __all__ = ["EventsDock"]
-
-TABLES = "Spans (*.csv)"
 
 
 class EventsDock(ClosingDock):
@@ -71,7 +67,6 @@ class EventsDock(ClosingDock):
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__()
-        self._viewer = viewer
         self._keeping: Keeping | None = None
         self.record = Record()
         self.marker = Marker(self.record)
@@ -82,7 +77,8 @@ class EventsDock(ClosingDock):
         self.marking, self.learning = MarkControls(), LearnControls()
         self.strip = TimelineStrip()
         self.regions = RegionWatch(self.movie)
-        self._marks = RegionMarks(viewer)
+        self.tables = TableSection(self.record, self.movie, self.regions, self.message)
+        self.sight = Sight(viewer, self.movie)
         self._lay_out()
         self._connect()
         self._bind_keys()
@@ -90,28 +86,13 @@ class EventsDock(ClosingDock):
         self._enable()
 
     def _lay_out(self) -> None:
-        inside = QWidget()
-        layout = QVBoxLayout(inside)
-        for part in (self.movie, self.labels, self.marking, self.learning):
-            layout.addWidget(part)
-        layout.addStretch()
-        below = QWidget()
-        strip = QVBoxLayout(below)
-        strip.setContentsMargins(6, 0, 6, 6)
-        strip.addWidget(self.message)
-        strip.addWidget(self.strip, 1)
-        split = QSplitter(Qt.Orientation.Vertical)
-        split.addWidget(Column(inside))
-        split.addWidget(below)
-        split.setChildrenCollapsible(False)
-        split.setStretchFactor(1, 1)
+        above = [self.movie, self.labels, self.marking, self.learning, self.tables]
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(split)
-        Calm(inside)
+        outer.addWidget(Split(above, [self.message, self.strip]))
 
     def _connect(self) -> None:
-        viewer, marking, learning = self._viewer, self.marking, self.learning
+        viewer, marking, learning = self.sight.viewer, self.marking, self.learning
         self.movie.movie_changed.connect(self._on_movie_changed)
         self.movie.regions_changed.connect(self.regions.ask)
         self.regions.found.connect(self._on_regions_found)
@@ -135,8 +116,6 @@ class EventsDock(ClosingDock):
         ):
             button.clicked.connect(partial(self._try, action))
         learning.cancel_button.clicked.connect(self.learner.cancel)
-        learning.import_button.clicked.connect(self._on_import_clicked)
-        learning.export_button.clicked.connect(self._on_export_clicked)
         self.learner.told.connect(self._on_learner_told)
         self.learner.trained.connect(self._on_learner_trained)
         self.learner.suggested.connect(self._on_learner_suggested)
@@ -157,7 +136,7 @@ class EventsDock(ClosingDock):
     def _bind_keys(self) -> None:
         """Listen to keys on the canvas, and while a control of the dock has them."""
         for key, action in self._keys.items():
-            self._viewer.bind_key(
+            self.sight.viewer.bind_key(
                 key, lambda _viewer, act=action: self._try(act), overwrite=True
             )
         for keys, action in (
@@ -174,11 +153,11 @@ class EventsDock(ClosingDock):
         self.learner.cancel()
         self.regions.shut_down()
         for key in self._keys:
-            self._viewer.bind_key(key, None, overwrite=True)
-        self._marks.hide()
-        self._viewer.dims.events.current_step.disconnect(self._on_step)
-        self._viewer.layers.events.inserted.disconnect(self._on_layers_changed)
-        self._viewer.layers.events.removed.disconnect(self._on_layers_changed)
+            self.sight.viewer.bind_key(key, None, overwrite=True)
+        self.sight.hide_marks()
+        self.sight.viewer.dims.events.current_step.disconnect(self._on_step)
+        self.sight.viewer.layers.events.inserted.disconnect(self._on_layers_changed)
+        self.sight.viewer.layers.events.removed.disconnect(self._on_layers_changed)
 
     @property
     def is_busy(self) -> bool:
@@ -203,15 +182,14 @@ class EventsDock(ClosingDock):
     def _on_movie_changed(self) -> None:
         """Take the labels that are kept with the movie."""
         self._keeping = None
-        self.learner.forget()
+        self._forget_learned()
         self.marker.forget()
         self.message.clear()
         known, trouble = None, ""
         try:
-            stack, layer = self.movie.stack(), self.movie.layer
-            if layer is not None:
-                self._keeping = Keeping(layer, stack)
-                known = self._keeping.read()
+            stack = self.movie.stack()
+            self._keeping = Keeping(self.movie.chosen, stack)
+            known = self._keeping.read()
             self.strip.update_shown(n_frames=stack.n_frames)
         except InputError as error:
             trouble = str(error)
@@ -223,12 +201,13 @@ class EventsDock(ClosingDock):
 
     def _on_regions_found(self, watched: Watched, is_same: bool) -> None:
         names = watched.regions.names
-        self.learner.forget()
+        self._forget_learned()
         if not is_same and self.record.now.found:
             self.record.put(self.record.now.with_found([]))
         region = self.marker.region if self.marker.region in names else names[0]
         self.strip.update_shown(rows=names, there=watched.there)
         self.marking.list_regions(names, region)
+        self._on_step()
         self.marker.choose(region)
         said_now = [*watched.regions.notes, *foreign(self.record.now.labelled, names)]
         if said_now:
@@ -245,81 +224,41 @@ class EventsDock(ClosingDock):
 
     # the frame on view
 
-    @property
-    def frame(self) -> int:
-        """The frame on view."""
-        layer = self.movie.layer
-        if layer is None:
-            return 0
-        return place_seen(self._viewer, layer, self.movie.stack()).t
-
     def go_to(self, region: str | None, frame: int) -> None:
-        """Show a frame and choose a region; where it is not on view, move there."""
-        layer = self.movie.layer
-        if layer is None:
-            return
-        stack = self.movie.stack()
-        place = place_seen(self._viewer, layer, stack)
-        point = {"T": frame, "C": place.c, "Z": place.z, "Y": 0.0, "X": 0.0}
+        """Show a frame and choose a region; where it is not on view, move there.
+
+        Raises
+        ------
+        InputError
+            If there is no movie.
+        """
         centre = None
         if region is not None and self.watched is not None:
             centre = self.watched.centre(region, frame)
-        if centre is not None:
-            point["Y"], point["X"] = centre
-        world = world_of(self._viewer, layer, [point[axis] for axis in stack.axes])
-        dims = self._viewer.dims
-        before = dims.ndim - layer.ndim
-        t = stack.axes.index("T")
-        dims.set_point(t + before, world[t])
-        parts = zip((place.rows, place.columns), stack.frame_shape, strict=True)
-        is_near = any(part != slice(0, length) for part, length in parts)
-        if centre is not None and is_near and dims.ndisplay == 2:
-            self._viewer.scene.camera.center = (
-                0.0,
-                *(float(world[axis - before]) for axis in dims.displayed),
-            )
+        self.sight.go_to(frame, centre)
         if region is not None:
             self.marker.choose(region, self.strip.shown.spans_at(region, frame))
 
     def _on_step(self, _event: Any = None) -> None:
-        try:
-            frame = self.frame
-        except InputError:
-            return  # which was said when the movie was chosen
-        begun = self.marker.begun
+        layer = self.movie.layer
+        if self.watched is None or layer not in self.sight.viewer.layers:
+            self.sight.hide_marks()
+            return
+        frame, begun = self.sight.frame, self.marker.begun
         self.strip.update_shown(
             frame=frame, begun=None if begun is None else begun.until(frame)
         )
-        self._draw_marks()
-
-    def _draw_marks(self) -> None:
-        layer, watched = self.movie.layer, self.watched
-        if layer is None or watched is None or layer not in self._viewer.layers:
-            self._marks.hide()
-            return
-        if self.movie.regions_layer is None:
-            self._marks.hide()
-            return
-        stack = self.movie.stack()
-        place = place_seen(self._viewer, layer, stack)
-        shown = self.strip.shown
-        centres = {
-            name: footprint.centre
-            for name, footprint in watched.regions.at(place.t).items()
-        }
-        spans = [shown.spans_at(name, place.t) for name in centres]
-        colours = [None if s is None else self.record.labels[s.label] for s in spans]
-        self._marks.show(layer, stack, place, centres, colours, watched.radius)
+        self.sight.draw_marks(self.watched, self.strip.shown)
 
     # marking
 
     def begin(self) -> None:
         """Let a span of the chosen label begin with the frame on view."""
-        self.marker.begin(self.labels.label, self.frame)
+        self.marker.begin(self.labels.label, self.sight.frame)
 
     def end(self) -> None:
         """Let the span end with the frame on view."""
-        self.marker.end(self.frame)
+        self.marker.end(self.sight.frame)
 
     def _on_strip_marked(self, region: str, start: int, stop: int) -> None:
         label = self.labels.label
@@ -331,11 +270,11 @@ class EventsDock(ClosingDock):
 
     def _on_region_chosen(self, region: str) -> None:
         if region:
-            self.go_to(region, self.frame)
+            self.go_to(region, self.strip.shown.frame)
 
     def _on_marker_changed(self) -> None:
-        marker = self.marker
-        begun = None if marker.begun is None else marker.begun.until(self.frame)
+        marker, frame = self.marker, self.strip.shown.frame
+        begun = None if marker.begun is None else marker.begun.until(frame)
         self.strip.update_shown(
             row=marker.region, selected=marker.selected, asked=marker.asked, begun=begun
         )
@@ -344,7 +283,7 @@ class EventsDock(ClosingDock):
             blocked = box.blockSignals(True)
             box.setCurrentText(marker.region)
             box.blockSignals(blocked)
-        self.strip.reveal(marker.region, self.frame)
+        self.strip.reveal(marker.region, frame)
         self._enable()
 
     def _on_record_changed(self) -> None:
@@ -372,10 +311,9 @@ class EventsDock(ClosingDock):
         InputError
             If there is no movie, or no region.
         """
-        layer, stack, watched = self.movie.layer, self.movie.stack(), self.watched
-        if layer is None or watched is None:
+        stack, watched, place = self.movie.stack(), self.watched, self.sight.place
+        if watched is None:
             raise InputError("there is no region; choose a layer that has some")
-        place = place_seen(self._viewer, layer, stack)
         before = self.learner.answer
         self.learner.train(
             Training(
@@ -388,6 +326,10 @@ class EventsDock(ClosingDock):
                 features=None if before is None else before.features,
             )
         )
+
+    def _forget_learned(self) -> None:
+        self.learner.forget()
+        self.learning.show_learned("")
 
     def suggest(self) -> None:
         """Go to the frames whose label would help most.
@@ -409,7 +351,8 @@ class EventsDock(ClosingDock):
         if self._is_over:
             return
         self.record.put(self.record.now.with_found(answer.spans))
-        self.learning.told.setText(learned(answer, self.record.now.labelled))
+        text = learned(answer, self.record.now.labelled)
+        self.learning.show_learned(text)
 
     def _on_learner_suggested(self, found: Suggestion | None) -> None:
         if self._is_over:
@@ -423,53 +366,6 @@ class EventsDock(ClosingDock):
             f"Label frames {found.start} to {found.stop - 1} of region "
             f"{found.region}: there it is least sure."
         )
-
-    # files
-
-    def import_from(self, path: Path) -> None:
-        """Read a table of spans: sure ones are labels, the others were found.
-
-        Raises
-        ------
-        InputError
-            If it is none, or does not suit the movie or what is labelled.
-        """
-        stack = self.movie.stack()
-        spans = read_spans(path, interval=interval_of(stack))
-        names = None if self.watched is None else self.watched.regions.names
-        check_spans(spans, n_frames=stack.n_frames, regions=names)
-        self.record.put(self.record.now.imported(spans, stack.n_frames))
-        self.message.inform(f"{len(spans)} spans were read from {path.name}.")
-
-    def export_to(self, path: Path, *, overwrite: bool = False) -> None:
-        """Write all spans: those that are labelled, and found ones elsewhere.
-
-        Raises
-        ------
-        InputError, OutputError
-            If there is no movie, or the file cannot be written.
-        """
-        spans = self.record.now.timeline()
-        interval = interval_of(self.movie.stack())
-        write_spans(path, spans, interval=interval, overwrite=overwrite)
-        self.message.done(f"{len(spans)} spans are exported as {path.name}.")
-
-    def _on_import_clicked(self) -> None:
-        name, _ = QFileDialog.getOpenFileName(self, "Import spans", "", TABLES)
-        if name:
-            self._try(partial(self.import_from, Path(name)))
-
-    def _on_export_clicked(self) -> None:
-        name, _ = QFileDialog.getSaveFileName(
-            self, "Export spans", file_beside(self.movie.layer, ".events.csv"), TABLES
-        )
-        if not name:
-            return
-        path = Path(name)
-        may_replace = bool(path.suffix) and path.exists()  # the dialog has asked
-        if not path.suffix:
-            path = path.with_name(f"{path.name}.csv")
-        self._try(partial(self.export_to, path, overwrite=may_replace))
 
     # what is said, and what can be pressed
 

@@ -1,4 +1,4 @@
-"""What the dock asks of the core: learn from labels, find, suggest; heavy imports inside."""
+"""What the dock asks of the core: to learn from labels, to find, to suggest."""
 
 from __future__ import annotations
 

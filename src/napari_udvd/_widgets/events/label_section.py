@@ -81,7 +81,6 @@ class LabelSection(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.list)
         layout.addLayout(buttons)
-        self.list.setFixedHeight(ROWS * (SWATCH + 10) + 4)
         self.list.itemChanged.connect(self._on_item_changed)
         self.list.currentRowChanged.connect(self._on_row_changed)
         self.add_button.clicked.connect(self._on_add_clicked)
@@ -90,6 +89,7 @@ class LabelSection(QWidget):
         self.remove_button.clicked.connect(self._on_remove_clicked)
         record.changed.connect(self.refresh)
         self.refresh()
+        self.list.setFixedHeight(ROWS * (self.list.fontMetrics().height() + 3) + 4)
 
     @property
     def label(self) -> str | None:
@@ -192,4 +192,6 @@ class LabelSection(QWidget):
 def _swatch(colour: str) -> QIcon:
     picture = QPixmap(SWATCH, SWATCH)
     picture.fill(QColor(colour))
-    return QIcon(picture)
+    icon = QIcon(picture)
+    icon.addPixmap(picture, QIcon.Mode.Selected)  # else it is tinted
+    return icon

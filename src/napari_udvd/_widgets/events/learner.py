@@ -60,9 +60,7 @@ class Learner(QObject):
     def suggest(self, spans: tuple[Span, ...], frames: int) -> None:
         """Look for frames to label; they come with a signal."""
         if self.answer is not None:
-            self._start(
-                partial(_one, self.answer, spans, frames), self.suggested.emit
-            )
+            self._start(partial(_one, self.answer, spans, frames), self.suggested.emit)
 
     def cancel(self) -> None:
         """End early."""

@@ -108,8 +108,6 @@ class Marker(QObject):
 
     def mark(self, span: Span) -> None:
         """Label frames; what they were labelled before gives way."""
-        if self.asked is not None and span.region == self.asked[0]:
-            self.asked = None
         self._put(span)
 
     def accept(self) -> None:
@@ -160,8 +158,18 @@ class Marker(QObject):
             raise InputError("no span is selected; click on one in the timeline")
         return self.selected
 
+    def _is_labelled(self, region: str, start: int, stop: int) -> bool:
+        known = [
+            min(span.stop, stop) - max(span.start, start)
+            for span in self._record.now.labelled
+            if span.region == region and span.start < stop and start < span.stop
+        ]
+        return sum(known) == stop - start
+
     def _put(self, span: Span) -> None:
         self._record.put(self._record.now.marked(span))
+        if self.asked is not None and self._is_labelled(*self.asked):
+            self.asked = None
         self.region = span.region
         self.selected = next(
             other

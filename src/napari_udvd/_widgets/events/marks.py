@@ -88,7 +88,11 @@ class RegionMarks:
                     "string": "{region}",
                     "color": "white",
                     "size": 9,
-                    "anchor": "upper_left",
+                    "anchor": "lower_left",
+                    "translation": [
+                        {"Y": -radius, "X": -radius}.get(axis, 0.0)
+                        for axis in stack.axes
+                    ],
                 },
                 metadata={OWN: "events"},
                 **where,

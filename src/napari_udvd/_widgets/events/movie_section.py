@@ -87,6 +87,20 @@ class MovieSection(QWidget):
         return layer
 
     @property
+    def chosen(self) -> Image:
+        """The movie.
+
+        Raises
+        ------
+        InputError
+            If there is none.
+        """
+        layer = self.layer
+        if layer is None:
+            raise InputError("there is no movie; open one")
+        return layer
+
+    @property
     def regions_layer(self) -> Layer | None:
         """The layer that has the regions; None for the whole frame."""
         layer: Layer | None = self.regions_box.currentData()
@@ -129,9 +143,7 @@ class MovieSection(QWidget):
         InputError
             If there is none, or the layer cannot be read as a movie.
         """
-        layer = self.layer
-        if layer is None:
-            raise InputError("there is no movie; open one")
+        layer = self.chosen
         data = layer.data
         if (
             self._known is None
@@ -173,9 +185,9 @@ class MovieSection(QWidget):
         InputError
             If there is no movie, or the layer does not suit it.
         """
-        stack, movie = self.stack(), self.layer
-        assert movie is not None  # else there was no stack
-        return asked_of(self.regions_layer, movie, stack, self.radius_spin.value())
+        return asked_of(
+            self.regions_layer, self.chosen, self.stack(), self.radius_spin.value()
+        )
 
     def _on_movie_changed(self, _index: int = 0) -> None:
         self._known = None

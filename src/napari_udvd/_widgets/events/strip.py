@@ -273,4 +273,3 @@ class TimelineStrip(QAbstractScrollArea):
         vertical.setRange(0, max(len(shown.rows) * ROW - seen, 0))
         along.setPageStep(max(int(view.shown), 1))
         along.setRange(0, max(int(shown.n_frames - view.shown), 0))
-

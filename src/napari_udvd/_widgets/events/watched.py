@@ -62,6 +62,8 @@ class Watched:
 
     Attributes
     ----------
+    asked
+        What they were made of.
     regions
         The regions.
     there
@@ -70,9 +72,15 @@ class Watched:
         Of the circle that shows where a region is, px.
     """
 
+    asked: RegionsAsked
     regions: Regions
     there: Mapping[str, tuple[int, int]]
     radius: float
+
+    @property
+    def is_whole(self) -> bool:
+        """True where the one region is the whole frame."""
+        return self.asked.kind == "frame"
 
     def centre(self, name: str, t: int) -> tuple[float, float] | None:
         """Row and column of a region in a frame; None where it is not there."""
@@ -147,6 +155,7 @@ def watched(asked: RegionsAsked, cancel: threading.Event) -> Watched:
         regions = features.regions_of_labels(asked.values, like)
     whole = (0, like.n_frames)
     return Watched(
+        asked,
         regions,
         {name: there.get(name, whole) for name in regions.names},
         max(regions.crop) / 2.5,
