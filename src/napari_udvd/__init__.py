@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from napari_udvd.formats import open_stack as open
     from napari_udvd.inference.loading import load
     from napari_udvd.inference.restorer import Denoiser
-    from napari_udvd.jobs import denoise, reconstruct, sharpen, train
+    from napari_udvd.jobs import denoise, find_events, reconstruct, sharpen, train
     from napari_udvd.jobs.report import report
     from napari_udvd.noise import diagnose
-    from napari_udvd.simulation import simulate
+    from napari_udvd.simulation import simulate, simulate_events
     from napari_udvd.stack import Stack
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "__version__",
     "denoise",
     "diagnose",
+    "find_events",
     "list_images",
     "load",
     "open",
@@ -42,6 +43,7 @@ __all__ = [
     "report",
     "sharpen",
     "simulate",
+    "simulate_events",
     "train",
 ]
 
@@ -52,12 +54,14 @@ _HOMES = {
     "Stack": "stack",
     "denoise": "jobs",
     "diagnose": "noise",
+    "find_events": "jobs",
     "list_images": "formats",
     "load": "inference.loading",
     "reconstruct": "jobs",
     "sharpen": "jobs",
     "report": "jobs.report",
     "simulate": "simulation",
+    "simulate_events": "simulation",
     "train": "jobs",
 }
 

@@ -52,7 +52,9 @@ def test_durations_count_frames_for_each_end() -> None:
     # 15 frames of label 0 ended twice; 5 of label 1 once; 7 of label 2 twice
     np.testing.assert_allclose(grammar.frames, [7.5, 5, 3.5])
     # whole runs: four frames of label 0, two of label 1, three of label 2
-    np.testing.assert_array_equal(grammar.stages, [2, 1, 2])
+    np.testing.assert_array_equal(grammar.stages, [1, 1, 1])
+    longer = Grammar.learn([[0] * 3 + [1] * 6 + [0] * 20 + [1] * 9], 2)
+    np.testing.assert_array_equal(longer.stages, [3, 2])
 
 
 def test_a_label_that_was_never_whole_can_be_short() -> None:

@@ -35,6 +35,7 @@ from napari_udvd.cli.arguments import (
     Tile,
     Unmeasured,
 )
+from napari_udvd.cli.finding import events as find_events
 from napari_udvd.cli.looking import motion, show_filter
 from napari_udvd.cli.messages import complain, out_of_memory
 from napari_udvd.cli.options import command_that_trains, parse_hole
@@ -313,6 +314,7 @@ def report(
 app.command(cls=Reconstruct)(reconstruct)
 app.command(cls=Sharpen)(sharpen)
 app.command("scan-mask")(scan_mask)
+app.command("events")(find_events)
 app.command("score-events")(score_events)
 
 

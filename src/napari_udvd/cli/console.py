@@ -27,7 +27,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
-    from napari_udvd.jobs.events import Begun, Event, Inspected, Judged, Opened
+    from napari_udvd.jobs.events import (
+        Begun,
+        Event,
+        Identified,
+        Inspected,
+        Judged,
+        Opened,
+    )
     from napari_udvd.jobs.states import State
 
 __all__ = ["Report", "interruptible"]
@@ -91,6 +98,10 @@ class Report:
         print(report.describe())
         if report.verdict.level == "do not trust":
             self.warned = True
+
+    def identified(self, event: Identified) -> None:
+        """Print what was found, how good that is, and what to label next."""
+        print(event.found.describe())
 
     def training(self, events: Iterator[Event | State]) -> Event | None:
         """Show a training run; return its outcome, or what is told in its place."""

@@ -72,6 +72,8 @@ def follow(
                 report.inspected(event)
             elif isinstance(event, told.Judged):
                 report.judged(event)
+            elif isinstance(event, told.Identified):
+                report.identified(event)
             elif isinstance(event, told.Written):
                 print(event.path)
             elif isinstance(event, told.FileFailed):

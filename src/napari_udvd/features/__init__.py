@@ -7,7 +7,7 @@ frame. *Features* are some numbers of each region in each frame, all on one scal
 from __future__ import annotations
 
 from napari_udvd.features._crops import Components
-from napari_udvd.features._features import FeatureTable, features_of
+from napari_udvd.features._features import FeatureTable, feature_names, features_of
 from napari_udvd.features._files import read_regions
 from napari_udvd.features._footprint import Footprint, Regions
 from napari_udvd.features._labels import regions_of_labels
@@ -23,6 +23,7 @@ __all__ = [
     "FeatureTable",
     "Footprint",
     "Regions",
+    "feature_names",
     "features_of",
     "read_regions",
     "regions_of_labels",

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from napari_udvd.features._footprint import Footprint, Regions
 
-__all__ = ["COMPONENTS", "FeatureTable", "features_of"]
+__all__ = ["COMPONENTS", "FeatureTable", "feature_names", "features_of"]
 
 COMPONENTS = 10
 """Principal components of the small pictures that are features."""
@@ -72,6 +72,30 @@ class _Raw:
     @property
     def measured(self) -> npt.NDArray[np.bool_]:
         return np.isfinite(self.numbers[:, 0])
+
+
+def feature_names(
+    *, denoised: bool = False, std: bool = False, flow: bool = False
+) -> tuple[str, ...]:
+    """Names of the features that :func:`features_of` returns, in order.
+
+    Parameters
+    ----------
+    denoised, std, flow
+        Whether they are given to it, or asked for.
+    """
+    pictures = (f"component {k + 1}" for k in range(COMPONENTS))
+    first = _of_pixels(denoised=denoised, std=std, flow=flow)
+    return (*first, *CHANGES, *pictures)
+
+
+def _of_pixels(*, denoised: bool, std: bool, flow: bool) -> list[str]:
+    """Names of the features that are measured frame by frame."""
+    names = [*INTENSITY, *SHAPE]
+    names += UNCERTAINTY if std else ()
+    names += RESIDUAL if denoised else ()
+    names += FLOW if flow else ()
+    return names
 
 
 def features_of(
@@ -130,10 +154,7 @@ def features_of(
     """
     clean = stack if denoised is None else _alike(denoised, stack, "denoised movie")
     spread = None if std is None else _alike(std, stack, "standard deviation")
-    names = [*INTENSITY, *SHAPE]
-    names += UNCERTAINTY if spread is not None else ()
-    names += RESIDUAL if denoised is not None else ()
-    names += FLOW if flow else ()
+    names = _of_pixels(denoised=denoised is not None, std=std is not None, flow=flow)
     raw = {
         name: _Raw(
             np.full((stack.n_frames, len(names)), np.nan),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,7 @@ class Footprint(NamedTuple):
     centre: tuple[float, float]
 
 
+@runtime_checkable
 class Regions(Protocol):
     """What is watched in a movie."""
 

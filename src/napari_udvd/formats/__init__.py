@@ -29,6 +29,7 @@ from napari_udvd.formats._output import check_output, output_kind
 from napari_udvd.formats._plain import to_plain
 from napari_udvd.formats._sinks import ArraySink, Sink, to_dtype
 from napari_udvd.formats._small import check_small_output
+from napari_udvd.formats._units import seconds_between_frames
 from napari_udvd.noise import AUTO, subtract_dark
 from napari_udvd.small_files import (
     cell,
@@ -64,6 +65,7 @@ __all__ = [
     "open_stack",
     "read_record",
     "remove_stale_partials",
+    "seconds_between_frames",
     "split_choice",
     "suffix_of",
     "table",

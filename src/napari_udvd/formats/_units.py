@@ -6,7 +6,10 @@ Values are never converted: a pixel size in nanometres stays in nanometres.
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from napari_udvd.stack import LayoutLike
 
 __all__ = [
     "LENGTHS",
@@ -16,6 +19,7 @@ __all__ = [
     "calibrated",
     "ngff_unit",
     "normalise_unit",
+    "seconds_between_frames",
 ]
 
 _NGFF_NAMES: Final = {
@@ -131,3 +135,10 @@ def calibrated(step: object, unit: str | None) -> tuple[float, str] | None:
     if not math.isfinite(value) or value == 0 or (value == 1 and not spelled):
         return None
     return value, spelled
+
+
+def seconds_between_frames(movie: LayoutLike) -> float | None:
+    """Return the interval of a movie in seconds; None where it is not known."""
+    step = movie.scale.get("T")
+    seconds = SECONDS.get(normalise_unit(movie.units.get("T")))
+    return None if step is None or seconds is None else step * seconds

@@ -7,6 +7,7 @@ be; a grammar of the labels, learned with it, decides. Nothing here knows of mov
 from __future__ import annotations
 
 from napari_udvd.identification._course import Cancelled, Progress
+from napari_udvd.identification._examples import number_labels
 from napari_udvd.identification._finder import EventFinder, Timeline
 from napari_udvd.identification._grammar import UNLABELLED, Grammar
 from napari_udvd.identification._held_out import HeldOut
@@ -21,4 +22,5 @@ __all__ = [
     "Progress",
     "Suggestion",
     "Timeline",
+    "number_labels",
 ]

@@ -19,6 +19,8 @@ from napari_udvd.spans import Edits
 if TYPE_CHECKING:
     import os
 
+    import numpy as np
+    import numpy.typing as npt
     from torch import Tensor
 
 __all__ = ["Content", "read", "write"]
@@ -35,6 +37,7 @@ class Content(NamedTuple):
     scaling: Scaling
     learned: Learned
     held_out: HeldOut | None
+    kept: dict[str, npt.NDArray[np.float32]]
 
 
 def write(path: str | os.PathLike[str], content: Content) -> None:
@@ -47,6 +50,7 @@ def write(path: str | os.PathLike[str], content: Content) -> None:
         "grammar.stages": torch.from_numpy(grammar.stages),
         "scaling.mean": torch.from_numpy(scaling.mean),
         "scaling.scale": torch.from_numpy(scaling.scale),
+        **{f"kept.{k}": torch.from_numpy(v) for k, v in content.kept.items()},
     }
     header = {
         "kind": KIND,
@@ -89,7 +93,8 @@ def read(path: str | os.PathLike[str]) -> Content:
 
 def _content(header: dict[str, Any], tensors: dict[str, Tensor]) -> Content:
     labels, names = tuple(header["labels"]), tuple(header["feature_names"])
-    parts: dict[str, dict[str, Tensor]] = {"net": {}, "grammar": {}, "scaling": {}}
+    parts: dict[str, dict[str, Tensor]]
+    parts = {part: {} for part in ("net", "grammar", "scaling", "kept")}
     for key, tensor in tensors.items():
         part, _, name = key.partition(".")
         parts[part][name] = tensor
@@ -103,4 +108,5 @@ def _content(header: dict[str, Any], tensors: dict[str, Tensor]) -> Content:
     if held_out is not None:
         held_out = HeldOut(**{**held_out, "edits": Edits(**held_out["edits"])})
     learned = Learned(header["network"], net.eval(), grammar)
-    return Content(labels, names, scaling, learned, held_out)
+    kept = {k: t.numpy() for k, t in parts["kept"].items()}
+    return Content(labels, names, scaling, learned, held_out, kept)

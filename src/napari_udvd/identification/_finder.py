@@ -81,10 +81,13 @@ class EventFinder:
     held_out
         Score on labels that were held out; None where there was but one stretch of
         labelled frames.
+    kept
+        Arrays of numbers by name that travel with it: how its features are made, for
+        whoever makes them of another movie.
 
     Attributes
     ----------
-    labels, feature_names, held_out
+    labels, feature_names, held_out, kept
         As above.
     """
 
@@ -95,10 +98,12 @@ class EventFinder:
         scaling: Scaling,
         learned: Learned,
         held_out: HeldOut | None = None,
+        kept: Mapping[str, npt.NDArray[np.float32]] | None = None,
     ) -> None:
         self.labels = tuple(labels)
         self.feature_names = tuple(feature_names)
         self.held_out = held_out
+        self.kept = dict(kept or {})
         self._scaling, self._learned = scaling, learned
 
     @property
@@ -124,6 +129,7 @@ class EventFinder:
         seed: int = 0,
         cancel: threading.Event | None = None,
         report: Callable[[Progress], object] | None = None,
+        keep: Mapping[str, npt.NDArray[np.float32]] | None = None,
     ) -> Self:
         """Learn from labelled spans.
 
@@ -152,6 +158,8 @@ class EventFinder:
             Set it to stop soon.
         report
             Told after each step.
+        keep
+            Arrays that are to travel with it.
 
         Raises
         ------
@@ -183,7 +191,7 @@ class EventFinder:
                 pairs.append((learn(name, seen, len(labels), part, seed), held))
         learned = learn(name, examples, len(labels), course.steps(ALL), seed)
         held_out = score_held_out(pairs) if pairs else None
-        return cls(labels, feature_names, scaling, learned, held_out)
+        return cls(labels, feature_names, scaling, learned, held_out, keep)
 
     def find(self, features: Mapping[str, npt.ArrayLike]) -> list[Span]:
         """Return the spans of all regions, with how sure they are.
@@ -283,6 +291,7 @@ class EventFinder:
                 self._scaling,
                 self._learned,
                 self.held_out,
+                self.kept,
             ),
         )
 

@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     import numpy.typing as npt
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from napari_udvd.identification._examples import Example, Floats
+    from napari_udvd.models.labellers import FrameLabeller
 
-__all__ = ["balanced", "learn_frames", "say_frames", "shaken"]
+__all__ = ["balanced", "learn_frames", "say_frames", "shaken", "warped"]
 
 STEPS = 150
 """Of a training where nothing else is asked for."""
@@ -32,15 +33,23 @@ RATE, WARM_UP, FINAL = 5e-3, 5, 0.2
 SMOOTHING = 0.05
 """Probability that is spread over all labels: borders are drawn by people."""
 
-NOISE, OFFSET = 0.5, 0.5
+EPSILON = 1e-6
+"""In place of no weight at all, where time ran past all labels."""
+
+NOISE, OFFSET = 0.6, 0.6
 """Standard deviations of what is added to each feature: a frame, and a region."""
+
+SPEED, KNOT = 0.3, 8
+"""How much time runs faster or slower (standard deviation of the logarithm), and frames
+after which it does so anew. Otherwise a few examples teach how long things last, and a
+network finds borders by counting frames from another one."""
 
 MARGIN = 32
 """Frames beside labelled ones that a network is shown with them; it sees no farther."""
 
 
 def learn_frames(
-    net: nn.Module,
+    net: FrameLabeller,
     examples: Sequence[Example],
     n_labels: int,
     steps: Iterable[float],
@@ -63,26 +72,27 @@ def learn_frames(
     """
     cut = [part for example in examples for part in _around_labels(example)]
     features, labels = _padded(cut)
-    inside = torch.arange(features.shape[1]) < torch.tensor(
-        [[len(part.labels)] for part in cut]
-    )
+    lengths = torch.tensor([[len(part.labels)] for part in cut])
+    inside = torch.arange(features.shape[1]) < lengths
     known = labels != UNLABELLED
     weight = balanced(labels[known], n_labels)[labels.clamp_min(0)] * known
     target = F.one_hot(labels.clamp_min(0), n_labels) * (1 - SMOOTHING)
-    target = (target + SMOOTHING / n_labels) * weight[..., None] / weight.sum()
+    target = (target + SMOOTHING / n_labels) * weight[..., None]
     weights = list(net.parameters())
     adam = Adam(weights)
     net.train()
     for over in steps:
-        said = net(shaken(features, chance), inside)
-        loss = -(said * target).sum() / len(said)
+        frames = warped(lengths, features.shape[1], chance)
+        seen, wanted = (_fetched(of, frames) for of in (features, target))
+        loss = -(net(shaken(seen, chance), inside) * wanted).sum()
+        loss = loss / (net.members * wanted.sum().clamp_min(EPSILON))
         rate = rate_at(RATE, adam.steps + 1, over, warm_up=WARM_UP, final=FINAL)
         adam.step(torch.autograd.grad(loss, weights), rate)
     net.eval()
 
 
 @torch.inference_mode()
-def say_frames(net: nn.Module, features: Floats) -> npt.NDArray[np.float64]:
+def say_frames(net: FrameLabeller, features: Floats) -> npt.NDArray[np.float64]:
     """Return log probabilities ``(T, K)`` of the frames of a region."""
     said = net(torch.from_numpy(features)[None])[:, 0].double()
     mean: npt.NDArray[np.float64] = said.exp().mean(0).log().numpy()
@@ -99,6 +109,42 @@ def shaken(features: Tensor, chance: torch.Generator) -> Tensor:
     noise = torch.randn(features.shape, generator=chance)
     offset = torch.randn((len(features), 1, features.shape[2]), generator=chance)
     return features + NOISE * noise + OFFSET * offset
+
+
+def warped(lengths: Tensor, frames: int, chance: torch.Generator) -> Tensor:
+    """Let time run faster here and slower there.
+
+    Parameters
+    ----------
+    lengths
+        ``(N, 1)``: frames that there are of each item.
+    frames
+        Of the longest.
+    chance
+        What is drawn with it.
+
+    Returns
+    -------
+    Tensor
+        ``(N, frames)``: the frame to put in place of each; -1 for none, where time ran
+        beyond the item.
+    """
+    knots = max(frames // KNOT, 2)
+    speed = torch.randn((len(lengths), 1, knots), generator=chance) * SPEED
+    speed = F.interpolate(speed, frames, mode="linear", align_corners=True)[:, 0]
+    time = speed.exp().cumsum(1)
+    # one frame stays where it is
+    still = torch.rand((len(lengths), 1), generator=chance) * lengths
+    time += still.long() - time.gather(1, still.long())
+    time = time.round().long()
+    return torch.where((time >= 0) & (time < lengths), time, -1)
+
+
+def _fetched(table: Tensor, frames: Tensor) -> Tensor:
+    """Fetch frames of ``(N, T, numbers)``; zeros for those that are -1."""
+    there = (frames >= 0)[..., None]
+    index = frames.clamp_min(0)[..., None].expand(-1, -1, table.shape[2])
+    return table.gather(1, index) * there
 
 
 def _around_labels(example: Example) -> Iterator[Example]:

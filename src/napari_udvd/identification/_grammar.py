@@ -92,7 +92,7 @@ class Grammar:
         """
         follow = np.zeros((n_labels, n_labels))
         frames, ends = np.zeros(n_labels), np.zeros(n_labels)
-        shortest = np.full(n_labels, 2 * MOST_STAGES, dtype=np.int64)
+        shortest = np.full(n_labels, 3 * MOST_STAGES, dtype=np.int64)
         seen_whole = np.zeros(n_labels, dtype=np.bool_)
         for sequence in sequences:
             runs = list(_runs(sequence))
@@ -111,8 +111,8 @@ class Grammar:
         np.fill_diagonal(follow, 0.0)
         follow /= follow.sum(1, keepdims=True)
         mean = np.maximum(frames, 1.0) / np.maximum(ends, UNENDED)
-        # half of the shortest that was seen: the next may be shorter
-        stages = np.where(seen_whole, np.minimum((shortest + 1) // 2, MOST_STAGES), 1)
+        # a third of the shortest that was seen: the next may be much shorter
+        stages = np.where(seen_whole, np.clip(shortest // 3, 1, MOST_STAGES), 1)
         return cls(follow, np.maximum(mean, stages + 0.5), stages)
 
     def viterbi(self, log_probabilities: npt.ArrayLike) -> Ints:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from napari_udvd.jobs.events import (
         Begun,
         FileFailed,
+        Identified,
         Inspected,
         Judged,
         Note,
@@ -41,7 +42,15 @@ if TYPE_CHECKING:
         load_model,
         save_model,
     )
+    from napari_udvd.jobs.events_file import EventsFile
     from napari_udvd.jobs.filters import FilterFile
+    from napari_udvd.jobs.finding import (
+        FoundEvents,
+        Learning,
+        find_events,
+        identify,
+        label_frames,
+    )
     from napari_udvd.jobs.first_look import FirstLook
     from napari_udvd.jobs.motion import (
         MotionFile,
@@ -71,6 +80,7 @@ if TYPE_CHECKING:
         train_movies,
         untrained,
     )
+    from napari_udvd.jobs.watching import Watching
     from napari_udvd.jobs.ways import WAYS, Way
     from napari_udvd.training.settings import make_settings
 
@@ -82,12 +92,16 @@ __all__ = [
     "Cache",
     "Choices",
     "Diagnosed",
+    "EventsFile",
     "FileFailed",
     "FilterFile",
     "FirstLook",
+    "FoundEvents",
+    "Identified",
     "Inspected",
     "Interrupted",
     "Judged",
+    "Learning",
     "MotionFile",
     "Note",
     "Opened",
@@ -104,6 +118,7 @@ __all__ = [
     "TrainAndSharpen",
     "TrainModel",
     "Warned",
+    "Watching",
     "Way",
     "Written",
     "check_holes",
@@ -112,9 +127,12 @@ __all__ = [
     "diagnose_file",
     "diagnose_movie",
     "export_motion",
+    "find_events",
     "fit_sharpener",
+    "identify",
     "import_published",
     "judge_movies",
+    "label_frames",
     "load_core",
     "load_model",
     "make_settings",
@@ -136,12 +154,16 @@ _HOMES = {
     "Cache": "jobs.states",
     "Choices": "jobs.choices",
     "Diagnosed": "jobs.diagnosis",
+    "EventsFile": "jobs.events_file",
     "FileFailed": "jobs.events",
     "FilterFile": "jobs.filters",
     "FirstLook": "jobs.first_look",
+    "FoundEvents": "jobs.finding",
+    "Identified": "jobs.events",
     "Inspected": "jobs.events",
     "Interrupted": "jobs.diagnosis",
     "Judged": "jobs.events",
+    "Learning": "jobs.finding",
     "MotionFile": "jobs.motion",
     "Note": "jobs.events",
     "Opened": "jobs.events",
@@ -159,13 +181,16 @@ _HOMES = {
     "TrainModel": "jobs.training",
     "WAYS": "jobs.ways",
     "Warned": "jobs.events",
+    "Watching": "jobs.watching",
     "Way": "jobs.ways",
     "Written": "jobs.events",
     "check_holes": "jobs.files",
     "check_task": "jobs.files",
     "denoise": "jobs.training",
     "reconstruct": "jobs.training",
+    "find_events": "jobs.finding",
     "fit_sharpener": "jobs.sharpening",
+    "identify": "jobs.finding",
     "optics_of": "jobs.optics",
     "sharpen": "jobs.sharpening",
     "diagnose_file": "jobs.diagnosis",
@@ -173,6 +198,7 @@ _HOMES = {
     "export_motion": "jobs.motion",
     "import_published": "jobs.files",
     "judge_movies": "jobs.report",
+    "label_frames": "jobs.finding",
     "load_core": "jobs.choices",
     "load_model": "jobs.files",
     "make_settings": "training.settings",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_udvd.filters import AdaptiveFilter
+    from napari_udvd.jobs.finding import FoundEvents
     from napari_udvd.quality import Report
     from napari_udvd.stack import Stack
 
@@ -23,6 +24,7 @@ __all__ = [
     "Begun",
     "Event",
     "FileFailed",
+    "Identified",
     "Inspected",
     "Judged",
     "Note",
@@ -88,6 +90,8 @@ class Begun:
         "judging",
         "scanning",
         "averaging",
+        "watching",
+        "learning",
     ]
     unit: str = ""
 
@@ -113,6 +117,13 @@ class Judged:
     """What a result is worth, before it is written."""
 
     report: Report
+
+
+@dataclass(frozen=True)
+class Identified:
+    """What happens when, before it is written."""
+
+    found: FoundEvents
 
 
 @dataclass(frozen=True)
@@ -158,6 +169,7 @@ Event = (
     | Begun
     | Inspected
     | Judged
+    | Identified
     | Written
     | Stopped
     | FileFailed

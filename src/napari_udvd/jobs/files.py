@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_udvd.errors import InputError, OutputError
+from napari_udvd.formats import open_stack
 from napari_udvd.inference.loading import load, load_published
 from napari_udvd.jobs.events import Written
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from napari_udvd.stack import Stack
 
 __all__ = [
+    "axes_of_result",
     "check_holes",
     "check_new_model",
     "import_published",
@@ -156,3 +158,9 @@ def make_folder(folder: Path) -> None:
         raise OutputError(
             f"cannot make the folder {str(folder)!r} ({error.strerror}); name another"
         ) from error
+
+
+def axes_of_result(path: Path, axes: str | None) -> str | None:
+    """Axes by which to open a result: None if it says its own, else those of its movie."""
+    names_none = any("not named" in note for note in open_stack(path).notes)
+    return axes if names_none else None

@@ -16,6 +16,7 @@ from napari_udvd.inference.loading import load
 from napari_udvd.inference.request import Request
 from napari_udvd.inference.restorer import Denoiser
 from napari_udvd.jobs.events import Begun, Judged, Opened, Stopped, Written
+from napari_udvd.jobs.files import axes_of_result
 from napari_udvd.quality import Pair, Report, judge
 from napari_udvd.stack import Stack
 from napari_udvd.traces import masks_of_labels
@@ -110,10 +111,10 @@ class ReportFile:
         denoiser = None if self.model is None else load(self.model)
         if denoiser is not None:
             _check_made_by(denoiser, record, str(self.model), str(denoised))
-        result = open_stack(denoised, self._axes_of(denoised))
+        result = open_stack(denoised, axes_of_result(denoised, self.axes))
         std = None
         if self.std is not None:
-            std = open_stack(self.std, self._axes_of(self.std))
+            std = open_stack(self.std, axes_of_result(self.std, self.axes))
         masks = {} if self.rois is None else _masks_of_file(self.rois, movie)
         yield Begun("judging", "steps")
         found: Report | None = None
@@ -139,10 +140,6 @@ class ReportFile:
         if self.json is not None:
             found.write_json(self.json, overwrite=self.overwrite)
             yield Written(self.json)
-
-    def _axes_of(self, path: Path) -> str | None:
-        """Axes of a result: what it says itself, else those of the movie."""
-        return None if _says_its_axes(path) else self.axes
 
     def _check_outputs(self, inputs: list[Path]) -> None:
         if self.output is None and self.json is None:
@@ -276,10 +273,6 @@ def _masks_of_file(path: Path, movie: Stack) -> Masks:
             "are one image of whole numbers, 0 where there is none"
         )
     return masks_of_labels(labels.read()[0], movie.frame_shape)
-
-
-def _says_its_axes(path: Path) -> bool:
-    return not any("not named" in note for note in open_stack(path).notes)
 
 
 def _check_record(denoised: Path) -> Mapping[str, Any]:
