@@ -360,8 +360,8 @@ NUCLEI = {
 a few frames, between which they are taken to go straight."""
 
 SEEN = {
-    1: "0 3 interphase 3 5 rounding 5 7 plate 7 12 separation 16 32 interphase",
-    2: "0 11 interphase 11 25 rounding",
+    1: "0 3 interphase 3 5 rounding 5 7 plate 7 12 separation 12 20 interphase",
+    2: "0 11 interphase 11 25 rounding 25 27 plate 27 30 separation 30 40 interphase",
     4: "0 48 interphase",
 }
 """What one sees there, labelled by eye: first frame, frame after the last, label."""

@@ -16,7 +16,7 @@ from napari_udvd._widgets.events.controls import (
     LearnControls,
     MarkControls,
 )
-from napari_udvd._widgets.events.finding import Training
+from napari_udvd._widgets.events.finding import Remembered, Training
 from napari_udvd._widgets.events.keeping import Keeping
 from napari_udvd._widgets.events.label_section import LabelSection
 from napari_udvd._widgets.events.learner import Learner
@@ -29,7 +29,7 @@ from napari_udvd._widgets.events.split import Split
 from napari_udvd._widgets.events.state import Known
 from napari_udvd._widgets.events.strip import TimelineStrip
 from napari_udvd._widgets.events.tables import TableSection
-from napari_udvd._widgets.events.words import foreign, learned
+from napari_udvd._widgets.events.words import foreign, learned, sentences
 from napari_udvd._widgets.shared.closing import ClosingDock
 from napari_udvd._widgets.shared.messages import Message, said
 from napari_udvd._widgets.shared.session import session_of
@@ -211,7 +211,7 @@ class EventsDock(ClosingDock):
         self.marker.choose(region)
         said_now = [*watched.regions.notes, *foreign(self.record.now.labelled, names)]
         if said_now:
-            self.message.warn(". ".join(said_now))
+            self.message.warn(sentences(said_now))
         self._enable()
 
     def _on_regions_failed(self, error: BaseException) -> None:
@@ -314,18 +314,13 @@ class EventsDock(ClosingDock):
         stack, watched, place = self.movie.stack(), self.watched, self.sight.place
         if watched is None:
             raise InputError("there is no region; choose a layer that has some")
-        before = self.learner.answer
-        self.learner.train(
-            Training(
-                stack=stack,
-                plane=Plane(place.c, place.z),
-                denoised=self.movie.denoised(),
-                watched=watched,
-                spans=self.record.now.labelled,
-                flow=self.learning.flow_check.isChecked(),
-                features=None if before is None else before.features,
-            )
+        watching = Remembered(
+            denoised=self.movie.denoised(),
+            flow=self.learning.flow_check.isChecked(),
+            plane=Plane(place.c, place.z),
         )
+        labelled = self.record.now.labelled
+        self.learner.train(Training(stack, watched, watching, labelled))
 
     def _forget_learned(self) -> None:
         self.learner.forget()
@@ -353,6 +348,8 @@ class EventsDock(ClosingDock):
         self.record.put(self.record.now.with_found(answer.spans))
         text = learned(answer, self.record.now.labelled)
         self.learning.show_learned(text)
+        if answer.notes:
+            self.message.inform(sentences(answer.notes))
 
     def _on_learner_suggested(self, found: Suggestion | None) -> None:
         if self._is_over:

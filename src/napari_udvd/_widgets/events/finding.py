@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-
-from napari_udvd.errors import InputError
-from napari_udvd.spans import Span, check_spans, labels_per_frame, spans_of_frames
+from napari_udvd import jobs as _jobs
+from napari_udvd.inference.stream import Progress
+from napari_udvd.jobs.watching import Watching
+from napari_udvd.spans import check_spans
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterator
 
     from napari_udvd._widgets.events.watched import Watched
+    from napari_udvd.features import Components, FeatureTable, Regions
     from napari_udvd.identification import EventFinder, Suggestion
-    from napari_udvd.stack import Plane, Stack
+    from napari_udvd.spans import Span
+    from napari_udvd.stack import Stack
 
-__all__ = ["Answer", "Features", "Told", "Training", "suggested", "trained"]
+__all__ = ["Answer", "Remembered", "Told", "Training", "suggested", "trained"]
 
-ON_FEATURES = 0.5
+ON_MOVIE = 0.5
 """Share of the bar for looking at the movie, where that was not done before."""
 
 
@@ -40,31 +41,32 @@ class Told(NamedTuple):
     what: str
 
 
-@dataclass(frozen=True, eq=False)
-class Features:
-    """What was measured of all regions.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Remembered(Watching):
+    """What is measured, once: labels change more often than movies.
 
     Attributes
     ----------
-    names
-        Of the features.
-    tables
-        ``(T, F)`` of each region, NaN where it was not there.
-    source
-        What it was measured of: to be measured anew where this is another.
+    known
+        Tables of the regions under their own key, once they are measured.
     """
 
-    names: tuple[str, ...]
-    tables: Mapping[str, npt.NDArray[np.float32]]
-    source: tuple[Any, ...]
+    known: dict[str, dict[str, FeatureTable]] = field(default_factory=dict)
 
-    def absent(self) -> list[Span]:
-        """Frames in which regions are not there, as spans."""
-        found: list[Span] = []
-        for region, table in self.tables.items():
-            gone = ~np.isfinite(table).any(axis=1)
-            found += spans_of_frames(region, ["absent" if g else None for g in gone])
-        return found
+    def measured(
+        self,
+        stack: Stack,
+        regions: Regions,
+        components: Components | None = None,
+        cancel: threading.Event | None = None,
+    ) -> Generator[Progress, None, dict[str, FeatureTable] | None]:
+        """Measure them, or return what was measured before."""
+        if "tables" not in self.known:
+            tables = yield from super().measured(stack, regions, components, cancel)
+            if tables is None:
+                return None
+            self.known["tables"] = tables
+        return self.known["tables"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,33 +75,49 @@ class Training:
 
     Attributes
     ----------
-    stack, plane
-        The movie, and channel and depth of it.
-    denoised
-        The same movie without noise, or None.
+    stack
+        The movie.
     watched
         The regions.
+    watching
+        What is measured of them.
     spans
         Labelled ones.
-    flow
-        Look at the optical flow, too.
-    features
-        Those that were measured last.
     """
 
     stack: Stack
-    plane: Plane
-    denoised: Stack | None
     watched: Watched
+    watching: Remembered
     spans: tuple[Span, ...]
-    flow: bool
-    features: Features | None
+
+    def remembering(self, before: Training | None) -> Training:
+        """Take over what was measured, where it is the same movie and regions."""
+        if before is None:
+            return self
+        pairs = (
+            (self.stack.data, before.stack.data),
+            (self.watched, before.watched),
+            (_data(self.watching.denoised), _data(before.watching.denoised)),
+        )
+        settings = [(w.flow, w.plane) for w in (self.watching, before.watching)]
+        if any(a is not b for a, b in pairs) or settings[0] != settings[1]:
+            return self
+        return Training(self.stack, self.watched, before.watching, self.spans)
 
     @property
-    def source(self) -> tuple[Any, ...]:
-        """What features depend on."""
-        denoised = None if self.denoised is None else self.denoised.data
-        return self.stack.data, self.plane, denoised, self.watched, self.flow
+    def seen(self) -> list[Span]:
+        """Labels of the regions that are watched.
+
+        Raises
+        ------
+        InputError
+            If all labels are of others.
+        """
+        names = self.watched.regions.names
+        spans = [span for span in self.spans if span.region in set(names)]
+        if not spans:
+            check_spans(self.spans, regions=names)
+        return spans
 
 
 class Answer(NamedTuple):
@@ -107,17 +125,20 @@ class Answer(NamedTuple):
 
     Attributes
     ----------
+    training
+        What was learned from what.
     finder
         What was learned.
-    features
-        What it looks at.
     spans
-        What was found, in frames in which regions are there.
+        What was found where nothing is labelled.
+    notes
+        What was assumed.
     """
 
+    training: Training
     finder: EventFinder
-    features: Features
     spans: list[Span]
+    notes: tuple[str, ...]
 
 
 def trained(
@@ -141,108 +162,45 @@ def trained(
     InputError
         If the labels do not suffice or contradict each other.
     """
-    from napari_udvd.identification import Cancelled, EventFinder
-
-    spans = _of_regions(training)
-    features, begins = training.features, 0.0
-    if features is None or not _same(features.source, training.source):
-        features, begins = _measured(training, tell, cancel), ON_FEATURES
-    if cancel.is_set():
-        return
-    try:
-        finder = EventFinder.train(
-            features.tables,
-            spans,
-            feature_names=features.names,
-            cancel=cancel,
-            report=lambda p: tell(Told(begins + (1 - begins) * p.done, "Learning")),
-        )
-    except Cancelled:
-        return
-    found = _present(finder.find(features.tables), features)
-    yield Answer(finder, features, found)
+    first = 0.0 if training.watching.known else ON_MOVIE
+    begins, share, what = 0.0, first, "Looking at the movie"
+    for event in _jobs.identify(
+        training.stack,
+        training.watched.regions,
+        training.seen,
+        training.watching,
+        ask=0,
+        cancel=cancel,
+    ):
+        if isinstance(event, _jobs.Begun) and event.what == "learning":
+            begins, share, what = first, 1 - first, "Learning"
+        elif isinstance(event, Progress):
+            tell(Told(begins + share * event.done / event.total, what))
+        elif isinstance(event, _jobs.Identified):
+            found = event.found
+            guesses = [span for span in found.spans if span.confidence < 1]
+            own = len(training.watched.regions.notes)  # those were said before
+            yield Answer(training, found.finder, guesses, found.notes[own:])
 
 
 def suggested(
-    answer: Answer, spans: tuple[Span, ...], frames: int
-) -> Suggestion | None:
-    """Return the frames whose labels would help most; None if all have one."""
-    regions = answer.features.tables
-    labelled = [span for span in spans if span.region in regions]
-    for absent in answer.features.absent():
-        taken = [s for s in labelled if s.region == absent.region]
-        labels = labels_per_frame(taken, len(regions[absent.region]))
-        free = [
-            absent.label if absent.start <= t < absent.stop and label is None else None
-            for t, label in enumerate(labels)
-        ]
-        labelled += spans_of_frames(absent.region, free)
-    return answer.finder.suggest(regions, labelled, frames=frames)
-
-
-def _same(one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
-    return all(
-        a is b or (isinstance(a, tuple | bool) and a == b)
-        for a, b in zip(one, other, strict=True)
-    )
-
-
-def _of_regions(training: Training) -> list[Span]:
-    """Labels of the regions that are watched."""
-    names = training.watched.regions.names
-    spans = [span for span in training.spans if span.region in set(names)]
-    check_spans(
-        spans or training.spans, n_frames=training.stack.n_frames, regions=names
-    )
-    for span in spans:
-        first, stop = training.watched.there[span.region]
-        if span.stop <= first or stop <= span.start:
-            raise InputError(
-                f"{span} lies where the region is not there: it is from frame {first} "
-                f"to {stop - 1}; erase the span, or choose the layer that it belongs to"
-            )
-    return spans
-
-
-def _measured(
-    training: Training, tell: Callable[[Told], object], cancel: threading.Event
-) -> Features:
-    from napari_udvd.features import features_of
-
-    def report(done: int, frames: int) -> None:
-        tell(Told(ON_FEATURES * done / frames, "Looking at the movie"))
-
-    found = features_of(
-        training.stack,
-        training.watched.regions,
-        denoised=training.denoised,
-        flow=training.flow,
-        plane=training.plane,
-        report=report,
+    answer: Answer, spans: tuple[Span, ...], frames: int, cancel: threading.Event
+) -> Iterator[Suggestion | None]:
+    """Find the frames whose labels would help most; None if all have one."""
+    was = answer.training
+    now = Training(was.stack, was.watched, was.watching, spans)
+    for event in _jobs.identify(
+        now.stack,
+        now.watched.regions,
+        now.seen,
+        now.watching,
+        finder=answer.finder,
+        ask=frames,
         cancel=cancel,
-    )
-    names = next(iter(found.values())).names
-    tables = {
-        name: np.where(table.measured[:, None], table.values, np.float32(np.nan))
-        for name, table in found.items()
-    }
-    return Features(names, tables, training.source)
+    ):
+        if isinstance(event, _jobs.Identified):
+            yield event.found.suggestion
 
 
-def _present(spans: list[Span], features: Features) -> list[Span]:
-    """Cut away where regions are not there."""
-    found = []
-    for span in spans:
-        table = features.tables[span.region][span.start : span.stop]
-        there = np.isfinite(table).any(axis=1)
-        labels = [span.label if here else None for here in there]
-        found += [
-            replace(
-                run,
-                start=run.start + span.start,
-                stop=run.stop + span.start,
-                confidence=span.confidence,
-            )
-            for run in spans_of_frames(span.region, labels)
-        ]
-    return found
+def _data(movie: Any) -> Any:
+    return None if movie is None else movie.data

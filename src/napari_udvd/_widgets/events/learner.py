@@ -55,12 +55,16 @@ class Learner(QObject):
 
     def train(self, training: Training) -> None:
         """Learn from labels; the answer comes with a signal."""
+        before = None if self.answer is None else self.answer.training
+        training = training.remembering(before)
         self._start(partial(trained, training, self.told.emit), self._on_trained)
 
     def suggest(self, spans: tuple[Span, ...], frames: int) -> None:
         """Look for frames to label; they come with a signal."""
         if self.answer is not None:
-            self._start(partial(_one, self.answer, spans, frames), self.suggested.emit)
+            self._start(
+                partial(suggested, self.answer, spans, frames), self.suggested.emit
+            )
 
     def cancel(self) -> None:
         """End early."""
@@ -101,9 +105,3 @@ class Learner(QObject):
     def _on_trained(self, answer: Answer) -> None:
         self.answer = answer
         self.trained.emit(answer)
-
-
-def _one(
-    answer: Answer, spans: tuple[Span, ...], frames: int, _cancel: threading.Event
-) -> Iterator[Any]:
-    yield suggested(answer, spans, frames)

@@ -30,7 +30,7 @@ COLOURS = (
 )
 """Colours that the colour-blind tell apart (Okabe and Ito, 2008), in order of use."""
 
-LEAST_SURE, MOST_SURE = 0.0, 0.999
+LEAST_SURE, MOST_SURE = 0.0, 0.99999
 """Confidence of what was found; one is what a person has said."""
 
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QWidget
 
-from napari_udvd._widgets.events.words import interval_of
 from napari_udvd._widgets.shared.layers import file_beside
 from napari_udvd._widgets.shared.messages import said
 from napari_udvd.errors import InputError, OutputError
+from napari_udvd.formats import seconds_between_frames
 from napari_udvd.spans import check_spans, read_spans, write_spans
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class TableSection(QWidget):
         """Read a table; what is wrong with it is said, and nothing is taken of it."""
         try:
             stack = self._movie.stack()
-            spans = read_spans(path, interval=interval_of(stack))
+            spans = read_spans(path, interval=seconds_between_frames(stack))
             watched = self._regions.watched
             names = None if watched is None else watched.regions.names
             check_spans(spans, n_frames=stack.n_frames, regions=names)
@@ -82,7 +82,7 @@ class TableSection(QWidget):
         """Write the spans that are labelled, and found ones elsewhere."""
         spans = self._record.now.timeline()
         try:
-            interval = interval_of(self._movie.stack())
+            interval = seconds_between_frames(self._movie.stack())
             write_spans(path, spans, interval=interval, overwrite=overwrite)
         except (InputError, OutputError) as error:
             self._message.fail(said(error))

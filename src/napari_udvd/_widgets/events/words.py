@@ -4,24 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_udvd.formats._units import SECONDS
+from napari_udvd._widgets.shared.messages import said
+from napari_udvd.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from napari_udvd._widgets.events.finding import Answer
     from napari_udvd.spans import Span
-    from napari_udvd.stack import Stack
 
-__all__ = ["foreign", "interval_of", "learned"]
-
-
-def interval_of(stack: Stack) -> float | None:
-    """Seconds between frames; None where that is not known."""
-    step, unit = stack.scale.get("T"), stack.units.get("T", "")
-    if step is None or unit not in SECONDS:
-        return None
-    return step * SECONDS[unit]
+__all__ = ["foreign", "learned", "sentences"]
 
 
 def foreign(spans: Iterable[Span], names: Sequence[str]) -> list[str]:
@@ -39,7 +31,7 @@ def foreign(spans: Iterable[Span], names: Sequence[str]) -> list[str]:
 
 def learned(answer: Answer, labelled: Iterable[Span]) -> str:
     """Say what was learned from, and how good it is on what it has not seen."""
-    regions = answer.features.tables
+    regions = set(answer.training.watched.regions.names)
     spans = [span for span in labelled if span.region in regions]
     frames = sum(len(span) for span in spans)
     of = f"Learned from {frames} labelled frames of {len({s.region for s in spans})} "
@@ -54,3 +46,9 @@ def learned(answer: Answer, labelled: Iterable[Span]) -> str:
         f"{of}. Held out by turns: {100 * score.accuracy:.0f} % of the frames right, "
         f"action error rate {score.error_rate:.2f} ({score.stretches} stretches)."
     )
+
+
+def sentences(notes: Iterable[str]) -> str:
+    """Return notes of the core as docks say them."""
+    told = [said(InputError(note)) for note in notes]
+    return " ".join(f"{text[:1].upper()}{text[1:].rstrip('.')}." for text in told)
