@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -164,7 +165,12 @@ def test_spans_are_marked_learned_found_and_exported(
 
     path = tmp_path / "events.csv"
     dock.tables.export_to(path)
-    assert read_spans(path) == pytest.approx(dock.record.now.timeline())
+    written, known = read_spans(path), dock.record.now.timeline()
+    sure = [span.confidence for span in known]
+    assert [span.confidence for span in written] == pytest.approx(sure, abs=1e-5)
+    assert [replace(span, confidence=1.0) for span in written] == [
+        replace(span, confidence=1.0) for span in known
+    ]
     assert "start_s" in path.read_text().splitlines()[0]
     dock.tables.export_to(path)
     assert "exists" in dock.message.text() or "created" in dock.message.text()

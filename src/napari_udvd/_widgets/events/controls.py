@@ -75,7 +75,7 @@ class MarkControls(QWidget):
         self.region_box.clear()
         self.region_box.addItems(list(names))
         self.region_box.setCurrentIndex(
-            list(names).index(chosen) if chosen in names else -1
+            -1 if chosen is None else list(names).index(chosen)
         )
         self.region_box.blockSignals(blocked)
 

@@ -189,8 +189,8 @@ class EventsDock(ClosingDock):
         try:
             stack = self.movie.stack()
             self._keeping = Keeping(self.movie.chosen, stack)
-            known = self._keeping.read()
             self.strip.update_shown(n_frames=stack.n_frames)
+            known = self._keeping.read()
         except InputError as error:
             trouble = str(error)
         first = Known().with_label("event").with_label("quiet", "#999999")

@@ -254,7 +254,7 @@ class TimelineStrip(QAbstractScrollArea):
         view = self.view
         row = view.row_at(place.y())
         if row is None or place.x() < GUTTER:
-            return self.toolTip()
+            return str(self.toolTip())
         region, frame = self.shown.rows[row], view.frame_at(place.x())
         span = self.shown.spans_at(region, frame)
         what = "no label"
