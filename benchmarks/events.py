@@ -137,7 +137,9 @@ def scene(kind: str, seed: int, setting: Setting, snr: str) -> Scene:
         "noisy": _traces(np.asarray(stack.data), movie),
         "denoised": _traces(clean, movie),
     }
-    progress(f"{kind}, seed {seed}: {len(regions.names)} regions, {photons:.3g} photons")
+    progress(
+        f"{kind}, seed {seed}: {len(regions.names)} regions, {photons:.3g} photons"
+    )
     return Scene(movie, tables, traces)
 
 
@@ -361,7 +363,9 @@ def merged(spans: Sequence[Span]) -> list[Span]:
         labels: list[str | None] = [None] * max(span.stop for span in its)
         for span in its:
             own = labels_per_frame([span], len(labels))
-            labels = [b if b is not None else a for a, b in zip(labels, own, strict=True)]
+            labels = [
+                b if b is not None else a for a, b in zip(labels, own, strict=True)
+            ]
         whole += spans_of_frames(region, labels)
     return whole
 
@@ -395,7 +399,7 @@ def compare(kind: str, frames: int, options: argparse.Namespace, snr: str = "") 
     setting: Setting = options.setting
     rows = []
     drawn = places(kind, options.draws, options.movies, setting, snr)
-    for name, features in product(ways, ("denoised", "noisy")):
+    for name, features in product(ways, options.features):
         outcomes = []
         for seed, place in drawn:
             spans = draw(place, kind, frames, np.random.default_rng(seed))
@@ -406,7 +410,7 @@ def compare(kind: str, frames: int, options: argparse.Namespace, snr: str = "") 
         rows.append((name, features, *shown(outcomes)))
         progress(" | ".join(rows[-1]))
     if kind == "onsets":
-        for features in ("denoised", "noisy"):
+        for features in options.features:
             best = [threshold(place, features) for _, place in drawn[: options.movies]]
             f1 = f"{median(best):.2f} ({min(best):.2f} to {max(best):.2f})"
             rows.append(("threshold, by the truth", features, f1, "", ""))
@@ -424,10 +428,14 @@ def compare_suggestions(options: argparse.Namespace) -> None:
         "divisions", options.draws, options.movies, options.setting
     ):
         pairs.append(second_span(place, options.setting, seed))
-        progress(f"second span: {pairs[-1][0]:.2f} suggested, {pairs[-1][1]:.2f} random")
+        progress(
+            f"second span: {pairs[-1][0]:.2f} suggested, {pairs[-1][1]:.2f} random"
+        )
     rows = [
         (name, f"{median(values):.2f}", f"{np.mean(values):.3f}")
-        for name, values in zip(("suggested", "at random"), zip(*pairs), strict=True)
+        for name, values in zip(
+            ("suggested", "at random"), np.transpose(pairs).tolist(), strict=True
+        )
     ]
     print(f"\nsecond stretch of {WINDOW} frames, {options.draws} draws\n")
     print(table(("", "F1, median", "F1, mean"), rows), flush=True)
@@ -436,13 +444,15 @@ def compare_suggestions(options: argparse.Namespace) -> None:
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parts = ("divisions", "onsets", "second")
+    parts = ("divisions", "second", "onsets")
     parser.add_argument("--parts", nargs="+", default=parts, choices=parts)
     parser.add_argument("--networks", nargs="+", default=["tcn", "seq2seq"])
+    made = ("denoised", "noisy")
+    parser.add_argument("--features", nargs="+", default=made, choices=made)
     parser.add_argument("--draws", type=int, default=10)
-    parser.add_argument("--movies", type=int, default=5)
+    parser.add_argument("--movies", type=int, default=3)
     parser.add_argument("--frames", type=int, default=72)
-    parser.add_argument("--side", type=int, default=192)
+    parser.add_argument("--side", type=int, default=160)
     parser.add_argument("--photons", type=float, default=8.0, help="of divisions")
     parser.add_argument("--steps", type=int, help="of a training")
     parser.add_argument("--labelled", nargs="+", type=int, default=[60, 18])
@@ -455,11 +465,11 @@ def main() -> None:
     if "divisions" in options.parts:
         for frames in options.labelled:
             compare("divisions", frames, options)
+    if "second" in options.parts:
+        compare_suggestions(options)
     if "onsets" in options.parts:
         for snr in ("pixel", "trace"):
             compare("onsets", options.labelled[0], options, snr)
-    if "second" in options.parts:
-        compare_suggestions(options)
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ RUNS = {
     "deepfovea": "--movies nuclei --steps 2 2 --frames 8",
     "distillation": "--movies nuclei --steps 2",
     "equal_dose": "--kinds calcium --read-noise 0 --photons 3 --steps 2 --frames 8",
+    "events": "--draws 1 --movies 1 --side 96 --frames 60 --steps 2 --labelled 18",
     "files": "ome imagej",
     "filter_pictures": "{folder}/filters --minutes 0.05",
     "flashes": "--movies calcium --steps 2 --events 4 --price calcium",

@@ -17,9 +17,9 @@ from napari_udvd.features import (
     regions_of_tracks,
     whole_frame,
 )
-from napari_udvd.features._crops import learned_components, thumbnail
+from napari_udvd.features._crops import folded_picture, learned_components, relative
 from napari_udvd.features._footprint import Footprint
-from napari_udvd.features._numbers import INTENSITY, SHAPE, intensity, shape
+from napari_udvd.features._numbers import INTENSITY, SHAPE, body, intensity
 from napari_udvd.stack import Plane, Stack
 
 if TYPE_CHECKING:
@@ -64,11 +64,14 @@ def test_numbers_of_grey_levels() -> None:
 def test_the_shape_is_that_of_an_ellipse(angle: float) -> None:
     y, x = np.mgrid[:61, :61] - 30.0
     u, v = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
-    body = 40.0 + 100.0 * ((u / 20) ** 2 + (v / 8) ** 2 < 1)
+    picture = 40.0 + 100.0 * ((u / 20) ** 2 + (v / 8) ** 2 < 1)
     seen = np.ones((61, 61), bool)
     where = Footprint(slice(5, 66), slice(9, 70), seen, (35.0, 43.0))
-    values = body[seen]
-    length, breadth, roundness, off = shape(values, np.sort(values), seen, where)
+    values = picture[seen]
+    found = body(values, np.sort(values), seen, where)
+    length, breadth, roundness, off = found.shape(where.centre)
+    along = np.array([np.sin(angle), np.cos(angle)])
+    assert abs(found.axes[:, 1] @ along) == pytest.approx(1.0, abs=1e-3)
     assert (length, breadth) == pytest.approx((20, 8), rel=0.03)
     assert roundness == pytest.approx(0.4, rel=0.03)
     assert off == pytest.approx(4.0, abs=0.05)  # the body is at (35, 39)
@@ -78,27 +81,77 @@ def test_a_region_that_is_all_alike_has_its_own_shape() -> None:
     seen = np.ones((5, 21), bool)
     where = Footprint(slice(0, 5), slice(0, 21), seen, (2.0, 10.0))
     values = np.full(seen.sum(), 9.0)
-    found = dict(zip(SHAPE, shape(values, values, seen, where), strict=True))
+    its = body(values, values, seen, where).shape(where.centre)
+    found = dict(zip(SHAPE, its, strict=True))
     assert found["length"] > 3 * found["breadth"]
     assert found["off centre"] == 0.0
 
 
-def test_thumbnails_are_means() -> None:
-    frame = np.random.default_rng(0).normal(size=(40, 48))
+def plate(angle: float, apart: float = 0.0) -> np.ndarray[Any, Any]:
+    """Two plates beside each other, or one."""
+    y, x = np.mgrid[:49, :49] - 24.0
+    along, across = np.array(
+        [[np.sin(angle), np.cos(angle)], [np.cos(angle), -np.sin(angle)]]
+    )
+    u, v = y * along[0] + x * along[1], y * across[0] + x * across[1]
+    halves = [np.exp(-((u / 5) ** 2) - ((v + s * apart) / 2) ** 2) for s in (1, -1)]
+    return 100.0 + 50.0 * sum(halves)
+
+
+def turned(frame: np.ndarray[Any, Any], angle: float) -> np.ndarray[Any, Any]:
+    axes = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
     known = np.ones(frame.shape, bool)
-    small = thumbnail(frame, known, (19.5, 23.5), (16, 24))
-    expected = frame[12:28, 12:36].reshape(8, 2, 8, 3).mean(axis=(1, 3))
-    np.testing.assert_allclose(small, expected, rtol=1e-5, atol=1e-7)
-    # larger than the region, over the border: what is not there does not count
-    edge = thumbnail(np.full((40, 48), 3.0), known, (0.0, 0.0), (16, 16))
+    return folded_picture(frame, known, np.array([24.0, 24.0]), axes, (24, 24))
+
+
+@pytest.mark.parametrize("apart", [0.0, 4.0])
+def test_a_picture_is_turned_as_the_body_lies(apart: float) -> None:
+    upright = turned(plate(0.0, apart), 0.0)
+    assert upright.shape == (6, 6) and np.ptp(upright) > 20
+    for angle in (0.5, 1.2, 2.5):
+        np.testing.assert_allclose(turned(plate(angle, apart), angle), upright, atol=3)
+        assert np.abs(turned(plate(angle, apart), 0.0) - upright).max() > 5
+    brightest = np.unravel_index(upright.argmax(), upright.shape)
+    assert brightest == (0 if apart == 0 else 1, 0)  # across by 4 px, 2 px a point
+
+
+def test_a_picture_leaves_out_what_was_not_measured() -> None:
+    known = np.ones((40, 48), bool)
+    middle, axes = np.array([20.0, 20.0]), np.eye(2)
+    # over the border, and beside pixels that were not measured
+    flat = np.full((40, 48), 3.0)
+    edge = folded_picture(flat, known, np.zeros(2), axes, (16, 20))
     np.testing.assert_allclose(edge, 3.0, rtol=1e-6)
-    # a size that eight does not divide keeps the mean
-    odd = thumbnail(frame, known, (20.0, 20.0), (13, 11))
-    assert odd.mean() == pytest.approx(frame[14:27, 15:26].mean(), abs=1e-6)
+    known[:, ::3] = False
+    holes = np.where(known, flat, np.nan)
+    np.testing.assert_allclose(folded_picture(holes, known, middle, axes, (9, 9)), 3.0)
     # around a hole that is larger than the part
-    known[10:30, 10:30] = False
-    hole = thumbnail(np.where(known, 5.0, np.nan), known, (20.0, 20.0), (8, 8))
+    known[4:36, 4:36] = False
+    hole = folded_picture(np.where(known, 5.0, np.nan), known, middle, axes, (8, 8))
     np.testing.assert_allclose(hole, 5.0)
+
+
+def test_pictures_of_dim_regions_are_like_those_of_bright_ones() -> None:
+    picture = np.random.default_rng(0).gamma(2.0, size=(9, 36))
+    picture[:, -4:] = 0.0  # dark around it
+    missing = np.full((2, 36), np.nan)
+    pictures = {
+        "bright": 100 + 8 * np.concatenate([picture, missing]),
+        "dim": 100 + 5 * picture,
+        "nothing": np.full((9, 36), 100.0),
+        "not there": missing,
+    }
+    found = relative({k: v.astype(np.float32) for k, v in pictures.items()})
+    np.testing.assert_allclose(found["bright"][:9], found["dim"], atol=1e-5)
+    means = found["dim"].mean(axis=1)
+    assert np.median(means) == pytest.approx(1.0, abs=1e-5)
+    assert not found["nothing"].any()
+    assert np.isnan(found["bright"][9:]).all() and np.isnan(found["not there"]).all()
+
+
+def test_pictures_that_are_all_alike_stay_numbers() -> None:
+    found = relative({"1": np.full((3, 36), 7.0, np.float32)})
+    np.testing.assert_array_equal(found["1"], 0.0)
 
 
 def test_components_are_those_of_most_variance() -> None:

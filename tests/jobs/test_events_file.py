@@ -28,10 +28,14 @@ SCENE = blinking()
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    with create(tmp_path / "movie.ome.tif", like=SCENE.noisy, dtype="f4", record={}) as sink:
+    with create(
+        tmp_path / "movie.ome.tif", like=SCENE.noisy, dtype="f4", record={}
+    ) as sink:
         sink.write(SCENE.noisy.read(), 0)
     regions = Stack.from_array(SCENE.labels, "YX")
-    with create(tmp_path / "regions.ome.tif", like=regions, dtype="u2", record={}) as sink:
+    with create(
+        tmp_path / "regions.ome.tif", like=regions, dtype="u2", record={}
+    ) as sink:
         sink.write(regions.read(), 0)
     write_spans(tmp_path / "spans.csv", SCENE.of("1"))
     return tmp_path
@@ -73,7 +77,9 @@ def test_a_movie_without_an_interval_says_so(job: EventsFile, folder: Path) -> N
     np.save(folder / "movie.npy", np.asarray(SCENE.noisy.data))
     plain = replace(job, axes="TYX")
     told = list(plain.run(folder / "movie.npy", folder / "a.csv"))
-    assert any(isinstance(e, Note) and "`interval` adds seconds" in e.text for e in told)
+    assert any(
+        isinstance(e, Note) and "`interval` adds seconds" in e.text for e in told
+    )
     assert "start_s" not in (folder / "a.csv").read_text()
     list(replace(plain, interval=0.5).run(folder / "movie.npy", folder / "b.csv"))
     assert "start_s" in (folder / "b.csv").read_text()
@@ -102,9 +108,11 @@ def test_what_cannot_be_is_said_before_anything_is_read(
         next(replace(job, labels=None).run(movie, output))
     with pytest.raises(InputError, match="none to save"):
         next(replace(job, model=model, save=model).run(movie, output))
+    with pytest.raises(InputError, match="`interval` is 0; expected a positive"):
+        next(replace(job, interval=0.0).run(movie, output))
     with pytest.raises(OutputError, match="one of the files"):
         next(job.run(movie, folder / "spans.csv"))
-    with pytest.raises(OutputError, match="use one of .csv"):
+    with pytest.raises(OutputError, match=r"use one of \.csv"):
         next(job.run(movie, folder / "events.xlsx"))
     output.write_text("mine")
     with pytest.raises(OutputError, match="exists"):

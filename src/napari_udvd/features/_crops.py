@@ -3,65 +3,124 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
-__all__ = ["SIDE", "Components", "learned_components", "thumbnail"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["QUARTER", "Components", "folded_picture", "learned_components", "relative"]
 
 Floats = npt.NDArray[np.float32]
+Floats64 = npt.NDArray[np.float64]
 
-SIDE = 8
-"""Rows and columns of a small picture."""
+QUARTER = 6
+"""Rows and columns of a small picture: of a quarter, as all four are one."""
+
+DARK = 5
+"""Percentile of all pictures that is taken for darkness."""
+
+FAINT = 0.3
+"""Least brightness that a region is divided by, in that of half of them."""
 
 
-def thumbnail(
+def folded_picture(
     frame: npt.NDArray[np.float64],
     known: npt.NDArray[np.bool_],
-    centre: tuple[float, float],
+    middle: Floats64,
+    axes: Floats64,
     size: tuple[int, int],
 ) -> Floats:
-    """Part of a frame around a place, as 8 x 8 means.
+    """Part of a frame around a body, turned as it lies, its four quarters averaged.
+
+    So it is the same whichever way a body points, and does not change when it turns: a
+    plate is a plate, and two halves beside each other are two halves.
 
     Parameters
     ----------
     frame, known
         Grey levels, and which of them were measured, one at least; ``(Y, X)``.
-    centre
-        Middle of the part, px.
+    middle
+        Of the body, px.
+    axes
+        Unit vectors along the columns: across the body, and along it.
     size
-        Its rows and columns; what lies beyond the frame was not measured.
+        Rows and columns of the part; the longer side lies along the body.
 
     Returns
     -------
     ndarray
-        ``(8, 8)``. Where nothing was measured, the mean of all that was.
+        ``(6, 6)``, from the middle outwards: across the body, along it. Where nothing
+        was measured, the mean of all that was.
     """
-    parts, weights = [], []
-    for middle, length, whole in zip(centre, size, frame.shape, strict=True):
-        start = round(middle - (length - 1) / 2)
-        first, last = max(start, 0), min(start + length, whole)
-        parts.append(slice(first, last))
-        weights.append(_bins(length)[:, first - start : last - start])
-    part, there = frame[*parts], known[*parts]
-    rows, columns = weights
-    share = rows @ there @ columns.T
-    total = rows @ np.where(there, part, 0.0) @ columns.T
-    seen = share > 1e-9
+    steps = np.sort(size) / 2 / QUARTER
+    # as wide as what a point of the picture stands for
+    blur = steps.mean() / 2
+    reach = int(np.hypot(*size) / 2 + 3 * blur) + 2
+    whole = [
+        slice(max(round(at) - reach, 0), min(round(at) + reach + 1, length))
+        for at, length in zip(middle, frame.shape, strict=True)
+    ]
+    part, there = frame[*whole], known[*whole]
+    weight, light = (
+        ndimage.gaussian_filter(each, blur, mode="constant", truncate=3.0)
+        for each in (there.astype(np.float64), np.where(there, part, 0.0))
+    )
+    out = (np.arange(QUARTER) + 0.5)[:, None] * steps
+    both = np.concatenate([-out[::-1], out])
+    origin = middle - [each.start for each in whole]
+    at = (
+        origin[:, None, None]
+        + axes[:, 0, None, None] * both[:, None, 0]
+        + axes[:, 1, None, None] * both[None, :, 1]
+    )
+    weight, light = (
+        _folded(ndimage.map_coordinates(each, at, order=1, mode="constant"))
+        for each in (weight, light)
+    )
+    seen = weight > 1e-3
     # a region may lie around a hole that is larger than the part
     mean = part[there].mean() if there.any() else frame[known].mean()
-    return np.where(seen, total / np.where(seen, share, 1.0), mean).astype(np.float32)
+    return np.where(seen, light / np.where(seen, weight, 1.0), mean).astype(np.float32)
 
 
-@lru_cache(16)
-def _bins(length: int) -> npt.NDArray[np.float64]:
-    """Share of each of `length` pixels in eight equal parts, ``(8, length)``."""
-    edges = np.linspace(0, length, SIDE + 1)
-    pixels = np.arange(length)
-    high = np.minimum(edges[1:, None], pixels + 1)
-    low = np.maximum(edges[:-1, None], pixels)
-    return np.asarray(np.clip(high - low, 0.0, None))
+def _folded(picture: Floats64) -> Floats64:
+    """Sum of the four quarters, each from the middle outwards."""
+    half = picture[QUARTER:] + picture[QUARTER - 1 :: -1]
+    return np.asarray(half[:, QUARTER:] + half[:, QUARTER - 1 :: -1])
+
+
+def relative(pictures: Mapping[str, Floats]) -> dict[str, Floats]:
+    """Make the pictures of bright and of dim regions alike.
+
+    Parameters
+    ----------
+    pictures
+        ``(T, n)`` of each region; NaN where it was not measured.
+
+    Returns
+    -------
+    dict
+        How much brighter they are than the darkest ones of all, divided by how much
+        that is of the region's most of the time.
+    """
+    every = np.concatenate([its[np.isfinite(its[:, 0])] for its in pictures.values()])
+    dark = float(np.percentile(every, DARK))
+    usual = {
+        name: float(np.median(its[np.isfinite(its[:, 0])].mean(axis=1))) - dark
+        for name, its in pictures.items()
+        if np.isfinite(its[:, 0]).any()
+    }
+    # noise of a region in which there is nothing must not become large
+    least = FAINT * float(np.median([*usual.values()]))
+    level = {name: max(its, least) for name, its in usual.items()}
+    return {
+        name: np.asarray((its - dark) / (level.get(name, 1.0) or 1.0), np.float32)
+        for name, its in pictures.items()
+    }
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,21 +130,21 @@ class Components:
     Attributes
     ----------
     mean
-        ``(64,)``.
+        ``(n,)``.
     axes
-        ``(K, 64)``, of length one or zero, the one of most variance first.
+        ``(K, n)``, of length one or zero, the one of most variance first.
     """
 
     mean: Floats
     axes: Floats
 
     def of(self, pictures: Floats) -> Floats:
-        """Coordinates ``(n, K)`` of pictures ``(n, 64)``."""
+        """Coordinates ``(N, K)`` of pictures ``(N, n)``."""
         return np.asarray((pictures - self.mean) @ self.axes.T, np.float32)
 
 
 def learned_components(pictures: Floats, number: int) -> Components:
-    """Learn the components of pictures ``(n, 64)``, without labels.
+    """Learn the components of pictures ``(N, n)``, without labels.
 
     The sign of an axis is that of its largest element: the same pictures always give
     the same components. Where there are fewer, axes are zero, and so are coordinates.

@@ -10,12 +10,13 @@ import numpy.typing as npt
 
 from napari_udvd.errors import InputError
 from napari_udvd.features._crops import (
-    SIDE,
+    QUARTER,
     Components,
+    folded_picture,
     learned_components,
-    thumbnail,
+    relative,
 )
-from napari_udvd.features._numbers import INTENSITY, LEAST, SHAPE, intensity, shape
+from napari_udvd.features._numbers import INTENSITY, LEAST, SHAPE, body, intensity
 from napari_udvd.stack import Plane, Stack
 
 if TYPE_CHECKING:
@@ -114,9 +115,11 @@ def features_of(
 
     They are moments of the grey levels, the shape of what is bright, the change
     against the frame before, and principal components of a small picture of the region
-    and what is around it, which are learned from all of them without labels. Each is
-    scaled to mean zero and standard deviation one over the movie. Pixels that were not
-    measured are left out. One frame is in memory at a time.
+    and what is around it, which are learned from all of them without labels. This
+    picture is turned as what is bright lies, and divided by how bright the region is
+    most of the time: neither the direction nor the brightness of a region matters. Each
+    feature is scaled to mean zero and standard deviation one over the movie. Pixels
+    that were not measured are left out. One frame is in memory at a time.
 
     Parameters
     ----------
@@ -158,7 +161,7 @@ def features_of(
     raw = {
         name: _Raw(
             np.full((stack.n_frames, len(names)), np.nan),
-            np.full((stack.n_frames, SIDE * SIDE), np.nan, np.float32),
+            np.full((stack.n_frames, QUARTER**2), np.nan, np.float32),
         )
         for name in regions.names
     }
@@ -257,7 +260,8 @@ def _measure(
         return
     values = maps.clean[box][seen]
     rising = np.sort(values)
-    numbers = intensity(rising) + shape(values, rising, seen, where)
+    bright = body(values, rising, seen, where)
+    numbers = intensity(rising) + bright.shape(where.centre)
     if maps.std is not None:
         numbers.append(_mean(maps.std[box][seen]))
     if maps.residual is not None:
@@ -267,7 +271,9 @@ def _measure(
     if maps.flow is not None:
         numbers += [_mean(each[box][seen]) for each in maps.flow]
     raw.numbers[t] = numbers
-    raw.pictures[t] = thumbnail(maps.clean, maps.known, where.centre, crop).ravel()
+    raw.pictures[t] = folded_picture(
+        maps.clean, maps.known, bright.middle, bright.axes, crop
+    ).ravel()
 
 
 def _mean(values: npt.NDArray[np.float64]) -> float:
@@ -275,9 +281,11 @@ def _mean(values: npt.NDArray[np.float64]) -> float:
     return float(there.mean()) if there.size else np.nan
 
 
-def _changes(raw: _Raw) -> npt.NDArray[np.float64]:
+def _changes(
+    raw: _Raw, relative_pictures: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float64]:
     """Compare with the frame before; the first frame has the change of the next."""
-    pictures, means = raw.pictures.astype(np.float64), raw.numbers[:, 0]
+    pictures, means = relative_pictures.astype(np.float64), raw.numbers[:, 0]
     found = np.full((len(means), len(CHANGES)), np.nan)
     found[1:, 0] = np.sqrt(np.square(np.diff(pictures, axis=0)).mean(axis=1))
     found[1:, 1] = np.diff(means)
@@ -291,16 +299,23 @@ def _tables(
     raw: Mapping[str, _Raw], names: list[str], components: Components | None
 ) -> dict[str, FeatureTable]:
     """Scale what was measured over the movie."""
-    pictures = np.concatenate([each.pictures[each.measured] for each in raw.values()])
-    if not len(pictures):
+    if not any(each.measured.any() for each in raw.values()):
         raise InputError(
             "no region was measured in any frame; are there regions, and pixels that "
             "were measured in them?"
         )
+    pictures = relative({name: each.pictures for name, each in raw.items()})
     if components is None:
-        components = learned_components(pictures, COMPONENTS)
+        every = np.concatenate([pictures[name][raw[name].measured] for name in raw])
+        components = learned_components(every, COMPONENTS)
     parts = {
-        name: np.hstack([each.numbers, _changes(each), components.of(each.pictures)])
+        name: np.hstack(
+            [
+                each.numbers,
+                _changes(each, pictures[name]),
+                components.of(pictures[name]),
+            ]
+        )
         for name, each in raw.items()
     }
     every = np.concatenate([parts[name][each.measured] for name, each in raw.items()])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +10,7 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from napari_udvd.features._footprint import Footprint
 
-__all__ = ["INTENSITY", "LEAST", "SHAPE", "intensity", "shape"]
+__all__ = ["INTENSITY", "LEAST", "SHAPE", "Body", "body", "intensity"]
 
 INTENSITY = ("mean", "std", "skewness", "low", "high", "maximum")
 """Of the grey levels; ``low`` and ``high`` are the 10th and the 90th percentile."""
@@ -38,13 +38,39 @@ def _rank(rising: Floats, percent: int) -> float:
     return float(rising[round(percent / 100 * (len(rising) - 1))])
 
 
-def shape(
+class Body(NamedTuple):
+    """What is bright in a region, as an ellipse.
+
+    Attributes
+    ----------
+    middle
+        Row and column, px.
+    half_axes
+        The short and the long one, px.
+    axes
+        Unit vectors ``(2, 2)``: along the columns of this matrix, in the same order.
+    """
+
+    middle: Floats
+    half_axes: Floats
+    axes: Floats
+
+    def shape(self, centre: tuple[float, float]) -> list[float]:
+        """Numbers of :data:`SHAPE`, in a region with this centre."""
+        breadth, length = self.half_axes
+        # a body of one pixel is round
+        roundness = breadth / length if length > 0 else 1.0
+        off = np.hypot(*(self.middle - centre))
+        return [float(v) for v in (length, breadth, roundness, off)]
+
+
+def body(
     values: Floats, rising: Floats, seen: npt.NDArray[np.bool_], where: Footprint
-) -> list[float]:
-    """Numbers of :data:`SHAPE`.
+) -> Body:
+    """Find what is bright.
 
     The light above the middle between dark and bright is taken for a body, and its
-    second moments for those of an ellipse, whose half axes they give.
+    second moments for those of an ellipse.
 
     Parameters
     ----------
@@ -66,9 +92,5 @@ def shape(
     at = np.stack([rows + where.rows.start, columns + where.columns.start])
     middle = (at * light).sum(axis=1) / total
     apart = at - middle[:, None]
-    spread = (apart * light) @ apart.T / total
-    breadth, length = 2 * np.sqrt(np.clip(np.linalg.eigvalsh(spread), 0.0, None))
-    off = np.hypot(*(middle - where.centre))
-    # a body of one pixel is round
-    roundness = breadth / length if length > 0 else 1.0
-    return [float(v) for v in (length, breadth, roundness, off)]
+    variances, axes = np.linalg.eigh((apart * light) @ apart.T / total)
+    return Body(middle, 2 * np.sqrt(np.clip(variances, 0.0, None)), axes)

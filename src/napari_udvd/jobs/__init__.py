@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         Warned,
         Written,
     )
+    from napari_udvd.jobs.events_file import EventsFile
     from napari_udvd.jobs.files import (
         check_holes,
         check_task,
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
         load_model,
         save_model,
     )
-    from napari_udvd.jobs.events_file import EventsFile
     from napari_udvd.jobs.filters import FilterFile
     from napari_udvd.jobs.finding import (
         FoundEvents,

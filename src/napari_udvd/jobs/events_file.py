@@ -10,9 +10,9 @@ from napari_udvd.formats import check_small_output, open_stack, seconds_between_
 from napari_udvd.identification import EventFinder
 from napari_udvd.jobs.events import Identified, Note, Opened, Written
 from napari_udvd.jobs.files import axes_of_result, check_new_model
-from napari_udvd.jobs.finding import ASKED, Learning, identify
+from napari_udvd.jobs.finding import ASKED, Learning, identify, read_labels
 from napari_udvd.jobs.watching import Watching, regions_in
-from napari_udvd.spans import read_spans, write_spans
+from napari_udvd.spans import write_spans
 from napari_udvd.stack import Plane
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_udvd.jobs.events import Event
+    from napari_udvd.spans import Span
     from napari_udvd.stack import Stack
 
 __all__ = ["EventsFile"]
@@ -105,8 +106,11 @@ class EventsFile:
         self._check(file, output)
         stack = open_stack(file, self.axes, mask=self.mask, unmeasured=self.unmeasured)
         yield Opened(str(file), stack)
-        interval = self.interval or seconds_between_frames(stack)
-        spans = [] if self.labels is None else read_spans(self.labels, interval=interval)
+        interval = self.interval
+        if interval is None:
+            interval = seconds_between_frames(stack)
+        spans, notes = self._labels(interval)
+        yield from map(Note, notes)
         finder = None if self.model is None else EventFinder.load(self.model)
         regions = regions_in(stack, self.regions, radius=self.radius)
         watching = Watching(
@@ -143,6 +147,11 @@ class EventsFile:
                 )
                 yield Written(output)
 
+    def _labels(self, interval: float | None) -> tuple[list[Span], list[str]]:
+        if self.labels is None:
+            return [], []
+        return read_labels(self.labels, interval)
+
     def _beside(self, path: Path | None) -> Stack | None:
         """Open a movie that belongs to the one that is watched."""
         if path is None:
@@ -160,6 +169,11 @@ class EventsFile:
             raise InputError(
                 "nothing is trained where a model is given, so there is none to save; "
                 "leave `model` or `save` out"
+            )
+        if self.interval is not None and not self.interval > 0:
+            raise InputError(
+                f"`interval` is {self.interval:g}; expected a positive number of "
+                "seconds"
             )
         used = [file, self.labels, self.regions, self.denoised, self.std, self.model]
         given = {path.resolve() for path in used if path is not None}

@@ -161,6 +161,6 @@ def make_folder(folder: Path) -> None:
 
 
 def axes_of_result(path: Path, axes: str | None) -> str | None:
-    """Axes by which to open a result: None if it says its own, else those of its movie."""
+    """Axes by which to open a result: its own, None, or else those of its movie."""
     names_none = any("not named" in note for note in open_stack(path).notes)
     return axes if names_none else None

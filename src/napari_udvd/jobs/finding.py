@@ -1,4 +1,4 @@
-"""Find events: learn from labelled spans what happens when, and say it of all frames."""
+"""Find events: learn from labelled spans what happens when, and label all frames."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_udvd.errors import InputError
 from napari_udvd.formats import open_stack, seconds_between_frames
 from napari_udvd.identification import Cancelled, EventFinder, number_labels
 from napari_udvd.inference.stream import Progress
@@ -53,10 +52,14 @@ __all__ = [
     "find_events",
     "identify",
     "label_frames",
+    "read_labels",
 ]
 
 ASKED = 30
 """Frames to ask for next."""
+
+ALMOST = 0.99999
+"""Largest confidence of what was found, also as a table rounds it: 1 was labelled."""
 
 NOISY = (
     "what is measured is that of the noisy movie; events are found better if the movie "
@@ -116,16 +119,14 @@ class FoundEvents:
         held = self.finder.held_out
         if held is None:
             return (
-                "held out: nothing, there is one stretch of labelled frames only; label "
-                "another one to learn how good this is"
+                "held out: nothing, there is one stretch of labelled frames only; "
+                "label another one to learn how good this is"
             )
         return (
             f"held out: {_count(held.stretches, 'stretch', 'stretches')} of labels, "
             f"each by a training without it: {held.accuracy:.0%} of "
             f"{held.frames} frames right, action error rate {held.error_rate:.2f}"
         )
-
-
 
 
 @dataclass(frozen=True)
@@ -211,14 +212,16 @@ def label_frames(
         line = finder.timeline(table)
         labels: list[str | None] = list(line.labels)
         chosen = [finder.labels.index(label) for label in line.labels]
-        sure = line.probabilities[np.arange(len(chosen)), chosen].tolist()
+        sure = line.probabilities[np.arange(len(chosen)), chosen]
+        sure = np.minimum(sure, ALMOST).tolist()
         there = np.flatnonzero(tables[name].measured)
         labels[: there[0]] = [None] * int(there[0])
         labels[there[-1] + 1 :] = [None] * (len(labels) - 1 - int(there[-1]))
-        for t, label in enumerate(labels_per_frame(own.get(name, ()), len(labels))):
-            if label is not None:
-                labels[t], sure[t] = label, 1.0
-        found += spans_of_frames(name, labels, sure)
+        mine = own.get(name, [])
+        for span in mine:
+            labels[span.start : span.stop] = [None] * len(span)
+        # they touch, and stay two: what was labelled is told from what was found
+        found += sorted([*spans_of_frames(name, labels, sure), *mine])
     return found
 
 
@@ -226,8 +229,8 @@ def identify(
     stack: Stack,
     regions: Regions,
     spans: Sequence[Span],
-    watching: Watching = Watching(),
-    learning: Learning = Learning(),
+    watching: Watching | None = None,
+    learning: Learning | None = None,
     *,
     finder: EventFinder | None = None,
     ask: int = ASKED,
@@ -244,9 +247,9 @@ def identify(
     spans
         What was labelled; may be empty where there is a finder.
     watching
-        What is measured.
+        What is measured; in the noisy movie if None.
     learning
-        How it is learned.
+        How it is learned; as suits the network if None.
     finder
         One that was trained before, and is not trained further; trains one if None.
     ask
@@ -265,6 +268,7 @@ def identify(
         If labels, regions and movie do not belong together, there is too little to
         learn from, or the finder looks at other features.
     """
+    watching, learning = watching or Watching(), learning or Learning()
     check_spans(spans, n_frames=stack.n_frames, regions=regions.names)
     notes = list(regions.notes)
     if watching.denoised is None:
@@ -372,7 +376,9 @@ def find_events(
     """
     stack = _stack(movie, axes)
     if isinstance(spans, str | os.PathLike):
-        spans = read_spans(spans, interval=interval or seconds_between_frames(stack))
+        if interval is None:
+            interval = seconds_between_frames(stack)
+        spans, _ = read_labels(spans, interval)
     watching = Watching(
         denoised=None if denoised is None else _stack(denoised, axes),
         std=None if std is None else _stack(std, axes),
@@ -395,6 +401,29 @@ def find_events(
     raise AssertionError("finding ended without events")
 
 
+def read_labels(
+    path: str | os.PathLike[str], interval: float | None
+) -> tuple[list[Span], list[str]]:
+    """Read what a person labelled in a table, and say what else is in it.
+
+    Spans with a confidence below 1 were found: a table that this program wrote is no
+    table of labels as a whole.
+
+    Raises
+    ------
+    InputError
+        As :func:`~napari_udvd.spans.read_spans`.
+    """
+    spans = read_spans(path, interval=interval)
+    labels = [span for span in spans if span.confidence == 1]
+    if found := len(spans) - len(labels):
+        return labels, [
+            f"{_count(found, 'span')} of {os.fspath(path)!r} with a confidence below 1 "
+            "are taken for found, not for labelled"
+        ]
+    return labels, []
+
+
 def _seen(spans: Sequence[Span], tables: Tables) -> list[Span]:
     """Return labels of frames in which their region was measured."""
     found = []
@@ -409,9 +438,7 @@ def _seen(spans: Sequence[Span], tables: Tables) -> list[Span]:
     return found
 
 
-def _left_out(
-    spans: Sequence[Span], seen: Sequence[Span], tables: Tables
-) -> list[str]:
+def _left_out(spans: Sequence[Span], seen: Sequence[Span], tables: Tables) -> list[str]:
     """Say which labels and regions nothing is made of."""
     notes = []
     if lost := sum(map(len, spans)) - sum(map(len, seen)):
@@ -437,7 +464,9 @@ def _asked(
     numbers = numbers_of(tables)
     away = []
     for name in numbers:
-        own = labels_per_frame([s for s in seen if s.region == name], len(numbers[name]))
+        own = labels_per_frame(
+            [s for s in seen if s.region == name], len(numbers[name])
+        )
         absent = [
             "absent" if label is None and not there else None
             for label, there in zip(own, tables[name].measured, strict=True)

@@ -192,7 +192,9 @@ def components_in(finder: EventFinder) -> Components:
     return Components(kept[MEAN], kept[AXES])
 
 
-def numbers_of(tables: Mapping[str, FeatureTable]) -> dict[str, npt.NDArray[np.float32]]:
+def numbers_of(
+    tables: Mapping[str, FeatureTable],
+) -> dict[str, npt.NDArray[np.float32]]:
     """Return features as a finder takes them: NaN in frames that were not measured.
 
     Regions that were measured in no frame are left out.
