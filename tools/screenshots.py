@@ -339,6 +339,7 @@ def find_events(folder: Path, work: Path, cells: Path | None) -> None:
     dock.learning.suggest_button.click()
     at.until(lambda: not dock.is_busy, 120)
     viewer.reset_view()
+    viewer.dims.set_current_step(0, 15)  # where there is something to see
     at.shoot("10-events")
     if cells is not None:
         find_real_events(at, work, cells)
