@@ -68,6 +68,7 @@ def test_the_docks_are_in_the_menu_of_filters() -> None:
         "Motion",
         "Quality",
         "Plan a scan",
+        "Events",
     ]
     items = CONTRIBUTIONS.menus["napari/layers/filter"]
     assert [item.command for item in items] == [widget.command for widget in widgets]

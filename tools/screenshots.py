@@ -4,7 +4,8 @@ It goes the way of the tutorial: sample, diagnosis, training, result, export; th
 looks into pixels and motion, of a movie of yours with ``--movie``, judges the result,
 shows events that were put back, the frame on view sharpened (with ``--sharpen`` that
 alone), and a scan that is planned, simulated and reconstructed (with ``--scan`` that
-alone). Settings and cache are its own, so nothing of
+alone). With ``--events`` it labels, learns and finds events, and with ``--cells`` also
+in the movie of migrating cancer cells. Settings and cache are its own, so nothing of
 the user's is touched and no earlier training of the same movie is found.
 """
 
@@ -57,10 +58,12 @@ class Tour:
         """
         from qtpy.QtWidgets import QApplication
 
+        from napari_udvd._widgets.shared.messages import Message
+
         end = time.monotonic() + seconds
         while not condition():
             if time.monotonic() > end:
-                said = [self.dock.training.message, self.dock.result.message]
+                said = self.dock.findChildren(Message)
                 raise TimeoutError(" / ".join(label.text() for label in said))
             QApplication.processEvents()
             time.sleep(0.005)
@@ -106,6 +109,20 @@ class Tour:
         print(f"{path}  {picture.width} x {picture.height}, {path.stat().st_size} B")
 
 
+def new_viewer(work: Path) -> napari.Viewer:
+    """Open the viewer with settings of its own."""
+    os.environ["NAPARI_CONFIG"] = str(work / "settings.yaml")  # read on import
+    import napari
+    from napari.settings import get_plugin_settings, get_settings
+
+    viewer = napari.Viewer()
+    viewer.window.resize(*SIZE)
+    # others would hide what matters
+    get_settings().application.gui_notification_level = "warning"
+    get_plugin_settings("napari-udvd").storage.cache_folder = str(work / "cache")
+    return viewer
+
+
 def opened(folder: Path, work: Path, sample: str) -> Tour:
     """Open the viewer with a sample and the dock.
 
@@ -118,16 +135,8 @@ def opened(folder: Path, work: Path, sample: str) -> Tour:
     sample
         Its key.
     """
-    os.environ["NAPARI_CONFIG"] = str(work / "settings.yaml")  # read on import
-    import napari
-    from napari.settings import get_plugin_settings, get_settings
-
-    viewer = napari.Viewer()
-    viewer.window.resize(*SIZE)
-    # others would hide what matters
-    get_settings().application.gui_notification_level = "warning"
+    viewer = new_viewer(work)
     viewer.open_sample("napari-udvd", sample)
-    get_plugin_settings("napari-udvd").storage.cache_folder = str(work / "cache")
     _, dock = viewer.window.add_plugin_dock_widget("napari-udvd", "Denoise movie")
     at = Tour(folder, viewer, dock)
     at.until(lambda: dock.settings.estimate.text(), 300)
@@ -328,6 +337,122 @@ def plan_scan(at: Tour, viewer: napari.Viewer, dock: Any, minutes: float) -> Non
     at.shoot("9-scan")
 
 
+def find_events(folder: Path, work: Path, cells: Path | None) -> None:
+    """Label a few spans of dividing nuclei, and find those of the others."""
+    from napari_udvd._napari.layer_data import layer_data
+    from napari_udvd.simulation import simulate_events
+    from napari_udvd.spans import Span
+
+    viewer = new_viewer(work)
+    _, dock = viewer.window.add_plugin_dock_widget("napari-udvd", "Events")
+    at = Tour(folder, viewer, dock)
+    movie = simulate_events("divisions", frames=72, shape=(160, 160), seed=2)
+    data, how, _ = layer_data(movie.noisy, "Dividing nuclei")
+    layer = viewer.add_image(data, **how)
+    place = {"scale": layer.scale, "units": layer.units}
+    watch(at, layer, viewer.add_tracks(movie.tracks, name="tracks", **place), 9)
+    names = [span.label for span in movie.spans]
+    labels = list(dict.fromkeys(names))
+    first = [s for s in movie.spans if s.label == "rounding" and int(s.region) < 5]
+    marked = []
+    for start in first:  # what one sees around a division
+        low, high = start.start - 4, start.start + 16
+        marked += [
+            Span(s.region, max(s.start, low), min(s.stop, high), s.label)
+            for s in movie.spans
+            if s.region == start.region and s.start < high and low < s.stop
+        ]
+    learn(at, labels, marked)
+    dock.learning.suggest_button.click()
+    at.until(lambda: not dock.is_busy, 120)
+    viewer.reset_view()
+    viewer.dims.set_current_step(0, 15)  # where there is something to see
+    at.shoot("10-events")
+    if cells is not None:
+        find_real_events(at, work, cells)
+    viewer.close()
+
+
+NUCLEI = {
+    1: "0 113 58 4 110 57 5 113 56 7 112 58 8 110 58 10 107 60 12 105 62 13 103 70 "
+    "16 97 75 20 95 80 23 90 87 25 91 85 28 99 78 31 99 74",
+    2: "0 37 91 3 35 88 5 33 84 7 27 81 8 23 81 10 18 78 12 18 75 15 19 74 18 20 76 "
+    "21 23 78 23 25 77 24 25 81 25 32 84 26 36 84 31 41 83 36 40 86 40 26 84 47 20 75",
+    3: "0 87 89 5 85 88 8 81 88 12 81 90 14 70 90 16 61 88 19 57 85 21 54 89 22 53 93 "
+    "24 56 93 25 62 94 26 67 89 27 76 90 31 80 90",
+    4: "0 74 34 3 72 27 7 77 27 8 77 30 12 76 34 15 74 34 17 69 30 19 60 37 20 55 45 "
+    "22 46 51 24 44 58 28 44 52 31 41 56 32 43 45 36 40 50 40 40 48 47 34 47",
+    5: "13 105 48 16 100 47 20 90 45 23 90 45 25 94 44 31 98 45",
+}
+"""Nuclei of the movie of migrating cancer cells, followed by eye: frame, row, column of
+a few frames, between which they are taken to go straight."""
+
+SEEN = {
+    1: "0 3 interphase 3 5 rounding 5 7 plate 7 12 separation 12 20 interphase",
+    2: "0 11 interphase 11 25 rounding 25 27 plate 27 30 separation 30 40 interphase",
+    4: "0 48 interphase",
+}
+"""What one sees there, labelled by eye: first frame, frame after the last, label."""
+
+
+def find_real_events(at: Tour, work: Path, cells: Path) -> None:
+    """Label what happens to some nuclei by eye, and find it in the others."""
+    from napari_udvd.spans import Span
+
+    viewer, dock = at.viewer, at.dock
+    viewer.layers.clear()
+    copy = work / "cells.tif"  # the labels are kept beside it
+    copy.write_bytes(cells.read_bytes())
+    (layer,) = viewer.open(str(copy), plugin="napari-udvd")
+    layer.name = "Cancer cells"
+    rows = []
+    for number, told in NUCLEI.items():
+        points = np.array(told.split(), float).reshape(-1, 3)
+        frames = np.arange(points[0, 0], points[-1, 0] + 1)
+        way = [np.interp(frames, points[:, 0], points[:, k]) for k in (1, 2)]
+        rows.append(np.column_stack([np.full_like(frames, number), frames, *way]))
+    place = {"scale": layer.scale, "units": layer.units}
+    tracks = viewer.add_tracks(np.concatenate(rows), name="nuclei", **place)
+    watch(at, layer, tracks, 14)
+    marked = []
+    for number, told in SEEN.items():
+        words = told.split()
+        parts = zip(words[::3], words[1::3], words[2::3], strict=True)
+        marked += [Span(str(number), int(a), int(b), label) for a, b, label in parts]
+    learn(at, ["interphase", "rounding", "plate", "separation"], marked)
+    viewer.reset_view()
+    dock.go_to("3", 22)
+    at.shoot("11-events-real")
+    for span in dock.record.now.timeline():
+        print(span, round(span.confidence, 2))
+
+
+def watch(at: Tour, layer: Any, tracks: Any, radius: float) -> None:
+    """Choose a movie and tracks in it."""
+    movie = at.dock.movie
+    at.until(lambda: movie.layer == layer, 60)
+    at.until(lambda: movie.regions_box.findText(tracks.name) > 0, 60)
+    tracks.visible = False
+    movie.choose_regions(tracks)
+    movie.radius_spin.setValue(radius)
+    at.until(lambda: not at.dock.is_busy, 60)
+    at.viewer.layers.selection.active = layer
+
+
+def learn(at: Tour, labels: list[str], marked: list[Any]) -> None:
+    """Name the labels, mark spans, and train."""
+    dock = at.dock
+    for name in labels:
+        if name not in dock.record.labels:
+            dock.record.put(dock.record.now.with_label(name))
+    for name in set(dock.record.labels) - set(labels):
+        dock.record.put(dock.record.now.without_label(name))
+    for span in marked:
+        dock.marker.mark(span)
+    dock.learning.train_button.click()
+    at.until(lambda: not dock.is_busy, 300)
+
+
 def main() -> None:
     """Run from a terminal; needs a screen, or xvfb-run."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -336,14 +461,20 @@ def main() -> None:
     parser.add_argument("--movie", type=Path, help="to look into; else the sample")
     parser.add_argument("--scan", action="store_true", help="the scan alone")
     parser.add_argument("--sharpen", action="store_true", help="sharpening alone")
+    parser.add_argument("--events", action="store_true", help="events alone")
+    parser.add_argument("--cells", type=Path, help="cancer cells, for --events")
     options = parser.parse_args()
     movie = options.movie.resolve() if options.movie else None
+    cells = options.cells.resolve() if options.cells else None
     options.folder.mkdir(parents=True, exist_ok=True)
     folder = options.folder.resolve()
     with (
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as work,
         contextlib.chdir(work),
     ):
+        if options.events:
+            find_events(folder, Path(work), cells)
+            return
         at = opened(folder, Path(work), "nuclei")
         if options.sharpen:
             sharpen(at, at.viewer, at.dock)

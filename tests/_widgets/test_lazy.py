@@ -11,6 +11,7 @@ import napari_udvd._widgets as widgets
 
 DOCKS = {
     "DenoiseMovie": "restore",
+    "EventsDock": "events",
     "MotionDock": "motion",
     "PixelInspector": "inspector",
     "QualityDock": "quality",

@@ -11,16 +11,25 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from napari_udvd._widgets.events.dock import EventsDock
     from napari_udvd._widgets.inspector.dock import PixelInspector
     from napari_udvd._widgets.motion.dock import MotionDock
     from napari_udvd._widgets.quality.dock import QualityDock
     from napari_udvd._widgets.restore.dock import DenoiseMovie
     from napari_udvd._widgets.scan.dock import ScanDock
 
-__all__ = ["DenoiseMovie", "MotionDock", "PixelInspector", "QualityDock", "ScanDock"]
+__all__ = [
+    "DenoiseMovie",
+    "EventsDock",
+    "MotionDock",
+    "PixelInspector",
+    "QualityDock",
+    "ScanDock",
+]
 
 _FOLDERS = {
     "DenoiseMovie": "restore",
+    "EventsDock": "events",
     "MotionDock": "motion",
     "PixelInspector": "inspector",
     "QualityDock": "quality",

@@ -39,6 +39,7 @@ FEWEST = {
     "Motion": 11,
     "Quality": 8,
     "Plan a scan": 12,
+    "Events": 20,
 }
 """Controls that each dock has at least; else the test has not found them."""
 

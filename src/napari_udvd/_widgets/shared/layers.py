@@ -12,7 +12,7 @@ from napari_udvd._napari.layer_data import KEPT, guess_axes, stack_from
 from napari_udvd.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import napari.viewer
     import numpy.typing as npt
@@ -30,11 +30,13 @@ __all__ = [
     "drawn_like",
     "file_beside",
     "pixel_at",
+    "pixels_of",
     "place_seen",
     "point_at",
     "polygons_of",
     "row_of",
     "stack_of",
+    "world_of",
 ]
 
 
@@ -202,6 +204,26 @@ def point_at(
     return np.asarray(layer.world_to_data(point), dtype=float)
 
 
+def world_of(
+    viewer: napari.viewer.Viewer, layer: Image, point: npt.ArrayLike
+) -> npt.NDArray[np.float64]:
+    """Point of the viewer at coordinates in the layer's pixels; see :func:`point_at`.
+
+    Returns
+    -------
+    numpy.ndarray
+        One number for each axis of the layer, the last ones of the viewer.
+    """
+    world = np.array(layer.data_to_world(np.asarray(point, dtype=float)), dtype=float)
+    units = viewer.layers.units
+    if units is not None:
+        for k, (theirs, ours) in enumerate(
+            zip(units[-layer.ndim :], layer.units, strict=True)
+        ):
+            world[k] = (world[k] * ours).to(theirs).magnitude
+    return world
+
+
 def _viewer_axes(
     viewer: napari.viewer.Viewer, layer: Image, axes: tuple[int, ...]
 ) -> set[int]:
@@ -231,7 +253,7 @@ def box_of(shapes: Shapes, layer: Image, stack: Stack) -> tuple[slice, slice]:
             "network shall learn from"
         )
     chosen = max(shapes.selected_data, default=len(shapes.data) - 1)
-    inside = _in_pixels(shapes, np.atleast_2d(shapes.data[chosen]), layer)
+    inside = pixels_of(shapes, np.atleast_2d(shapes.data[chosen]), layer)
     y, x = stack.axes.index("Y"), stack.axes.index("X")
     height, width = stack.frame_shape
     rows = _bounds(inside[:, y], height)
@@ -257,7 +279,7 @@ def polygons_of(
     y, x = stack.axes.index("Y"), stack.axes.index("X")
     polygons = []
     for corners, kind in zip(shapes.data, shapes.shape_type, strict=True):
-        at = _in_pixels(shapes, np.atleast_2d(corners), layer)[:, [y, x]]
+        at = pixels_of(shapes, np.atleast_2d(corners), layer)[:, [y, x]]
         if kind == "ellipse":  # drawn by the corners of its box
             angles = np.linspace(0, 2 * np.pi, 64, endpoint=False)[:, None]
             one, other = (at[1] - at[0]) / 2, (at[3] - at[0]) / 2
@@ -266,19 +288,40 @@ def polygons_of(
     return polygons
 
 
-def _in_pixels(
-    shapes: Shapes, corners: npt.NDArray[np.float64], layer: Image
+def pixels_of(
+    other: Layer, points: npt.NDArray[np.float64], layer: Layer
 ) -> npt.NDArray[np.float64]:
-    """Convert points of a Shapes layer to pixels of a movie, ``(n, ndim)``."""
-    world = np.stack([shapes.data_to_world(corner) for corner in corners])
-    points = np.zeros((len(world), layer.ndim))
-    shared = min(layer.ndim, shapes.ndim)
-    points[:, -shared:] = world[:, -shared:]
+    """Convert points of another layer to pixels of a movie, ``(n, ndim)``.
+
+    Parameters
+    ----------
+    other
+        Layer of shapes, points or tracks.
+    points
+        ``(n, other.ndim)`` in its coordinates.
+    layer
+        The movie. Axes that only this one has are 0.
+    """
+    world = _affine(other.data_to_world, other.ndim, points)
+    found = np.zeros((len(world), layer.ndim))
+    shared = min(layer.ndim, other.ndim)
+    found[:, -shared:] = world[:, -shared:]
     for k in range(1, shared + 1):
-        theirs, ours = 1.0 * shapes.units[-k], layer.units[-k]
+        theirs, ours = 1.0 * other.units[-k], layer.units[-k]
         if theirs.is_compatible_with(ours):  # else the viewer ignores both
-            points[:, -k] *= theirs.to(ours).magnitude
-    return np.stack([layer.world_to_data(point) for point in points])
+            found[:, -k] *= theirs.to(ours).magnitude
+    return _affine(layer.world_to_data, layer.ndim, found)
+
+
+def _affine(
+    convert: Callable[[npt.NDArray[np.float64]], npt.ArrayLike],
+    ndim: int,
+    points: npt.NDArray[np.float64],
+) -> npt.NDArray[np.float64]:
+    """Convert many points as the viewer, which takes one at a time, converts each."""
+    origin = np.asarray(convert(np.zeros(ndim)), float)
+    steps = [np.asarray(convert(unit), float) - origin for unit in np.eye(ndim)]
+    return np.asarray(points @ np.stack(steps) + origin)
 
 
 def file_beside(layer: Layer | None, suffix: str) -> str:
