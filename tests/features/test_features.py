@@ -20,6 +20,7 @@ from napari_udvd.features import (
 from napari_udvd.features._crops import folded_picture, learned_components, relative
 from napari_udvd.features._footprint import Footprint
 from napari_udvd.features._numbers import INTENSITY, SHAPE, body, intensity
+from napari_udvd.features._spots import SPOTS, spots
 from napari_udvd.stack import Plane, Stack
 
 if TYPE_CHECKING:
@@ -154,6 +155,24 @@ def test_pictures_that_are_all_alike_stay_numbers() -> None:
     np.testing.assert_array_equal(found["1"], 0.0)
 
 
+def test_two_halves_have_a_valley_between_them() -> None:
+    known = np.ones((49, 49), bool)
+    where = Footprint(slice(9, 40), slice(9, 40), np.ones((31, 31), bool), (24.0, 24.0))
+    found = {
+        apart: dict(
+            zip(SPOTS, spots(plate(0.5, apart), known, where, 100.0), strict=True)
+        )
+        for apart in (0.0, 4.0)
+    }
+    assert found[0.0]["valley"] == found[0.0]["distance"] == 0.0
+    assert found[4.0]["valley"] > 0.4
+    assert found[4.0]["distance"] == pytest.approx(8.0, abs=0.8)
+    assert found[4.0]["evenness"] == pytest.approx(1.0, abs=0.1)
+    for name in ("half area", "spread of light"):
+        assert found[4.0][name] > 1.5 * found[0.0][name]
+    assert spots(np.full((49, 49), 9.0), known, where, 9.0) == [0.0] * len(SPOTS)
+
+
 def test_components_are_those_of_most_variance() -> None:
     rng = np.random.default_rng(0)
     axes = np.linalg.qr(rng.normal(size=(64, 3)))[0].T
@@ -186,7 +205,7 @@ def test_every_feature_has_one_scale() -> None:
     tables = features_of(movie(noise()), regions)
     assert list(tables) == ["1", "2"]
     names = tables["1"].names
-    assert len(set(names)) == len(names) == 22
+    assert len(set(names)) == len(names) == 27
     every = np.concatenate([table.values for table in tables.values()])
     assert every.dtype == np.float32 and every.shape == (2 * FRAMES, len(names))
     np.testing.assert_allclose(every.mean(axis=0), 0.0, atol=1e-4)

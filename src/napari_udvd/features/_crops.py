@@ -12,7 +12,14 @@ from scipy import ndimage
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["QUARTER", "Components", "folded_picture", "learned_components", "relative"]
+__all__ = [
+    "DARK",
+    "QUARTER",
+    "Components",
+    "folded_picture",
+    "learned_components",
+    "relative",
+]
 
 Floats = npt.NDArray[np.float32]
 Floats64 = npt.NDArray[np.float64]

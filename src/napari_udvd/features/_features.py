@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from napari_udvd.errors import InputError
 from napari_udvd.features._crops import (
+    DARK,
     QUARTER,
     Components,
     folded_picture,
@@ -17,6 +18,7 @@ from napari_udvd.features._crops import (
     relative,
 )
 from napari_udvd.features._numbers import INTENSITY, LEAST, SHAPE, body, intensity
+from napari_udvd.features._spots import SPOTS, spots
 from napari_udvd.stack import Plane, Stack
 
 if TYPE_CHECKING:
@@ -89,7 +91,8 @@ def features_of(
 ) -> dict[str, FeatureTable]:
     """Describe every region in every frame by some numbers.
 
-    They are moments of the grey levels, the shape of what is bright, the change
+    They are moments of the grey levels, the shape of what is bright and whether
+    it is one or two spots, the change
     against the frame before, and principal components of a small picture of the region
     and what is around it, which are learned from all of them without labels. This
     picture is turned as what is bright lies, and divided by how bright the region is
@@ -133,7 +136,7 @@ def features_of(
     """
     clean = stack if denoised is None else _alike(denoised, stack, "denoised movie")
     spread = None if std is None else _alike(std, stack, "standard deviation")
-    names = [*INTENSITY, *SHAPE]
+    names = [*INTENSITY, *SHAPE, *SPOTS]
     names += UNCERTAINTY if spread is not None else ()
     names += RESIDUAL if denoised is not None else ()
     names += FLOW if flow else ()
@@ -184,6 +187,8 @@ class _Maps:
     ----------
     clean, known
         What is described, and which pixels of it were measured.
+    dark
+        Grey level of its darkest pixels, NaN where none was measured.
     std, residual
         Its standard deviation, and what was removed; NaN where nothing is known.
     flow
@@ -192,6 +197,7 @@ class _Maps:
 
     clean: npt.NDArray[np.float64]
     known: npt.NDArray[np.bool_]
+    dark: float
     std: npt.NDArray[np.float64] | None
     residual: npt.NDArray[np.float64] | None
     flow: npt.NDArray[np.float64] | None
@@ -211,9 +217,11 @@ def _maps(
     if clean is not stack:
         noisy = stack.read(t, plane)[0].astype(np.float64)
         residual = np.where(stack.read_mask(t, plane)[0], noisy - grey, np.nan)
+    known = clean.read_mask(t, plane)[0] & np.isfinite(grey)
     return _Maps(
         clean=grey,
-        known=clean.read_mask(t, plane)[0] & np.isfinite(grey),
+        known=known,
+        dark=float(np.percentile(grey[known], DARK)) if known.any() else np.nan,
         std=None if spread is None else spread.read(t, plane)[0].astype(np.float64),
         residual=residual,
         flow=_flow(clean, t, plane) if flow else None,
@@ -241,6 +249,7 @@ def _measure(
     rising = np.sort(values)
     bright = body(values, rising, seen, where)
     numbers = intensity(rising) + bright.shape(where.centre)
+    numbers += spots(maps.clean, maps.known, where, maps.dark)
     if maps.std is not None:
         numbers.append(_mean(maps.std[box][seen]))
     if maps.residual is not None:
