@@ -17,7 +17,12 @@ from napari_udvd.features import (
     regions_of_tracks,
     whole_frame,
 )
-from napari_udvd.features._crops import folded_picture, learned_components, relative
+from napari_udvd.features._crops import (
+    folded_picture,
+    learned_components,
+    relative,
+    upright_picture,
+)
 from napari_udvd.features._footprint import Footprint
 from napari_udvd.features._numbers import INTENSITY, SHAPE, body, intensity
 from napari_udvd.features._spots import SPOTS, spots
@@ -132,6 +137,20 @@ def test_a_picture_leaves_out_what_was_not_measured() -> None:
     np.testing.assert_allclose(hole, 5.0)
 
 
+def test_the_whole_frame_is_not_turned() -> None:
+    frame = np.full((24, 37), 4.0)
+    known = np.ones(frame.shape, bool)
+    frame[4:8, 25:31] = 9.0
+    picture = upright_picture(frame, known)
+    assert picture.shape == (6, 6) and picture[1, 4] == 9.0
+    assert (picture > 4.0).sum() == 1
+    # of parts in which nothing was measured nothing is known
+    known[:8] = False
+    np.testing.assert_array_equal(upright_picture(frame, known), 4.0)
+    small = upright_picture(np.array([[1.0, 3.0]]), np.ones((1, 2), bool))
+    assert small[0, 0] == 1.0 and small[0, 3] == 3.0 and small[5, 5] == 2.0
+
+
 def test_pictures_of_dim_regions_are_like_those_of_bright_ones() -> None:
     picture = np.random.default_rng(0).gamma(2.0, size=(9, 36))
     picture[:, -4:] = 0.0  # dark around it
@@ -226,6 +245,21 @@ def test_a_flash_is_seen_where_and_when_it_is() -> None:
         assert np.abs(column(tables["2"], name)).max() < 2
     assert column(tables["1"], "brightening").argmin() == 8
     assert column(tables["1"], "change")[8] > 2
+
+
+def test_it_matters_where_in_the_whole_frame() -> None:
+    pixels = noise()
+    pixels[3, 4:8, 5:10] += 200.0
+    pixels[8, 16:20, 22:27] += 200.0
+    stack = movie(pixels)
+    table = features_of(stack, whole_frame(stack))["frame"]
+    components = table.values[:, -10:]
+    # each flash along its own axis or on its own side, and nothing like the other
+    one, two = components[3, :2], components[8, :2]
+    assert np.hypot(*(one - two)) > 3
+    box = np.array([[[-1.0, -1], [-1, 32], [23, 32], [23, -1]]])
+    same = features_of(stack, regions_of_polygons(box, stack))["1"]
+    np.testing.assert_array_equal(same.values, table.values)
 
 
 def test_the_scale_of_grey_levels_and_their_type_do_not_matter() -> None:

@@ -16,6 +16,7 @@ from napari_udvd.features._crops import (
     folded_picture,
     learned_components,
     relative,
+    upright_picture,
 )
 from napari_udvd.features._numbers import INTENSITY, LEAST, SHAPE, body, intensity
 from napari_udvd.features._spots import SPOTS, spots
@@ -96,7 +97,8 @@ def features_of(
     against the frame before, and principal components of a small picture of the region
     and what is around it, which are learned from all of them without labels. This
     picture is turned as what is bright lies, and divided by how bright the region is
-    most of the time: neither the direction nor the brightness of a region matters. Each
+    most of the time: neither the direction nor the brightness of a region matters. That
+    of the whole frame is upright, so that it matters where something happens. Each
     feature is scaled to mean zero and standard deviation one over the movie. Pixels
     that were not measured are left out. One frame is in memory at a time.
 
@@ -259,9 +261,13 @@ def _measure(
     if maps.flow is not None:
         numbers += [_mean(each[box][seen]) for each in maps.flow]
     raw.numbers[t] = numbers
-    raw.pictures[t] = folded_picture(
-        maps.clean, maps.known, bright.middle, bright.axes, crop
-    ).ravel()
+    if where.inside.all() and where.inside.shape == maps.known.shape:
+        picture = upright_picture(maps.clean, maps.known)
+    else:
+        picture = folded_picture(
+            maps.clean, maps.known, bright.middle, bright.axes, crop
+        )
+    raw.pictures[t] = picture.ravel()
 
 
 def _mean(values: npt.NDArray[np.float64]) -> float:
