@@ -187,7 +187,8 @@ def test_two_halves_have_a_valley_between_them() -> None:
     assert found[4.0]["valley"] > 0.4
     assert found[4.0]["distance"] == pytest.approx(8.0, abs=0.8)
     assert found[4.0]["evenness"] == pytest.approx(1.0, abs=0.1)
-    for name in ("half area", "spread of light"):
+    assert found[4.0]["relative valley"] > 0.2
+    for name in ("half area", "bright area", "spread of light"):
         assert found[4.0][name] > 1.5 * found[0.0][name]
     assert spots(np.full((49, 49), 9.0), known, where, 9.0) == [0.0] * len(SPOTS)
 
@@ -224,7 +225,7 @@ def test_every_feature_has_one_scale() -> None:
     tables = features_of(movie(noise()), regions)
     assert list(tables) == ["1", "2"]
     names = tables["1"].names
-    assert len(set(names)) == len(names) == 27
+    assert len(set(names)) == len(names) == 29
     every = np.concatenate([table.values for table in tables.values()])
     assert every.dtype == np.float32 and every.shape == (2 * FRAMES, len(names))
     np.testing.assert_allclose(every.mean(axis=0), 0.0, atol=1e-4)

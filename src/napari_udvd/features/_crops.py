@@ -65,8 +65,8 @@ def folded_picture(
         was measured, the mean of all that was.
     """
     steps = np.sort(size) / 2 / QUARTER
-    # as wide as what a point of the picture stands for
-    blur = steps.mean() / 2
+    # about as wide as what a point of the picture stands for
+    blur = 0.6 * steps.mean()
     reach = int(np.hypot(*size) / 2 + 3 * blur) + 2
     whole = [
         slice(max(round(at) - reach, 0), min(round(at) + reach + 1, length))
