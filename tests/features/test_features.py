@@ -18,9 +18,15 @@ from napari_udvd.features import (
     regions_of_tracks,
     whole_frame,
 )
-from napari_udvd.features._crops import folded_picture, learned_components, relative
+from napari_udvd.features._crops import (
+    folded_picture,
+    learned_components,
+    relative,
+    upright_picture,
+)
 from napari_udvd.features._footprint import Footprint
 from napari_udvd.features._numbers import INTENSITY, SHAPE, body, intensity
+from napari_udvd.features._spots import SPOTS, spots
 from napari_udvd.stack import Plane, Stack
 
 if TYPE_CHECKING:
@@ -132,6 +138,20 @@ def test_a_picture_leaves_out_what_was_not_measured() -> None:
     np.testing.assert_allclose(hole, 5.0)
 
 
+def test_the_whole_frame_is_not_turned() -> None:
+    frame = np.full((24, 37), 4.0)
+    known = np.ones(frame.shape, bool)
+    frame[4:8, 25:31] = 9.0
+    picture = upright_picture(frame, known)
+    assert picture.shape == (6, 6) and picture[1, 4] == 9.0
+    assert (picture > 4.0).sum() == 1
+    # of parts in which nothing was measured nothing is known
+    known[:8] = False
+    np.testing.assert_array_equal(upright_picture(frame, known), 4.0)
+    small = upright_picture(np.array([[1.0, 3.0]]), np.ones((1, 2), bool))
+    assert small[0, 0] == 1.0 and small[0, 3] == 3.0 and small[5, 5] == 2.0
+
+
 def test_pictures_of_dim_regions_are_like_those_of_bright_ones() -> None:
     picture = np.random.default_rng(0).gamma(2.0, size=(9, 36))
     picture[:, -4:] = 0.0  # dark around it
@@ -153,6 +173,25 @@ def test_pictures_of_dim_regions_are_like_those_of_bright_ones() -> None:
 def test_pictures_that_are_all_alike_stay_numbers() -> None:
     found = relative({"1": np.full((3, 36), 7.0, np.float32)})
     np.testing.assert_array_equal(found["1"], 0.0)
+
+
+def test_two_halves_have_a_valley_between_them() -> None:
+    known = np.ones((49, 49), bool)
+    where = Footprint(slice(9, 40), slice(9, 40), np.ones((31, 31), bool), (24.0, 24.0))
+    found = {
+        apart: dict(
+            zip(SPOTS, spots(plate(0.5, apart), known, where, 100.0), strict=True)
+        )
+        for apart in (0.0, 4.0)
+    }
+    assert found[0.0]["valley"] == found[0.0]["distance"] == 0.0
+    assert found[4.0]["valley"] > 0.4
+    assert found[4.0]["distance"] == pytest.approx(8.0, abs=0.8)
+    assert found[4.0]["evenness"] == pytest.approx(1.0, abs=0.1)
+    assert found[4.0]["relative valley"] > 0.2
+    for name in ("half area", "bright area", "spread of light"):
+        assert found[4.0][name] > 1.5 * found[0.0][name]
+    assert spots(np.full((49, 49), 9.0), known, where, 9.0) == [0.0] * len(SPOTS)
 
 
 def test_components_are_those_of_most_variance() -> None:
@@ -187,7 +226,7 @@ def test_every_feature_has_one_scale() -> None:
     tables = features_of(movie(noise()), regions)
     assert list(tables) == ["1", "2"]
     names = tables["1"].names
-    assert len(set(names)) == len(names) == 22
+    assert len(set(names)) == len(names) == 29
     every = np.concatenate([table.values for table in tables.values()])
     assert every.dtype == np.float32 and every.shape == (2 * FRAMES, len(names))
     np.testing.assert_allclose(every.mean(axis=0), 0.0, atol=1e-4)
@@ -208,6 +247,21 @@ def test_a_flash_is_seen_where_and_when_it_is() -> None:
         assert np.abs(column(tables["2"], name)).max() < 2
     assert column(tables["1"], "brightening").argmin() == 8
     assert column(tables["1"], "change")[8] > 2
+
+
+def test_it_matters_where_in_the_whole_frame() -> None:
+    pixels = noise()
+    pixels[3, 4:8, 5:10] += 200.0
+    pixels[8, 16:20, 22:27] += 200.0
+    stack = movie(pixels)
+    table = features_of(stack, whole_frame(stack))["frame"]
+    components = table.values[:, -10:]
+    # each flash along its own axis or on its own side, and nothing like the other
+    one, two = components[3, :2], components[8, :2]
+    assert np.hypot(*(one - two)) > 3
+    box = np.array([[[-1.0, -1], [-1, 32], [23, 32], [23, -1]]])
+    same = features_of(stack, regions_of_polygons(box, stack))["1"]
+    np.testing.assert_array_equal(same.values, table.values)
 
 
 def test_the_scale_of_grey_levels_and_their_type_do_not_matter() -> None:

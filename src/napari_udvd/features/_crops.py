@@ -12,13 +12,21 @@ from scipy import ndimage
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["QUARTER", "Components", "folded_picture", "learned_components", "relative"]
+__all__ = [
+    "DARK",
+    "QUARTER",
+    "Components",
+    "folded_picture",
+    "learned_components",
+    "relative",
+    "upright_picture",
+]
 
 Floats = npt.NDArray[np.float32]
 Floats64 = npt.NDArray[np.float64]
 
 QUARTER = 6
-"""Rows and columns of a small picture: of a quarter, as all four are one."""
+"""Rows and columns of a small picture: of a quarter, where all four are one."""
 
 DARK = 5
 """Percentile of all pictures that is taken for darkness."""
@@ -57,8 +65,8 @@ def folded_picture(
         was measured, the mean of all that was.
     """
     steps = np.sort(size) / 2 / QUARTER
-    # as wide as what a point of the picture stands for
-    blur = steps.mean() / 2
+    # about as wide as what a point of the picture stands for
+    blur = 0.6 * steps.mean()
     reach = int(np.hypot(*size) / 2 + 3 * blur) + 2
     whole = [
         slice(max(round(at) - reach, 0), min(round(at) + reach + 1, length))
@@ -91,6 +99,31 @@ def _folded(picture: Floats64) -> Floats64:
     """Sum of the four quarters, each from the middle outwards."""
     half = picture[QUARTER:] + picture[QUARTER - 1 :: -1]
     return np.asarray(half[:, QUARTER:] + half[:, QUARTER - 1 :: -1])
+
+
+def upright_picture(
+    frame: npt.NDArray[np.float64], known: npt.NDArray[np.bool_]
+) -> Floats:
+    """Whole frame, as it is: it has places in it, and something happens in one of them.
+
+    Parameters
+    ----------
+    frame, known
+        Grey levels, and which of them were measured, one at least; ``(Y, X)``.
+
+    Returns
+    -------
+    ndarray
+        ``(6, 6)``: means of as many parts. Where nothing was measured, or the frame has
+        fewer pixels, the mean of all that was.
+    """
+    rows, columns = (np.arange(length) * QUARTER // length for length in frame.shape)
+    part = (rows[:, None] * QUARTER + columns)[known]
+    light = frame[known]
+    count = np.bincount(part, minlength=QUARTER**2)
+    total = np.bincount(part, light, minlength=QUARTER**2)
+    means = np.where(count > 0, total / np.maximum(count, 1), light.mean())
+    return means.reshape(QUARTER, QUARTER).astype(np.float32)
 
 
 def relative(pictures: Mapping[str, Floats]) -> dict[str, Floats]:

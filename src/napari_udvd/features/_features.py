@@ -10,13 +10,16 @@ import numpy.typing as npt
 
 from napari_udvd.errors import InputError
 from napari_udvd.features._crops import (
+    DARK,
     QUARTER,
     Components,
     folded_picture,
     learned_components,
     relative,
+    upright_picture,
 )
 from napari_udvd.features._numbers import INTENSITY, LEAST, SHAPE, body, intensity
+from napari_udvd.features._spots import SPOTS, spots
 from napari_udvd.stack import Plane, Stack
 
 if TYPE_CHECKING:
@@ -92,7 +95,7 @@ def feature_names(
 
 def _of_pixels(*, denoised: bool, std: bool, flow: bool) -> list[str]:
     """Names of the features that are measured frame by frame."""
-    names = [*INTENSITY, *SHAPE]
+    names = [*INTENSITY, *SHAPE, *SPOTS]
     names += UNCERTAINTY if std else ()
     names += RESIDUAL if denoised else ()
     names += FLOW if flow else ()
@@ -113,11 +116,13 @@ def features_of(
 ) -> dict[str, FeatureTable]:
     """Describe every region in every frame by some numbers.
 
-    They are moments of the grey levels, the shape of what is bright, the change
+    They are moments of the grey levels, the shape of what is bright and whether
+    it is one or two spots, the change
     against the frame before, and principal components of a small picture of the region
     and what is around it, which are learned from all of them without labels. This
     picture is turned as what is bright lies, and divided by how bright the region is
-    most of the time: neither the direction nor the brightness of a region matters. Each
+    most of the time: neither the direction nor the brightness of a region matters. That
+    of the whole frame is upright, so that it matters where something happens. Each
     feature is scaled to mean zero and standard deviation one over the movie. Pixels
     that were not measured are left out. One frame is in memory at a time.
 
@@ -205,6 +210,8 @@ class _Maps:
     ----------
     clean, known
         What is described, and which pixels of it were measured.
+    dark
+        Grey level of its darkest pixels, NaN where none was measured.
     std, residual
         Its standard deviation, and what was removed; NaN where nothing is known.
     flow
@@ -213,6 +220,7 @@ class _Maps:
 
     clean: npt.NDArray[np.float64]
     known: npt.NDArray[np.bool_]
+    dark: float
     std: npt.NDArray[np.float64] | None
     residual: npt.NDArray[np.float64] | None
     flow: npt.NDArray[np.float64] | None
@@ -232,9 +240,11 @@ def _maps(
     if clean is not stack:
         noisy = stack.read(t, plane)[0].astype(np.float64)
         residual = np.where(stack.read_mask(t, plane)[0], noisy - grey, np.nan)
+    known = clean.read_mask(t, plane)[0] & np.isfinite(grey)
     return _Maps(
         clean=grey,
-        known=clean.read_mask(t, plane)[0] & np.isfinite(grey),
+        known=known,
+        dark=float(np.percentile(grey[known], DARK)) if known.any() else np.nan,
         std=None if spread is None else spread.read(t, plane)[0].astype(np.float64),
         residual=residual,
         flow=_flow(clean, t, plane) if flow else None,
@@ -262,6 +272,7 @@ def _measure(
     rising = np.sort(values)
     bright = body(values, rising, seen, where)
     numbers = intensity(rising) + bright.shape(where.centre)
+    numbers += spots(maps.clean, maps.known, where, maps.dark)
     if maps.std is not None:
         numbers.append(_mean(maps.std[box][seen]))
     if maps.residual is not None:
@@ -271,9 +282,13 @@ def _measure(
     if maps.flow is not None:
         numbers += [_mean(each[box][seen]) for each in maps.flow]
     raw.numbers[t] = numbers
-    raw.pictures[t] = folded_picture(
-        maps.clean, maps.known, bright.middle, bright.axes, crop
-    ).ravel()
+    if where.inside.all() and where.inside.shape == maps.known.shape:
+        picture = upright_picture(maps.clean, maps.known)
+    else:
+        picture = folded_picture(
+            maps.clean, maps.known, bright.middle, bright.axes, crop
+        )
+    raw.pictures[t] = picture.ravel()
 
 
 def _mean(values: npt.NDArray[np.float64]) -> float:
