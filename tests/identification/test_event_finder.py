@@ -141,8 +141,12 @@ def test_the_suggestion_is_unlabelled_and_in_doubt() -> None:
 
 def test_progress_is_told_and_ends_at_one() -> None:
     told: list[Progress] = []
-    train(steps=3, report=told.append)
-    assert len(told) == 9
+    train(steps=4, report=told.append)
+    assert [progress.what for progress in told] == [
+        *["held out 1"] * 2,
+        *["held out 2"] * 2,
+        *["all labels"] * 4,
+    ]
     done = [progress.done for progress in told]
     assert done == sorted(done)
     assert done[-1] == pytest.approx(1)

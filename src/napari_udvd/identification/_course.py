@@ -43,7 +43,8 @@ class Course:
     shares
         Of the time, for each training; they sum to 1.
     steps
-        Of each training where time is not counted.
+        Of the longest training where time is not counted; of the others as their share
+        of the time says.
     seconds
         For all of them, instead of `steps`. What is learned then depends on how fast
         the computer is.
@@ -83,12 +84,13 @@ class Course:
             If it shall stop.
         """
         share, began, step, over = self._shares[what], time.monotonic(), 0, 0.0
+        steps = max(round(self._steps * share / max(self._shares.values())), 1)
         while over < 1:
             if self._cancel is not None and self._cancel.is_set():
                 raise Cancelled
             yield over
             step += 1
-            over = step / self._steps
+            over = step / steps
             if self._seconds is not None:
                 over = (time.monotonic() - began) / (share * self._seconds)
             if self._report is not None:

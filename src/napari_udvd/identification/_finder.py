@@ -44,8 +44,9 @@ __all__ = ["EventFinder", "Timeline"]
 HELD_OUT, ALL = "held out", "all labels"
 """The trainings: by turns with some labels held out, then with all of them."""
 
-ON_HELD_OUT = 0.4
-"""Share of the time for the first."""
+ON_HELD_OUT = 0.5
+"""Share of the time for the first: each of both learns from half of the labels, and has
+half of the steps."""
 
 
 class Timeline(NamedTuple):
@@ -150,8 +151,9 @@ class EventFinder:
         seconds
             For all trainings together; what is learned then depends on the computer.
         steps
-            Of each training instead; a number that suits the network if both are None.
-            The same steps and seed give the same finder.
+            Of the training with all labels instead, and half of them where labels are
+            held out; a number that suits the network if both are None. The same steps
+            and seed give the same finder.
         seed
             Of all that is drawn.
         cancel
