@@ -162,7 +162,7 @@ def test_the_std_is_right_although_hardly_anything_was_learned() -> None:
     truth, sparse = scanned(frames=24, seed=4)
     _, end = finished(sparse, steps=1)
     (calibration,) = end.denoiser.calibrations
-    assert calibration.std_factors[0] > 1.3  # the shipped weights are too sure
+    assert calibration.std_factors[0] > 1.2  # the shipped weights are too sure
     stack = Stack.from_array(sparse, "TYX")
     layout, dtype = stack.layout, np.dtype(np.float32)
     request = Request(device="cpu", with_std=True, dtype=dtype)

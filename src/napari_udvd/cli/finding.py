@@ -97,7 +97,7 @@ def events(
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
-    """Learn from a few labelled spans what happens when, and write a table."""
+    """Find what happens when, from a few labelled spans."""
     from napari_udvd.cli.follow import follow
     from napari_udvd.jobs import EventsFile, Learning
     from napari_udvd.stack import Plane
