@@ -13,7 +13,7 @@ import argparse
 
 import numpy as np
 
-from benchmarks.common import table
+from benchmarks.common import progress, table
 from napari_udvd import load, open
 from napari_udvd.filters import adaptive_filter, filter_cells, spread_of
 
@@ -55,6 +55,9 @@ def main() -> None:
                 moved.append(np.hypot(*gap.T).max())
             if len(off) >= POINTS:
                 break
+        if not off:
+            progress(f"{cell} px: left out, the frames are too small for them")
+            continue
         rows.append(
             (
                 cell,

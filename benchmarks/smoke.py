@@ -111,7 +111,7 @@ def run(name: str, folder: Path) -> Ran:
 
 def prepare(folder: Path) -> None:
     """Write a small movie, and a model that was trained on it."""
-    stack = nu.simulate("nuclei", frames=8, shape=(48, 48)).noisy
+    stack = nu.simulate("nuclei", frames=8, shape=(96, 96)).noisy
     np.save(folder / MOVIE, np.asarray(stack.data))
     nu.train(stack, steps=2).save(folder / MODEL)
 
