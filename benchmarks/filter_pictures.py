@@ -123,6 +123,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=2.0)
     parser.add_argument("--data", type=Path, default=DATA)
     options = parser.parse_args()
+    options.folder.mkdir(parents=True, exist_ok=True)
 
     def learned(stack: Stack) -> Denoiser:
         return train(stack, minutes=options.minutes)

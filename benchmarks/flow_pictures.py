@@ -72,6 +72,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=5.0)
     parser.add_argument("--at", default=None, help="frame,row,column of the middle")
     options = parser.parse_args()
+    options.output.parent.mkdir(parents=True, exist_ok=True)
     if options.movie in MOVIES:
         noisy = MOVIES[options.movie](options.data).noisy
         stack = Stack.from_array(noisy, "TYX")

@@ -248,6 +248,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=120)
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
+    options.folder.mkdir(parents=True, exist_ok=True)
     set_up(options.threads)
     made = partial(rows, steps=options.steps)
     for name in options.only:

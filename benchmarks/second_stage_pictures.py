@@ -146,6 +146,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=DATA, help="the real movies")
     parser.add_argument("--steps", type=int, default=250)
     options = parser.parse_args()
+    options.output.parent.mkdir(parents=True, exist_ok=True)
     drawn([row(name, options) for name in options.movies]).save(options.output)
 
 

@@ -268,6 +268,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=150)
     parser.add_argument("--simulated", action="store_true", help="no real movie")
     options = parser.parse_args()
+    options.output.mkdir(parents=True, exist_ok=True)
     found = [
         sharpened(blurred(case).noisy, case.sigma, options.steps) for case in SCENES
     ]
