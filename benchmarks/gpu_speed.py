@@ -44,7 +44,7 @@ from napari_udvd.tasks import DENOISE
 from napari_udvd.training import Preview, Step, train_events
 from napari_udvd.training.learner import Learner
 
-sys.path.insert(0, str(REPOSITORY / "tests" / "models"))
+sys.path.insert(0, str(REPOSITORY / "tests"))
 from plain_udvd import PlainUDVD
 
 if TYPE_CHECKING:

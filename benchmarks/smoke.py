@@ -38,7 +38,7 @@ RUNS = {
     "filter_pictures": "{folder}/filters --minutes 0.05",
     "flashes": "--movies calcium --steps 2 --events 4 --price calcium",
     "flow": "--scenes still --snr 2",
-    "flow_pictures": "{folder}/flow.png --movie nuclei --minutes 0.05",
+    "flow_pictures": "{folder}/flow.png --movie nuclei --minutes 0.4",
     "gpu": "--device cpu --parts fast --seconds 5 --output {folder}/gpu",
     "inspect_speed": "--size 64 --runs 1",
     "memory": "--frames 8 --size 64 --width 4",
@@ -64,7 +64,7 @@ RUNS = {
     "sharpen_pictures": "{folder}/sharpen --steps 2",
     "start_weights": "{repository}/src/napari_udvd/weights "
     "{repository}/src/napari_udvd/weights --movies nuclei --steps 1",
-    "stbn": "--scenes still --minutes 0.05 --networks udvd",
+    "stbn": "--scenes still --minutes 0.05 --networks UDVD",
     "students": "--movies 0 --steps 2 --network-steps 1 --frames 14 --size 48",
     "two_trees": "{repository} {repository} --networks --minutes 0.1 --turns 1",
     "udvd_quality": "--movie nuclei --frames 8 --widths 4 --seconds 1",

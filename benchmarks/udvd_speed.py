@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-sys.path.insert(0, str(REPOSITORY / "tests" / "models"))
+sys.path.insert(0, str(REPOSITORY / "tests"))
 from plain_udvd import PlainUDVD
 
 NO_NOISE = CameraNoise(*torch.zeros(3))
