@@ -38,7 +38,7 @@ RUNS = {
     "filter_pictures": "{folder}/filters --minutes 0.05",
     "flashes": "--movies calcium --steps 2 --events 4 --price calcium",
     "flow": "--scenes still --snr 2",
-    "flow_pictures": "{folder}/flow.png --movie nuclei --minutes 0.4",
+    "flow_pictures": None,
     "gpu": "--device cpu --parts fast --seconds 5 --output {folder}/gpu",
     "inspect_speed": "--size 64 --runs 1",
     "memory": "--frames 8 --size 64 --width 4",
@@ -72,7 +72,8 @@ RUNS = {
     "uncertainty": "--movies nuclei --steps 2",
     "weave": "--movies nuclei --views 1 --steps 2",
 }
-"""How each script is run; None where its module says why it cannot be, by itself."""
+"""How each script is run; None where it cannot be small: `baselines` needs another
+program, `responsiveness` a screen, `flow_pictures` a flow that training finds useful."""
 
 RECORDED = {"filter_pictures", "real_movies", "sharpen_pictures"}
 """Those that need recorded movies."""
@@ -90,7 +91,7 @@ def run(name: str, folder: Path) -> Ran:
     """Run a script; what it printed goes to stderr if it fails."""
     arguments = RUNS[name]
     if arguments is None:
-        return Ran(name, "not run: needs another program", 0.0)
+        return Ran(name, "not run: needs more than this program, or minutes", 0.0)
     if name in RECORDED and not DATA.is_dir():
         return Ran(name, f"left out: there is no {DATA}", 0.0)
     words = arguments.format(folder=folder, repository=REPOSITORY).split()
