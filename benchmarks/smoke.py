@@ -73,7 +73,8 @@ RUNS = {
     "weave": "--movies nuclei --views 1 --steps 2",
 }
 """How each script is run; None where it cannot be small: `baselines` needs another
-program, `responsiveness` a screen, `flow_pictures` a flow that training finds useful."""
+program, `responsiveness` a screen, `flow_pictures` a flow that training found
+useful."""
 
 RECORDED = {"filter_pictures", "real_movies", "sharpen_pictures"}
 """Those that need recorded movies."""
