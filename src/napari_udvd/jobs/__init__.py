@@ -45,13 +45,13 @@ if TYPE_CHECKING:
     )
     from napari_udvd.jobs.filters import FilterFile
     from napari_udvd.jobs.finding import (
-        FoundEvents,
         Learning,
         find_events,
         identify,
         label_frames,
     )
     from napari_udvd.jobs.first_look import FirstLook
+    from napari_udvd.jobs.found_events import FoundEvents
     from napari_udvd.jobs.motion import (
         MotionFile,
         export_motion,
@@ -164,7 +164,7 @@ _HOMES = {
     "FileFailed": "jobs.events",
     "FilterFile": "jobs.filters",
     "FirstLook": "jobs.first_look",
-    "FoundEvents": "jobs.finding",
+    "FoundEvents": "jobs.found_events",
     "Identified": "jobs.events",
     "Inspected": "jobs.events",
     "Interrupted": "jobs.diagnosis",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_udvd.filters import AdaptiveFilter
-    from napari_udvd.jobs.finding import FoundEvents
+    from napari_udvd.jobs.found_events import FoundEvents
     from napari_udvd.quality import Report
     from napari_udvd.stack import Stack
 

@@ -12,6 +12,7 @@ from napari_udvd.formats import open_stack, seconds_between_frames
 from napari_udvd.identification import Cancelled, EventFinder, number_labels
 from napari_udvd.inference.stream import Progress
 from napari_udvd.jobs.events import Begun, Identified, Note, Stopped
+from napari_udvd.jobs.found_events import FoundEvents, counted
 from napari_udvd.jobs.telling import told_while
 from napari_udvd.jobs.watching import (
     Watching,
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ASKED",
-    "FoundEvents",
     "Learning",
     "find_events",
     "identify",
@@ -62,71 +62,9 @@ ALMOST = 0.99999
 """Largest confidence of what was found, also as a table rounds it: 1 was labelled."""
 
 NOISY = (
-    "what is measured is that of the noisy movie; events are found better if the movie "
-    "is denoised first and the result given as `denoised`"
+    "what is measured is that of the noisy movie; if the movie was denoised, the "
+    "result can be given as `denoised`"
 )
-
-
-@dataclass(frozen=True, eq=False)
-class FoundEvents:
-    """What happens when, and how that is known.
-
-    Attributes
-    ----------
-    spans
-        Of every region, while it is there, without a gap: region by region, in the
-        order of time. Those that a person labelled are as they were labelled.
-    finder
-        What was learned; its ``held_out`` is the score on labels that it had not seen.
-    suggestion
-        Frames whose labels would help most; None if nothing is left, or it was not
-        asked for.
-    notes
-        What was assumed, in plain sentences.
-    """
-
-    spans: tuple[Span, ...]
-    finder: EventFinder
-    suggestion: Suggestion | None
-    notes: tuple[str, ...] = ()
-
-    def describe(self) -> str:
-        """Say in some lines what was found, how good that is, and what to do next."""
-        rows: list[tuple[str, ...]] = [("label", "spans", "frames", "confidence")]
-        for label in sorted({span.label for span in self.spans}):
-            its = [span for span in self.spans if span.label == label]
-            frames = sum(map(len, its))
-            sure = sum(span.confidence * len(span) for span in its) / frames
-            rows.append((label, str(len(its)), str(frames), f"{sure:.2f}"))
-        wide = max(len(row[0]) for row in rows)
-        regions = len({span.region for span in self.spans})
-        lines = [f"{len(self.spans)} spans in {_count(regions, 'region')}", ""]
-        lines += [
-            f"{name:<{wide}} {spans:>6} {frames:>7} {sure:>11}"
-            for name, spans, frames, sure in rows
-        ]
-        lines += ["", self._held_out()]
-        if self.suggestion is not None:
-            asked = self.suggestion
-            lines.append(
-                f"label next: region {asked.region!r}, frames {asked.start} to "
-                f"{asked.stop - 1}, of which least is known ({asked.entropy:.2f} bits "
-                "a frame)"
-            )
-        return "\n".join(lines)
-
-    def _held_out(self) -> str:
-        held = self.finder.held_out
-        if held is None:
-            return (
-                "held out: nothing, there is one stretch of labelled frames only; "
-                "label another one to learn how good this is"
-            )
-        return (
-            f"held out: {_count(held.stretches, 'stretch', 'stretches')} of labels, "
-            f"each by a training without it: {held.accuracy:.0%} of "
-            f"{held.frames} frames right, action error rate {held.error_rate:.2f}"
-        )
 
 
 @dataclass(frozen=True)
@@ -345,7 +283,7 @@ def find_events(
     radius
         Around a point or a track, px; that of the table, or 10, if None.
     denoised, std
-        The denoised movie, and its standard deviation. Events are found better in it.
+        The denoised movie, to measure there, and its standard deviation.
     flow
         Look at the optical flow, too; takes longer.
     model
@@ -418,8 +356,8 @@ def read_labels(
     labels = [span for span in spans if span.confidence == 1]
     if found := len(spans) - len(labels):
         return labels, [
-            f"{_count(found, 'span')} of {os.fspath(path)!r} with a confidence below 1 "
-            "are taken for found, not for labelled"
+            f"{counted(found, 'span')} of {os.fspath(path)!r} with a confidence below "
+            "1 are taken for found, not for labelled"
         ]
     return labels, []
 
@@ -443,14 +381,14 @@ def _left_out(spans: Sequence[Span], seen: Sequence[Span], tables: Tables) -> li
     notes = []
     if lost := sum(map(len, spans)) - sum(map(len, seen)):
         notes.append(
-            f"{_count(lost, 'labelled frame')} {'is' if lost == 1 else 'are'} left out:"
-            " the region is not there then, or was not measured"
+            f"{counted(lost, 'labelled frame')} {'is' if lost == 1 else 'are'} left "
+            "out: the region is not there then, or was not measured"
         )
     if never := [name for name, table in tables.items() if not table.measured.any()]:
         shown = ", ".join(map(repr, never[:5])) + (", ..." if never[5:] else "")
         notes.append(
-            f"{_count(len(never), 'region')} ({shown}) had no frame with enough pixels "
-            "that were measured: nothing is found there"
+            f"{counted(len(never), 'region')} ({shown}) had no frame with enough "
+            "pixels that were measured: nothing is found there"
         )
     return notes
 
@@ -481,7 +419,3 @@ def _stack(movie: Movie, axes: str | None) -> Stack:
     if isinstance(movie, str | os.PathLike):
         return open_stack(movie, axes)
     return Stack.from_array(movie, axes)
-
-
-def _count(number: int, one: str, several: str | None = None) -> str:
-    return f"{number} {one if number == 1 else several or one + 's'}"

@@ -51,7 +51,7 @@ class MovieSection(QWidget):
         self._known: tuple[Layer, Stack] | None = None
         self.movie_box = _box("The movie in which events are found")
         self.denoised_box = _box(
-            "The same movie without noise: events are found better in it. Labels are "
+            "The same movie without noise: features are measured there. Labels are "
             "those of the movie"
         )
         self.regions_box = _box(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QObject, QTimer
+from qtpy.QtCore import QObject
 
 from napari_udvd import jobs as _jobs
 from napari_udvd._widgets.shared.latest import Latest
 from napari_udvd._widgets.shared.layers import place_seen
+from napari_udvd._widgets.shared.resting import Resting
 
 if TYPE_CHECKING:
     import threading
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from napari_udvd.stack import Stack
 
 __all__ = ["FirstLooks"]
-
-AFTER = 100
-"""Milliseconds that time slider and camera rest before the look is taken."""
 
 
 class FirstLooks(QObject):
@@ -44,12 +42,9 @@ class FirstLooks(QObject):
         self._look: _jobs.FirstLook | None = None
         self._latest = Latest(_answer)
         self._latest.answered.connect(self._on_latest_answered)
-        self._soon = QTimer(self)
-        self._soon.setSingleShot(True)
-        self._soon.setInterval(AFTER)
-        self._soon.timeout.connect(self._ask)
-        viewer.dims.events.current_step.connect(self._on_view_moved)
-        viewer.scene.camera.events.connect(self._on_view_moved)
+        self._resting = Resting(viewer)
+        self._resting.moved.connect(self._on_view_moved)
+        self._resting.rests.connect(self._ask)
 
     @property
     def is_on(self) -> bool:
@@ -59,7 +54,7 @@ class FirstLooks(QObject):
     @property
     def is_busy(self) -> bool:
         """True while a look is to come."""
-        return self._soon.isActive() or self._latest.is_busy
+        return self._resting.is_awaited or self._latest.is_busy
 
     def begin(self, layer: Image, stack: Stack) -> None:
         """Look at this movie from now on."""
@@ -67,23 +62,22 @@ class FirstLooks(QObject):
             return
         self._layer, self._stack = layer, stack
         self._look = _jobs.FirstLook(stack)
-        self._soon.start()
+        self._resting.wait()
 
     def end(self) -> None:
         """Look no more; what is shown stays until something else is."""
         self._layer = self._stack = self._look = None
-        self._soon.stop()
+        self._resting.forget()
         self._latest.forget()
 
     def shut_down(self) -> None:
         """Stop, and let go of the viewer."""
         self.end()
-        self._viewer.dims.events.current_step.disconnect(self._on_view_moved)
-        self._viewer.scene.camera.events.disconnect(self._on_view_moved)
+        self._resting.shut_down()
 
-    def _on_view_moved(self, _event: Any = None) -> None:
+    def _on_view_moved(self) -> None:
         if self._stack is not None:
-            self._soon.start()
+            self._resting.wait()
 
     def _ask(self) -> None:
         from napari_udvd.training import View
