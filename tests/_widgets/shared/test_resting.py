@@ -20,7 +20,7 @@ def test_it_tells_of_moves_and_of_rest_until_it_lets_go(
     resting = Resting(viewer)
     moves: list[None] = []
     resting.moved.connect(lambda: moves.append(None))
-    viewer.camera.zoom = 2.0
+    viewer.scene.camera.zoom = 2.0
     assert moves
     assert not resting.is_awaited  # nobody asked
     with qtbot.waitSignal(resting.rests, timeout=5000):
@@ -30,5 +30,5 @@ def test_it_tells_of_moves_and_of_rest_until_it_lets_go(
     resting.shut_down()
     assert not resting.is_awaited
     count = len(moves)
-    viewer.camera.zoom = 3.0
+    viewer.scene.camera.zoom = 3.0
     assert len(moves) == count
