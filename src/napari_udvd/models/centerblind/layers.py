@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from napari_udvd.models.precision import convolve, like
 
-__all__ = ["Residual", "apply", "blur", "convolution", "places", "weave_filter"]
+__all__ = ["Residual", "apply", "blur", "convolution", "cropped", "places", "weave_filter"]
 
 
 class Residual(nn.Module):
@@ -61,6 +61,16 @@ def weave_filter(channels: int) -> Tensor:
     weight = torch.outer(smooth, smooth) - torch.outer(either, either)
     weight[2, 2] += 1
     return weight.expand(channels, 1, 5, 5).contiguous()
+
+
+def cropped(x: Tensor, height: int, width: int) -> Tensor:
+    """Return the first rows and columns; the very same tensor where these are all.
+
+    What is written into a part of another tensor makes its gradient several times as
+    slow, even where the part is the whole.
+    """
+    is_whole = x.shape[2:] == (height, width)
+    return x if is_whole else x[:, :, :height, :width].contiguous()
 
 
 def blur(x: Tensor, side: int) -> Tensor:
