@@ -197,7 +197,7 @@ class Adam:
         rate: float,
         loss: Tensor | None,
     ) -> Tensor:
-        gradient = torch.cat([gradient.reshape(-1) for gradient in gradients])
+        gradient = row.of(gradients)
         norm = torch.linalg.vector_norm(gradient)
         taken: Tensor = norm.isfinite()
         if loss is not None:
@@ -237,16 +237,48 @@ class Row:
         self.skipped = torch.zeros((), dtype=torch.int64, device=like.device)
 
     def cut(self, row: Tensor) -> list[Tensor]:
-        """Return the parts of a row that belong to the parameters, in their shapes."""
+        """Return the parts of a row that belong to the parameters, in their shapes.
+
+        Channels stay last in memory where they are.
+        """
         parts = zip(row.split(self._sizes), self._parameters, strict=True)
-        return [part.view(parameter.shape) for part, parameter in parts]
+        return [_alike(part, parameter) for part, parameter in parts]
+
+    def of(self, tensors: Sequence[Tensor]) -> Tensor:
+        """Return a new row of tensors of these shapes."""
+        pairs = zip(tensors, self._parameters, strict=True)
+        return torch.cat(
+            [
+                tensor.permute(0, 2, 3, 1).reshape(-1)
+                if _is_packed(parameter)
+                else tensor.reshape(-1)
+                for tensor, parameter in pairs
+            ]
+        )
 
     def gather(self, tensors: Sequence[Tensor]) -> Tensor:
         """Bring tensors of these shapes into one row, of which they become parts."""
-        row = torch.cat([tensor.detach().reshape(-1) for tensor in tensors])
+        row = self.of([tensor.detach() for tensor in tensors])
         for tensor, part in zip(tensors, self.cut(row), strict=True):
             tensor.data = part
         return row
+
+
+def _is_packed(parameter: Tensor) -> bool:
+    """Whether it is a weight with its channels last in memory."""
+    return (
+        parameter.dim() == 4
+        and not parameter.is_contiguous()
+        and parameter.is_contiguous(memory_format=torch.channels_last)
+    )
+
+
+def _alike(part: Tensor, parameter: Tensor) -> Tensor:
+    """Give numbers in a row the shape of a parameter, and its order in memory."""
+    if not _is_packed(parameter):
+        return part.view(parameter.shape)
+    outputs, inputs, rows, columns = parameter.shape
+    return part.view(outputs, rows, columns, inputs).permute(0, 3, 1, 2)
 
 
 class NamedAdam(Adam):

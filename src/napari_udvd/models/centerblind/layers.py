@@ -23,7 +23,7 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Add to the input what the convolutions make of it."""
-        return x + apply(self.b, F.relu_(apply(self.a, x)))
+        return apply(self.b, F.relu_(apply(self.a, x))).add_(x)
 
 
 @lru_cache(maxsize=1024)
@@ -75,4 +75,12 @@ def cropped(x: Tensor, height: int, width: int) -> Tensor:
 
 def blur(x: Tensor, side: int) -> Tensor:
     """Average over a box; at the border over what there is of it."""
-    return F.avg_pool2d(x, side, stride=1, padding=side // 2, count_include_pad=False)
+    for kernel in ((side, 1), (1, side)):  # a box is the product of two lines
+        x = F.avg_pool2d(
+            x,
+            kernel,
+            stride=1,
+            padding=(kernel[0] // 2, kernel[1] // 2),
+            count_include_pad=False,
+        )
+    return x

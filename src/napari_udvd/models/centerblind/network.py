@@ -156,6 +156,9 @@ class CenterBlind(OpenBranch, LatticeBranch, Network):
         outputs = channels + (factor_entries(channels) if likelihood else 0)
         self.join_c = nn.Conv2d(sizes.full, outputs, 1)
         self._initialise()
+        # as the convolutions take them; what is kept in this order is not turned around
+        # in every step, nor are its gradients
+        self.to(memory_format=torch.channels_last)
 
     @property
     def preset(self) -> str:
