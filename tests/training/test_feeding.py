@@ -106,7 +106,7 @@ def test_clips_do_not_depend_on_the_way(
 
 
 def test_what_is_spoiled_is_spoiled() -> None:
-    feed = feed_of(MOVIES["spoiled"], "card", targets=1)
+    feed = feed_of(MOVIES["spoiled"], "card")
     drawn = [feed.next(4) for _ in range(20)]
     assert not all(bool(clips.measured.all()) for clips in drawn)  # type: ignore[union-attr]
     assert not all(bool(clips.is_target.all()) for clips in drawn)
@@ -179,7 +179,7 @@ def test_a_movie_lies_on_a_card_with_room_for_it(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (free, 10**10))
     assert feeding._best_way(MOVIES["plain"], torch.device("cuda:0")) == way
-    assert feeding._best_way(MOVIES["plain"], CPU) == "here"
+    assert feeding._best_way(MOVIES["plain"], CPU) == "ahead"
 
 
 def test_masks_too_large_to_be_looked_up_keep_a_movie_off_the_card(
