@@ -7,8 +7,8 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from napari_udvd.inference.flashes import KINDS, Spread
 from napari_udvd.inference import guard
+from napari_udvd.inference.flashes import KINDS, Spread
 from napari_udvd.inference.guard import NONE, Share
 from napari_udvd.inference.second_stage import SecondStage, has_second_stage
 from napari_udvd.inference.survey import (

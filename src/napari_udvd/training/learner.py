@@ -27,7 +27,7 @@ AVERAGE_DECAY = 0.98
 
 
 class _Part(NamedTuple):
-    """What some clips say: the loss, summed over the entries that count, and the mean."""
+    """Loss of some clips, summed over the entries that count, and their mean."""
 
     loss: float
     entries: int
@@ -156,7 +156,7 @@ class Learner:
 
     @torch.no_grad()
     def _follow_others(self) -> None:
-        """Move the averages of weights that are learned elsewhere, a flow among them."""
+        """Move the averages of weights that are learned elsewhere, as of a flow."""
         own = self.average.denoising_parameters()
         share = average_share(self.steps, AVERAGE_DECAY)
         followed = dict(self.average.named_parameters())

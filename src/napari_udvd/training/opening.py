@@ -1,7 +1,7 @@
 """The first picture of a training: shipped weights, before anything else is measured.
 
-Whoever presses *Train* wants to see something. What the noise check and the measuring of
-the pace find does not change the picture much, so they come after it.
+Whoever presses *Train* wants to see something. What the noise check and the measuring
+of the pace find does not change the picture much, so they come after it.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def first_pictures(
     task: Task,
     live: LiveView | None,
 ) -> Iterator[Preview | LivePreview]:
-    """Denoise a window, and what is on view, with the weights that training starts from.
+    """Denoise a window, and what is on view, with the weights that are started from.
 
     Parameters
     ----------

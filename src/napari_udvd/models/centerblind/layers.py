@@ -10,7 +10,15 @@ from torch import Tensor, nn
 
 from napari_udvd.models.precision import convolve, like
 
-__all__ = ["Residual", "apply", "blur", "convolution", "cropped", "places", "weave_filter"]
+__all__ = [
+    "Residual",
+    "apply",
+    "blur",
+    "convolution",
+    "cropped",
+    "places",
+    "weave_filter",
+]
 
 
 class Residual(nn.Module):
