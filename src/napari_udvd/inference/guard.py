@@ -95,13 +95,13 @@ class Places(NamedTuple):
 
     Attributes
     ----------
-    count
-        Places.
+    number
+        Of places.
     pixels
         That are predicted at each of them.
     """
 
-    count: int
+    number: int
     pixels: int
 
 
@@ -232,7 +232,7 @@ def _places(stack: Stack, channel: int, context: int, seed: int) -> list[_Place]
         return []
     height, width = stack.frame_shape
     rows, columns = min(height, EDGE), min(width, EDGE)
-    count = min(places_of(stack).count, len(recorded))
+    count = min(places_of(stack).number, len(recorded))
     rng = np.random.default_rng(seed)
     places = []
     for k in range(count):

@@ -89,7 +89,7 @@ def stage_pace(
         return StagePace()
     looks = [places_of(stack)] if request.events else []
     looks += [guard.places_of(stack)] if can_refine(net, request) else []
-    surveyed = sum(each.count * each.pixels for each in looks)
+    surveyed = sum(each.number * each.pixels for each in looks)
     once = sum(each.pixels for each in looks) * count_views(net) * pixel_seconds
     timed = 0.0
     if 2 * once <= most_seconds:
@@ -146,5 +146,5 @@ def _survey_seconds(
             for _ in survey(net, calibrations, stack, channel, one, most=1):
                 pass
             taken.append(time.perf_counter() - start)
-        seconds += places.count * min(taken)
+        seconds += places.number * min(taken)
     return seconds / count_views(net)

@@ -264,7 +264,7 @@ def _places(stack: Stack, channel: int) -> list[tuple[int, int, slice, slice]]:
     height, width = stack.frame_shape
     rows, columns = min(height, EDGE), min(width, EDGE)
     recorded = recorded_frames(stack, Series((channel,), plane.z))
-    count = min(places_of(stack).count, len(recorded))
+    count = min(places_of(stack).number, len(recorded))
     rng = np.random.default_rng(count)
     places = []
     for k in range(count):

@@ -158,7 +158,9 @@ class CenterBlind(OpenBranch, LatticeBranch, Network):
         self._initialise()
         # as the convolutions take them; what is kept in this order is not turned around
         # in every step, nor are its gradients
-        self.to(memory_format=torch.channels_last)
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+                layer.weight.data = pack(layer.weight.data)
 
     @property
     def preset(self) -> str:
