@@ -28,6 +28,7 @@ MOVIE, MODEL = "movie.npy", "model.safetensors"
 
 RUNS = {
     "baselines": None,
+    "budget": "--networks centerblind --sizes 8x32x32 --seconds 2",
     "cells": "{folder}/model.safetensors {folder}/movie.npy --spacing 24",
     "centerblind_speed": "--presets small --sizes 64 --frames 6 --turns 1",
     "deepfovea": "--movies nuclei --steps 2 2 --frames 8",

@@ -44,6 +44,22 @@ def test_the_noise_has_unit_variance(photons: float, read_noise: float) -> None:
 
 @settings(deadline=None)
 @given(noise=CAMERAS, relative=st.floats(-30, 1e5))
+def test_it_is_the_transform_above_dark_and_a_line_below(
+    noise: CameraNoise, relative: float
+) -> None:
+    light = numbers(relative) * (noise.gain + noise.read_variance.sqrt())
+    root = noise._floor.sqrt()
+    if light > 0:
+        expected = 2 / noise.gain * ((noise._floor + noise.gain * light).sqrt() - root)
+    else:
+        expected = light / root
+    found = stabilise(noise.dark + light, noise)
+    scale = float(noise.dark.abs() / root) + 1
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-9 * scale)
+
+
+@settings(deadline=None)
+@given(noise=CAMERAS, relative=st.floats(-30, 1e5))
 def test_there_and_back(noise: CameraNoise, relative: float) -> None:
     grey = noise.dark + relative * (noise.gain + noise.read_variance.sqrt())
     back = destabilise(stabilise(grey, noise), noise)

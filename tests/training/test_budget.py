@@ -78,13 +78,13 @@ def test_minutes_on_the_clock(clock: SimpleNamespace) -> None:
 
 
 def test_steps_do_not_look_at_the_clock(clock: SimpleNamespace) -> None:
-    counted = Budget(minutes=1, steps=80, began=100.0)
+    counted = Budget(minutes=1, steps=48, began=100.0)
     clock.time += 1e6
     assert counted.left is None
     assert counted.has_time(100)
-    for step in range(80):
+    for step in range(48):
         assert not counted.is_over(is_good=True)
-        assert counted.progress == step / 80
+        assert counted.progress == step / 48
         assert counted.is_validation_due(at=0.0) is (step % 2 == 0)
         counted.step += 1
     assert counted.is_over(is_good=False)

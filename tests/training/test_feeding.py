@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -106,7 +107,7 @@ def test_clips_do_not_depend_on_the_way(
 
 
 def test_what_is_spoiled_is_spoiled() -> None:
-    feed = feed_of(MOVIES["spoiled"], "card", targets=1)
+    feed = feed_of(MOVIES["spoiled"], "card")
     drawn = [feed.next(4) for _ in range(20)]
     assert not all(bool(clips.measured.all()) for clips in drawn)  # type: ignore[union-attr]
     assert not all(bool(clips.is_target.all()) for clips in drawn)
@@ -165,6 +166,42 @@ def test_one_draw_is_prepared_meanwhile_and_errors_come_in_time(
     assert sampler.drawn == 3
 
 
+def test_clips_are_normalised_by_the_thread_that_draws() -> None:
+    threads: set[str] = set()
+
+    def halved(clips: Clips) -> Clips:
+        threads.add(threading.current_thread().name)
+        return clips._replace(grey=clips.grey / 2)
+
+    sampler: Any = Listening()
+    feed = AheadFeed(sampler, CPU, halved)
+    assert feed.next(2).grey.flatten().tolist() == [0.5, 0.5]
+    feed.close()
+    assert threads == {"napari-udvd-clips_0"}
+
+
+def test_it_ends_while_clips_are_drawn() -> None:
+    """As when a training is cancelled: what is being drawn is not waited for twice."""
+    drawing, go_on = threading.Event(), threading.Event()
+
+    class Slow(Listening):
+        def draw(self, batch: int) -> Any:
+            drawn = super().draw(batch)
+            if self.drawn == 2:
+                drawing.set()
+                assert go_on.wait(10)
+            return drawn
+
+    sampler: Any = Slow()
+    feed = AheadFeed(sampler, CPU)
+    feed.next(2)
+    assert drawing.wait(10)
+    assert feed.state == {"n": 1}  # a checkpoint of now draws the second ones again
+    threading.Timer(0.05, go_on.set).start()
+    feed.close()
+    assert sampler.drawn == 2
+
+
 def test_the_batch_stays(ahead: AheadFeed) -> None:
     ahead.next(2)
     with pytest.raises(ValueError, match="2 clips are prepared, not 3"):
@@ -179,7 +216,7 @@ def test_a_movie_lies_on_a_card_with_room_for_it(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (free, 10**10))
     assert feeding._best_way(MOVIES["plain"], torch.device("cuda:0")) == way
-    assert feeding._best_way(MOVIES["plain"], CPU) == "here"
+    assert feeding._best_way(MOVIES["plain"], CPU) == "ahead"
 
 
 def test_masks_too_large_to_be_looked_up_keep_a_movie_off_the_card(

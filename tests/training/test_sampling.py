@@ -302,3 +302,21 @@ def test_clips_are_of_any_length_between_two(n_frames: int) -> None:
         steps = np.diff(clips[:, :, 0, 0, 0], axis=1)
         assert (abs(steps) == 1).all()
     assert lengths == set(range(4, min(n_frames, 10) + 1))
+
+
+def test_no_clip_is_of_a_held_out_frame_alone() -> None:
+    """Nobody learns from it: predicting it would be work for nothing."""
+    stack = Stack.from_array(np.zeros((20, 8, 8), np.float32), "TYX")
+    held_out = frozenset({3, 4, 5, 6, 7, 15})
+    movie = Movie(stack, Series((0,), 0), held_out)
+    sampler = ClipSampler(
+        [movie],
+        context=1,
+        targets=1,
+        patch=8,
+        transpose=False,
+        rng=np.random.default_rng(0),
+    )
+    drawn = [place for _ in range(60) for place in sampler.place(4).clips]
+    assert all(place.is_target.all() for place in drawn)
+    assert {place.targets[0] for place in drawn} == set(range(20)) - held_out

@@ -16,6 +16,8 @@ from napari_udvd.training import (
     Finished,
     Started,
     Step,
+    afterwards,
+    best,
     budget,
     distillation,
     flow_course,
@@ -23,7 +25,6 @@ from napari_udvd.training import (
     train_events,
     trainer,
 )
-from napari_udvd.training import run as loop
 from napari_udvd.training.estimate import Pace
 from napari_udvd.training.validation import Validation, affordable
 from tiny import tiny_movie
@@ -54,7 +55,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         monkeypatch.setattr(module, "time", time)
     monkeypatch.setattr(learner.Learner, "learn", slow_learn)
     monkeypatch.setattr(Validation, "loss", slow_loss)
-    monkeypatch.setattr(loop, "measure_pace", pace)
+    monkeypatch.setattr(afterwards, "measure_pace", pace)
     return now
 
 
@@ -158,7 +159,7 @@ def test_a_student_and_its_judge_keep_to_the_budget(
 def test_the_shipped_weights_count_on_the_clock_too(clock: Any) -> None:
     clock.denoising = 2.0
     fast = {"model": "centerblind", "width": None, "batch": 1}
-    started, *_ = run(clock, 3, follows=EXACT, self_ensemble=False, **fast)
+    _, started, *_ = run(clock, 3, follows=EXACT, self_ensemble=False, **fast)
     assert started.training_seconds <= 1
     assert took(clock) <= 1
 
@@ -205,3 +206,48 @@ def test_fewer_and_smaller_windows_where_time_is_short() -> None:
         assert edge**2 * most <= before
         assert edge**2 * most * 1e-6 <= seconds or (edge, most) == (64, 1)
         before = edge**2 * most
+
+
+def test_the_time_set_aside_is_measured_again(
+    clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was measured before anything was warm took twice as long."""
+    found: list[float] = []
+    measured = afterwards.measure_pace
+
+    def quicker(*args: Any, **options: Any) -> Pace:
+        clock.denoising = 2.0 if found else 4.0
+        found.append(clock.time)
+        return measured(*args, **options)
+
+    monkeypatch.setattr(afterwards, "measure_pace", quicker)
+    started, *_ = run(clock, 10, follows=EXACT, self_ensemble=False)
+    assert started.denoising_seconds == pytest.approx(4)
+    assert len(found) == 2
+    assert found[1] - 1000 == pytest.approx(3, abs=2 * (STEP + VALIDATION))
+    assert 8 - 6 * STEP < took(clock) <= 8
+
+
+@pytest.mark.parametrize(
+    ("denoising", "given", "every"),
+    [(0.5, None, True), (0.5, False, False), (2.0, None, False)],
+)
+def test_time_that_training_leaves_is_spent_on_views(
+    clock: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    denoising: float,
+    given: bool | None,
+    every: bool,
+) -> None:
+    """Eight views take 4 s of the 5 or so that are left, or 16."""
+    monkeypatch.setattr(best.Best, "is_final", lambda _, progress: progress > 0.5)
+    clock.denoising = denoising
+    quick = {"model": "udvd-3", "width": 4, "patch": 16, "minutes": 10 / 60}
+    settings = make_settings(**quick, self_ensemble=given)
+    *_, end = train_events([tiny_movie()], settings, follows=EXACT)
+    assert isinstance(end, Finished)
+    assert end.reason == "converged"
+    assert end.denoiser.self_ensemble is every
+    assert took(clock) + denoising * (8 if every else 1) <= 10
+    said = [each for each in end.remarks if "no better weights" in each]
+    assert bool(said) is every

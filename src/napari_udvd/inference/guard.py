@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     Predictor = Callable[[Stack, Sequence[Calibration]], BlockDenoiser]
     Doubles = npt.NDArray[np.float64]
 
-__all__ = ["NONE", "Share", "find_share"]
+__all__ = ["NONE", "Places", "Share", "find_share", "places_of"]
 
 COPIES = Recorruption(0.7)
 """How the movie is made into two."""
@@ -49,9 +49,6 @@ EDGE = 192
 """Rows and columns of a place, at most."""
 
 FEWEST_PLACES, MOST_PLACES = 6, 12
-
-LOOKED_AT = 4 * max(PIXELS, FEWEST_PLACES * EDGE**2)
-"""Pixels that are predicted: each frame, and on the copy its neighbours too."""
 
 CELL = 16
 """Rows and columns of the cells whose votes are taken as independent."""
@@ -93,6 +90,21 @@ NONE = Share(0.0, 0.0, 0.0)
 """The refiner is not used."""
 
 
+class Places(NamedTuple):
+    """How much of a movie is looked at.
+
+    Attributes
+    ----------
+    number
+        Of places.
+    pixels
+        That are predicted at each of them.
+    """
+
+    number: int
+    pixels: int
+
+
 class _Place(NamedTuple):
     """A frame of a plane, and a part of it; ``around`` are the frames that are seen."""
 
@@ -121,6 +133,7 @@ def find_share(
     context: int,
     precision: torch.dtype = torch.float32,
     seed: int = 0,
+    most: int | None = None,
 ) -> Generator[None, None, Share]:
     """Find how much of the refiner a channel gets, with pauses before each frame.
 
@@ -148,6 +161,8 @@ def find_share(
         Floating-point type of the refiner.
     seed
         Of places and noise; the same gives the same share.
+    most
+        Places, at most.
 
     Returns
     -------
@@ -155,7 +170,7 @@ def find_share(
         :data:`NONE` where the movie has no two frames or places to judge by.
     """
     votes = []
-    for number, place in enumerate(_places(stack, channel, context, seed)):
+    for number, place in enumerate(_places(stack, channel, context, seed)[:most]):
         excerpt = _excerpt(stack, place)
         yield
         mean, _ = predictor(_movie(excerpt.grey), [calibration]).block(
@@ -196,6 +211,16 @@ def find_share(
     return _counted(np.concatenate(votes, axis=1)) if votes else NONE
 
 
+def places_of(stack: Stack) -> Places:
+    """Tell how much of a movie is predicted.
+
+    At each place a frame, and on the copy its neighbours too.
+    """
+    rows, columns = (min(n, EDGE) for n in stack.frame_shape)
+    wanted = int(np.clip(PIXELS // (rows * columns), FEWEST_PLACES, MOST_PLACES))
+    return Places(min(wanted, stack.n_frames), 4 * rows * columns)
+
+
 def _places(stack: Stack, channel: int, context: int, seed: int) -> list[_Place]:
     """Spread places over the movie: frames evenly, parts of them at random."""
     plane = middle_plane(stack, channel)
@@ -207,8 +232,7 @@ def _places(stack: Stack, channel: int, context: int, seed: int) -> list[_Place]
         return []
     height, width = stack.frame_shape
     rows, columns = min(height, EDGE), min(width, EDGE)
-    wanted = int(np.clip(PIXELS // (rows * columns), FEWEST_PLACES, MOST_PLACES))
-    count = min(wanted, len(recorded))
+    count = min(places_of(stack).number, len(recorded))
     rng = np.random.default_rng(seed)
     places = []
     for k in range(count):

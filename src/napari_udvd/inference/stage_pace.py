@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from napari_udvd.inference import guard
 from napari_udvd.inference.flashes import KINDS, Spread
-from napari_udvd.inference.guard import LOOKED_AT as GUARDED
 from napari_udvd.inference.guard import NONE, Share
 from napari_udvd.inference.second_stage import SecondStage, has_second_stage
-from napari_udvd.inference.survey import LOOKED_AT, Given, Survey, can_refine
+from napari_udvd.inference.survey import (
+    Given,
+    Survey,
+    can_refine,
+    places_of,
+    survey,
+)
+from napari_udvd.models import count_views
+from napari_udvd.planes import middle_plane
 from napari_udvd.tasks import DENOISE
 
 if TYPE_CHECKING:
@@ -41,11 +51,15 @@ class StagePace(NamedTuple):
         Pixels that the network predicts besides, once for each channel.
     neighbours
         Frames that it predicts besides, for every block.
+    survey
+        Seconds of one view that looking at a channel takes; in place of `surveyed`
+        where it was timed.
     """
 
     per_pixel: float = 0.0
     surveyed: int = 0
     neighbours: int = 0
+    survey: float = 0.0
 
 
 def stage_pace(
@@ -56,6 +70,8 @@ def stage_pace(
     *,
     joint: bool,
     task: Task = DENOISE,
+    pixel_seconds: float = math.inf,
+    most_seconds: float = 0.0,
 ) -> StagePace:
     """Time the second stage on a corner; nothing where there is none.
 
@@ -63,13 +79,25 @@ def stage_pace(
     ----------
     net, calibrations, stack, request, joint, task
         As for :class:`~napari_udvd.inference.block_denoiser.BlockDenoiser`.
+    pixel_seconds
+        What the network takes for a pixel of one view.
+    most_seconds
+        For timing how long it takes to look at the movie; where two places take
+        longer, that is told by `pixel_seconds` alone.
     """
     if not has_second_stage(net, stack, request, joint=joint, task=task):
         return StagePace()
-    surveyed = LOOKED_AT + GUARDED * can_refine(net, request)
+    looks = [places_of(stack)] if request.events else []
+    looks += [guard.places_of(stack)] if can_refine(net, request) else []
+    surveyed = sum(each.number * each.pixels for each in looks)
+    once = sum(each.pixels for each in looks) * count_views(net) * pixel_seconds
+    timed = 0.0
+    if 2 * once <= most_seconds:
+        timed = _survey_seconds(net, calibrations, stack, request)
+        surveyed = 0
     if net.geometry.recurrent:
         # predicts its neighbours anew for every block; beside that it takes no time
-        return StagePace(0.0, surveyed, 2)
+        return StagePace(0.0, surveyed, 2, timed)
     height, width = stack.frame_shape
     rows, columns = min(height, EDGE), min(width, EDGE)
     part = stack.crop(slice(0, stack.n_frames), slice(0, rows), slice(0, columns))
@@ -84,4 +112,39 @@ def stage_pace(
     start = time.perf_counter()
     stage.block(stage.series[0], 0, 1)  # predictions are kept: the stage alone
     seconds = time.perf_counter() - start
-    return StagePace(seconds / (rows * columns), surveyed)
+    return StagePace(seconds / (rows * columns), surveyed, survey=timed)
+
+
+def _survey_seconds(
+    net: Network,
+    calibrations: Sequence[Calibration],
+    stack: Stack,
+    request: Request,
+) -> float:
+    """Look at one place of a movie, and tell how long all of them take, in one view."""
+    channels = range(stack.n_channels)
+    seen = (c for c in channels if middle_plane(stack, c) is not None)
+    channel = next(seen, None)
+    if channel is None:
+        return 0.0
+    asked = replace(request, self_ensemble=False)
+    kinds = (
+        (places_of(stack), replace(asked, refine=False), bool(request.events)),
+        (
+            guard.places_of(stack),
+            replace(asked, events=False),
+            can_refine(net, request),
+        ),
+    )
+    seconds = 0.0
+    for places, one, is_asked in kinds:
+        if not is_asked:
+            continue
+        taken = []
+        for _ in range(2):  # the first one also prepares
+            start = time.perf_counter()
+            for _ in survey(net, calibrations, stack, channel, one, most=1):
+                pass
+            taken.append(time.perf_counter() - start)
+        seconds += places.number * min(taken)
+    return seconds / count_views(net)

@@ -18,7 +18,7 @@ import torch
 from napari_udvd.cutting import window
 from napari_udvd.inference.block_denoiser import BlockDenoiser
 from napari_udvd.inference.flashes import Spread, score
-from napari_udvd.inference.guard import NONE, Share, find_share
+from napari_udvd.inference.guard import NONE, Places, Share, find_share
 from napari_udvd.inference.predicted import Predicted, predict, without_events
 from napari_udvd.inference.refiner import load_refiner
 from napari_udvd.inference.scaling import Scaler
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from napari_udvd.models import Network
     from napari_udvd.stack import Stack
 
-__all__ = ["Given", "Survey", "Surveys", "can_refine"]
+__all__ = ["Given", "Survey", "Surveys", "can_refine", "places_of", "survey"]
 
 PIXELS = 100_000
 """Looked at in all, about."""
@@ -50,9 +50,6 @@ EDGE = 160
 
 FEWEST_PLACES, MOST_PLACES = 4, 24
 """Frames that are looked at."""
-
-LOOKED_AT = 3 * max(PIXELS, FEWEST_PLACES * EDGE**2)
-"""Pixels that are predicted, of each frame and both neighbours."""
 
 PIXELS_PER_STEP = 4000
 """That the spread of scores is measured by."""
@@ -205,14 +202,19 @@ def survey(
     stack: Stack,
     channel: int,
     request: Request,
+    most: int | None = None,
 ) -> Generator[None, None, Survey]:
-    """Look at a channel of a movie, see :meth:`Surveys.find`."""
+    """Look at a channel of a movie, see :meth:`Surveys.find`.
+
+    With `most`, at so many places at most: to see how long it takes.
+    """
     samples = []
     blind = replace(request, use_posterior=False, with_std=True, tile=None)
     place = request.place()
     scaler = Scaler([calibrations[channel]], place.device)
     stack = inspect(stack)
-    for t, z, rows, columns in _places(stack, channel) if request.events else ():
+    places = _places(stack, channel) if request.events else []
+    for t, z, rows, columns in places[:most]:
         part = stack.crop(slice(0, stack.n_frames), rows, columns)
         series = Series((channel,), z)
         around = window(t, 1, stack.n_frames, missing_frames(stack, series))
@@ -236,6 +238,7 @@ def survey(
         load_refiner().to(place.device),
         context=net.geometry.context,
         precision=place.precision,
+        most=most,
     )
     return replace(found, share=share)
 
@@ -245,6 +248,14 @@ def can_refine(net: Network, request: Request) -> bool:
     return bool(request.refine) and net.hole == (1, 1)
 
 
+def places_of(stack: Stack) -> Places:
+    """Tell how much of a movie is predicted: three frames at each place."""
+    rows, columns = (min(n, EDGE) for n in stack.frame_shape)
+    wanted = max(PIXELS // (rows * columns), FEWEST_PLACES)
+    count = min(wanted, MOST_PLACES, stack.n_frames)
+    return Places(count, 3 * rows * columns)
+
+
 def _places(stack: Stack, channel: int) -> list[tuple[int, int, slice, slice]]:
     """Frame, depth, rows and columns of what is looked at; none where all is empty."""
     plane = middle_plane(stack, channel)
@@ -252,9 +263,8 @@ def _places(stack: Stack, channel: int) -> list[tuple[int, int, slice, slice]]:
         return []
     height, width = stack.frame_shape
     rows, columns = min(height, EDGE), min(width, EDGE)
-    wanted = max(PIXELS // (rows * columns), FEWEST_PLACES)
     recorded = recorded_frames(stack, Series((channel,), plane.z))
-    count = min(wanted, MOST_PLACES, len(recorded))
+    count = min(places_of(stack).number, len(recorded))
     rng = np.random.default_rng(count)
     places = []
     for k in range(count):

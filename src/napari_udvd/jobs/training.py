@@ -10,12 +10,10 @@ from napari_udvd.errors import InputError
 from napari_udvd.formats import open_stack
 from napari_udvd.inference.request import Request
 from napari_udvd.inference.restorer import Denoiser
-from napari_udvd.jobs.efforts import shared
 from napari_udvd.jobs.events import Begun, Opened, Stopped, Written
 from napari_udvd.jobs.files import check_holes, check_new_model
 from napari_udvd.jobs.previewing import preview_movie
 from napari_udvd.jobs.states import Beside, State, continued, read_state
-from napari_udvd.jobs.students import fit_students
 from napari_udvd.models.catalogue import specs
 from napari_udvd.models.improvers import check_student
 from napari_udvd.stack import ArrayLike, Stack
@@ -148,6 +146,10 @@ def _learned_steadily(
     stack: Stack, values: Mapping[str, Any], asked: Request, network: str
 ) -> Denoiser:
     """Train, and teach the network that goes on from there."""
+    # what others need not wait for
+    from napari_udvd.jobs.efforts import shared
+    from napari_udvd.jobs.students import fit_students
+
     check_student(network)
     values, effort = shared(values, network, stack)
     denoiser = learned([stack], values, asked)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import norm
+from scipy.special import ndtr, ndtri
 
 from napari_udvd.errors import InputError
 from napari_udvd.noise._blocks import BLOCK, CUT, Places, bins_by_level
@@ -348,10 +348,11 @@ def _before_the_cut(
     half a step more of what is at the floor.
     """
     cut = (shares > CUT) & (shares < MOST_CUT)
-    z = norm.ppf(1.0 - shares[cut])
+    z = ndtri(1.0 - shares[cut])
     half = step / 2.0
     left = level[cut] - floor - half * (1.0 - shares[cut])
-    s = np.maximum(left, 0.0) / (z * norm.cdf(z) + norm.pdf(z))
+    density = np.exp(-(z**2) / 2.0) / np.sqrt(2.0 * np.pi)
+    s = np.maximum(left, 0.0) / (z * ndtr(z) + density)
     level, variance, error = level.copy(), variance.copy(), error.copy()
     level[cut], variance[cut] = floor + half + z * s, s**2
     # the noise is not quite normal, and what is in a bin not quite alike

@@ -8,7 +8,6 @@ from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from scipy.signal import fftconvolve
 
 from napari_udvd.errors import InputError
 from napari_udvd.optics._focus import focal_intensity
@@ -169,6 +168,8 @@ class Microscope(PointSpread):
         far = np.hypot(line[:, None], line)
         grid = np.linspace(0.0, far.max(), 1024)
         image = np.interp(far, grid, focal_intensity(grid, self.na, wavelength, index))
+        from scipy.signal import fftconvolve  # takes its time to import
+
         # the share of each point that is within the pinhole: its rim has no steps
         hole = np.clip((self.pinhole * dark - far) / step + 0.5, 0.0, 1.0)
         through = fftconvolve(image, hole, mode="same")[edge, edge:]

@@ -16,7 +16,7 @@ import torch
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["run_parts", "threads_on"]
+__all__ = ["one_core_threads", "run_parts", "threads_on"]
 
 Part = TypeVar("Part")
 Result = TypeVar("Result")
@@ -45,8 +45,16 @@ def run_parts(
     return [future.result() for future in futures]
 
 
-@cache
-def _pool(count: int) -> ThreadPoolExecutor:
+def one_core_threads(count: int, name: str = "napari-udvd") -> ThreadPoolExecutor:
+    """Start threads in which every operation takes one core, and no other thread.
+
+    Parameters
+    ----------
+    count
+        How many.
+    name
+        What their names begin with.
+    """
     threads = torch.get_num_threads()
     started = threading.Barrier(count + 1)
 
@@ -55,10 +63,13 @@ def _pool(count: int) -> ThreadPoolExecutor:
         torch.get_num_threads()  # a thread keeps what it finds when it first asks
         started.wait()
 
-    pool = ThreadPoolExecutor(count, "napari-udvd", initializer=start)
+    pool = ThreadPoolExecutor(count, name, initializer=start)
     for _ in range(count):  # one task starts one thread
         pool.submit(int)
     started.wait()
     # the threads also changed what threads to come begin with
     torch.set_num_threads(threads)
     return pool
+
+
+_pool = cache(one_core_threads)

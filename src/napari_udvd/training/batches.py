@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from napari_udvd.models import Recipe
     from napari_udvd.stack import Stack
     from napari_udvd.tasks import Batch, Task
+    from napari_udvd.training.feeding import Clips
     from napari_udvd.training.learner import Learner
     from napari_udvd.training.plan import Plan
     from napari_udvd.training.settings import TrainingSettings
@@ -95,7 +96,7 @@ class Batches:
         device: torch.device,
         size: int,
     ) -> None:
-        self._feed = make_feed(movies, sampler, device)
+        self._feed = make_feed(movies, sampler, device, normalise=self._normalised)
         self._calibrations, self._task = calibrations, task
         self._device = device
         self._scalers: dict[tuple[int, ...], Scaler] = {}
@@ -107,7 +108,7 @@ class Batches:
         if not drawn.has_target:
             return None
         scaler = self._scaler(drawn.series.channels)
-        clip = Clip(scaler.normalise(drawn.grey), scaler.noise, drawn.measured)
+        clip = Clip(drawn.grey, scaler.noise, drawn.measured)
         return Drawn(self._task.batch(clip, drawn.is_target), drawn.is_target)
 
     def suit(self, learner: Learner, most_seconds: float) -> None:
@@ -137,6 +138,10 @@ class Batches:
     def close(self) -> None:
         """Prepare nothing any more."""
         self._feed.close()
+
+    def _normalised(self, clips: Clips) -> Clips:
+        scaler = self._scaler(clips.series.channels)
+        return clips._replace(grey=scaler.normalise(clips.grey))
 
     def _scaler(self, channels: tuple[int, ...]) -> Scaler:
         """Make it once: to send numbers to a card is to wait for it."""

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from napari_udvd.stack import Stack
     from napari_udvd.training.estimate import Pace
 
-__all__ = ["Budget", "Reserve", "reserve"]
+__all__ = ["Budget", "Reserve", "reserve", "with_time_left"]
 
-VALIDATION_SHARE = 0.08
+VALIDATION_SHARE = 0.05
 """Share of the time that measuring the validation loss may take."""
 
-VALIDATIONS = 40
+VALIDATIONS = 24
 """How often the validation loss is measured at most."""
 
 ENSEMBLE_SHARE = 0.2
@@ -49,6 +49,8 @@ class Reserve(NamedTuple):
         The result is averaged over all mirrored and turned views, not the fewest.
     second_stage
         Events are looked for and the result is refined, unless somebody says no.
+    views_are_given
+        A user said how many views the result is averaged over.
     remarks
         What a user should know of it.
     """
@@ -56,6 +58,7 @@ class Reserve(NamedTuple):
     seconds: float | None
     self_ensemble: bool
     second_stage: bool
+    views_are_given: bool = False
     remarks: tuple[str, ...] = ()
 
 
@@ -96,21 +99,62 @@ def reserve(
             for stack in stacks
         )
 
+    given = self_ensemble is not None
     if self_ensemble is None:
         self_ensemble = seconds(pace, True) < ENSEMBLE_SHARE * budget
     whole = seconds(pace, self_ensemble)
     is_open = None in (follows.events, follows.refine)
     if not is_open or whole <= STAGE_SHARE * budget:
-        return Reserve(whole, self_ensemble, second_stage=True)
+        return Reserve(whole, self_ensemble, True, given)
     plain = seconds(pace._replace(stage=StagePace()), self_ensemble)
     if plain == whole:
-        return Reserve(whole, self_ensemble, second_stage=True)
+        return Reserve(whole, self_ensemble, True, given)
     remark = (
         "there is no time to look for events of a single frame and to refine the "
         f"result: with both, denoising would take {whole:.3g} s of {budget:.3g} s, and "
         f"without {plain:.3g} s; give it more minutes, or ask for `events` or `refine`"
     )
-    return Reserve(plain, self_ensemble, second_stage=False, remarks=(remark,))
+    return Reserve(plain, self_ensemble, False, given, (remark,))
+
+
+def with_time_left(
+    after: Reserve,
+    budget: Budget,
+    net: Network,
+    pace: Pace | None,
+    stacks: Sequence[Stack],
+) -> Reserve:
+    """Spend time that training did not need on all views, where it is enough for them.
+
+    Parameters
+    ----------
+    after
+        What was to be done.
+    budget
+        Of the training, which ends now.
+    net, pace, stacks
+        As for :func:`reserve`; the pace is None where nobody keeps time.
+    """
+    if after.views_are_given or after.self_ensemble or pace is None:
+        return after
+    if after.seconds is None or not budget.is_timed:
+        return after
+    device = next(net.parameters()).device
+    # what ends a training takes its time as well
+    left = budget.whole - budget.elapsed - budget.ending
+    used = pace if after.second_stage else pace._replace(stage=StagePace())
+    seconds = sum(
+        movie_seconds(used, net, stack, device, self_ensemble=True) for stack in stacks
+    )
+    if seconds > left:
+        return after
+    remark = (
+        "training ended before its time, since no better weights were to be expected; "
+        "the time left is spent on the average over all mirrored and turned views"
+    )
+    return after._replace(
+        seconds=seconds, self_ensemble=True, remarks=(*after.remarks, remark)
+    )
 
 
 class Budget:
@@ -187,13 +231,19 @@ class Budget:
             return math.inf
         return self.step + (self.seconds - self.elapsed) / self.step_seconds
 
+    @property
+    def ending(self) -> float:
+        """Seconds of what ends a training.
+
+        The last weights are measured, and then what speaks against the best ones.
+        """
+        return (2 + self.judgements) * self.validation_seconds
+
     def has_time(self, validations: float, seconds: float = 0.0) -> bool:
         """Whether there is time for some work, and for what ends a training."""
         if not self.is_timed:
             return True
-        # the last weights are measured, and then what speaks against the best ones
-        count = validations + 2 + self.judgements
-        needed = seconds + count * self.validation_seconds
+        needed = seconds + validations * self.validation_seconds + self.ending
         return self.elapsed + needed <= self.seconds
 
     def is_over(self, is_good: bool) -> bool:

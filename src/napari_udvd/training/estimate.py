@@ -114,10 +114,14 @@ def measure_pace(
         pixels = rows * columns * len(series.channels)
         start = time.perf_counter()
         _denoise(denoiser, alone, cancel)
-        if edge == EDGES[0] or device.type != "cpu":  # the first call also prepares
+        taken = time.perf_counter() - start
+        is_soon = start - began + 2 * taken < most_seconds / 2
+        # the first call also prepares
+        if edge == EDGES[0] or device.type != "cpu" or is_soon:
             start = time.perf_counter()
             _denoise(denoiser, alone, cancel)
-        first = (time.perf_counter() - start) / (alone * pixels * views)
+            taken = min(time.perf_counter() - start, taken)
+        first = taken / (alone * pixels * views)
         further = first
         if several > alone:
             start = time.perf_counter()
@@ -142,7 +146,16 @@ def measure_pace(
         events=asked.events is not False,
         refine=asked.refine is not False,
     )
-    stage = stage_pace(net, calibrations, stack, asked, joint=joint, task=task)
+    stage = stage_pace(
+        net,
+        calibrations,
+        stack,
+        asked,
+        joint=joint,
+        task=task,
+        pixel_seconds=pace.first,
+        most_seconds=max(most_seconds - (time.perf_counter() - began), 0.0),
+    )
     return pace._replace(stage=stage)
 
 
@@ -173,7 +186,8 @@ def movie_seconds(
     views = count_views(net, self_ensemble)
     planes = stack.n_channels * stack.n_planes
     surveyed = stage.surveyed * stack.n_channels
-    seconds = views * (per_pixel * pixels * planes + pace.first * surveyed)
+    looked = pace.first * surveyed + stage.survey * stack.n_channels
+    seconds = views * (per_pixel * pixels * planes + looked)
     shown = stack.frame_shape[0] * stack.frame_shape[1] * stack.n_frames * planes
     return seconds + stage.per_pixel * shown
 

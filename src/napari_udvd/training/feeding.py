@@ -1,5 +1,8 @@
 """Training clips, brought to the device that learns from them.
 
+A processor gets its clips from a thread that prepares the next ones while it learns
+from the last: there are moments in every step in which a core has nothing to do.
+
 A card learns faster than a processor cuts clips out of a movie and copies them. So a
 movie that fits lies on the card, and clips are cut there, all of a batch in one
 operation. Of a movie that does not, the next clips are read, cut and put in pinned
@@ -11,14 +14,14 @@ the same source of randomness.
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from napari_udvd.planes import Series, measured_box, missing_frames
+from napari_udvd.runtime.parallel import one_core_threads
 from napari_udvd.runtime.transfer import pinned, read_frames, send
 from napari_udvd.training import sampling
 from napari_udvd.training.sampling import (
@@ -34,6 +37,7 @@ from napari_udvd.training.sampling import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from concurrent.futures import Future
 
     import numpy.typing as npt
 
@@ -52,7 +56,8 @@ class Clips(NamedTuple):
     Attributes
     ----------
     grey, is_target, series, measured
-        As `clips` and the others of a draw.
+        As `clips` and the others of a draw; `grey` is in grey levels, or in network
+        units where they are normalised on the way.
     has_target
         Whether any frame is to be learned from; known without asking the device.
     """
@@ -62,6 +67,10 @@ class Clips(NamedTuple):
     series: Series
     measured: Tensor | None
     has_target: bool
+
+
+Normalise: TypeAlias = "Callable[[Clips], Clips]"
+"""Brings grey levels to network units."""
 
 
 class MakeSampler(Protocol):
@@ -75,6 +84,7 @@ def make_feed(
     make_sampler: MakeSampler,
     device: torch.device,
     way: Way | None = None,
+    normalise: Normalise | None = None,
 ) -> Feed:
     """Choose how clips come to a device.
 
@@ -88,23 +98,28 @@ def make_feed(
         That learns.
     way
         How; chosen by device and free memory if None.
+    normalise
+        What is done to clips on the device, if anything.
     """
     way = way or _best_way(movies, device)
     if way == "card":
-        return CardFeed(make_sampler(read=_CardMovies(movies, device).read), device)
+        sampler = make_sampler(read=_CardMovies(movies, device).read)
+        return CardFeed(sampler, device, normalise)
     sampler = make_sampler(read=read_block)
-    return (AheadFeed if way == "ahead" else Feed)(sampler, device)
+    return (AheadFeed if way == "ahead" else Feed)(sampler, device, normalise)
 
 
 def _best_way(movies: Sequence[Movie], device: torch.device) -> Way:
-    if device.type != "cuda":
-        return "here"
     pixels = [
         movie.stack.n_frames
         * len(movie.series.channels)
         * int(np.prod(movie.stack.frame_shape))
         for movie in movies
     ]
+    if device.type != "cuda":
+        # of what is not in memory no two threads read at the same time
+        is_there = device.type == "cpu" and 4 * sum(pixels) <= sampling.MEMORY_BYTES
+        return "ahead" if is_there else "here"
     # which pixels were measured is looked up on the processor
     masked = sum(n for n, m in zip(pixels, movies, strict=True) if m.stack.validity)
     free, _ = torch.cuda.mem_get_info(device)
@@ -121,10 +136,18 @@ class Feed:
         That draws them.
     device
         Where they go.
+    normalise
+        What is done to them there, if anything.
     """
 
-    def __init__(self, sampler: ClipSampler, device: torch.device) -> None:
+    def __init__(
+        self,
+        sampler: ClipSampler,
+        device: torch.device,
+        normalise: Normalise | None = None,
+    ) -> None:
         self._sampler, self._device = sampler, device
+        self._normalise = normalise
 
     @property
     def longest(self) -> tuple[int, int, int, int]:
@@ -142,19 +165,31 @@ class Feed:
 
     def next(self, batch: int) -> Clips:
         """Return the next clips."""
-        return _sent(_pinned(self._sampler.draw(batch), self._device), self._device)
+        return self._sent(_pinned(self._sampler.draw(batch), self._device))
 
     def close(self) -> None:
         """Prepare nothing any more."""
+
+    def _sent(self, clips: Clips) -> Clips:
+        """Bring clips to the device."""
+        return self._ready(_sent(clips, self._device))
+
+    def _ready(self, clips: Clips) -> Clips:
+        return clips if self._normalise is None else self._normalise(clips)
 
 
 class AheadFeed(Feed):
     """Prepares the next clips in a thread, parameters as those of :class:`Feed`."""
 
-    def __init__(self, sampler: ClipSampler, device: torch.device) -> None:
-        super().__init__(sampler, device)
+    def __init__(
+        self,
+        sampler: ClipSampler,
+        device: torch.device,
+        normalise: Normalise | None = None,
+    ) -> None:
+        super().__init__(sampler, device, normalise)
         self._state = sampler.state
-        self._thread = ThreadPoolExecutor(1, "napari-udvd-clips")
+        self._thread = one_core_threads(1, "napari-udvd-clips")
         self._prepared: Future[tuple[Clips, dict[str, Any]]] | None = None
         self._batch = 0
 
@@ -177,7 +212,8 @@ class AheadFeed(Feed):
             raise ValueError(f"{self._batch} clips are prepared, not {batch}")
         clips, self._state = self._prepared.result()
         self._prepared = self._thread.submit(self._prepare, batch)
-        return _sent(clips, self._device)
+        # a processor's are there already, and ready
+        return clips if self._device.type == "cpu" else self._sent(clips)
 
     def close(self) -> None:
         """Prepare nothing any more; waits for what is being read."""
@@ -185,6 +221,8 @@ class AheadFeed(Feed):
 
     def _prepare(self, batch: int) -> tuple[Clips, dict[str, Any]]:
         clips = _pinned(self._sampler.draw(batch), self._device)
+        if self._device.type == "cpu":
+            clips = self._sent(clips)
         return clips, self._sampler.state
 
 
@@ -201,7 +239,7 @@ class CardFeed(Feed):
         # nothing but where to look goes to the card, and what may be learned there
         draw = Draw(_index(places), is_target, places.block.movie.series, measured)
         sent = _sent(_pinned(draw, self._device), self._device)
-        return sent._replace(grey=_cut_there(places, sent.grey))
+        return self._ready(sent._replace(grey=_cut_there(places, sent.grey)))
 
 
 class _CardMovies:

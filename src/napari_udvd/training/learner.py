@@ -11,7 +11,8 @@ import torch
 from napari_udvd.models import Clip
 from napari_udvd.runtime.parallel import run_parts, threads_on
 from napari_udvd.tasks import Batch
-from napari_udvd.training.optimiser import NamedAdam, follow
+from napari_udvd.training.optimiser import NamedAdam, average_share, follow
+from napari_udvd.training.parted_adam import PartedAdam
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,12 +26,11 @@ AVERAGE_DECAY = 0.98
 """Decay of the moving average of the weights; shorter at the beginning."""
 
 
-class _Gradients(NamedTuple):
-    """Gradients of the loss of some clips, summed over the entries that count."""
+class _Part(NamedTuple):
+    """Loss of some clips, summed over the entries that count, and their mean."""
 
     loss: float
     entries: int
-    gradients: tuple[Tensor, ...]
     mean: Tensor
 
 
@@ -77,8 +77,14 @@ class Learner:
         parameters = net.denoising_parameters()
         if ahead is None:
             ahead = any(parameter.is_cuda for parameter in parameters.values())
-        self._ahead = ahead
-        self._adam = NamedAdam(parameters, in_a_row=ahead)
+        self._adam: NamedAdam
+        self._parted: PartedAdam | None = None
+        if ahead:
+            self._adam = NamedAdam(parameters, in_a_row=True)
+        else:
+            averages = list(self.average.denoising_parameters().values())
+            self._parted = PartedAdam(parameters, averages, AVERAGE_DECAY)
+            self._adam = self._parted
         self.predicted: Tensor | None = None
 
     def learn(self, batch: Batch, rate: float) -> float | Tensor:
@@ -98,21 +104,36 @@ class Learner:
             the step was not taken. A tensor on the device, which nobody has waited
             for, where steps are taken ahead.
         """
-        if self._ahead:
+        if self._parted is None:
             return self._learn_ahead(batch, rate)
         if not batch.learned.any():
             return math.nan
-        results = run_parts(self._gradients, _parts(batch))
+        return self._learn_in_parts(batch, rate, self._parted)
+
+    def _learn_in_parts(self, batch: Batch, rate: float, adam: PartedAdam) -> float:
+        """Take one step, every core with clips of its own."""
+        parts = _parts(batch)
+        adam.make_room(len(parts))
+
+        def gradients(numbered: tuple[int, Batch]) -> _Part:
+            number, part = numbered
+            losses, mean = self._losses(part)
+            if not part.learned.all():
+                losses = losses[part.learned.expand_as(losses)]
+            total = losses.sum()
+            found = torch.autograd.grad(total, adam.parameters)
+            adam.keep(number, found)
+            return _Part(float(total.detach()), losses.numel(), mean)
+
+        results = run_parts(gradients, list(enumerate(parts)))
         # entries count alike, whatever part they are in
         self.predicted = torch.cat([result.mean for result in results])
         entries = sum(result.entries for result in results)
         value = sum(result.loss for result in results) / entries
         if math.isfinite(value):
-            gradients = zip(*(result.gradients for result in results), strict=True)
-            means = [torch.stack(shares).sum(dim=0) / entries for shares in gradients]
-            if not self._adam.step(means, rate):
+            if not adam.step_together(len(parts), entries, rate):
                 return math.nan
-            self._update_average()
+            self._follow_others()
         return value
 
     def _learn_ahead(self, batch: Batch, rate: float) -> Tensor:
@@ -125,7 +146,7 @@ class Learner:
         self.predicted, loss = mean, loss.detach()
         taken = self._adam.step(gradients, rate, loss)
         # also where it was not taken: the average only comes nearer to what it is of
-        self._update_average()
+        follow(self.average, self.net, self.steps, AVERAGE_DECAY, at_once=True)
         return torch.where(torch.as_tensor(taken), loss, math.nan)
 
     def _losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -133,15 +154,15 @@ class Learner:
         prediction = self.net.predict_clip(batch.clip, self.precision)
         return self.task.loss(prediction, batch), prediction.mean.detach()
 
-    def _gradients(self, batch: Batch) -> _Gradients:
-        losses, mean = self._losses(batch)
-        losses = losses[batch.learned.expand_as(losses)]
-        total = losses.sum()
-        gradients = torch.autograd.grad(total, self._adam.parameters)
-        return _Gradients(float(total.detach()), losses.numel(), gradients, mean)
-
-    def _update_average(self) -> None:
-        follow(self.average, self.net, self.steps, AVERAGE_DECAY, at_once=self._ahead)
+    @torch.no_grad()
+    def _follow_others(self) -> None:
+        """Move the averages of weights that are learned elsewhere, as of a flow."""
+        own = self.average.denoising_parameters()
+        share = average_share(self.steps, AVERAGE_DECAY)
+        followed = dict(self.average.named_parameters())
+        for name, weight in self.net.named_parameters():
+            if name not in own:
+                followed[name].lerp_(weight, share)
 
     def settle(self) -> None:
         """Wait for the steps that were taken ahead, and count those not taken."""

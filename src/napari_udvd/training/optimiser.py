@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-__all__ = ["Adam", "NamedAdam", "follow", "rate_at"]
+__all__ = ["Adam", "NamedAdam", "Row", "average_share", "follow", "rate_at"]
 
 EPSILON = 1e-8
 
@@ -56,6 +56,11 @@ def rate_at(
     return peak * warm * (final + (1 - final) * cosine)
 
 
+def average_share(steps: int, decay: float) -> float:
+    """Weight of the last step in a moving average, see :func:`follow`."""
+    return 1 - min(decay, steps / (steps + YOUNG))
+
+
 @torch.no_grad()
 def follow(
     average: nn.Module, net: nn.Module, steps: int, decay: float, *, at_once: bool
@@ -75,7 +80,7 @@ def follow(
     at_once
         All weights in one operation, for cards.
     """
-    share = 1 - min(decay, steps / (steps + YOUNG))
+    share = average_share(steps, decay)
     averages: list[Tensor] = list(average.parameters())
     weights: list[Tensor] = list(net.parameters())
     if at_once:
@@ -120,7 +125,7 @@ class Adam:
         self.steps = 0
         if in_a_row is None:
             in_a_row = any(parameter.is_cuda for parameter in parameters)
-        self._row = _Row(parameters) if in_a_row else None
+        self._row = Row(parameters) if in_a_row else None
         if self._row is not None:
             self.first = self._row.cut(self._row.first)
             self.second = self._row.cut(self._row.second)
@@ -187,12 +192,12 @@ class Adam:
 
     def _step_in_a_row(
         self,
-        row: _Row,
+        row: Row,
         gradients: Sequence[Tensor],
         rate: float,
         loss: Tensor | None,
     ) -> Tensor:
-        gradient = torch.cat([gradient.reshape(-1) for gradient in gradients])
+        gradient = row.of(gradients)
         norm = torch.linalg.vector_norm(gradient)
         taken: Tensor = norm.isfinite()
         if loss is not None:
@@ -212,7 +217,7 @@ class Adam:
         return taken
 
 
-class _Row:
+class Row:
     """Moments of all parameters in one tensor each.
 
     Attributes
@@ -232,9 +237,48 @@ class _Row:
         self.skipped = torch.zeros((), dtype=torch.int64, device=like.device)
 
     def cut(self, row: Tensor) -> list[Tensor]:
-        """Return the parts of a row that belong to the parameters, in their shapes."""
+        """Return the parts of a row that belong to the parameters, in their shapes.
+
+        Channels stay last in memory where they are.
+        """
         parts = zip(row.split(self._sizes), self._parameters, strict=True)
-        return [part.view(parameter.shape) for part, parameter in parts]
+        return [_alike(part, parameter) for part, parameter in parts]
+
+    def of(self, tensors: Sequence[Tensor]) -> Tensor:
+        """Return a new row of tensors of these shapes."""
+        pairs = zip(tensors, self._parameters, strict=True)
+        return torch.cat(
+            [
+                tensor.permute(0, 2, 3, 1).reshape(-1)
+                if _is_packed(parameter)
+                else tensor.reshape(-1)
+                for tensor, parameter in pairs
+            ]
+        )
+
+    def gather(self, tensors: Sequence[Tensor]) -> Tensor:
+        """Bring tensors of these shapes into one row, of which they become parts."""
+        row = self.of([tensor.detach() for tensor in tensors])
+        for tensor, part in zip(tensors, self.cut(row), strict=True):
+            tensor.data = part
+        return row
+
+
+def _is_packed(parameter: Tensor) -> bool:
+    """Whether it is a weight with its channels last in memory."""
+    return (
+        parameter.dim() == 4
+        and not parameter.is_contiguous()
+        and parameter.is_contiguous(memory_format=torch.channels_last)
+    )
+
+
+def _alike(part: Tensor, parameter: Tensor) -> Tensor:
+    """Give numbers in a row the shape of a parameter, and its order in memory."""
+    if not _is_packed(parameter):
+        return part.view(parameter.shape)
+    outputs, inputs, rows, columns = parameter.shape
+    return part.view(outputs, rows, columns, inputs).permute(0, 3, 1, 2)
 
 
 class NamedAdam(Adam):

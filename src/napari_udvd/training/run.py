@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING
 import torch
 
 from napari_udvd.errors import OutputError, TrainingFailed
-from napari_udvd.inference.request import EXACT
 from napari_udvd.models import build_network, count_views
 from napari_udvd.models.catalogue import find
 from napari_udvd.runtime.device import choose_precision
+from napari_udvd.training.afterwards import Afterwards
 from napari_udvd.training.batches import Batches, make_batches, movies_of
 from napari_udvd.training.best import Best
-from napari_udvd.training.budget import Budget, Reserve, reserve
+from napari_udvd.training.budget import Budget
 from napari_udvd.training.checkpoint import write_checkpoint
 from napari_udvd.training.companions import find_companion
 from napari_udvd.training.distillation import Distillation
-from napari_udvd.training.estimate import MOST_SECONDS, measure_pace
 from napari_udvd.training.events import (
     Checkpoint,
     Finished,
@@ -35,7 +34,7 @@ from napari_udvd.training.plain import begin_plainly, end_plainly
 from napari_udvd.training.record import course, started, trained
 from napari_udvd.training.start import Start, begin
 from napari_udvd.training.std_factors import with_std_factors
-from napari_udvd.training.validation import WINDOWS, Validation, affordable
+from napari_udvd.training.validation import Validation, affordable
 
 if TYPE_CHECKING:
     import threading
@@ -47,6 +46,7 @@ if TYPE_CHECKING:
     from napari_udvd.inference.restorer import Denoiser
     from napari_udvd.stack import Stack
     from napari_udvd.tasks import Task
+    from napari_udvd.training.budget import Reserve
     from napari_udvd.training.lessons import Lessons
     from napari_udvd.training.plan import Plan
     from napari_udvd.training.resume import SavedRun
@@ -66,9 +66,6 @@ STD_SHARE = 0.03
 VALIDATION_COST = 0.04
 """Share of the budget that one measurement of the validation loss may take; fewer and
 smaller windows are measured where all of them would take longer."""
-
-PACE_SHARE = 0.02
-"""Share of the budget for measuring how long denoising takes."""
 
 BATCH_SHARE = 0.03
 """Share of the budget for finding how many clips at once suit a card."""
@@ -103,7 +100,6 @@ class Run:
         task: Task,
     ) -> None:
         self._settings, self._device, self._stacks = settings, device, stacks
-        self._follows = follows
         with torch.random.fork_rng(devices=[]):  # leaves the caller's seed alone
             torch.manual_seed(settings.seed)
             net = build_network(plan.name, plan.network).to(device)
@@ -119,25 +115,14 @@ class Run:
         )
         self._losses = LossCurve()
         self._budget = Budget(settings.minutes, settings.steps, began)
-        self._pace = None
-        if self._budget.is_timed or follows is not None:
-            self._pace = measure_pace(
-                self._learner.average,
-                plan.calibrations,
-                stacks[0],
-                joint=plan.joint,
-                device=device,
-                precision=self._learner.precision,
-                most_seconds=min(PACE_SHARE * self._budget.whole, MOST_SECONDS),
-                task=task,
-                asked=EXACT if follows is None else follows,
-            )
-        most, edge = WINDOWS[0]
-        if self._budget.is_timed and self._pace is not None:
-            # fairly, with and without its noise
-            looks = 2 if net.geometry.recurrent else 1
-            share = VALIDATION_COST * self._budget.whole
-            edge, most = affordable(looks * self._pace.first, share)
+        self._afterwards = Afterwards(
+            self._learner, plan, stacks, follows, settings.self_ensemble, self._budget
+        )
+        pace = self._afterwards.pace
+        # fairly, with and without its noise
+        looks = 2 if net.geometry.recurrent else 1
+        per_pixel = 0.0 if pace is None else looks * pace.first
+        edge, most = affordable(per_pixel, self._budget.share(VALIDATION_COST))
         self._validation = Validation(
             movies,
             plan.calibrations,
@@ -149,7 +134,7 @@ class Run:
             most=most,
         )
         self._distillation = Distillation(
-            movies, self._plan, settings, self._pace, count_views(net, True), task
+            movies, self._plan, settings, pace, count_views(net, True), task
         )
         self._start = Start(False, settings.learning_rate or recipe.rate)
 
@@ -193,7 +178,7 @@ class Run:
         budget, best, distillation = self._budget, self._best, self._distillation
         if self._start.is_warm:  # the shipped weights are the first to be judged
             self._validate()
-        after = self._reserve()
+        after = self._afterwards.set_aside()
         yield started(
             self._learner, self._plan, self._start, budget, self._batches, after
         )
@@ -208,6 +193,7 @@ class Run:
                 self._teach(cancel)
             if not distillation.is_due(budget):  # it was not cancelled
                 self._train_step()
+            self._afterwards.measure_again()
             distillation.consider(budget, best.net, self._validation)
             yield Step(
                 budget.step,
@@ -246,6 +232,9 @@ class Run:
             if best.is_final(budget.progress) and not distillation.is_on:
                 reason = "converged"
                 break
+        if reason == "converged":
+            self._afterwards.end_early()
+        after = self._afterwards.reserve
         measured = best.history[-1][0] if best.history else -1
         if measured < (0 if reason == "cancelled" else budget.step):
             self._validate()
@@ -295,7 +284,12 @@ class Run:
     def _look(self, live: LiveView | None) -> Iterator[LivePreview]:
         if live is not None and live.is_due():
             yield from look(
-                live, self._learner, self._plan, self._budget, self._pace, self._device
+                live,
+                self._learner,
+                self._plan,
+                self._budget,
+                self._afterwards.pace,
+                self._device,
             )
 
     def _save(self, path: Path, ended: str = "") -> None:
@@ -400,23 +394,6 @@ class Run:
         self._plan = self._plan.as_built(self._learner.net)
         self._best.forget()  # it was measured with the companion
         self._validate()
-
-    def _reserve(self) -> Reserve:
-        """Set time aside for what follows."""
-        asked = self._settings.self_ensemble
-        if self._follows is None or self._pace is None:
-            return Reserve(None, bool(asked), second_stage=True)
-        after = reserve(
-            self._learner.average,
-            self._pace,
-            self._stacks,
-            self._device,
-            self_ensemble=asked,
-            follows=self._follows,
-            minutes=self._settings.minutes,
-        )
-        self._budget.reserve = after.seconds or 0.0
-        return after
 
     def _trained(
         self,

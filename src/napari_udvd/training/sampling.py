@@ -46,6 +46,7 @@ STEPS_PER_BLOCK = 4
 MOSTLY = 0.5
 """Share of a patch that should have been measured, if one is found in so many ..."""
 TRIES = 8
+"""... attempts, as a clip of which any frame is to be learned from."""
 
 Frames = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
@@ -263,13 +264,16 @@ class ClipSampler:
         stop = block.first + len(block.frames)
         first = block.first + (self._context if block.first > 0 else 0)
         last = stop - count - (self._context if stop < n_frames else 0)
-        start = int(self._rng.integers(first, last + 1))
-        targets = range(start, start + count)
+        unseen = block.movie.held_out | block.missing
+        for _ in range(TRIES):
+            start = int(self._rng.integers(first, last + 1))
+            targets = range(start, start + count)
+            if not unseen.issuperset(targets):  # there is something to learn from
+                break
         frames = _around(targets, self._context, n_frames, block)
         height, width = block.frames.shape[-2:]
         y = int(self._rng.integers(max(height - self._patch, 0) + 1))
         x = int(self._rng.integers(max(width - self._patch, 0) + 1))
-        unseen = block.movie.held_out | block.missing
         flips = self._rng.random(3) < 0.5
         return Place(
             [t - block.first for t in frames],

@@ -15,6 +15,7 @@ from napari_udvd.training.events import (
     TrainingEvent,
 )
 from napari_udvd.training.noise_check import confirm_noise
+from napari_udvd.training.opening import first_pictures
 from napari_udvd.training.plan import make_plan
 from napari_udvd.training.resume import read_saved_run
 from napari_udvd.training.run import Run
@@ -76,7 +77,8 @@ def train_events(
     ------
     TrainingEvent
         `Started`, then `Step`, `Preview`, `LivePreview` and `Checkpoint`, and
-        `Finished` or `Failed` at the end.
+        `Finished` or `Failed` at the end. Where training starts from the shipped
+        weights, `Preview` and `LivePreview` of step 0 come before all of them.
 
     Raises
     ------
@@ -90,6 +92,7 @@ def train_events(
         plan = make_plan(stacks, settings, device.type == "cpu", asked)
         stacks = [inspect(stack) for stack in stacks]
         try:
+            yield from first_pictures(stacks, plan, settings, device, asked, live)
             check = measure_scan_noise if asked.fills else confirm_noise
             plan = check(plan, stacks, settings, device)
             run = Run(stacks, settings, plan, device, began, follows, asked)

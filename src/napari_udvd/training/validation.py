@@ -18,6 +18,7 @@ from napari_udvd.cutting import window
 from napari_udvd.inference.scaling import Scaler
 from napari_udvd.models import Clip
 from napari_udvd.planes import measured_box, missing_frames, read_measured
+from napari_udvd.runtime.parallel import run_parts, threads_on
 from napari_udvd.tasks import Judged
 
 if TYPE_CHECKING:
@@ -164,7 +165,15 @@ class Validation:
 
     def loss(self, net: Network) -> float:
         """Loss per pixel, averaged over all windows."""
-        return float(np.mean([self._losses(w, net).mean() for w in self._windows]))
+        count = min(threads_on(self._device), len(self._windows))
+        shares = [self._windows[k::count] for k in range(count)]
+        found = run_parts(
+            lambda share: [float(self._losses(w, net).mean()) for w in share], shares
+        )
+        in_order = [0.0] * len(self._windows)
+        for k, losses in enumerate(found):
+            in_order[k::count] = losses
+        return float(np.mean(in_order))
 
     def advantage(self, net: Network, other: Network) -> tuple[float, float]:
         """Tell what one network has over another, by loss per pixel.

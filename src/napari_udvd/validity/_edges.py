@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
-from scipy.spatial import ConvexHull
 
 if TYPE_CHECKING:
     from napari_udvd.validity._validity import Mask
@@ -99,6 +98,8 @@ def _is_ragged(gone: Mask, new: Mask) -> bool:
         for dy in (-0.5, 0.5)
         for x, dx in ((first, -0.5), (last, 0.5))
     ]
+    from scipy.spatial import ConvexHull  # takes its time to import
+
     planes = ConvexHull(np.concatenate(corners)).equations
     pixels = np.argwhere(new)
     pixels = pixels[:: -(-len(pixels) // PIXELS_ASKED)]

@@ -101,18 +101,23 @@ class LatticeBranch(nn.Module):
         self.lattice_b = Residual(width)
 
     def on_lattice(self, x: Tensor, stride: tuple[int, int]) -> Tensor:
-        """Convolve pixels that are multiples of the stride apart."""
+        """Convolve pixels that are multiples of the stride apart; positive features."""
         height, width = x.shape[2:]
         rows, columns = stride
-        x = F.pad(x, (0, -width % columns, 0, -height % rows))
+        down, right = -height % rows, -width % columns
+        if down or right:
+            x = F.pad(x, (0, right, 0, down))
         lattice = {"rows": rows, "columns": columns}
         # channels are last in memory, of gradients too
         x = rearrange(x, "n c h w -> n h w c")
         apart = "n (h rows) (w columns) c -> (n rows columns) h w c"
         x = rearrange(rearrange(x, apart, **lattice), "n h w c -> n c h w")
-        x = rearrange(self.lattice_b(self.lattice_a(x)), "n c h w -> n h w c")
+        x = F.relu_(self.lattice_b(self.lattice_a(x)))
+        x = rearrange(x, "n c h w -> n h w c")
         together = "(n rows columns) h w c -> n (h rows) (w columns) c"
-        x = rearrange(x, together, **lattice)[:, :height, :width]
+        x = rearrange(x, together, **lattice)
+        if down or right:
+            x = x[:, :height, :width]
         return rearrange(x, "n h w c -> n c h w")
 
     def on_one_lattice(
@@ -126,7 +131,7 @@ class LatticeBranch(nn.Module):
         (rows, columns), (top, left) = stride, pixel
         x = F.pad(x, (0, -x.shape[3] % columns, 0, -x.shape[2] % rows))
         points = x[:, :, top % rows :: rows, left % columns :: columns]
-        points = self.lattice_b(self.lattice_a(pack(points)))
+        points = F.relu_(self.lattice_b(self.lattice_a(pack(points))))
         row, column = top // rows, left // columns
         return (
             points[:, :, row : row + 1, column : column + 1],

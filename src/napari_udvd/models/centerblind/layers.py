@@ -10,7 +10,15 @@ from torch import Tensor, nn
 
 from napari_udvd.models.precision import convolve, like
 
-__all__ = ["Residual", "apply", "blur", "convolution", "places", "weave_filter"]
+__all__ = [
+    "Residual",
+    "apply",
+    "blur",
+    "convolution",
+    "cropped",
+    "places",
+    "weave_filter",
+]
 
 
 class Residual(nn.Module):
@@ -23,7 +31,7 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Add to the input what the convolutions make of it."""
-        return x + apply(self.b, F.relu_(apply(self.a, x)))
+        return apply(self.b, F.relu_(apply(self.a, x))).add_(x)
 
 
 @lru_cache(maxsize=1024)
@@ -63,6 +71,24 @@ def weave_filter(channels: int) -> Tensor:
     return weight.expand(channels, 1, 5, 5).contiguous()
 
 
+def cropped(x: Tensor, height: int, width: int) -> Tensor:
+    """Return the first rows and columns; the very same tensor where these are all.
+
+    What is written into a part of another tensor makes its gradient several times as
+    slow, even where the part is the whole.
+    """
+    is_whole = x.shape[2:] == (height, width)
+    return x if is_whole else x[:, :, :height, :width].contiguous()
+
+
 def blur(x: Tensor, side: int) -> Tensor:
     """Average over a box; at the border over what there is of it."""
-    return F.avg_pool2d(x, side, stride=1, padding=side // 2, count_include_pad=False)
+    for kernel in ((side, 1), (1, side)):  # a box is the product of two lines
+        x = F.avg_pool2d(
+            x,
+            kernel,
+            stride=1,
+            padding=(kernel[0] // 2, kernel[1] // 2),
+            count_include_pad=False,
+        )
+    return x

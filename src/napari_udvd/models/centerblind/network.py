@@ -44,6 +44,7 @@ from napari_udvd.models.centerblind.layers import (
     apply,
     blur,
     convolution,
+    cropped,
     places,
 )
 from napari_udvd.models.centerblind.window import Window, together
@@ -155,6 +156,11 @@ class CenterBlind(OpenBranch, LatticeBranch, Network):
         outputs = channels + (factor_entries(channels) if likelihood else 0)
         self.join_c = nn.Conv2d(sizes.full, outputs, 1)
         self._initialise()
+        # as the convolutions take them; what is kept in this order is not turned around
+        # in every step, nor are its gradients
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+                layer.weight.data = pack(layer.weight.data)
 
     @property
     def preset(self) -> str:
@@ -314,14 +320,12 @@ class CenterBlind(OpenBranch, LatticeBranch, Network):
         pixel: tuple[int, int] | None = None,
     ) -> Tensor:
         """Mean and factor ``(N, K, H, W)``, stabilised; of every pixel, or of one."""
-        features, base = self._features(window, precision), window.base
+        features, base = F.relu_(self._features(window, precision)), window.base
         if pixel is None:
-            features = self.on_lattice(F.relu_(features), self._stride)
+            features = self.on_lattice(features, self._stride)
         else:
-            features, base = self.on_one_lattice(
-                F.relu_(features), base, pixel, self._stride
-            )
-        features = F.relu_(apply(self.join_a, F.relu_(features)))
+            features, base = self.on_one_lattice(features, base, pixel, self._stride)
+        features = F.relu_(apply(self.join_a, features))
         features = F.relu_(apply(self.join_b, features))
         # a movie has more grey levels than bfloat16: the last sum is in float32
         out = apply(self.join_c, features.to(torch.float32))
@@ -334,7 +338,7 @@ class CenterBlind(OpenBranch, LatticeBranch, Network):
         x = padded(window.frames).to(precision)
         opened = self.look_openly(self._opened(x))
         features = opened + self._looked(x, self.look)
-        return features[:, :, :height, :width]
+        return cropped(features, height, width)
 
     def _opened(self, x: Tensor) -> Tensor:
         """Bring condensed frames that may be seen in full to half resolution."""
@@ -412,7 +416,7 @@ class CenterBlind(OpenBranch, LatticeBranch, Network):
 def padded(x: Tensor) -> Tensor:
     """Add rows and columns of zeros until pooling leaves none over."""
     down, right = (-n % POOLING for n in x.shape[-2:])
-    return F.pad(x, (0, right, 0, down))
+    return F.pad(x, (0, right, 0, down)) if down or right else x
 
 
 def _check(
