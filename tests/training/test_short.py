@@ -77,13 +77,13 @@ SOON = 1e12
 
 def test_too_few_steps_are_told_in_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.monotonic", lambda: SOON)
-    # a step takes 3 x 10^5 pixels: 0.6 s
-    words = said(2e-6)
-    assert "about 100 steps, too few for Network" in words
+    # a step takes 3 x 10^5 pixels: 1.2 s
+    words = said(4e-6)
+    assert "about 50 steps, too few for Network" in words
     assert "give it 2 minutes or more" in words
     assert said(1e-6) == ""
-    assert said(2e-6, minutes=5) == ""
-    assert said(2e-6, steps=7) == ""  # as many as were asked for
+    assert said(4e-6, minutes=5) == ""
+    assert said(4e-6, steps=7) == ""  # as many as were asked for
 
 
 @pytest.mark.parametrize(("model", "told"), [("stbn", True), ("centerblind", False)])
