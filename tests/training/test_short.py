@@ -13,6 +13,7 @@ from napari_udvd.inference.scaling import Calibration
 from napari_udvd.jobs import make_settings
 from napari_udvd.noise import NoiseModel
 from napari_udvd.simulation import simulate
+from napari_udvd.tasks import DENOISE
 from napari_udvd.training import Finished, Started, train_events
 from napari_udvd.training.budget import Budget
 from napari_udvd.training.estimate import Pace
@@ -65,7 +66,8 @@ def test_without_a_likelihood_there_is_nothing_to_weigh() -> None:
 
 
 def said(seconds_per_pixel: float, minutes: float = 1.0, steps: Any = None) -> str:
-    learner: Any = SimpleNamespace(net=SimpleNamespace(title="Network"))
+    net = SimpleNamespace(title="Network")
+    learner: Any = SimpleNamespace(net=net, task=DENOISE)
     batches: Any = SimpleNamespace(longest=(10, 1, 100, 100), size=1)
     budget = Budget(minutes, steps, SOON)
     return too_few_steps(learner, batches, Pace(0.0, seconds_per_pixel), budget)

@@ -62,9 +62,12 @@ def too_few_steps(
     Returns
     -------
     str
-        A sentence; empty where there is time enough, or nobody knows.
+        A sentence; empty where there is time enough, or nobody knows, or the task has
+        another way not to do harm.
     """
-    if pace is None or budget.step or (left := budget.left) is None:
+    if learner.task.fills or pace is None or budget.step:
+        return ""
+    if (left := budget.left) is None:
         return ""
     clip = math.prod(batches.longest) * batches.size
     step = FORWARD_AND_BACK * pace.further * clip

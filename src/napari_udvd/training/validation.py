@@ -313,11 +313,11 @@ class Validation:
             noise = camera.gain * (around[:, 1] - camera.dark) + camera.read_variance
             unit = seen.scaler.scale.square()
             assumed = camera.variance(prediction.mean[:, 0])
-            mean, left, own, noise, assumed = (
+            parts = [
                 np.asarray(part[0, 0].cpu().double())
                 for part in (mean, noisy - mean, own, unit * noise, unit * assumed)
-            )
-            found.append(Residual(mean, left, own, seen.measured, noise, assumed))
+            ]
+            found.append(Residual(*parts[:3], seen.measured, *parts[3:]))
         return found
 
     def _losses(self, window: _Window, net: Network) -> npt.NDArray[np.float64]:
