@@ -250,8 +250,8 @@ def weight_gradient(grad: Tensor, x: Tensor, first: int) -> Tensor:
             of_output = of_output.permute(0, 2, 3, 4, 1).reshape(-1, outputs)
             total[k] += of_output.T @ _unfolded(of_input)
     kernel = total.new_tensor(scheme.kernel)
-    found = torch.einsum("kr,koa->ora", kernel, total).unflatten(2, (3, channels))
-    return found.permute(0, 3, 1, 2)
+    rows: Tensor = torch.einsum("kr,koa->ora", kernel, total)
+    return rows.view(outputs, 3, 3, channels).permute(0, 3, 1, 2)
 
 
 def _scheme(x: Tensor) -> Scheme:

@@ -317,7 +317,16 @@ class Validation:
                 np.asarray(part[0, 0].cpu().double())
                 for part in (mean, noisy - mean, own, unit * noise, unit * assumed)
             ]
-            found.append(Residual(*parts[:3], seen.measured, *parts[3:]))
+            found.append(
+                Residual(
+                    mean=parts[0],
+                    left=parts[1],
+                    expected=parts[2],
+                    measured=seen.measured,
+                    noise=parts[3],
+                    assumed=parts[4],
+                )
+            )
         return found
 
     def _losses(self, window: _Window, net: Network) -> npt.NDArray[np.float64]:
