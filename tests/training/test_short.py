@@ -79,21 +79,21 @@ SOON = 1e12
 
 def test_too_few_steps_are_told_in_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.monotonic", lambda: SOON)
-    # a step takes 3 x 10^5 pixels: 1.2 s
-    words = said(4e-6)
-    assert "about 50 steps, too few for Network" in words
+    # a step takes 3 x 10^5 pixels: 3 s
+    words = said(1e-5)
+    assert "about 20 steps, too few for Network" in words
     assert "give it 2 minutes or more" in words
     assert said(1e-6) == ""
-    assert said(4e-6, minutes=5) == ""
-    assert said(4e-6, steps=7) == ""  # as many as were asked for
+    assert said(1e-5, minutes=5) == ""
+    assert said(1e-5, steps=7) == ""  # as many as were asked for
 
 
 @pytest.mark.parametrize(("model", "told"), [("stbn", True), ("centerblind", False)])
-def test_it_is_a_warning_before_training(model: str, told: bool) -> None:
+def test_it_is_told_before_training(model: str, told: bool) -> None:
     movie = simulate("calcium", frames=12, shape=(32, 32), seed=1)
     events = train_events([movie.noisy], make_settings(model=model, minutes=0.02))
-    warnings = next(event for event in events if isinstance(event, Started)).warnings
-    assert any("begins with nothing" in words for words in warnings) == told
+    remarks = next(event for event in events if isinstance(event, Started)).remarks
+    assert any("begins with nothing" in words for words in remarks) == told
 
 
 def test_hardly_trained_it_leaves_the_movie_nearly_as_it_was() -> None:

@@ -56,10 +56,9 @@ def started(
             f"{_time(budget.whole)} are too short to train; the shipped weights are "
             "used as they are"
         )
-    warnings = plan.warnings
     if not start.is_warm and isinstance(batches, Batches):
         short = too_few_steps(learner, batches, pace, budget)
-        warnings = (*warnings, *([short] if short else []))
+        remarks += [short] if short else []
     return Started(
         _summary(
             learner,
@@ -68,7 +67,7 @@ def started(
             reason=plan.reason,
         ),
         tuple(remarks),
-        warnings,
+        plan.warnings,
         budget.resumed_at,
         budget.left,
         after.seconds,
