@@ -43,16 +43,16 @@ def factor(*left: Residual, likelihood: bool = True) -> float:
 
 
 def test_a_network_that_does_not_know_its_error_is_doubted() -> None:
-    # with a squared error of 8 beside a noise of 4, prior variances of 8 are best
-    assert factor(residual(8.0, 0.5)) == 4.0
-    both = factor(residual(8.0, 0.5), residual(800.0, 50.0, noise=400.0))
-    assert both == 4.0
+    # with a squared error of 128 beside a noise of 4, prior variances of 128 are best
+    assert factor(residual(128.0, 0.5)) == 16.0
+    both = factor(residual(128.0, 0.5), residual(12800.0, 50.0, noise=400.0))
+    assert both == 16.0
 
 
 @pytest.mark.parametrize(
     ("error", "expected"),
-    [(8.0, 8.0), (8.0, 5.0), (1.0, 0.01), (0.1, 8.0)],
-    ids=["known", "nearly", "of use", "too modest"],
+    [(128.0, 128.0), (128.0, 90.0), (20.0, 0.01), (0.1, 8.0)],
+    ids=["known", "nearly", "of little harm", "too modest"],
 )
 def test_others_are_believed(error: float, expected: float) -> None:
     assert factor(residual(error, expected)) == 1.0

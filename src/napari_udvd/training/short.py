@@ -27,15 +27,15 @@ if TYPE_CHECKING:
 __all__ = ["doubted", "too_few_steps"]
 
 LEAST_STEPS = 30
-"""Steps that a network from scratch should have: on a movie with little noise, ten steps
-of STBN were harmful and thirty were of use, see the benchmarks."""
+"""Steps that a network from scratch should have: on a movie with little noise, ten
+steps of STBN were harmful and thirty were of use, see the benchmarks."""
 
 FORWARD_AND_BACK = 3
 """A step takes so many times as long as a prediction."""
 
-USELESS = 0.5
+HARMFUL = 10.0
 """Squared error of denoised frames, in variances of the noise, from which standard
-deviations are doubted: of better frames, too little is known."""
+deviations are doubted. Between this and the noise itself a user is told, and decides."""
 
 FACTORS = 2.0 ** np.arange(17)
 """By which standard deviations are tried to be multiplied; with the last ones, hardly
@@ -105,14 +105,14 @@ def doubted(
     Returns
     -------
     tuple of Calibration
-        As they were, where the result is of use, or no factor makes it better.
+        As they were, where the result does little harm, or no factor makes it better.
     """
     if not net.likelihood:
         return tuple(calibrations)
     left = validation.residuals(net)
     errors = np.mean([_errors(one) for one in left], axis=0)
     best = int(errors.argmin())
-    if errors[0] < USELESS or errors[best] > WORTH * errors[0]:
+    if errors[0] < HARMFUL or errors[best] > WORTH * errors[0]:
         return tuple(calibrations)
     factor = float(FACTORS[best])
     return tuple(
