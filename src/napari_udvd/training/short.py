@@ -35,7 +35,7 @@ FORWARD_AND_BACK = 3
 
 HARMFUL = 10.0
 """Squared error of denoised frames, in variances of the noise, from which standard
-deviations are doubted. Below, where it exceeds the noise, a user is told and decides."""
+deviations are doubted. Below, where it exceeds the noise, a user is told."""
 
 FACTORS = 2.0 ** np.arange(17)
 """By which standard deviations are tried to be multiplied; with the last ones, hardly
