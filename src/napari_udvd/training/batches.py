@@ -121,6 +121,11 @@ class Batches:
         self.was_found = True
 
     @property
+    def longest(self) -> tuple[int, int, int, int]:
+        """Frames, channels, rows and columns of the largest clips that are drawn."""
+        return self._feed.longest
+
+    @property
     def state(self) -> dict[str, Any]:
         """Return entries of a checkpoint's header, which :meth:`restore` needs."""
         return {

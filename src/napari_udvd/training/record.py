@@ -9,16 +9,18 @@ import torch
 
 from napari_udvd.inference.matching import pixel_sizes
 from napari_udvd.inference.restorer import Denoiser
+from napari_udvd.training.batches import Batches
 from napari_udvd.training.events import Started
+from napari_udvd.training.short import too_few_steps
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from napari_udvd.inference.scaling import Calibration
     from napari_udvd.stack import Stack
-    from napari_udvd.training.batches import Batches
     from napari_udvd.training.best import Best
     from napari_udvd.training.budget import Budget, Reserve
+    from napari_udvd.training.estimate import Pace
     from napari_udvd.training.learner import Learner
     from napari_udvd.training.lessons import Lessons
     from napari_udvd.training.plan import Plan
@@ -35,6 +37,7 @@ def started(
     budget: Budget,
     batches: Batches | Lessons,
     after: Reserve,
+    pace: Pace | None = None,
 ) -> Started:
     """Tell how a training begins.
 
@@ -44,6 +47,8 @@ def started(
         Of the training.
     after
         What is done when it is over.
+    pace
+        Of predictions; None where nobody measured it.
     """
     remarks = [*plan.remarks, *start.remarks]
     if start.is_warm and budget.is_over(True):
@@ -51,6 +56,9 @@ def started(
             f"{_time(budget.whole)} are too short to train; the shipped weights are "
             "used as they are"
         )
+    if not start.is_warm and isinstance(batches, Batches):
+        short = too_few_steps(learner, batches, pace, budget)
+        remarks += [short] if short else []
     return Started(
         _summary(
             learner,

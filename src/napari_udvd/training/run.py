@@ -32,6 +32,7 @@ from napari_udvd.training.losses import LossCurve
 from napari_udvd.training.optimiser import rate_at
 from napari_udvd.training.plain import begin_plainly, end_plainly
 from napari_udvd.training.record import course, started, trained
+from napari_udvd.training.short import doubted
 from napari_udvd.training.start import Start, begin
 from napari_udvd.training.std_factors import with_std_factors
 from napari_udvd.training.validation import Validation, affordable
@@ -178,9 +179,9 @@ class Run:
         budget, best, distillation = self._budget, self._best, self._distillation
         if self._start.is_warm:  # the shipped weights are the first to be judged
             self._validate()
-        after = self._afterwards.set_aside()
+        after, pace = self._afterwards.set_aside(), self._afterwards.pace
         yield started(
-            self._learner, self._plan, self._start, budget, self._batches, after
+            self._learner, self._plan, self._start, budget, self._batches, after, pace
         )
         if self._start.is_warm:
             yield Preview(0, *self._validation.preview(self._learner.average))
@@ -412,6 +413,8 @@ class Run:
                 is_told=self._settings.noise is not None,
                 seconds=budget.share(STD_SHARE),
             )
+        else:
+            calibrations = doubted(calibrations, self._validation, best.net)
         return trained(
             best,
             self._plan,

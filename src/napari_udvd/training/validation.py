@@ -67,12 +67,19 @@ class Residual(NamedTuple):
         Variance that the network expects of its error.
     measured
         Which pixels were measured.
+    noise
+        Variance of the noise by the noisy frame itself: right on average, whatever the
+        prediction, but negative here and there.
+    assumed
+        Variance of the noise by the prediction, never negative.
     """
 
     mean: Doubles
     left: Doubles
     expected: Doubles
     measured: npt.NDArray[np.bool_]
+    noise: Doubles
+    assumed: Doubles
 
 
 class Share(NamedTuple):
@@ -311,11 +318,24 @@ class Validation:
             std = prediction.std
             own = torch.zeros_like(mean) if std is None else std[:, 0]
             own = seen.scaler.restore_std(own).square()
+            camera = seen.scaler.noise
+            noise = camera.gain * (around[:, 1] - camera.dark) + camera.read_variance
+            unit = seen.scaler.scale.square()
+            assumed = camera.variance(prediction.mean[:, 0])
             parts = [
                 np.asarray(part[0, 0].cpu().double())
-                for part in (mean, noisy - mean, own)
+                for part in (mean, noisy - mean, own, unit * noise, unit * assumed)
             ]
-            found.append(Residual(parts[0], parts[1], parts[2], seen.measured))
+            found.append(
+                Residual(
+                    mean=parts[0],
+                    left=parts[1],
+                    expected=parts[2],
+                    measured=seen.measured,
+                    noise=parts[3],
+                    assumed=parts[4],
+                )
+            )
         return found
 
     def _losses(self, window: _Window, net: Network) -> npt.NDArray[np.float64]:

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from napari_udvd.models import winograd
 from napari_udvd.models.precision import convolve
 
 __all__ = [
@@ -167,10 +168,11 @@ class SpatialExpansion(nn.Module):
             -n % (2 * stride)
             for n, stride in zip((height, width), self.stride, strict=True)
         )
-        x = convolve(self.head, self._gather(F.pad(both, (0, right, 0, down))))
+        x = _on_lattice(self.head, self._gather(F.pad(both, (0, right, 0, down))))
         for group in self.groups:
             x = x + group(x)
-        for layer in (self.tail_a, self.tail_b, self.tail_c):
+        x = _on_lattice(self.tail_a, x)
+        for layer in (self.tail_b, self.tail_c):
             x = convolve(layer, x)
         return self._spread(x)[:, :, :height, :width]
 
@@ -213,7 +215,7 @@ class _LatticeResidual(nn.Module):
         _draw(self.mix, RECTIFIED * RESIDUAL)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + convolve(self.mix, F.relu_(convolve(self.spread, x)))
+        return x + convolve(self.mix, F.relu_(_on_lattice(self.spread, x)))
 
 
 def lattice(hole: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -248,6 +250,16 @@ def _lattice_convolution(
     inputs: int, outputs: int, stride: tuple[int, int], groups: int = 1
 ) -> nn.Conv2d:
     return nn.Conv2d(inputs, outputs, 3, padding=stride, dilation=stride, groups=groups)
+
+
+def _on_lattice(layer: nn.Conv2d, x: Tensor) -> Tensor:
+    """Apply a lattice convolution; without gradient by fewer products where it pays."""
+    weight, groups = layer.weight, layer.groups
+    if torch.is_grad_enabled() or not winograd.pays(x, weight, groups):
+        return convolve(layer, x)
+    rows, columns = layer.dilation
+    out = winograd.convolve_rows(x, weight, -1, (rows, columns), groups)
+    return out if layer.bias is None else out.add_(layer.bias[:, None, None])
 
 
 def _draw(layer: nn.Conv2d, gain: float) -> None:

@@ -31,6 +31,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from napari_udvd.models import winograd
 from napari_udvd.models.precision import like
 
 if TYPE_CHECKING:
@@ -299,6 +300,43 @@ def _gradient_before_rectifier(grad: Tensor, out: Tensor, border: int, depth: in
     return grad
 
 
+def _convolution(x: Tensor, weight: Tensor, shift: int = 0) -> Tensor:
+    """Convolve rows ``r-2 .. r``, `shift` rows further down.
+
+    Rows of the frame, and those that padding adds below it where the library convolves.
+    """
+    if winograd.pays(x, weight):
+        return winograd.convolve_rows(x, weight, -2 - shift)
+    return F.conv2d(x, weight, padding=(2 + shift, 1))
+
+
+def _causal_backward(
+    grad: Tensor, x: Tensor, weight: Tensor, shift: int, needs: Sequence[bool]
+) -> tuple[Tensor | None, Tensor | None]:
+    """Gradients of :func:`_convolution`."""
+    need_x, need_weight = needs
+    grad_x = grad_weight = None
+    whole = grad.shape[2] == x.shape[2]
+    if need_x and whole and winograd.pays(grad, weight.transpose(0, 1)):
+        turned = weight.flip(2, 3).transpose(0, 1)
+        grad_x, need_x = winograd.convolve_rows(grad, turned, shift), False
+    if need_weight and winograd.gradient_pays(grad, x):
+        grad_weight = winograd.weight_gradient(grad, x, -2 - shift).to(weight.dtype)
+        need_weight = False
+    if need_x or need_weight:
+        padding = (2 + shift, 1)
+        grad = _with_rows(grad, x.shape[2] + 2 + 2 * shift)
+        rest = _convolution_backward(grad, x, weight, padding, (need_x, need_weight))
+        grad_x = rest[0] if need_x else grad_x
+        grad_weight = rest[1] if need_weight else grad_weight
+    return grad_x, grad_weight
+
+
+def _with_rows(x: Tensor, rows: int) -> Tensor:
+    """Add rows of zeros below, up to so many."""
+    return F.pad(x, (0, 0, 0, rows - x.shape[2])) if x.shape[2] < rows else x
+
+
 def _convolution_backward(
     grad: Tensor,
     x: Tensor,
@@ -380,7 +418,7 @@ class _CausalConv(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, weight: Tensor, shift: int, border: int, depth: int
     ) -> Tensor:
-        out = F.conv2d(x, weight, padding=(2 + shift, 1))
+        out = _convolution(x, weight, shift)
         F.leaky_relu_(out, SLOPE)
         _fill_border(out, border, depth)
         ctx.save_for_backward(x, weight, out)
@@ -393,9 +431,7 @@ class _CausalConv(torch.autograd.Function):
         x, weight, out = ctx.saved_tensors
         shift, border, depth = ctx.geometry
         grad = _gradient_before_rectifier(grad, out, border, depth)
-        gradients = _convolution_backward(
-            grad, x, weight, (2 + shift, 1), ctx.needs_input_grad[:2]
-        )
+        gradients = _causal_backward(grad, x, weight, shift, ctx.needs_input_grad[:2])
         return *gradients, None, None, None
 
 
@@ -405,7 +441,8 @@ class _CausalJoin(torch.autograd.Function):
         ctx: Any, low: Tensor, skip: Tensor, up: Tensor, side: Tensor, border: int
     ) -> Tensor:
         out = F.conv_transpose2d(low, up, stride=2, padding=(0, 1))
-        out += F.conv2d(skip, side, padding=(2, 1))
+        beside = _convolution(skip, side)
+        out = out[:, :, : beside.shape[2]].add_(beside)
         F.leaky_relu_(out, SLOPE)
         _fill_border(out, border, 1)
         ctx.save_for_backward(low, skip, up, side, out)
@@ -419,10 +456,15 @@ class _CausalJoin(torch.autograd.Function):
         grad = _gradient_before_rectifier(grad, out, ctx.border, 1)
         need_low, need_skip, need_up, need_side, _ = ctx.needs_input_grad
         grad_low, grad_up = _convolution_backward(
-            grad, low, up, (0, 1), (need_low, need_up), transposed=True
+            _with_rows(grad, 2 * low.shape[2] + 2),
+            low,
+            up,
+            (0, 1),
+            (need_low, need_up),
+            transposed=True,
         )
-        grad_skip, grad_side = _convolution_backward(
-            grad, skip, side, (2, 1), (need_skip, need_side)
+        grad_skip, grad_side = _causal_backward(
+            grad, skip, side, 0, (need_skip, need_side)
         )
         return grad_low, grad_skip, grad_up, grad_side, None
 
