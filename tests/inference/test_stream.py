@@ -339,7 +339,10 @@ class Echo(torch.nn.Module):
         super().__init__()
         self.channels = channels
 
-    def sweep(self, clip: Clip, windows: Any, precision: Any) -> Any:
+    def prepare(self, clip: Clip) -> Clip:
+        return clip
+
+    def sweep_prepared(self, clip: Clip, windows: Any, precision: Any) -> Any:
         from napari_udvd.models import Prediction
 
         assert clip.frames.shape[2] == self.channels

@@ -207,10 +207,19 @@ def test_inference_does_not_look_into_the_hole_either(
 # --- reach --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("hole", [(1, 1), (3, 3), (5, 1), (1, 7)], ids=str)
+@pytest.mark.parametrize(
+    ("preset", "hole"),
+    [
+        *(("small", hole) for hole in [(1, 1), (3, 3), (5, 1), (1, 7)]),
+        ("light", (1, 1)),
+    ],
+    ids=str,
+)
 @pytest.mark.parametrize("turned", [False, True])
-def test_nothing_beyond_the_radius_matters(hole: tuple[int, int], turned: bool) -> None:
-    net = tiny_center_blind(hole=hole, near=1, far=())
+def test_nothing_beyond_the_radius_matters(
+    preset: str, hole: tuple[int, int], turned: bool
+) -> None:
+    net = tiny_center_blind(preset=preset, hole=hole, near=1, far=())
     shape = (16, 2 * net.geometry.radius + 25)
     clip = clip_of(1, 3, 1, *(shape[::-1] if turned else shape))
     furthest = 0
@@ -224,6 +233,27 @@ def test_nothing_beyond_the_radius_matters(hole: tuple[int, int], turned: bool) 
     assert furthest <= net.geometry.radius
     if hole[0] == hole[1]:  # else one direction reaches less far than the other
         assert furthest > net.geometry.radius - 24
+
+
+def test_the_light_one_is_the_medium_one_without_some_blocks() -> None:
+    light, medium = CenterBlind(preset="light"), CenterBlind(preset="medium")
+    left_out = {
+        name.split(".")[0]
+        for name in medium.state_dict().keys() - light.state_dict().keys()
+    }
+    assert left_out == set(PRESETS["light"].without)
+    assert light.geometry.radius < medium.geometry.radius
+    # so that its weights can begin as those of the medium one
+    weights = {name: medium.state_dict()[name] for name in light.state_dict()}
+    light.load_state_dict(weights)
+    with torch.no_grad():
+        for name in left_out:  # a residual block of zeros changes nothing
+            medium.get_submodule(name).b.weight.zero_()
+            medium.get_submodule(name).b.bias.zero_()
+    clip = Clip(clip_of(1, 33, 1, 24, 40), ANY_NOISE)
+    with torch.no_grad():
+        for one, other in zip(light(clip), medium(clip), strict=True):
+            torch.testing.assert_close(one, other)
 
 
 # --- clips and sweeps ---------------------------------------------------------------
@@ -270,6 +300,34 @@ def test_a_clip_is_its_windows_and_a_sweep_equals_it(
         for t in range(extra + 1):
             torch.testing.assert_close(single[t][k][:, 0], whole[k][:, t], **close)
             torch.testing.assert_close(swept[t][k], whole[k][:1, t], **close)
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(("preset", "hole"), [("small", (3, 5)), ("light", (1, 1))])
+def test_large_frames_go_through_the_lattice_in_strips(
+    preset: str,
+    hole: tuple[int, int],
+    precision: torch.dtype,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    net = tiny_center_blind(preset=preset, hole=hole, near=1, far=())
+    clip = Clip(clip_of(1, 3, 1, 45, 26), ANY_NOISE)
+    with torch.no_grad():
+        whole = net(clip, precision)
+    rows: list[int] = []
+    on_lattice = net.on_lattice
+
+    def counted(x: torch.Tensor, stride: tuple[int, int]) -> torch.Tensor:
+        rows.append(x.shape[2])
+        return on_lattice(x, stride)
+
+    monkeypatch.setattr(net, "on_lattice", counted)
+    monkeypatch.setattr("napari_udvd.models.centerblind.network.STRIP", 8 * 26)
+    with torch.no_grad():
+        strips = net(clip, precision)
+    assert len(rows) > 4 and max(rows) < 45
+    for one, other in zip(whole, strips, strict=True):
+        torch.testing.assert_close(one, other)
 
 
 def test_a_batch_is_its_items_even_with_noise_of_their_own() -> None:
@@ -409,7 +467,7 @@ def test_presets_grow() -> None:
         ({"channels": 0}, "channels 0"),
         ({"near": 0}, "near 0"),
         ({"far": (4, 0)}, r"far \(4, 0\)"),
-        ({"preset": "huge"}, "'huge'; choose one of small, medium, large"),
+        ({"preset": "huge"}, "'huge'; choose one of small, light, medium, large"),
         ({"hole": (2, 1)}, r"\(2, 1\)"),
         ({"hole": (1, -1)}, r"\(1, -1\)"),
         ({"hole": (1,)}, r"\(1,\)"),

@@ -11,6 +11,7 @@ import torch
 
 from napari_udvd.models import STBN, UDVD, CenterBlind, Clip, Geometry, Prediction
 from napari_udvd.models.views import (
+    Views,
     count_views,
     predict_pixel_in_views,
     sweep_views,
@@ -26,6 +27,8 @@ HOLES = [(1, 1), (3, 3), (3, 1), (1, 5)]
 
 FLIPS: list[tuple[int, ...]] = [(), (2, 3), (2,), (3,)]
 """Axes of ``(T, C, H, W)`` that are mirrored in one view after the other."""
+
+PARTS = [slice(2), slice(2, 4)]
 
 
 def clip_of(*shape: int) -> torch.Tensor:
@@ -80,7 +83,10 @@ class Weaving:
     geometry = Geometry(context=0, radius=0, grid=8, least_frames=1)
     hole, shares_frames = (1, 1), False
 
-    def sweep(self, clip: Clip, windows: Any, _: Any) -> Iterator[Prediction]:
+    def prepare(self, clip: Clip) -> Clip:
+        return clip
+
+    def sweep_prepared(self, clip: Clip, windows: Any, _: Any) -> Iterator[Prediction]:
         height, width = clip.frames.shape[-2:]
         rows, columns = (-1.0) ** torch.arange(height), (-1.0) ** torch.arange(width)
         weave = 1 * rows[:, None] + 2 * columns + 4 * rows[:, None] * columns
@@ -123,7 +129,11 @@ def test_masks_are_turned_with_the_frames_and_larger_pictures_back(zoom: int) ->
 
     geometry = Geometry(context=0, radius=0, grid=2, least_frames=1, zoom=zoom)
     net: Any = SimpleNamespace(
-        geometry=geometry, hole=(1, 1), shares_frames=False, sweep=sweep
+        geometry=geometry,
+        hole=(1, 1),
+        shares_frames=False,
+        prepare=lambda clip: clip,
+        sweep_prepared=sweep,
     )
     frames, mask = clip_of(2, 1, 5, 8), clip_of(2, 1, 5, 8) > 0
     clip = Clip(frames[None], ANY_NOISE, mask[None])
@@ -133,6 +143,30 @@ def test_masks_are_turned_with_the_frames_and_larger_pictures_back(zoom: int) ->
             expected = (frames * mask)[t].repeat_interleave(zoom, 1)
             expected = expected.repeat_interleave(zoom, 2)
             torch.testing.assert_close(mean[0], expected)
+
+
+def test_what_all_windows_have_in_common_is_done_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    net, clip = tiny_center_blind(), clip_of(12, 1, 9, 12)
+    windows = [range(k, k + 9) for k in range(4)]
+    expected = swept(net, clip, windows, 2)
+    prepare, prepared = net.prepare, []
+
+    def counted(clip: Clip) -> Clip:
+        prepared.append(clip)
+        return prepare(clip)
+
+    monkeypatch.setattr(net, "prepare", counted)
+    with torch.inference_mode():
+        views = Views(net, Clip(clip[None], ANY_NOISE), 2)
+        # two runs at a time, as two cores take them
+        runs = [views.sweep(windows[part], torch.float32) for part in PARTS]
+        found = [prediction for run in runs for prediction in run]
+    assert len(prepared) == 1
+    for one, other in zip(expected, found, strict=True):
+        assert torch.equal(one.mean, other.mean)
+        assert torch.equal(one.factor, other.factor)
 
 
 @pytest.mark.parametrize("likelihood", [True, False])

@@ -27,7 +27,7 @@ from napari_udvd.cutting import (
 )
 from napari_udvd.inference.request import EXACT, Request
 from napari_udvd.inference.scaling import Calibration, Scaler
-from napari_udvd.models import Clip, Network, count_views, sweep_views
+from napari_udvd.models import Clip, Network, Views, count_views
 from napari_udvd.planes import Series, measured_box, missing_frames, series_of
 from napari_udvd.runtime.memory import is_out_of_memory, release
 from napari_udvd.runtime.parallel import run_parts, threads_on
@@ -244,15 +244,20 @@ class BlockDenoiser:
             clip = grey[:, :, seen_rows, seen_columns]
             if not clip.is_cuda:
                 clip = send(pinned(clip.numpy(), self._device), self._device)
-            with torch.inference_mode():
-                frames = scaler.normalise(clip)
             known = None
             if measured is not None:
                 seen = measured[:, :, seen_rows, seen_columns]
                 known = send(pinned(seen, self._device), self._device)
+            with torch.inference_mode():
+                frames = scaler.normalise(clip)
+                whole = Clip(
+                    frames[None], scaler.noise, None if known is None else known[None]
+                )
+                views = Views(self._net, whole, self._views)
             parts = self._parts(len(windows))
             sweeps = [
-                self._sweep(frames, known, scaler, windows[part]) for part in parts
+                self._sweep(views, frames, known, scaler, windows[part])
+                for part in parts
             ]
             for step in range(max(part.stop - part.start for part in parts)):
                 yield None
@@ -290,6 +295,7 @@ class BlockDenoiser:
 
     def _sweep(
         self,
+        views: Views,
         frames: Tensor,
         known: Tensor | None,
         scaler: Scaler,
@@ -300,11 +306,7 @@ class BlockDenoiser:
         Pixels that are not `known` are not put back.
         """
         middle = self._net.geometry.context
-        mask = None if known is None else known[None]
-        clip = Clip(frames[None], scaler.noise, mask)
-        predictions = sweep_views(
-            self._net, clip, windows, self._precision, self._views
-        )
+        predictions = views.sweep(windows, self._precision)
         for seen in windows:
             # not around the loop: whoever waits between frames needs gradients
             with torch.inference_mode():

@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from napari_udvd.models.stbn.network import STBN
     from napari_udvd.models.udvd.network import UDVD
     from napari_udvd.models.views import (
+        Views,
         count_views,
         predict_frame_in_views,
         predict_pixel_in_views,
@@ -103,6 +104,7 @@ __all__ = [
     "SequenceToSequence",
     "TemporalConvolutions",
     "Unfit",
+    "Views",
     "build_improver",
     "build_labeller",
     "build_network",
@@ -158,6 +160,7 @@ _HOMES = {
     "SequenceToSequence": "segments.network",
     "TemporalConvolutions": "segments.tcn",
     "Unfit": "spec",
+    "Views": "views",
     "build_improver": "improvers",
     "build_labeller": "labellers",
     "build_network": "catalogue",

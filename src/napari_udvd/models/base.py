@@ -263,6 +263,30 @@ class Network(nn.Module):
         here = (..., slice(y, y + 1), slice(x, x + 1))
         return Prediction(mean[here], None if factor is None else factor[here])
 
+    def prepare(self, clip: Clip) -> Clip:
+        """Do once what all windows of a clip have in common.
+
+        It must do the same to every pixel of every frame, wherever it is, so that a
+        clip may be mirrored afterwards.
+
+        Parameters
+        ----------
+        clip
+            Frames ``(1, T, C, H, W)``.
+
+        Returns
+        -------
+        Clip
+            For :meth:`sweep_prepared`; the clip itself by default.
+        """
+        return clip
+
+    def sweep_prepared(
+        self, clip: Clip, windows: Iterable[Sequence[int]], precision: torch.dtype
+    ) -> Iterator[Prediction]:
+        """Do what :meth:`sweep` does, of a clip that :meth:`prepare` returned."""
+        return self.sweep(clip, windows, precision)
+
     @abstractmethod
     def sweep(
         self, clip: Clip, windows: Iterable[Sequence[int]], precision: torch.dtype

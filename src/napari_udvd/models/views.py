@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from napari_udvd.models.base import Network
 
 __all__ = [
+    "Views",
     "count_views",
     "predict_frame_in_views",
     "predict_pixel_in_views",
@@ -64,11 +65,12 @@ class View(NamedTuple):
             image = image.transpose(-1, -2)
         for axis in self._axes:
             image = image.narrow(axis, 0, self._kept(image.shape[axis]))
-        return image.flip(self._axes)
+        # a flip of nothing would copy
+        return image.flip(self._axes) if self._axes else image
 
     def undo(self, image: Tensor, shape: tuple[int, int]) -> Tensor:
         """Turn what was seen back; zero in the `shape` is what was left out."""
-        image = image.flip(self._axes)
+        image = image.flip(self._axes) if self._axes else image
         if self.swap:
             image = image.transpose(-1, -2)
         down, right = (
@@ -129,6 +131,80 @@ def count_views(net: Network, every: bool = False) -> int:
     return net.least_views
 
 
+class Views:
+    """Views of a clip, made once, however many windows of it are swept at a time.
+
+    Parameters
+    ----------
+    net
+        The network.
+    clip
+        Frames ``(1, T, C, H, W)``.
+    count
+        How many views, see :func:`count_views`.
+    """
+
+    def __init__(self, net: Network, clip: Clip, count: int) -> None:
+        self._net = net
+        self._shape = clip.frames.shape[-2], clip.frames.shape[-1]
+        self._views = _views(net, count)
+        prepared = net.prepare(clip)
+        self._clips = [view.clip(prepared) for view in self._views]
+
+    def sweep(
+        self, windows: Sequence[Sequence[int]], precision: torch.dtype
+    ) -> Iterator[Prediction]:
+        """Like :meth:`Network.sweep`, averaged over the views.
+
+        The factor of the covariance is averaged as it is: the views err nearly alike,
+        so their average is hardly more certain than each.
+
+        Parameters
+        ----------
+        windows, precision
+            As for :meth:`Network.sweep`.
+
+        Yields
+        ------
+        Prediction
+            Of each window.
+        """
+        net = self._net
+        if len(self._views) == 1:
+            yield from net.sweep_prepared(self._clips[0], windows, precision)
+            return
+        sweeps = (
+            self._seen_through(view, clip, windows, precision)
+            for view, clip in zip(self._views, self._clips, strict=True)
+        )
+        totals: Iterable[Prediction]
+        if net.geometry.recurrent:
+            # one view after the other: each keeps the features of all frames meanwhile
+            totals = list(next(sweeps))
+            for sweep in sweeps:
+                totals = [_sum(*pair) for pair in zip(totals, sweep, strict=True)]
+        else:
+            totals = (reduce(_sum, seen) for seen in zip(*sweeps, strict=True))
+        # pixels that some views leave out are averaged over the others
+        ones = self._clips[0].frames.new_ones(self._shape)
+        often = _how_often(self._views, ones, net.geometry.zoom)
+        for total in totals:
+            yield _over(total, often)
+
+    def _seen_through(
+        self,
+        view: View,
+        clip: Clip,
+        windows: Sequence[Sequence[int]],
+        precision: torch.dtype,
+    ) -> Iterator[Prediction]:
+        """Predict windows of a view, and turn the predictions back."""
+        if view.backwards:
+            windows = [window[::-1] for window in windows]
+        for prediction in self._net.sweep_prepared(clip, windows, precision):
+            yield _back(view, self._net, self._shape, prediction)
+
+
 def sweep_views(
     net: Network,
     clip: Clip,
@@ -136,40 +212,16 @@ def sweep_views(
     precision: torch.dtype,
     count: int,
 ) -> Iterator[Prediction]:
-    """Like :meth:`Network.sweep`, averaged over views of the clip.
-
-    The factor of the covariance is averaged as it is: the views err nearly alike, so
-    their average is hardly more certain than each.
+    """Sweep views of a clip once, see :class:`Views`.
 
     Parameters
     ----------
-    net, clip, windows, precision
-        As for :meth:`Network.sweep`.
-    count
-        How many views, see :func:`count_views`.
-
-    Yields
-    ------
-    Prediction
-        Of each window.
+    net, clip, count
+        As for :class:`Views`.
+    windows, precision
+        As for :meth:`Views.sweep`.
     """
-    if count == 1:
-        yield from net.sweep(clip, windows, precision)
-        return
-    views = _views(net, count)
-    sweeps = (_seen_through(view, net, clip, windows, precision) for view in views)
-    totals: Iterable[Prediction]
-    if net.geometry.recurrent:
-        # one view after the other: each keeps the features of all frames meanwhile
-        totals = list(next(sweeps))
-        for sweep in sweeps:
-            totals = [_sum(*pair) for pair in zip(totals, sweep, strict=True)]
-    else:
-        totals = (reduce(_sum, seen) for seen in zip(*sweeps, strict=True))
-    # pixels that some views leave out are averaged over the others
-    often = _how_often(views, clip, net.geometry.zoom)
-    for total in totals:
-        yield _over(total, often)
+    return Views(net, clip, count).sweep(windows, precision)
 
 
 def predict_frame_in_views(
@@ -185,13 +237,15 @@ def predict_frame_in_views(
         How many views, see :func:`count_views`.
     """
     views = _views(net, count)
+    height, width = clip.frames.shape[-2:]
 
     def seen_through(view: View) -> Prediction:
         found = net.predict_frame(*_turned(view, clip, at), precision)
-        return _back(view, net, clip, found)
+        return _back(view, net, (height, width), found)
 
     total = reduce(_sum, map(seen_through, views))
-    return _over(total, _how_often(views, clip, net.geometry.zoom))
+    ones = clip.frames.new_ones(height, width)
+    return _over(total, _how_often(views, ones, net.geometry.zoom))
 
 
 def predict_pixel_in_views(
@@ -216,27 +270,12 @@ def predict_pixel_in_views(
     return _over(reduce(_sum, found), len(found))
 
 
-def _how_often(views: Sequence[View], clip: Clip, zoom: int) -> Tensor:
-    """Count the views that see a pixel: ``(H, W)`` of what is predicted."""
-    height, width = clip.frames.shape[-2:]
-    ones = clip.frames.new_ones(height, width)
-    seen = (view.undo(view.of(ones), (height, width)) for view in views)
+def _how_often(views: Sequence[View], ones: Tensor, zoom: int) -> Tensor:
+    """Count the views that see a pixel of `ones`, ``(H, W)``, in what is predicted."""
+    shape = ones.shape[0], ones.shape[1]
+    seen = (view.undo(view.of(ones), shape) for view in views)
     often = reduce(torch.add, seen)
     return often.repeat_interleave(zoom, 0).repeat_interleave(zoom, 1)
-
-
-def _seen_through(
-    view: View,
-    net: Network,
-    clip: Clip,
-    windows: Sequence[Sequence[int]],
-    precision: torch.dtype,
-) -> Iterator[Prediction]:
-    """Predict windows of a view, and turn the predictions back."""
-    if view.backwards:
-        windows = [window[::-1] for window in windows]
-    for prediction in net.sweep(view.clip(clip), windows, precision):
-        yield _back(view, net, clip, prediction)
 
 
 def _turned(view: View, clip: Clip, at: int) -> tuple[Clip, int]:
@@ -249,9 +288,11 @@ def _turned(view: View, clip: Clip, at: int) -> tuple[Clip, int]:
     return turned, clip.frames.shape[1] - 1 - at
 
 
-def _back(view: View, net: Network, clip: Clip, prediction: Prediction) -> Prediction:
-    """Turn back what was predicted of a view of a clip."""
-    height, width = (net.geometry.zoom * side for side in clip.frames.shape[-2:])
+def _back(
+    view: View, net: Network, shape: tuple[int, int], prediction: Prediction
+) -> Prediction:
+    """Turn back what was predicted of a view of frames of this shape."""
+    height, width = (net.geometry.zoom * side for side in shape)
     mean, factor = prediction
     turned = None if factor is None else view.undo(factor, (height, width))
     return Prediction(view.undo(mean, (height, width)), turned)

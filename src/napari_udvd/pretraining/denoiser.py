@@ -166,13 +166,21 @@ class Pretraining:
         header, tensors = read_model_file(path)
         have = header.get("weights", {}).get("preset")
         want = self.net.configuration()["preset"]
-        if have != want:
+        shapes = {name: t.shape for name, t in self.net.state_dict().items()}
+        if any(name not in tensors for name in shapes):
+            raise InputError(
+                f"{str(path)!r} holds weights of the preset {have!r}, which lacks "
+                f"layers of {want!r}"
+            )
+        # a preset may be another one with blocks left out
+        weights = {name: tensors[name].float() for name in shapes}
+        fitted = self.net.fitted(weights)
+        if any(t.shape != shapes[name] for name, t in fitted.items()):
             raise InputError(
                 f"{str(path)!r} holds weights of the preset {have!r}, not of {want!r}"
             )
         for net in (self.net, self.average):
-            weights = {name: t.float() for name, t in tensors.items()}
-            net.load_state_dict(net.fitted(weights))
+            net.load_state_dict(fitted)
         self.started_from = {
             "name": path.name,
             "checksum": header["weights"]["checksum"],

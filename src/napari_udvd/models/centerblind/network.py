@@ -65,6 +65,10 @@ POOLING = 8
 BLUR = 7
 """Rows and columns of the blurred average that frames are relative to."""
 
+STRIP = 2**17
+"""Pixels that a processor takes through the lattice at once: the features of more of
+them leave its cache."""
+
 LEAST_STD = 1e-3
 """Smallest prior standard deviation, in units of the noise."""
 
@@ -150,7 +154,7 @@ class CenterBlind(OpenBranch, LatticeBranch, Network):
         self.look = convolution(frames * channels, sizes.full, kernel)
         self.register_buffer("mask", self._mask(frames), persistent=False)
         self.add_open_layers(4 * (frames - 1) * channels, sizes)
-        self.add_lattice_layers(sizes.full)
+        self.add_lattice_layers(sizes)
         self.join_a = nn.Conv2d(sizes.full, sizes.full, 1)
         self.join_b = nn.Conv2d(sizes.full, sizes.full, 1)
         outputs = channels + (factor_entries(channels) if likelihood else 0)
@@ -175,10 +179,12 @@ class CenterBlind(OpenBranch, LatticeBranch, Network):
         """
         # residuals at half, quarter and eighth resolution, their samplings, the filter
         # behind them, the blur
-        opened = 2 * (1 + 2 + 2) + 4 * (2 + 2) + 8 * 2 + 8 + 2 + BLUR // 2
+        missing = PRESETS[self.preset].without
+        quarters = sum(name not in missing for name in ("open_quarter", "open_join"))
+        opened = 2 * (1 + 2 + 2) + 4 * 2 * quarters + 8 * 2 + 8 + 2 + BLUR // 2
         return Geometry(
             context=self.options.context,
-            radius=opened + max(self._reach) + 4 * max(self._stride),
+            radius=opened + max(self._reach) + self.lattice_radius(max(self._stride)),
             grid=math.lcm(POOLING, *self._stride),
             least_frames=2 + 2 * self.options.hidden,
         )
@@ -281,9 +287,28 @@ class CenterBlind(OpenBranch, LatticeBranch, Network):
         self, clip: Clip, windows: Iterable[Sequence[int]], precision: torch.dtype
     ) -> Iterator[Prediction]:
         """Predict one window of frames after the other, see :class:`Network`."""
-        stable = self._stable(clip)
+        return self.sweep_prepared(self.prepare(clip), windows, precision)
+
+    def prepare(self, clip: Clip) -> Clip:
+        """Stabilise the frames, see :class:`Network`."""
+        masks = None if clip.mask is None else clip.mask.split(1, dim=1)
+        stable: Tensor | None = None
+        # one by one: what is computed on the way is as large as what goes in, many
+        # times over
+        for t, frame in enumerate(clip.frames.split(1, dim=1)):
+            one = self._stable(Clip(frame, clip.noise, masks and masks[t]))
+            if stable is None:
+                stable = one.new_empty(len(one), clip.frames.shape[1], *one.shape[2:])
+            stable[:, t : t + 1] = one
+        assert stable is not None
+        return Clip(stable, clip.noise)
+
+    def sweep_prepared(
+        self, clip: Clip, windows: Iterable[Sequence[int]], precision: torch.dtype
+    ) -> Iterator[Prediction]:
+        """Predict windows of stabilised frames, see :class:`Network`."""
         for window in windows:
-            seen = self._window(stable, window, clip.noise)
+            seen = self._window(clip.frames, window, clip.noise)
             out = self._outputs(seen, precision)
             yield self._in_units_of_input(split(out, self.channels), clip.noise)
 
@@ -321,16 +346,41 @@ class CenterBlind(OpenBranch, LatticeBranch, Network):
     ) -> Tensor:
         """Mean and factor ``(N, K, H, W)``, stabilised; of every pixel, or of one."""
         features, base = F.relu_(self._features(window, precision)), window.base
-        if pixel is None:
-            features = self.on_lattice(features, self._stride)
-        else:
+        if pixel is not None:
             features, base = self.on_one_lattice(features, base, pixel, self._stride)
+            out = self._joined(features)
+        elif len(strips := self._strips(features)) == 1:
+            out = self._joined(self.on_lattice(features, self._stride))
+        else:
+            parts = [
+                self._joined(self.on_lattice(features[:, :, seen], self._stride))
+                for seen, _ in strips
+            ]
+            own = zip(parts, strips, strict=True)
+            out = torch.cat([part[:, :, inner] for part, (_, inner) in own], dim=2)
+        mean = out[:, : self.channels] + base
+        return torch.cat([mean, self._positive(out[:, self.channels :])], dim=1)
+
+    def _strips(self, features: Tensor) -> list[tuple[slice, slice]]:
+        """Cut rows into strips: what the lattice sees of each, and its own of these."""
+        height, width = features.shape[2:]
+        rows = height
+        if features.device.type == "cpu":
+            rows = self._stride[0] * max(STRIP // (self._stride[0] * width), 1)
+        halo = self.lattice_radius(self._stride[0])
+        strips = []
+        for start in range(0, height, rows):
+            stop = min(start + rows, height)
+            first, last = max(start - halo, 0), min(stop + halo, height)
+            strips.append((slice(first, last), slice(start - first, stop - first)))
+        return strips
+
+    def _joined(self, features: Tensor) -> Tensor:
+        """Mean and factor, from features of the lattice."""
         features = F.relu_(apply(self.join_a, features))
         features = F.relu_(apply(self.join_b, features))
         # a movie has more grey levels than bfloat16: the last sum is in float32
-        out = apply(self.join_c, features.to(torch.float32))
-        mean = out[:, : self.channels] + base
-        return torch.cat([mean, self._positive(out[:, self.channels :])], dim=1)
+        return apply(self.join_c, features.to(torch.float32))
 
     def _features(self, window: Window, precision: torch.dtype) -> Tensor:
         """Return what the lattice begins with, ``(N, full, H, W)``."""

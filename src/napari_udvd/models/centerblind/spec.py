@@ -21,7 +21,7 @@ __all__ = ["SPARSE", "SPEC", "CenterBlindSettings", "SparseSettings"]
 class CenterBlindSettings(NetworkSettings):
     """Options of the centre-blind network."""
 
-    preset: Literal["small", "medium", "large"] = Field(
+    preset: Literal["small", "light", "medium", "large"] = Field(
         "medium",
         title="Size",
         description="smaller is faster, larger needs longer: size of centerblind",
