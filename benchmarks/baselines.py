@@ -78,7 +78,7 @@ def best_total_variation(truth: Frames, noisy: Frames) -> Frames:
 
     def denoise(log_weight: float) -> Frames:
         weight = float(np.exp(log_weight))
-        found = denoise_tv_chambolle(noisy, weight=weight)  # type: ignore[no-untyped-call]
+        found = denoise_tv_chambolle(noisy, weight=weight)
         return np.asarray(found, np.float32)
 
     best = minimize_scalar(

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageDraw
 
-from benchmarks.common import DATA, progress, real_movie
+from benchmarks.common import DATA, machine, progress, real_movie
 from napari_udvd import Stack, open, simulate, train
 from napari_udvd.filters import AdaptiveFilter, adaptive_filter, draw_filter
 
@@ -124,6 +124,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=DATA)
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
+    print(machine(), flush=True)
 
     def learned(stack: Stack) -> Denoiser:
         return train(stack, minutes=options.minutes)

@@ -61,7 +61,7 @@ def training(options: argparse.Namespace) -> dict[str, Any]:
     result = denoiser.denoise(stack)
     return {
         "steps": options.steps / (after - before),
-        "result": hashlib.sha256(np.ascontiguousarray(result)).hexdigest(),
+        "result": hashlib.sha256(result.tobytes()).hexdigest(),
     }
 
 
@@ -79,7 +79,9 @@ def frames(options: argparse.Namespace) -> dict[str, Any]:
     single = replace(denoiser, self_ensemble=False)
     # the stages behind the network came after the oldest builds
     known = inspect.signature(denoiser.denoise).parameters
-    off = {name: False for name in ("events", "refine") if name in known}
+    off: dict[str, Any] = {
+        name: False for name in ("events", "refine") if name in known
+    }
     return {
         "frames": len(movie) / _quickest(lambda: denoiser.denoise(stack)),
         "network": len(movie) / _quickest(lambda: single.denoise(stack, **off)),

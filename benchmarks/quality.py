@@ -94,7 +94,7 @@ def ssim(truth: Frames, estimate: Frames) -> float:
     """Structural similarity, see above."""
     scale = peak(truth)
     of_frames = [
-        structural_similarity(a, b, data_range=scale)  # type: ignore[no-untyped-call]
+        structural_similarity(a, b, data_range=scale)
         for a, b in zip(truth, estimate, strict=True)
     ]
     return float(np.mean(of_frames))
@@ -144,7 +144,7 @@ def train_and_denoise(
         if isinstance(event, Failed):
             raise event.error
         if isinstance(event, Finished):
-            return event.denoiser.denoise(stack, dtype=np.float32)
+            return np.asarray(event.denoiser.denoise(stack, dtype=np.float32))
     raise RuntimeError("the training ended without a result")
 
 
@@ -169,7 +169,9 @@ def methods(options: argparse.Namespace) -> dict[str, Callable[[KnownMovie], Sco
                 found[name] = told[package]
             else:
                 progress(f"{name} is left out: install the group 'benchmark'")
-    columns = {name: partial(measure, denoise=do) for name, do in found.items()}
+    columns: dict[str, Callable[[KnownMovie], Score]] = {
+        name: partial(measure, denoise=do) for name, do in found.items()
+    }
     columns |= {
         peer.name: partial(
             measure_peer, peer=peer, seconds=options.peer_seconds, threads=threads

@@ -62,7 +62,8 @@ def interpolated(
     weight = gaussian_filter(visited.astype(np.float32), widths)
     total = gaussian_filter(np.where(visited, noisy, 0).astype(np.float32), widths)
     middle = noisy[visited].mean()  # where there is nothing near
-    return np.where(weight > 1e-6, total / np.maximum(weight, 1e-6), middle)
+    filled = np.where(weight > 1e-6, total / np.maximum(weight, 1e-6), middle)
+    return np.asarray(filled)
 
 
 def best(

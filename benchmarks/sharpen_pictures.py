@@ -24,7 +24,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 
 import napari_udvd as nu
-from benchmarks.common import DATA, progress, real_movie
+from benchmarks.common import DATA, machine, progress, real_movie
 from benchmarks.quality import psnr
 from benchmarks.sharpen import OFFSET, Case, best_of, blurred, finished
 from napari_udvd.inference.request import Request
@@ -269,6 +269,7 @@ def main() -> None:
     parser.add_argument("--simulated", action="store_true", help="no real movie")
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
+    print(machine(), flush=True)
     found = [
         sharpened(blurred(case).noisy, case.sigma, options.steps) for case in SCENES
     ]

@@ -46,7 +46,8 @@ def patches(folder: str, side: int, depth: int) -> int:
     than frames; its own arithmetic ends with a division by zero otherwise.
     """
     (movie,) = Path(folder).iterdir()
-    frames, *sides = tifffile.imread(movie).shape
+    shape: tuple[int, ...] = tifffile.imread(movie).shape
+    frames, *sides = shape
     gap = int(side * (1 - OVERLAP))
     across = 1
     for length in sides:

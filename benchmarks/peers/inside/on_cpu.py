@@ -20,8 +20,8 @@ def allow_cpu() -> None:
     def stay(it: Any, *arguments: Any, **options: Any) -> Any:
         return it
 
-    torch.Tensor.cuda = stay  # type: ignore[method-assign]
-    torch.nn.Module.cuda = stay  # type: ignore[method-assign]
+    for kind in (torch.Tensor, torch.nn.Module):
+        setattr(kind, "cuda", stay)  # noqa: B010
 
 
 def first_whole(files: list[str]) -> str:
