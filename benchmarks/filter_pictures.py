@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageDraw
 
-from benchmarks.common import DATA, machine, progress, real_movie
+from benchmarks.common import DATA, at_most, machine, progress, real_movie
 from napari_udvd import Stack, open, simulate, train
 from napari_udvd.filters import AdaptiveFilter, adaptive_filter, draw_filter
 
@@ -137,15 +137,18 @@ def main() -> None:
 
     rows, filters = [], []
     for photons in (30, 3):
-        movie = simulate("nuclei", frames=40, shape=(192, 192), photons=photons, seed=3)
-        clean = movie.truth.read(20)[0]
+        frames, side = at_most(40, 192)
+        movie = simulate(
+            "nuclei", frames=frames, shape=(side, side), photons=photons, seed=3
+        )
+        clean = movie.truth.read(frames // 2)[0]
         y, x = brightest(clean)
-        picture, found = row(learned(movie.noisy), movie.noisy, 20, y, x)
+        picture, found = row(learned(movie.noisy), movie.noisy, frames // 2, y, x)
         rows.append(picture)
         filters.append(found)
         if photons == 30:
             edge_y, edge_x = brightest_edge(clean)
-            edge = row(learned(movie.noisy), movie.noisy, 20, edge_y, edge_x)
+            edge = row(learned(movie.noisy), movie.noisy, frames // 2, edge_y, edge_x)
     keep("noise", rows, filters)
     keep("edge", [edge[0]], [edge[1]])
 

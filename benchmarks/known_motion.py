@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter, map_coordinates
 
+from benchmarks.common import at_most
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -152,7 +154,7 @@ def moving_scene(
         Of texture and noise.
     """
     rng = np.random.default_rng(seed)
-    clean, flow, textured = SCENES[name](rng, frames, size)
+    clean, flow, textured = SCENES[name](rng, *at_most(frames, size))
     contrast = clean[:, textured].std()
     # half of the variance from photons, half from the camera
     sigma = contrast / snr

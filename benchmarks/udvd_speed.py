@@ -447,6 +447,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=512, help="of a frame, in pixels")
     parser.add_argument("--patch", type=int, default=128, help="of a training step")
     parser.add_argument("--turns", type=int, default=3, help="repeats")
+    parser.add_argument("--images", type=int, help="of the weight gradients' layers")
     options = parser.parse_args()
     set_up(options.threads)
     print(machine())
@@ -456,7 +457,10 @@ def main() -> None:
     if "training" in options.parts:
         training(plain, net, options.patch, options.turns)
     if "weight-gradient" in options.parts:
-        weight_gradients(GRADIENT_SHAPES, options.turns)
+        shapes = [
+            (options.images or images, *layer) for images, *layer in GRADIENT_SHAPES
+        ]
+        weight_gradients(shapes, options.turns)
 
 
 if __name__ == "__main__":
