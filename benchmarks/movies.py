@@ -45,10 +45,10 @@ READ_NOISE = 0.7
 SEED = 10_000
 """Of the simulated scenes; training takes smaller ones."""
 
-FRAMES = 48
+FRAMES, _EDGE = at_most(48, 128)
 """Of a simulated scene."""
 
-SHAPE = 128, 128
+SHAPE = _EDGE, _EDGE
 """Rows and columns of a simulated scene."""
 
 CANCER_CELLS = "bia_cancer_cell_migration_48x130x130.tif"
@@ -135,8 +135,7 @@ def scene(
         read_noise=read_noise,
         dtype=np.float32,
     )
-    truth, noisy = _limited(movie.truth.read()), _limited(movie.noisy.read())
-    return KnownMovie(truth, noisy, 1.0, 0.0, read_noise)
+    return KnownMovie(movie.truth.read(), movie.noisy.read(), 1.0, 0.0, read_noise)
 
 
 def _recorded(path: Path, frames: int | None) -> Frames:

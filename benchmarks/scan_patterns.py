@@ -19,14 +19,14 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter
 
-from benchmarks.common import DATA, machine, progress, table
+from benchmarks.common import DATA, at_most, machine, progress, table
 from benchmarks.movies import SHAPE, scene
 from napari_udvd.metrics import psnr
 from napari_udvd.scanning import PATTERNS, ScanMask, evenness, make_mask
 
 KINDS = ("nuclei", "calcium", "lattice")
 
-FRAMES = 40
+FRAMES, _ = at_most(40, 0)
 
 END = 4
 """Frames at each end that are not judged: their neighbours are on one side."""
