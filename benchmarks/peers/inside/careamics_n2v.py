@@ -23,6 +23,10 @@ BATCH = 16
 """Patches of a step."""
 
 
+VALIDATION = 8
+"""Patches to validate with, as it has it."""
+
+
 def spare_torchvision() -> None:
     """Put something empty in the place of torchvision if it cannot be imported.
 
@@ -66,6 +70,8 @@ def main() -> None:
         patch_size=(PATCH, PATCH),
         batch_size=BATCH,
         num_epochs=10_000,  # the timer ends it
+        # it may choose more of a frame than there are where patches do not fill it
+        n_val_patches=1 if any(n % PATCH for n in noisy.shape[1:]) else VALIDATION,
     )
     timer = Timer(duration=timedelta(seconds=float(seconds)))
     careamist = CAREamist(config, callbacks=[timer], enable_progress_bar=False)
