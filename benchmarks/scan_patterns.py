@@ -123,11 +123,11 @@ def main() -> None:
     parser.add_argument("--share", type=float, default=0.2, help="of the pixels")
     parser.add_argument("--picture", type=Path, help="PNG to draw, without measuring")
     options = parser.parse_args()
+    print(f"{machine()}\n")
     if options.picture is not None:
         picture(options.share).save(options.picture, optimize=True)
         return
     print(measure(options.share))
-    print(f"\n{machine()}")
 
 
 if __name__ == "__main__":
