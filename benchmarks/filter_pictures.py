@@ -138,6 +138,7 @@ def main() -> None:
     rows, filters = [], []
     for photons in (30, 3):
         frames, side = at_most(40, 192)
+        side = max(side, 2 * SIDE)  # what is shown, and what may be around it
         movie = simulate(
             "nuclei", frames=frames, shape=(side, side), photons=photons, seed=3
         )

@@ -43,7 +43,7 @@ RUNS = {
     "events": "--draws 1 --movies 1 --side 96 --frames 60 --steps 2 --labelled 18",
     "files": "ome imagej",
     "filter_pictures": "{folder}/filters --minutes 0.02",
-    "flashes": "--movies calcium --steps 2 --events 4 --price calcium",
+    "flashes": "--movies calcium --steps 2 --events 1 --price calcium",
     "flow": "--scenes still --snr 2",
     "flow_pictures": None,
     "gpu": "--device cpu --parts fast --seconds 5 --output {folder}/gpu",
