@@ -1,20 +1,12 @@
-"""Classical denoisers and one other network, to compare with.
+"""Classical denoisers, to compare with.
 
 The strengths of the filters are chosen with the truth, as no user could: an oracle.
-BM4D is told the noise exactly. This file needs no part of napari-udvd, so that
-another interpreter can run the other network, whose packages may not go with ours::
-
-    PYTHON benchmarks/baselines.py noisy.npy denoised.npy --seconds 300
+BM4D and ND-SAFIR are told the noise exactly.
 """
 
 from __future__ import annotations
 
-import argparse
-import subprocess
-import sys
-import tempfile
 from itertools import product
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,7 +24,7 @@ __all__ = [
     "best_median",
     "best_total_variation",
     "bm4d",
-    "noise2void",
+    "ndsafir",
     "stabilise",
     "unbiased_inverse",
 ]
@@ -43,14 +35,11 @@ Floats = npt.NDArray[np.float64]
 WINDOWS = 3, 5, 7
 """Frames that a temporal median takes."""
 
-PATCH = 64
-"""Rows and columns of the patches of Noise2Void."""
+P_VALUES = 1e-5, 1e-2
+"""Of ND-SAFIR's test whether patches are alike."""
 
-DIVISOR = 4
-"""Of the rows and columns that its network takes."""
-
-BATCH = 16
-"""Patches of a step of Noise2Void."""
+ITERATIONS = 4
+"""Of ND-SAFIR, as its own program has it."""
 
 
 def best_median(truth: Frames, noisy: Frames) -> Frames:
@@ -89,7 +78,7 @@ def best_total_variation(truth: Frames, noisy: Frames) -> Frames:
 
     def denoise(log_weight: float) -> Frames:
         weight = float(np.exp(log_weight))
-        found = denoise_tv_chambolle(noisy, weight=weight)  # type: ignore[no-untyped-call]
+        found = denoise_tv_chambolle(noisy, weight=weight)
         return np.asarray(found, np.float32)
 
     best = minimize_scalar(
@@ -164,34 +153,52 @@ def unbiased_inverse(stable: Floats, read_noise: float) -> Floats:
     return np.asarray(np.interp(stable, expected, light))
 
 
-def noise2void(noisy: Frames, python: Path, seconds: float, threads: int) -> Frames:
-    """Noise2Void (Krull et al. 2019) as CAREamics does it, by another interpreter.
+def ndsafir(
+    truth: Frames,
+    noisy: Frames,
+    gain: float,
+    offset: float,
+    read_noise: float,
+    threads: int = 0,
+) -> Frames:
+    """ND-SAFIR (Boulanger et al. 2010), made for movies of microscopes.
+
+    It is told the noise, and its p-value is chosen with the truth, after three of its
+    four iterations, as the last takes as long as all others together.
 
     Parameters
     ----------
-    noisy
-        ``(T, Y, X)``.
-    python
-        Interpreter of an environment that has ``careamics`` and scikit-image.
-    seconds
-        Training ends after so long; loading and prediction come on top.
+    truth, noisy
+        ``(T, Y, X)`` in grey levels.
+    gain, offset, read_noise
+        The camera, exactly; in grey levels (per photon).
     threads
-        Of torch.
+        As many as there are cores if 0.
 
     Raises
     ------
-    subprocess.CalledProcessError
-        If it fails there; it has said why.
+    ImportError
+        If the package is not installed.
     """
-    with tempfile.TemporaryDirectory() as name:
-        source, result = Path(name) / "noisy.npy", Path(name) / "denoised.npy"
-        np.save(source, noisy)
-        script = Path(__file__).resolve()
-        limits = ["--seconds", str(seconds), "--threads", str(threads)]
-        command = [*map(str, (python.absolute(), script, source, result)), *limits]
-        # it leaves checkpoints and logs where it runs
-        subprocess.run(command, check=True, cwd=name, stdout=sys.stderr)
-        return np.asarray(np.load(result), np.float32)
+    from ndsafir import denoise_poisson_gaussian
+
+    # variance = gain * grey level + this
+    constant = read_noise**2 - gain * offset
+
+    def denoise(p: float, iterations: int) -> Frames:
+        found = denoise_poisson_gaussian(
+            np.ascontiguousarray(noisy, np.float32),
+            axes="TYX",
+            gains=[gain],
+            offsets=[constant],
+            pvalue=p,
+            max_iter=iterations,
+            nthreads=threads,
+        )
+        return np.asarray(found, np.float32)
+
+    best = min(P_VALUES, key=lambda p: _error(truth, denoise(p, ITERATIONS - 1)))
+    return denoise(best, ITERATIONS)
 
 
 def _error(truth: Frames, estimate: Frames) -> float:
@@ -200,42 +207,3 @@ def _error(truth: Frames, estimate: Frames) -> float:
 
 def _closest(truth: Frames, estimates: Iterable[Frames]) -> Frames:
     return min(estimates, key=lambda estimate: _error(truth, estimate))
-
-
-def main() -> None:
-    """Train CAREamics' Noise2Void on a movie and denoise it, frame by frame."""
-    from datetime import timedelta
-
-    import torch
-    from careamics import CAREamist
-    from careamics.config import create_n2v_config
-    from lightning.pytorch.callbacks import Timer
-
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("noisy", type=Path, help="npy file, (T, Y, X)")
-    parser.add_argument("denoised", type=Path, help="npy file to write")
-    parser.add_argument("--seconds", type=float, default=300.0, help="of training")
-    parser.add_argument("--threads", type=int, default=2)
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    noisy = np.load(options.noisy)
-    config = create_n2v_config(
-        "noise2void",
-        data_type="array",
-        axes="SYX",
-        patch_size=(PATCH, PATCH),
-        batch_size=BATCH,
-        num_epochs=10_000,  # the timer ends it
-    )
-    timer = Timer(duration=timedelta(seconds=options.seconds))
-    careamist = CAREamist(config, callbacks=[timer], enable_progress_bar=False)
-    careamist.train(train_data=noisy)
-    height, width = noisy.shape[1:]
-    margins = [(0, 0), (0, -height % DIVISOR), (0, -width % DIVISOR)]
-    (denoised,), _ = careamist.predict(np.pad(noisy, margins, mode="reflect"))
-    frames = denoised.reshape(len(noisy), *denoised.shape[-2:])
-    np.save(options.denoised, frames[:, :height, :width].astype(np.float32))
-
-
-if __name__ == "__main__":
-    main()

@@ -13,7 +13,7 @@ import argparse
 
 import numpy as np
 
-from benchmarks.common import progress, table
+from benchmarks.common import machine, progress, table
 from napari_udvd import load, open
 from napari_udvd.filters import adaptive_filter, filter_cells, spread_of
 
@@ -30,9 +30,12 @@ def main() -> None:
     options = parser.parse_args()
     denoiser, stack = load(options.model), open(options.movie)
     t = stack.n_frames // 2
+    print(f"{machine()}\n", flush=True)
     rows = []
     for cell in (96, 64, 48, 32):
-        outside, off, moved = [], [], []
+        outside: list[float] = []
+        off: list[float] = []
+        moved: list[float] = []
         for cells in filter_cells(
             denoiser, stack, t, options.spacing, steps=(1, -1), cell=cell
         ):

@@ -24,14 +24,15 @@ from napari_udvd.inference.stream import denoise_stack
 from napari_udvd.models import CenterBlind, Clip
 from napari_udvd.models.catalogue import find
 from napari_udvd.models.centerblind import PRESETS
+from napari_udvd.models.centerblind.spec import CenterBlindSettings
 from napari_udvd.noise import NoiseModel
 from napari_udvd.runtime.device import (
     choose_device,
     choose_precision,
 )
 from napari_udvd.tasks import DENOISE
-from napari_udvd.training import TrainingSettings
 from napari_udvd.training.learner import Learner
+from napari_udvd.training.settings import make_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,7 +100,7 @@ def denoising(case: Case, stack: nu.Stack, device: torch.device) -> Callable[[],
 def training(case: Case, device: torch.device) -> Callable[[], None]:
     """Prepare a few steps of training."""
     net = network(case, device).train()
-    course, patch = find(net.name).recipe, TrainingSettings().patch
+    course, patch = find(net.name).recipe, make_settings().patch
     frames = course.targets + 2 * net.geometry.context
     scaler = Scaler([CALIBRATION], device)
     learner = Learner(net, case.precision, DENOISE)
@@ -192,7 +193,7 @@ def main() -> None:
     print(f"{where}{machine()}; {str(chosen).removeprefix('torch.')} is what users get")
     print(f"\n{table(('', 'weights', *units), rows)}")
     print("\n### Goals\n")
-    default = Case(TrainingSettings().preset, chosen)
+    default = Case(CenterBlindSettings.model_validate({}).preset, chosen)
     for size, goal in GOALS.get(device.type, {}).items():
         print(
             verdict(default.name, size, rates.get((default, f"{size} x {size}")), goal)

@@ -22,6 +22,12 @@ DATA = REPOSITORY.parent / "shared" / "data"
 """Real movies; they are not part of the repository (see docs/benchmarks.md)."""
 
 
+LIMIT = "BENCHMARK_LIMIT"
+"""Variable such as 12x64: no movie has more frames, nor more rows and columns.
+
+For trying scripts (:mod:`benchmarks.smoke`): the numbers say nothing then.
+"""
+
 _allocators = ["freed memory given back"]
 """What becomes of large pieces of freed memory; the last one holds."""
 
@@ -43,9 +49,20 @@ def set_up(threads: int) -> None:
     _allocators.append("freed memory kept")
 
 
+def at_most(frames: int, side: int) -> tuple[int, int]:
+    """Return frames and edge of a movie, or what :data:`LIMIT` leaves of them."""
+    limit = os.environ.get(LIMIT)
+    if not limit:
+        return frames, side
+    most_frames, most_side = map(int, limit.split("x"))
+    return min(frames, most_frames), min(side, most_side)
+
+
 def machine() -> str:
     """Say in one line what the numbers were measured on and with."""
-    return (
+    limit = os.environ.get(LIMIT)
+    tried = f"MOVIES OF {limit} AT MOST, JUST TO TRY; " if limit else ""
+    return tried + (
         f"{_processor()} ({torch.backends.cpu.get_cpu_capability()}), "
         f"{torch.get_num_threads()} of {os.cpu_count()} threads, {_allocator()}, "
         f"{_load()}; napari-udvd {__version__}, torch {torch.__version__}, Python "

@@ -64,7 +64,9 @@ def corpus_movie(seed: int, photons: float, pedestal: float) -> KnownMovie:
 def train(movie: KnownMovie, steps: int, seed: int, distil: bool | None) -> Finished:
     """Train on the noisy movie."""
     stack = nu.Stack.from_array(movie.noisy, "TYX")
-    settings = TrainingSettings(steps=steps, seed=seed, distil=distil)
+    settings = TrainingSettings.model_validate(
+        {"steps": steps, "seed": seed, "distil": distil}
+    )
     for event in train_events([stack], settings):
         if isinstance(event, Failed):
             raise event.error

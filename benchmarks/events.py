@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from napari_udvd.features import FeatureTable
+    from napari_udvd.features import FeatureTable, Regions
     from napari_udvd.simulation import EventMovie
 
     Tables = Mapping[str, FeatureTable]
@@ -122,14 +122,14 @@ def scene(kind: str, seed: int, setting: Setting, snr: str) -> Scene:
     movie = _simulated(kind, seed, setting, photons)
     stack = movie.noisy
     if movie.tracks is not None:
-        regions = regions_of_tracks(movie.tracks, stack)
+        regions: Regions = regions_of_tracks(movie.tracks, stack)
     else:
         assert movie.labels is not None
         regions = regions_of_labels(movie.labels, stack)
     (finished,) = untrained(stack, "cpu")
     assert finished.denoiser is not None
     clean = finished.denoiser.denoise(stack, dtype=np.float32)
-    tables = {
+    tables: dict[str, Mapping[str, FeatureTable]] = {
         "noisy": features_of(stack, regions),
         "denoised": features_of(stack, regions, denoised=clean),
     }

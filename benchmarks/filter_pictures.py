@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageDraw
 
-from benchmarks.common import DATA, progress, real_movie
+from benchmarks.common import DATA, at_most, machine, progress, real_movie
 from napari_udvd import Stack, open, simulate, train
 from napari_udvd.filters import AdaptiveFilter, adaptive_filter, draw_filter
 
@@ -124,6 +124,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=DATA)
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
+    print(machine(), flush=True)
 
     def learned(stack: Stack) -> Denoiser:
         return train(stack, minutes=options.minutes)
@@ -136,15 +137,19 @@ def main() -> None:
 
     rows, filters = [], []
     for photons in (30, 3):
-        movie = simulate("nuclei", frames=40, shape=(192, 192), photons=photons, seed=3)
-        clean = movie.truth.read(20)[0]
+        frames, side = at_most(40, 192)
+        side = max(side, 2 * SIDE)  # what is shown, and what may be around it
+        movie = simulate(
+            "nuclei", frames=frames, shape=(side, side), photons=photons, seed=3
+        )
+        clean = movie.truth.read(frames // 2)[0]
         y, x = brightest(clean)
-        picture, found = row(learned(movie.noisy), movie.noisy, 20, y, x)
+        picture, found = row(learned(movie.noisy), movie.noisy, frames // 2, y, x)
         rows.append(picture)
         filters.append(found)
         if photons == 30:
             edge_y, edge_x = brightest_edge(clean)
-            edge = row(learned(movie.noisy), movie.noisy, 20, edge_y, edge_x)
+            edge = row(learned(movie.noisy), movie.noisy, frames // 2, edge_y, edge_x)
     keep("noise", rows, filters)
     keep("edge", [edge[0]], [edge[1]])
 

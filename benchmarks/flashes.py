@@ -19,7 +19,7 @@ from __future__ import annotations
 import argparse
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
@@ -69,7 +69,7 @@ GOALS = {
 MOST_PRICE = 0.02
 """dB that the search may cost where there is no event."""
 
-WAYS = {
+WAYS: Final[dict[str, dict[str, Any]]] = {
     "events": {},
     "posterior": {"events": False},
     "prediction": {"use_posterior": False},
@@ -244,8 +244,8 @@ def price(movie: KnownMovie, options: argparse.Namespace) -> tuple[str, ...]:
     results = {}
     flashes: list[Flash] = []
     for way in ("events", "posterior"):
-        request = Request(device="cpu", dtype="float32", **WAYS[way])
-        with ArraySink(stack, "float32") as sink:
+        request = Request(device="cpu", dtype=np.dtype(np.float32), **WAYS[way])
+        with ArraySink(stack, np.dtype(np.float32)) as sink:
             for _ in denoiser.restore(stack, sink, request, flashes=flashes):
                 pass
         results[way] = quality.psnr(movie.truth, sink.array)

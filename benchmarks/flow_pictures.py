@@ -19,7 +19,7 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import binary_dilation
 from skimage.filters import threshold_otsu
 
-from benchmarks.common import DATA, progress
+from benchmarks.common import DATA, machine, progress
 from benchmarks.movies import MOVIES
 from napari_udvd import Stack, open, train
 from napari_udvd.motion import (
@@ -41,7 +41,7 @@ NAMES = ", ".join(MOVIES)
 
 def something(frame: np.ndarray) -> np.ndarray:
     """Where a frame is bright, widened by a little."""
-    return binary_dilation(frame > threshold_otsu(frame), iterations=2)
+    return np.asarray(binary_dilation(frame > threshold_otsu(frame), iterations=2))
 
 
 def panel(frame: np.ndarray, motion: Motion, largest: float, title: str) -> Image.Image:
@@ -73,6 +73,7 @@ def main() -> None:
     parser.add_argument("--at", default=None, help="frame,row,column of the middle")
     options = parser.parse_args()
     options.output.parent.mkdir(parents=True, exist_ok=True)
+    print(machine(), flush=True)
     if options.movie in MOVIES:
         noisy = MOVIES[options.movie](options.data).noisy
         stack = Stack.from_array(noisy, "TYX")

@@ -261,7 +261,7 @@ def the_published_numbers(device: torch.device) -> Found:
         for name in names:
             case = load_case(folder, name)
             hole = (3, 3) if name == WIDE_HOLE else (1, 1)
-            net = from_published(published_weights(case), hole).to(device)
+            net: Any = from_published(published_weights(case), hole).to(device)
             n, _, height, width = case["input"].shape
             clip = torch.from_numpy(case["input"]).view(
                 n, -1, net.channels, height, width

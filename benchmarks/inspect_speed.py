@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from benchmarks.common import table
+from benchmarks.common import machine, table
 from napari_udvd import Stack
 from napari_udvd.filters import adaptive_filter
 from napari_udvd.inference.restorer import Denoiser
@@ -58,6 +58,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--udvd-map", action="store_true", help="minutes")
     options = parser.parse_args()
+    print(f"{machine()}\n", flush=True)
     size = options.size
     torch.manual_seed(0)
     noise = NoiseModel(gain=2.0, offset=100.0, read_noise=3.0)

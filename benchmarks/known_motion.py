@@ -9,8 +9,18 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter, map_coordinates
 
+from benchmarks.common import at_most
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+
+Floats = npt.NDArray[np.float64]
+
+Scene = tuple[Floats, Floats, npt.NDArray[np.bool_]]
+"""Clean movie, flow and where it has texture, see :class:`MovingScene`."""
+
+if TYPE_CHECKING:
+    Drawing = Callable[[np.random.Generator, int, int], Scene]
 
 __all__ = ["SCENES", "MovingScene", "moving_scene"]
 
@@ -48,19 +58,17 @@ class MovingScene:
 
 def _texture(rng: np.random.Generator, size: int) -> npt.NDArray[np.float64]:
     image = gaussian_filter(rng.standard_normal((size, size)), GRAIN, mode="wrap")
-    return 0.5 + 0.2 * image / image.std()
+    return np.asarray(0.5 + 0.2 * image / image.std())
 
 
-def _sample(
-    image: npt.NDArray[np.float64], y: npt.NDArray, x: npt.NDArray
-) -> npt.NDArray:  # type: ignore[type-arg]
+def _sample(image: Floats, y: Floats, x: Floats) -> Floats:
     return np.asarray(map_coordinates(image, (y, x), order=3, mode="grid-wrap"))
 
 
-def _translation(speed: float) -> Callable[..., tuple[npt.NDArray, npt.NDArray]]:  # type: ignore[type-arg]
+def _translation(speed: float) -> Drawing:
     angle = 0.6  # neither along rows nor along columns
 
-    def scene(rng, frames, size):  # type: ignore[no-untyped-def]
+    def scene(rng: np.random.Generator, frames: int, size: int) -> Scene:
         image = _texture(rng, size)
         y, x = np.mgrid[:size, :size].astype(float)
         dy, dx = speed * np.sin(angle), speed * np.cos(angle)
@@ -71,14 +79,14 @@ def _translation(speed: float) -> Callable[..., tuple[npt.NDArray, npt.NDArray]]
     return scene
 
 
-def _rotation(rng, frames, size):  # type: ignore[no-untyped-def]
+def _rotation(rng: np.random.Generator, frames: int, size: int) -> Scene:
     """One degree per frame about the centre: up to 2 px per frame at 230 px."""
     image = _texture(rng, size)
     turn = np.deg2rad(1.0)
     middle = (size - 1) / 2
     y, x = np.mgrid[:size, :size] - middle
 
-    def turned(angle):  # type: ignore[no-untyped-def]
+    def turned(angle: float) -> tuple[Floats, Floats]:
         c, s = np.cos(angle), np.sin(angle)
         return c * y - s * x, s * y + c * x
 
@@ -91,7 +99,7 @@ def _rotation(rng, frames, size):  # type: ignore[no-untyped-def]
     return np.stack(movie), flow, np.hypot(y, x) < 0.95 * middle
 
 
-def _opposite(rng, frames, size):  # type: ignore[no-untyped-def]
+def _opposite(rng: np.random.Generator, frames: int, size: int) -> Scene:
     """Two textured discs that pass each other over an empty background."""
     movie = np.full((frames, size, size), 0.1)
     flow = np.zeros((2, size, size))
@@ -113,7 +121,7 @@ def _opposite(rng, frames, size):  # type: ignore[no-untyped-def]
     return movie, flow, textured
 
 
-SCENES = {
+SCENES: Mapping[str, Drawing] = {
     "still": _translation(0.0),
     "0.5 px": _translation(0.5),
     "1 px": _translation(1.0),
@@ -146,7 +154,7 @@ def moving_scene(
         Of texture and noise.
     """
     rng = np.random.default_rng(seed)
-    clean, flow, textured = SCENES[name](rng, frames, size)
+    clean, flow, textured = SCENES[name](rng, *at_most(frames, size))
     contrast = clean[:, textured].std()
     # half of the variance from photons, half from the camera
     sigma = contrast / snr

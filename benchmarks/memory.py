@@ -8,17 +8,17 @@ in a fresh process. The last line is what the program needs before it reads anyt
 from __future__ import annotations
 
 import argparse
-import subprocess
+import os
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
 import torch
 import zarr
 
-from benchmarks.common import machine, progress, table
+from benchmarks.builds import Build, Failed
+from benchmarks.common import REPOSITORY, machine, progress, table
 from napari_udvd.inference.restorer import Denoiser
 from napari_udvd.models import STBN, UDVD, Network
 
@@ -43,40 +43,12 @@ def write_movie(path: Path, frames: int, size: int) -> None:
 
 def peak_of(arguments: list[str]) -> tuple[float, float]:
     """Run the command line in a fresh process; return its peak in MB and seconds."""
-    began = time.perf_counter()
-    result = subprocess.run(
-        [sys.executable, "-m", "benchmarks.memory", "--child", *arguments],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    if result.returncode != 0:
-        sys.exit(f"napari-udvd {' '.join(arguments)} failed, see above")
-    return float(result.stdout.split()[-1]), time.perf_counter() - began
-
-
-def run_child(arguments: list[str]) -> None:
-    """Run the command line in this process, then print its peak memory in MB."""
-    from napari_udvd.cli import main as run
-
-    sys.argv = ["napari-udvd", *arguments]
+    build = Build(REPOSITORY, threads=os.cpu_count() or 1, allocator="own")
     try:
-        run()
-    except SystemExit as end:  # every command ends with one
-        if end.code:
-            raise
-    print(_peak())
-
-
-def _peak() -> float:
-    status = Path("/proc/self/status")
-    if status.exists():
-        for line in status.read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) / 1000
-    import resource  # not on Windows
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1e6 if sys.platform == "darwin" else 1e3)
+        found = build.probe("command", *arguments)
+    except Failed as error:
+        sys.exit(str(error))
+    return found["peak"], found["wall"]
 
 
 def main() -> None:
@@ -125,7 +97,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--child"]:
-        run_child(sys.argv[2:])
-    else:
-        main()
+    main()

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common import table
+from benchmarks.common import machine, table
 from benchmarks.known_motion import SCENES, MovingScene, moving_scene
 from napari_udvd import Stack, train
 from napari_udvd.motion import Motion, estimated_motion, implied_motion
@@ -92,6 +92,7 @@ def main() -> None:
         "confidence",
         "map",
     )
+    print(f"{machine()}\n", flush=True)
     rows = []
     for snr in options.snr:
         for name in options.scenes:

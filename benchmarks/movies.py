@@ -8,14 +8,14 @@ are used here alone, and the simulated ones have seeds that no training uses.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter1d, map_coordinates, spline_filter
 
 import napari_udvd as nu
-from benchmarks.common import real_movie
+from benchmarks.common import at_most, real_movie
 from napari_udvd.simulation import add_noise, simulate
 
 if TYPE_CHECKING:
@@ -45,10 +45,10 @@ READ_NOISE = 0.7
 SEED = 10_000
 """Of the simulated scenes; training takes smaller ones."""
 
-FRAMES = 48
+FRAMES, _EDGE = at_most(48, 128)
 """Of a simulated scene."""
 
-SHAPE = 128, 128
+SHAPE = _EDGE, _EDGE
 """Rows and columns of a simulated scene."""
 
 CANCER_CELLS = "bia_cancer_cell_migration_48x130x130.tif"
@@ -144,12 +144,21 @@ def _recorded(path: Path, frames: int | None) -> Frames:
     return np.asarray(np.clip(movie - np.median(movie), 0, None))
 
 
+def _limited(movie: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return the middle of a movie, where only small ones are wanted."""
+    frames, *sides = movie.shape
+    edges = [at_most(frames, side)[1] for side in sides]
+    corner = [(side - edge) // 2 for side, edge in zip(sides, edges, strict=True)]
+    inner = (slice(k, k + n) for k, n in zip(corner, edges, strict=True))
+    return np.ascontiguousarray(movie[(slice(at_most(frames, 0)[0]), *inner)])
+
+
 def _counted(
     clean: npt.NDArray[np.floating], photons: float, read_noise: float = READ_NOISE
 ) -> KnownMovie:
     """Count photons, one grey level each."""
     noisy, truth = add_noise(
-        clean,
+        _limited(clean),
         photons=photons,
         gain=1.0,
         offset=0.0,

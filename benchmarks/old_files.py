@@ -32,10 +32,11 @@ import torch
 from safetensors.torch import save
 
 import napari_udvd as nu
-from benchmarks.common import REPOSITORY, progress
+from benchmarks.common import REPOSITORY, machine, progress
 from napari_udvd.filters import adaptive_filter
 from napari_udvd.motion import estimated_motion, implied_motion, learned_motion
 from napari_udvd.training import (
+    Failed,
     Finished,
     Started,
     Step,
@@ -206,8 +207,8 @@ def resume(results: Results, folder: Path) -> None:
         )
         told = {"remarks": end.remarks, "warnings": end.warnings}
         results.words(f"{name}-resumed", "told", told)
-        told = {"reason": end.reason, "steps": end.steps, "best step": end.best_step}
-        results.words(f"{name}-resumed", "end", told)
+        ended = {"reason": end.reason, "steps": end.steps, "best step": end.best_step}
+        results.words(f"{name}-resumed", "end", ended)
         losses = np.array(end.history)
         results.numbers(f"{name}-resumed", "validation-losses", losses)
         _keep_model(results, f"{name}-resumed", end.denoiser)
@@ -299,9 +300,11 @@ def _trained(
             sys.exit("networks train in bfloat16 here; same_results.py prevents that")
         if isinstance(event, Step) and event.step == until:
             cancel.set()
-    if not isinstance(event, Finished):
-        raise event.error
-    return event
+        if isinstance(event, Failed):
+            raise event.error
+        if isinstance(event, Finished):
+            return event
+    raise RuntimeError("the training ended without a result")
 
 
 def _interrupted(kind: str, checkpoint: Path) -> nu.Denoiser:
@@ -366,7 +369,7 @@ def _pack(name: str, path: Path) -> None:
     """Write a small copy of a file: numbers rounded to few values can be packed."""
     header, tensors = _read(path)
     rounded = {key: _rounded(key, tensor) for key, tensor in tensors.items()}
-    packed = lzma.compress(save(rounded, metadata=header), preset=9)
+    packed = lzma.compress(save(rounded, metadata=dict(header)), preset=9)
     (FIXTURES / f"{name}.safetensors.xz").write_bytes(packed)
     progress(f"{name}: {len(packed) / 1e3:.0f} kB")
 
@@ -408,6 +411,7 @@ def main() -> None:
         help="only what the files of these networks give",
     )
     options = parser.parse_args()
+    print(machine(), flush=True)
     if options.make:
         make_files()
     elif options.make_results:

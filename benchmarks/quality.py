@@ -2,24 +2,35 @@
 
 Every movie has a known truth. Ours is trained on the noisy movie alone and told
 nothing of its noise; each budget is a run of its own, as a user would start it. The
-filters beside it have strengths chosen with the truth, and BM4D is told the noise, as
-no user could do. CAREamics' Noise2Void is run by an interpreter of its own, since its
-packages do not go with ours: name one with --careamics.
+filters beside it have strengths chosen with the truth, and BM4D and ND-SAFIR are told
+the noise, as no user could do. Other programs get the wall-clock of ours, are run as
+their authors run them (:mod:`benchmarks.peers`), and need an interpreter each, most of
+them a checkout, too:
+
+    python -m benchmarks.quality --careamics ENV/bin/python \
+        --support ENV/bin/python ~/SUPPORT --seconds 60
+
+A method that fails, or has no result in time, is in the tables as "none", and the
+reason below them.
 
 PSNR is 10 log10(peak^2 / mean squared error) over all pixels of all frames. SSIM is
 the mean of the frames' structural similarities (Wang et al. 2004, as in scikit-image).
 For both, the peak is the 99.9th minus the 0.1th percentile of the truth. Wall-clock is
 everything between the noisy movie and the denoised one; for ours that is diagnosis,
-training and denoising; for a filter also the search for its strength.
+training and denoising; for a filter also the search for its strength. Peak memory is
+that of all processes of a method together; methods that run in this process have it on
+top of what the process holds anyway.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
+import os
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -30,8 +41,24 @@ from skimage.metrics import structural_similarity
 
 import napari_udvd as nu
 from benchmarks import baselines
-from benchmarks.common import DATA, machine, progress, set_up, table
+from benchmarks.common import DATA, machine, progress, set_up
 from benchmarks.movies import MOVIES, Frames, KnownMovie
+from benchmarks.peers import PEERS, Peer, PeerError
+from benchmarks.quality_tables import (
+    BM4D,
+    GAUSSIAN,
+    GOALS,
+    ND_SAFIR,
+    Score,
+    Scores,
+    draw_curves,
+    gaps,
+    ours,
+    reasons,
+    score_table,
+    verdict,
+)
+from benchmarks.watching import PeakMemory, tree_memory
 from napari_udvd import metrics
 from napari_udvd.inference.request import Request
 from napari_udvd.training import Failed, Finished, TrainingSettings, train_events
@@ -45,70 +72,11 @@ BUDGETS = 3.0, 10.0, 60.0, 300.0
 CURVE_BUDGETS = 3.0, 5.0, 10.0, 20.0, 40.0, 60.0, 120.0, 300.0
 """Seconds, for learning curves."""
 
-NOISE2VOID_SECONDS = 300.0
-"""What its training gets: as much as ours at most."""
+PEER_SECONDS = 60.0
+"""Wall-clock that other programs get, unless it is said otherwise."""
 
 FOLLOWS = Request(events=None, refine=None, dtype=np.float32)
 """How a movie is denoised after a training, as by ``napari-udvd denoise``."""
-
-GAUSSIAN = "Gaussian"
-BM4D = "BM4D"
-
-
-@dataclass(frozen=True)
-class Score:
-    """How good a result is and what it took.
-
-    Attributes
-    ----------
-    psnr
-        In dB.
-    ssim
-        At most 1.
-    seconds
-        Wall-clock.
-    """
-
-    psnr: float
-    ssim: float
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Goal:
-    """What a column should reach, compared with another.
-
-    Attributes
-    ----------
-    column, other
-        Which is compared with which.
-    mean, each
-        How many dB it should be above the other: on average over the movies, and on
-        every movie; None if that does not matter.
-    """
-
-    column: str
-    other: str
-    mean: float | None
-    each: float | None
-
-
-Scores = dict[str, dict[str, Score]]
-"""By movie, then by column."""
-
-
-def ours(seconds: float) -> str:
-    """Name the column of a budget."""
-    return f"ours, {seconds:g} s"
-
-
-GOALS = (
-    Goal(ours(3), GAUSSIAN, None, 0.0),
-    Goal(ours(10), BM4D, 0.0, None),
-    Goal(ours(60), BM4D, 0.5, -0.3),
-    Goal(ours(300), BM4D, 1.0, 0.0),
-    Goal(ours(300), ours(60), None, 0.0),
-)
 
 
 def peak(truth: Frames) -> float:
@@ -126,18 +94,42 @@ def ssim(truth: Frames, estimate: Frames) -> float:
     """Structural similarity, see above."""
     scale = peak(truth)
     of_frames = [
-        structural_similarity(a, b, data_range=scale)  # type: ignore[no-untyped-call]
+        structural_similarity(a, b, data_range=scale)
         for a, b in zip(truth, estimate, strict=True)
     ]
     return float(np.mean(of_frames))
 
 
 def measure(movie: KnownMovie, denoise: Callable[[KnownMovie], Frames]) -> Score:
-    """Denoise a movie and compare with the truth."""
+    """Denoise a movie in this process and compare with the truth."""
+    held = tree_memory(os.getpid())
     began = time.perf_counter()
-    found = denoise(movie)
+    with PeakMemory(os.getpid()) as memory:
+        found = denoise(movie)
     took = time.perf_counter() - began
-    return Score(psnr(movie.truth, found), ssim(movie.truth, found), took)
+    return score(movie, found, took, memory.peak - held)
+
+
+def measure_peer(movie: KnownMovie, peer: Peer, seconds: float, threads: int) -> Score:
+    """Let another program denoise a movie; it may fail."""
+    began = time.perf_counter()
+    try:
+        found = peer.denoise(movie.noisy, seconds, threads)
+    except PeerError as error:
+        took = time.perf_counter() - began
+        return Score(math.nan, math.nan, took, reason=str(error))
+    return score(movie, found.frames, found.seconds, found.peak)
+
+
+def score(movie: KnownMovie, found: Frames, seconds: float, peak: float) -> Score:
+    """Compare a result with the truth."""
+    return Score(
+        psnr(movie.truth, found),
+        ssim(movie.truth, found),
+        seconds,
+        len(found) / seconds,
+        peak,
+    )
 
 
 def train_and_denoise(
@@ -152,31 +144,61 @@ def train_and_denoise(
         if isinstance(event, Failed):
             raise event.error
         if isinstance(event, Finished):
-            return event.denoiser.denoise(stack, dtype=np.float32)
+            return np.asarray(event.denoiser.denoise(stack, dtype=np.float32))
     raise RuntimeError("the training ended without a result")
 
 
-def methods(options: argparse.Namespace) -> dict[str, Callable[[KnownMovie], Frames]]:
+def methods(options: argparse.Namespace) -> dict[str, Callable[[KnownMovie], Score]]:
     """Return every column of the table that was asked for and can be had."""
+    threads = options.threads
     found: dict[str, Callable[[KnownMovie], Frames]] = {"noisy": lambda m: m.noisy}
     if options.baselines:
         found["median"] = lambda m: baselines.best_median(m.truth, m.noisy)
         found[GAUSSIAN] = lambda m: baselines.best_gaussian(m.truth, m.noisy)
         found["TV"] = lambda m: baselines.best_total_variation(m.truth, m.noisy)
-        if find_spec("bm4d"):
-            found[BM4D] = lambda m: baselines.bm4d(
-                m.noisy, m.gain, m.offset, m.read_noise, options.threads
-            )
-        else:
-            progress("BM4D is left out: install the extra 'benchmark'")
-    if options.careamics:
-        found["Noise2Void"] = lambda m: baselines.noise2void(
-            m.noisy, options.careamics, NOISE2VOID_SECONDS, options.threads
+        told: dict[str, Callable[[KnownMovie], Frames]] = {
+            "bm4d": lambda m: baselines.bm4d(
+                m.noisy, m.gain, m.offset, m.read_noise, threads
+            ),
+            "ndsafir": lambda m: baselines.ndsafir(
+                m.truth, m.noisy, m.gain, m.offset, m.read_noise, threads
+            ),
+        }
+        for name, package in ((BM4D, "bm4d"), (ND_SAFIR, "ndsafir")):
+            if find_spec(package):
+                found[name] = told[package]
+            else:
+                progress(f"{name} is left out: install the group 'benchmark'")
+    columns: dict[str, Callable[[KnownMovie], Score]] = {
+        name: partial(measure, denoise=do) for name, do in found.items()
+    }
+    columns |= {
+        peer.name: partial(
+            measure_peer, peer=peer, seconds=options.peer_seconds, threads=threads
         )
+        for peer in options.peers
+    }
     for seconds in options.seconds:
-        found[ours(seconds)] = partial(
+        do = partial(
             train_and_denoise, seconds=seconds, model=options.model, seed=options.seed
         )
+        columns[ours(seconds)] = partial(measure, denoise=do)
+    return columns
+
+
+def asked_peers(options: argparse.Namespace) -> list[Peer]:
+    """Return the other programs that were named.
+
+    Raises
+    ------
+    PeerError
+        If an interpreter or a checkout is not what it should be.
+    """
+    found = []
+    for option, kind in PEERS.items():
+        paths = getattr(options, option.replace("-", "_"))
+        if paths:
+            found.append(kind(*paths))
     return found
 
 
@@ -191,74 +213,6 @@ def known_movies(named: Sequence[str] | None, data: Path) -> dict[str, KnownMovi
                 raise
             progress(f"{name} is left out: {missing}")
     return found
-
-
-def score_table(scores: Scores, field: str, digits: int) -> str:
-    """Return one table: a row for each movie and one for their average."""
-    columns = list(next(iter(scores.values())))
-    values = {
-        name: [float(getattr(row[column], field)) for column in columns]
-        for name, row in scores.items()
-    }
-    values["average"] = [float(v) for v in np.mean(list(values.values()), axis=0)]
-    rows = [
-        (name, *(f"{value:.{digits}f}" for value in row))
-        for name, row in values.items()
-    ]
-    return table(("", *columns), rows)
-
-
-def verdict(goal: Goal, scores: Scores) -> str:
-    """Say in one line whether a goal is reached and what it is missed by."""
-    name = f"{goal.column}, against {goal.other}"
-    if any(not {goal.column, goal.other} <= row.keys() for row in scores.values()):
-        return f"- {name}: not measured"
-    gains = {
-        movie: row[goal.column].psnr - row[goal.other].psnr
-        for movie, row in scores.items()
-    }
-    said = []
-    if goal.mean is not None:
-        mean = float(np.mean(list(gains.values())))
-        said.append(f"on average {_compared(mean, goal.mean)}")
-    if goal.each is not None:
-        worst = min(gains, key=gains.__getitem__)
-        said.append(f"at worst ({worst}) {_compared(gains[worst], goal.each)}")
-    took = max(row[goal.column].seconds for row in scores.values())
-    return f"- {name}: {'; '.join(said)}; in at most {took:.1f} s"
-
-
-def _compared(gain: float, goal: float) -> str:
-    reached = "reached" if gain >= goal else f"**missed by {goal - gain:.2f} dB**"
-    return f"{gain:+.2f} dB, goal {goal:+.1f} dB: {reached}"
-
-
-def draw_curves(scores: Scores, budgets: Sequence[float], path: Path) -> None:
-    """Draw PSNR against wall-clock, a line for each movie, BM4D dashed."""
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import ScalarFormatter
-
-    figure = Figure(figsize=(8, 6), layout="constrained")
-    axes = figure.subplots()
-    for name, row in scores.items():
-        curve = [row[ours(seconds)] for seconds in sorted(budgets)]
-        (line,) = axes.plot(
-            [score.seconds for score in curve],
-            [score.psnr for score in curve],
-            marker="o",
-            label=name,
-        )
-        if BM4D in row:
-            axes.axhline(row[BM4D].psnr, color=line.get_color(), linestyle="--")
-    axes.set_xscale("log")
-    axes.xaxis.set_major_formatter(ScalarFormatter())
-    axes.set_xlabel("wall-clock, s")
-    axes.set_ylabel("PSNR, dB")
-    axes.set_title("ours (lines) and BM4D, told the noise (dashed)")
-    axes.grid(alpha=0.3)
-    figure.legend(loc="outside right upper")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=100)
 
 
 def save(path: Path, scores: Scores, options: Mapping[str, object]) -> None:
@@ -289,11 +243,17 @@ def main() -> None:
     parser.add_argument(
         "--baselines", action=argparse.BooleanOptionalAction, default=True
     )
+    for option, peer in PEERS.items():
+        words = ("PYTHON", "CHECKOUT") if peer.has_checkout else ("PYTHON",)
+        parser.add_argument(
+            f"--{option}",
+            type=Path,
+            nargs=len(words),
+            metavar=words if len(words) > 1 else words[0],
+            help=f"also {peer.name}: where it is",
+        )
     parser.add_argument(
-        "--careamics",
-        type=Path,
-        metavar="PYTHON",
-        help="interpreter of an environment with CAREamics, for Noise2Void",
+        "--peer-seconds", type=float, default=PEER_SECONDS, help="of others"
     )
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument(
@@ -310,20 +270,19 @@ def main() -> None:
         options.seconds = CURVE_BUDGETS if options.curve else BUDGETS
     if options.curve and not options.seconds:
         parser.error("--curve needs budgets: give some with --seconds")
-    if options.careamics and not options.careamics.is_file():
-        parser.error(f"--careamics: there is no interpreter {options.careamics}")
+    try:
+        options.peers = asked_peers(options)
+    except PeerError as error:
+        parser.error(str(error))
     set_up(options.threads)
     columns = methods(options)
     scores: Scores = {}
     for name, movie in known_movies(options.movies, options.data).items():
         scores[name] = {}
-        for column, denoise in columns.items():
-            score = measure(movie, denoise)
-            scores[name][column] = score
-            progress(
-                f"{name}, {column}: {score.psnr:.2f} dB, SSIM {score.ssim:.3f}, "
-                f"{score.seconds:.1f} s"
-            )
+        for column, measured in columns.items():
+            one = scores[name][column] = measured(movie)
+            said = one.reason or f"{one.psnr:.2f} dB, SSIM {one.ssim:.3f}"
+            progress(f"{name}, {column}: {said}, {one.seconds:.1f} s")
         if options.save_json:
             save(options.save_json, scores, vars(options))
     if not scores:
@@ -332,6 +291,13 @@ def main() -> None:
     print(f"\n### PSNR, dB\n\n{score_table(scores, 'psnr', 2)}")
     print(f"\n### SSIM\n\n{score_table(scores, 'ssim', 3)}")
     print(f"\n### Wall-clock, s\n\n{score_table(scores, 'seconds', 1)}")
+    print(f"\n### Frames/s, all in\n\n{score_table(scores, 'frames_per_second', 2)}")
+    print(f"\n### Peak memory, MB\n\n{score_table(scores, 'peak', 0)}")
+    if missing := reasons(scores):
+        print("\n".join(["\n### Without a result\n", *missing]))
+    for seconds in options.seconds:
+        print(f"\n### {ours(seconds)}: dB above others\n")
+        print(gaps(scores, ours(seconds)))
     print("\n### Goals\n")
     print("\n".join(verdict(goal, scores) for goal in GOALS))
     if options.curve:

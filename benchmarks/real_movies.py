@@ -23,7 +23,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -109,16 +109,23 @@ class Run:
     seconds: float
 
     @property
+    def _record(self) -> dict[str, Any]:
+        """What the result says of how it was made."""
+        if (record := read_record(self.result)) is None:
+            raise ValueError(f"{self.result} does not say how it was made")
+        return record
+
+    @property
     def network(self) -> str:
         """What users call the network, its hole, and the time."""
-        network = dict(read_record(self.result)["network"])
+        network = dict(self._record["network"])
         net = build_network(network.pop("name"), network)
         hole = "x".join(map(str, net.hole))
         return f"{net.title}, hole {hole}, {self.seconds:.0f} s"
 
     def noise_std(self, frame: Frame, channel: int) -> Frame:
         """Return the noise of each pixel of a denoised frame, standard deviations."""
-        values = read_record(self.result)["calibrations"][channel]
+        values = self._record["calibrations"][channel]
         variance = Calibration.from_dict(values).noise.variance(frame)
         return np.sqrt(variance, dtype=np.float32, casting="same_kind")
 
@@ -179,8 +186,8 @@ def draw(name: str, runs: Sequence[Run]) -> Image.Image:
             residuals,
             [run.network for run in runs] if len(runs) > 1 else ["denoised"],
         )
-    headings = [name if len(runs) > 1 else f"{name}: {runs[0].network}"]
-    return _sheet(*headings, rows)
+    heading = name if len(runs) > 1 else f"{name}: {runs[0].network}"
+    return _sheet(heading, rows)
 
 
 def _panels(

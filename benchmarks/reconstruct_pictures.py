@@ -25,7 +25,7 @@ from PIL import Image, ImageDraw
 from scipy.ndimage import uniform_filter1d
 
 import napari_udvd as nu
-from benchmarks.common import DATA, progress, real_movie, set_up
+from benchmarks.common import DATA, machine, progress, real_movie, set_up
 from benchmarks.movies import scene
 from benchmarks.sparse_methods import psnr
 from napari_udvd.formats import ArraySink
@@ -250,6 +250,7 @@ def main() -> None:
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     set_up(options.threads)
+    print(machine(), flush=True)
     made = partial(rows, steps=options.steps)
     for name in options.only:
         found = [row for scan in PICTURES[name](options.data) for row in made(scan)]

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ from benchmarks.common import DATA, machine, progress, set_up, table
 from benchmarks.movies import MOVIES, Frames, KnownMovie
 from benchmarks.quality import known_movies, psnr
 from benchmarks.uncertainty import coverage
+from napari_udvd.inference.block_denoiser import BlockDenoiser
 from napari_udvd.inference.guard import Share, find_share
 from napari_udvd.inference.refiner import load_refiner
 from napari_udvd.models.camera import CameraNoise
@@ -49,13 +50,14 @@ class Result(NamedTuple):
     std: Frames
 
 
-class Predictor:
-    """What the guard asks for blind predictions."""
+class Predictor(BlockDenoiser):
+    """What the guard asks for blind predictions, averaged over some views."""
 
     def __init__(
         self, denoiser: Denoiser, stack: Stack, views: int, calibration: Calibration
     ) -> None:
-        self._net, self._views = denoiser.net, views
+        super().__init__(denoiser.net, [calibration], stack)
+        self._views = views
         self._noisy = torch.from_numpy(stack.read().astype(np.float32))
         self._noise = _camera(calibration)
 
@@ -109,11 +111,10 @@ def first_stage(
         for n, (mean, std) in zip(VIEWS, predicted, strict=True)
     }
     if kept:
-        np.savez(
-            kept,
-            **{f"mean{n}": mean for n, (mean, _) in pairs.items()},
-            **{f"std{n}": std for n, (_, std) in pairs.items()},
-        )
+        arrays: dict[str, Any] = {}
+        for n, (mean, std) in pairs.items():
+            arrays |= {f"mean{n}": mean, f"std{n}": std}
+        np.savez(kept, **arrays)
     return pairs
 
 
@@ -164,7 +165,8 @@ def guarded_share(
         try:
             next(found)
         except StopIteration as end:
-            return end.value
+            share: Share = end.value
+            return share
 
 
 def best_share(truth: Frames, before: Frames, after: Frames) -> float:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 import napari_udvd as nu
-from benchmarks.common import DATA, machine, progress, set_up, table
+from benchmarks.common import DATA, at_most, machine, progress, set_up, table
 from benchmarks.movies import MOVIES, Frames, KnownMovie
 from napari_udvd import metrics
 from napari_udvd.errors import InputError
@@ -39,7 +39,8 @@ SPOTS = 1
 
 NOISE_MOVIES = 20
 
-NOISE_SHAPE = 32, 96, 96
+NOISE_FRAMES, NOISE_EDGE = at_most(32, 96)
+NOISE_SHAPE = NOISE_FRAMES, NOISE_EDGE, NOISE_EDGE
 
 SECONDS = 20.0
 

@@ -96,8 +96,8 @@ def main() -> None:
     if "napari-udvd" not in manager:  # run from the source tree
         import napari_udvd
 
-        folder = Path(napari_udvd.__file__).parent
-        manager.register(PluginManifest.from_file(folder / "napari.yaml"))
+        package = Path(napari_udvd.__file__).parent
+        manager.register(PluginManifest.from_file(package / "napari.yaml"))
     with tempfile.TemporaryDirectory() as folder:
         get_plugin_settings("napari-udvd").storage.cache_folder = folder
         viewer = napari.Viewer()

@@ -24,7 +24,7 @@ import time
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
@@ -137,7 +137,12 @@ def seen(scene: Frames, case: Case) -> Frames:
 
 def steps_timed(repeats: int) -> list[tuple[str, str, str]]:
     """Time training steps; the flow is trained with the rest but in the last row."""
-    wide = {"channels": 3, "features": 24, "flow_levels": 6, "flow_radius": 4}
+    wide: dict[str, Any] = {
+        "channels": 3,
+        "features": 24,
+        "flow_levels": 6,
+        "flow_radius": 4,
+    }
     published = S2SVR(S2SVRSettings(**wide, flow_size=256, flow_border=False))
     native = S2SVR(S2SVRSettings(**wide))
     native.load_state_dict(published.state_dict())

@@ -19,14 +19,14 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter
 
-from benchmarks.common import DATA, machine, progress, table
+from benchmarks.common import DATA, at_most, machine, progress, table
 from benchmarks.movies import SHAPE, scene
 from napari_udvd.metrics import psnr
 from napari_udvd.scanning import PATTERNS, ScanMask, evenness, make_mask
 
 KINDS = ("nuclei", "calcium", "lattice")
 
-FRAMES = 40
+FRAMES, _ = at_most(40, 0)
 
 END = 4
 """Frames at each end that are not judged: their neighbours are on one side."""
@@ -62,7 +62,8 @@ def interpolated(
     weight = gaussian_filter(visited.astype(np.float32), widths)
     total = gaussian_filter(np.where(visited, noisy, 0).astype(np.float32), widths)
     middle = noisy[visited].mean()  # where there is nothing near
-    return np.where(weight > 1e-6, total / np.maximum(weight, 1e-6), middle)
+    filled = np.where(weight > 1e-6, total / np.maximum(weight, 1e-6), middle)
+    return np.asarray(filled)
 
 
 def best(
@@ -122,11 +123,11 @@ def main() -> None:
     parser.add_argument("--share", type=float, default=0.2, help="of the pixels")
     parser.add_argument("--picture", type=Path, help="PNG to draw, without measuring")
     options = parser.parse_args()
+    print(f"{machine()}\n")
     if options.picture is not None:
         picture(options.share).save(options.picture, optimize=True)
         return
     print(measure(options.share))
-    print(f"\n{machine()}")
 
 
 if __name__ == "__main__":

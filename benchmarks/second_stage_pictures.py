@@ -20,7 +20,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 import napari_udvd as nu
-from benchmarks.common import DATA, progress
+from benchmarks.common import DATA, machine, progress
 from benchmarks.movies import MOVIES
 from napari_udvd import metrics
 
@@ -147,6 +147,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=250)
     options = parser.parse_args()
     options.output.parent.mkdir(parents=True, exist_ok=True)
+    print(machine(), flush=True)
     drawn([row(name, options) for name in options.movies]).save(options.output)
 
 

@@ -39,7 +39,8 @@ def main() -> None:
             "stbn", {**denoiser.net.configuration(), "context": context}
         )
         net.load_state_dict(denoiser.net.state_dict())
-        return replace(denoiser, net=net.eval()).denoise(stack, dtype=np.float32)
+        found = replace(denoiser, net=net.eval()).denoise(stack, dtype=np.float32)
+        return np.asarray(found)
 
     whole = denoised(options.frames)
     best = psnr(whole, scene)

@@ -24,7 +24,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 
 import napari_udvd as nu
-from benchmarks.common import DATA, progress, real_movie
+from benchmarks.common import DATA, at_most, machine, progress, real_movie
 from benchmarks.quality import psnr
 from benchmarks.sharpen import OFFSET, Case, best_of, blurred, finished
 from napari_udvd.inference.request import Request
@@ -49,7 +49,8 @@ LOWEST = -0.1
 """Correlation at the foot of its picture: beyond what is resolved it is chance."""
 
 FRAP = "embl_frap_70x512x512.tif"
-PART = slice(10, 34), slice(150, 342), slice(150, 342)
+PART_FRAMES, PART_EDGE = at_most(24, 192)
+PART = slice(10, 10 + PART_FRAMES), *2 * (slice(150, 150 + PART_EDGE),)
 GUESS = 1.5
 """Standard deviation that is guessed for the real movie, px."""
 
@@ -269,6 +270,7 @@ def main() -> None:
     parser.add_argument("--simulated", action="store_true", help="no real movie")
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
+    print(machine(), flush=True)
     found = [
         sharpened(blurred(case).noisy, case.sigma, options.steps) for case in SCENES
     ]

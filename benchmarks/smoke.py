@@ -3,17 +3,22 @@
     python -m benchmarks.smoke                 # or: make bench-smoke
     python -m benchmarks.smoke quality weave
 
-The numbers say nothing, only that there are some. Each script runs in a process of its
-own, as a user would start it; what it printed is shown if it fails. Those that need a
-recorded movie are left out where the movies are not there, and are named.
+The numbers say nothing, only that there are some: movies are cut to :data:`SMALL`. Each
+script runs in a process of its own, as a user would start it, as many at once as there
+are cores; what it printed is shown if it fails, or does not say what it ran on. Those
+that need a recorded movie are left out where the movies are not there, and are named.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import platform
+import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -21,13 +26,15 @@ from typing import NamedTuple
 import numpy as np
 
 import napari_udvd as nu
-from benchmarks.common import DATA, REPOSITORY, machine, table
+from benchmarks.common import DATA, LIMIT, REPOSITORY, machine, table
 
 MOVIE, MODEL = "movie.npy", "model.safetensors"
 """Names of a small movie and of a model that was trained on it, in the folder."""
 
+SMALL = "16x64"
+"""Frames, and rows and columns, that movies have at most, see :data:`LIMIT`."""
+
 RUNS = {
-    "baselines": None,
     "budget": "--networks centerblind --sizes 8x32x32 --seconds 2",
     "cells": "{folder}/model.safetensors {folder}/movie.npy --spacing 24",
     "centerblind_speed": "--presets small --sizes 64 --frames 6 --turns 1",
@@ -36,49 +43,57 @@ RUNS = {
     "equal_dose": "--kinds calcium --read-noise 0 --photons 3 --steps 2 --frames 8",
     "events": "--draws 1 --movies 1 --side 96 --frames 60 --steps 2 --labelled 18",
     "files": "ome imagej",
-    "filter_pictures": "{folder}/filters --minutes 0.05",
-    "flashes": "--movies calcium --steps 2 --events 4 --price calcium",
+    "filter_pictures": "{folder}/filters --minutes 0.02",
+    "flashes": "--movies calcium --steps 2 --events 1 --price calcium",
     "flow": "--scenes still --snr 2",
     "flow_pictures": None,
     "gpu": "--device cpu --parts fast --seconds 5 --output {folder}/gpu",
     "inspect_speed": "--size 64 --runs 1",
     "memory": "--frames 8 --size 64 --width 4",
-    "motion": "--scenes still --snr 2 --minutes 0.05",
+    "motion": "--scenes still --snr 2 --minutes 0.03",
     "noise_model": "--kinds nuclei --seeds 0 --photons 30 --frames 12 --side 48 "
     "--movies 1 --steps 2 --repeats 1 --no-offsets",
     "old_files": "{folder}/old --parts models",
-    "quality": "--movies nuclei --seconds 1 --no-baselines",
+    "probe": "imported",
+    "quality": "--movies nuclei --seconds 1",
     "real_movies": "--minutes 0.05 --movies ecoli --docs {folder}",
     "reconstruct": "--movies nuclei --masks random-20 --steps 2 --seconds --frames 8 "
     "--no-denoise --no-biharmonic --no-dose --no-speed",
     "reconstruct_pictures": "--folder {folder} --only borders --steps 2",
     "refiner": "--movies nuclei --steps 2 --views 1",
     "report": "--movies nuclei --steps 2 --noise 1 --no-seconds",
-    "responsiveness": None,
+    "responsiveness": "--frames 8 --size 64 --seconds 2",
     "s2svr": "--cases 0 --steps 2 --network-steps 1 --repeats 1",
     "same_results": "{repository} {repository} --parts models",
     "scan_noise": "--kinds nuclei --sizes 16x48x48 --seeds 0",
     "scan_patterns": "--picture {folder}/patterns.png",
     "second_stage_pictures": "{folder}/stage.png --movies nuclei --steps 2",
     "segments": "--frames 12 --minutes 0.05 --overlap 1",
+    "since": None,
     "sharpen": "--cases 0 --steps 2",
     "sharpen_pictures": "{folder}/sharpen --steps 2",
     "start_weights": "{repository}/src/napari_udvd/weights "
     "{repository}/src/napari_udvd/weights --movies nuclei --steps 1",
     "stbn": "--scenes still --minutes 0.05 --networks UDVD",
     "students": "--movies 0 --steps 2 --network-steps 1 --frames 14 --size 48",
-    "two_trees": "{repository} {repository} --networks --minutes 0.1 --turns 1",
+    "two_trees": "{repository} {repository} --measures starts preview --turns 1",
     "udvd_quality": "--movie nuclei --frames 8 --widths 4 --seconds 1",
-    "udvd_speed": "--width 8 --size 64 --patch 32 --turns 1",
+    "udvd_speed": "--width 8 --size 64 --patch 32 --turns 1 --images 1",
     "uncertainty": "--movies nuclei --steps 2",
     "weave": "--movies nuclei --views 1 --steps 2",
 }
-"""How each script is run; None where it cannot be small: `baselines` needs another
-program, `responsiveness` a screen, `flow_pictures` a flow that training found
-useful."""
+"""How each script is run; None where it cannot be small: `flow_pictures` needs a flow
+that training found useful, `since` installs the libraries of an earlier commit."""
 
 RECORDED = {"filter_pictures", "real_movies", "sharpen_pictures"}
 """Those that need recorded movies."""
+
+
+SHOWN = {"responsiveness"}
+"""Those that open a window."""
+
+SILENT = {"probe"}
+"""Those that print numbers for another script, which says what it ran on."""
 
 
 class Ran(NamedTuple):
@@ -96,20 +111,30 @@ def run(name: str, folder: Path) -> Ran:
         return Ran(name, "not run: needs more than this program, or minutes", 0.0)
     if name in RECORDED and not DATA.is_dir():
         return Ran(name, f"left out: there is no {DATA}", 0.0)
+    screen: list[str] = []
+    if name in SHOWN and not os.environ.get("DISPLAY"):
+        if shutil.which("xvfb-run") is None:
+            return Ran(name, "left out: there is no screen, nor xvfb-run", 0.0)
+        screen = ["xvfb-run", "-a"]
     words = arguments.format(folder=folder, repository=REPOSITORY).split()
     began = time.perf_counter()
     done = subprocess.run(
-        [sys.executable, "-m", f"benchmarks.{name}", *words],
+        [*screen, sys.executable, "-m", f"benchmarks.{name}", *words],
         cwd=REPOSITORY,
+        env={**os.environ, LIMIT: SMALL},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
     took = time.perf_counter() - began
+    state = "ran"
     if done.returncode:
+        state = f"FAILED with code {done.returncode}"
+    elif name not in SILENT and platform.python_version() not in done.stdout:
+        state = "FAILED to say what it ran on"
+    if state != "ran":
         print(f"--- {name} {' '.join(words)}\n{done.stdout}", file=sys.stderr)
-        return Ran(name, f"FAILED with code {done.returncode}", took)
-    return Ran(name, "ran", took)
+    return Ran(name, state, took)
 
 
 def prepare(folder: Path) -> None:
@@ -123,16 +148,22 @@ def main() -> None:
     """Run those that are named, or all, and end with an error if one failed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="all if left out")
-    names = parser.parse_args().names or list(RUNS)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="at once")
+    options = parser.parse_args()
+    names = options.names or list(RUNS)
     if unknown := sorted(set(names) - set(RUNS)):
         parser.error(f"no such benchmark: {', '.join(unknown)}")
     print(machine(), flush=True)
     ran = []
     with TemporaryDirectory() as folder:
         prepare(Path(folder))
-        for name in names:
-            ran.append(run(name, Path(folder)))
-            print(f"{ran[-1].seconds:6.1f} s  {name}: {ran[-1].state}", flush=True)
+        with ThreadPoolExecutor(options.jobs) as pool:
+            runs = [pool.submit(run, name, Path(folder)) for name in names]
+            for done in as_completed(runs):
+                ran.append(done.result())
+                print(f"{ran[-1].seconds:6.1f} s  {ran[-1].name}: {ran[-1].state}")
+                sys.stdout.flush()
+    ran.sort()
     failed = [one.name for one in ran if one.state.startswith("FAILED")]
     print(
         table(

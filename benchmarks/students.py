@@ -16,7 +16,7 @@ from __future__ import annotations
 import argparse
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -48,7 +48,10 @@ def row(kind: str, photons: float, options: argparse.Namespace) -> list[str]:
         kind, frames=options.frames, shape=shape, photons=photons, seed=SEED
     )
     stack, truth = movie.noisy, movie.truth.read().astype(np.float32)
-    how = {"events": options.second_stage, "refine": options.second_stage}
+    how: dict[str, Any] = {
+        "events": options.second_stage,
+        "refine": options.second_stage,
+    }
     denoiser = nu.train(stack, steps=options.steps, seed=options.seed)
     request = Request(**how)
     effort = Effort(steps=options.network_steps, seed=options.seed)
@@ -89,7 +92,7 @@ def flicker(truth: npt.NDArray[np.float32], frames: npt.NDArray[np.float32]) -> 
 def _denoised(
     denoiser: Denoiser,
     stack: Stack,
-    how: dict[str, bool],
+    how: dict[str, Any],
     truth: npt.NDArray[np.float32],
 ) -> npt.NDArray[np.float32]:
     found = denoiser.denoise(stack, dtype=np.float32, **how)

@@ -1,37 +1,56 @@
-"""Compare two checkouts of the program in one run: speed, starts, results.
+"""Compare two checkouts of the program in one run: speed, memory, starts, results.
 
     python -m benchmarks.two_trees ../before .
+    python -m benchmarks.two_trees ../before . --measures quality --quality 25 60
 
 Each measurement is a process of its own that finds its tree by ``PYTHONPATH`` and knows
-the public API only, so that trees far apart can be compared. The trees take turns, and
-the order of a turn is the reverse of that of the turn before. The ratio is the median
-of those of single turns: what else the machine does hits both halves of a ratio alike.
+the public API only, so that trees far apart can be compared
+(:mod:`benchmarks.since` prepares an earlier commit of this one). Both get the same
+threads, cores and allocator. The trees take turns, and the order of a turn is the
+reverse of that of the turn before. The ratio is the median of those of single turns:
+what else the machine does hits both halves of a ratio alike.
 
-Prints a table of training steps and denoised frames per second for each network, of the
-seconds that ``napari-udvd --help`` and ``import napari_udvd`` take, and says whether
-either loads torch and whether both trees give the same result, bit for bit.
+What is measured (``--measures``):
+
+- ``starts``: seconds of ``napari-udvd --help`` and of ``import napari_udvd``
+- ``training``: steps per second of each of ``--networks``
+- ``frames``: denoised frames per second of each, small movies; of *Fast* at 256 x 256
+  and 512 x 512 (``--sizes``), as a user gets them and of the network alone
+- ``preview``: seconds from the start of the process to the first preview that is 3 dB
+  better than the movie
+- ``quality``: PSNR of whole trainings on the benchmark movies (``--movies``) in given
+  seconds, everything included; two budgets, the new tree's and the old one's
+- ``memory``: peak of ``napari-udvd apply`` on ``--frames`` frames of 512 x 512
+- ``denoise``: seconds and peak of ``napari-udvd denoise`` on the same movie, default
+  settings, all in (minutes)
+
+``--output`` keeps all numbers as JSON; ``--beside`` puts those of an earlier run next
+to them.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from benchmarks.common import machine, progress, table
+from benchmarks.builds import ALLOCATORS, Build, Failed, same_cores
+from benchmarks.common import DATA, machine, progress, table
+from benchmarks.memory import write_movie
+from benchmarks.movies import MOVIES, KnownMovie, scene
+from benchmarks.quality import psnr
 from napari_udvd.simulation import simulate
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 NETWORKS = {"Fast": ("centerblind", 40), "UDVD": ("udvd", 6), "STBN": ("stbn", 4)}
 """Name of each network, and steps of its training."""
@@ -42,152 +61,251 @@ FIRST_STEPS = 2
 STARTS = 3
 """Starts of the program in each turn; the quickest counts."""
 
-RUN = """
-import hashlib, json, sys, time, warnings
-import numpy as np
-import napari_udvd as nu
-warnings.simplefilter("ignore")
-movie, model = sys.argv[1:3]
-first, steps = map(int, sys.argv[3:])
-stack = nu.Stack.from_array(np.load(movie), "TYX")
-def seconds(do):
-    start = time.perf_counter()
-    result = do()
-    return time.perf_counter() - start, result
-def train(steps):
-    return nu.train(stack, model=model, steps=steps, seed=0, device="cpu")
-train(1)
-before, _ = seconds(lambda: train(first))
-after, denoiser = seconds(lambda: train(first + steps))
-denoiser.denoise(stack)
-spent = []
-while sum(spent) < 2 or len(spent) < 3:
-    one, result = seconds(lambda: denoiser.denoise(stack))
-    spent.append(one)
-print(json.dumps({
-    "from": nu.__file__,
-    "steps": steps / (after - before),
-    "frames": len(result) / min(spent),
-    "result": hashlib.sha256(np.ascontiguousarray(result)).hexdigest(),
-}))
-"""
+LONG_SIZE = 512
+"""Rows and columns of the movie for `memory` and `denoise`."""
 
-IMPORT = """
-import json, sys, time
-start = time.perf_counter()
-import napari_udvd
-print(json.dumps({
-    "from": napari_udvd.__file__,
-    "seconds": time.perf_counter() - start,
-    "torch": "torch" in sys.modules,
-}))
-"""
+GOALS = {
+    "Fast, 256 x 256: network alone, frames per s": 25.0,
+    "Fast, 512 x 512: network alone, frames per s": 7.0,
+}
+"""Least value of the new tree; everything else must not be worse than before."""
 
-HELP = """
-import contextlib, io, json, sys
-import napari_udvd
-from napari_udvd.cli import main
-sys.argv = ["napari-udvd", "--help"]
-with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
-    main()
-print(json.dumps({"from": napari_udvd.__file__, "torch": "torch" in sys.modules}))
-"""
+TOLERANCE = {"more": 0.97, "less": 0.97, "dB": -0.1}
+"""What is worse by no more than the scatter of such measurements is not worse."""
 
 
-class Row(NamedTuple):
-    """A number that both trees have in each turn."""
+@dataclass(frozen=True)
+class Row:
+    """A number that both trees have in each turn.
+
+    Attributes
+    ----------
+    what
+        With its unit.
+    better
+        Whether more of it is better, or less; decibels are subtracted, not divided.
+    """
 
     what: str
-    more_is_better: bool
+    better: Literal["more", "less", "dB"] = "more"
+
+    def gain(self, before: float, after: float) -> float:
+        """Return how much better a pair is: a ratio, or a difference in dB."""
+        if self.better == "dB":
+            return after - before
+        return after / before if self.better == "more" else before / after
+
+    def said(self, gain: float) -> str:
+        """Write a gain as tables have it."""
+        return f"{gain:+.2f} dB" if self.better == "dB" else f"{gain:.3f}"
 
 
+@dataclass
 class Tree:
-    """A checkout, and what was measured of it."""
+    """A build, and what was measured of it."""
 
-    def __init__(self, path: Path, threads: int) -> None:
-        self.source = path.resolve() / "src"
-        if not (self.source / "napari_udvd").is_dir():
-            sys.exit(f"{path} is no checkout: it has no src/napari_udvd")
-        self._environment = {
-            **os.environ,
-            "PYTHONPATH": str(self.source),
-            "PYTHONWARNINGS": "ignore",
-            "OMP_NUM_THREADS": str(threads),
-            "MKL_NUM_THREADS": str(threads),
-        }
-        self.numbers: dict[Row, list[float]] = {}
-        self.facts: dict[str, object] = {}
-
-    def measure(self, code: str, *arguments: object) -> dict[str, Any]:
-        """Run code in a process of its own, and return what it printed."""
-        printed = self._python("-c", code, *map(str, arguments))
-        said: dict[str, Any] = json.loads(printed.splitlines()[-1])
-        if not Path(said["from"]).is_relative_to(self.source):
-            sys.exit(f"measured {said['from']} in place of {self.source}")
-        return said
-
-    def seconds_of_help(self) -> float:
-        """Time ``napari-udvd --help``, from the start of Python to its end."""
-        start = time.perf_counter()
-        self._python("-m", "napari_udvd", "--help")
-        return time.perf_counter() - start
+    build: Build
+    is_new: bool
+    numbers: dict[Row, list[float]] = field(default_factory=dict)
+    facts: dict[str, object] = field(default_factory=dict)
 
     def note(self, row: Row, number: float) -> None:
         """Keep a number of this turn."""
         self.numbers.setdefault(row, []).append(number)
 
-    def _python(self, *arguments: str) -> str:
-        done = subprocess.run(
-            [sys.executable, *arguments],
-            env=self._environment,
-            capture_output=True,
-            text=True,
-        )
-        if done.returncode:
-            sys.exit(f"in {self.source}:\n{done.stderr}")
-        return done.stdout
+
+@dataclass
+class Scenes:
+    """Movies that are measured on, written where the builds can read them."""
+
+    folder: Path
+    options: argparse.Namespace
+    known: dict[str, KnownMovie] = field(default_factory=dict)
+
+    def noisy(self, size: int, frames: int) -> Path:
+        """Write simulated nuclei as npy, unless they are there."""
+        path = self.folder / f"nuclei-{size}-{frames}.npy"
+        if not path.exists():
+            stack = simulate("nuclei", frames=frames, shape=(size, size)).noisy
+            np.save(path, stack.read())
+        return path
+
+    def long(self) -> Path:
+        """Write the long movie as Zarr, unless it is there."""
+        path = self.folder / "long.zarr"
+        if not path.exists():
+            write_movie(path, self.options.frames, LONG_SIZE)
+        return path
+
+    def pair(self, name: str) -> tuple[Path, Path]:
+        """Write a movie with known truth, unless it is there: noisy, true."""
+        paths = self.folder / f"{name}.npy", self.folder / f"{name}-truth.npy"
+        if name not in self.known:
+            make = MOVIES[name] if name in MOVIES else lambda data: scene(name, data)
+            movie = self.known[name] = make(self.options.data)
+            np.save(paths[0], movie.noisy)
+            np.save(paths[1], movie.truth)
+        return paths
 
 
-def measure_starts(tree: Tree) -> None:
+def starts(tree: Tree, scenes: Scenes) -> None:
     """Measure how soon the program and the library are there."""
-    helped = [tree.seconds_of_help() for _ in range(STARTS)]
-    imported = [tree.measure(IMPORT) for _ in range(STARTS)]
-    tree.note(Row("`napari-udvd --help`, s", False), min(helped))
-    tree.note(
-        Row("`import napari_udvd`, s", False), min(one["seconds"] for one in imported)
-    )
-    tree.facts["`import napari_udvd` loads torch"] = imported[0]["torch"]
-    tree.facts["`napari-udvd --help` loads torch"] = tree.measure(HELP)["torch"]
+    helps, imports = [], []
+    for _ in range(STARTS):
+        start = time.perf_counter()
+        tree.build.run("-m", "napari_udvd", "--help")
+        helps.append(time.perf_counter() - start)
+        imports.append(tree.build.probe("imported"))
+    tree.note(Row("`napari-udvd --help`, s", "less"), min(helps))
+    quickest = min(float(one["seconds"]) for one in imports)
+    tree.note(Row("`import napari_udvd`, s", "less"), quickest)
+    tree.facts["`import napari_udvd` loads torch"] = imports[0]["torch"]
+    tree.facts["`napari-udvd --help` loads torch"] = tree.build.probe("helped")["torch"]
 
 
-def measure_network(tree: Tree, network: str, movie: Path) -> None:
-    """Measure training and denoising with one network."""
-    model, steps = NETWORKS[network]
-    said = tree.measure(RUN, movie, model, FIRST_STEPS, steps)
-    tree.note(Row(f"{network}: training steps per s", True), said["steps"])
-    tree.note(Row(f"{network}: denoised frames per s", True), said["frames"])
-    tree.facts[f"{network}: result"] = said["result"]
-
-
-def comparison(before: Tree, after: Tree) -> str:
-    """Return the table of all numbers."""
-    rows = []
-    for row, old in before.numbers.items():
-        new = after.numbers[row]
-        ratios = [
-            b / a if row.more_is_better else a / b
-            for a, b in zip(old, new, strict=True)
-        ]
-        rows.append(
-            (
-                row.what,
-                f"{median(old):.3g}",
-                f"{median(new):.3g}",
-                f"{median(ratios):.3f}",
-                f"{min(ratios):.3f} to {max(ratios):.3f}",
-            )
+def training(tree: Tree, scenes: Scenes) -> None:
+    """Measure the steps of a training with each network."""
+    movie = scenes.noisy(96, 16)
+    for network in scenes.options.networks:
+        model, steps = NETWORKS[network]
+        found = tree.build.probe(
+            *("training", movie, "--model", model),
+            *("--first", FIRST_STEPS, "--steps", steps),
         )
-    return table(("", "before", "after", "faster", "of single turns"), rows)
+        tree.note(Row(f"{network}: training steps per s"), found["steps"])
+        tree.facts[f"{network}: result"] = found["result"]
+
+
+def frames(tree: Tree, scenes: Scenes) -> None:
+    """Measure denoised frames per second with each network."""
+    sizes = {"Fast": scenes.options.sizes}
+    for network in scenes.options.networks:
+        for size in sizes.get(network, [96]):
+            movie = scenes.noisy(size, 16)
+            model = NETWORKS[network][0]
+            found = tree.build.probe("frames", movie, "--model", model)
+            what = f"{network}, {size} x {size}"
+            tree.note(Row(f"{what}: denoised frames per s"), found["frames"])
+            tree.note(Row(f"{what}: network alone, frames per s"), found["network"])
+
+
+def preview(tree: Tree, scenes: Scenes) -> None:
+    """Measure when the first useful preview is there."""
+    noisy, truth = scenes.pair("nuclei")
+    found = tree.build.probe("preview", noisy, "--truth", truth)
+    row = Row("start to first useful preview, s", "less")
+    tree.note(row, found["at"] - found["began"])
+
+
+def quality(tree: Tree, scenes: Scenes) -> None:
+    """Measure PSNR after given seconds, the wall-clock and the peak memory."""
+    now, then = scenes.options.quality
+    for name in scenes.options.movies:
+        noisy, _ = scenes.pair(name)
+        result = scenes.folder / "result.npy"
+        budget = now if tree.is_new else then
+        words = ["--seconds", budget, "--output", result]
+        found = tree.build.probe("denoise", noisy, *words)
+        reached = psnr(scenes.known[name].truth, np.load(result))
+        said = f"{then:g} s before, {now:g} s after"
+        tree.note(Row(f"{name}: PSNR ({said}), dB", "dB"), reached)
+        tree.note(Row(f"{name}: wall-clock ({said}), s", "less"), found["seconds"])
+
+
+def memory(tree: Tree, scenes: Scenes) -> None:
+    """Measure the peak memory of applying a model to a long movie."""
+    model = scenes.folder / f"model-{tree.is_new}.safetensors"
+    if not model.exists():
+        movie = scenes.noisy(96, 16)
+        tree.build.probe("model", movie, "--model", "centerblind", "--output", model)
+    found = _command(tree, scenes, "apply", str(model), str(scenes.long()))
+    what = f"apply to {scenes.options.frames:,} frames of {LONG_SIZE} x {LONG_SIZE}"
+    tree.note(Row(f"{what}: peak memory, MB", "less"), found["peak"])
+    tree.note(Row(f"{what}: all in, s", "less"), found["wall"])
+
+
+def denoise(tree: Tree, scenes: Scenes) -> None:
+    """Measure the program with default settings on a long movie."""
+    found = _command(tree, scenes, "denoise", str(scenes.long()))
+    what = f"denoise {scenes.options.frames:,} frames of {LONG_SIZE} x {LONG_SIZE}"
+    tree.note(Row(f"{what}: all in, s", "less"), found["wall"])
+    tree.note(Row(f"{what}: peak memory, MB", "less"), found["peak"])
+
+
+def _command(tree: Tree, scenes: Scenes, *words: str) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(dir=scenes.folder) as name:
+        output = str(Path(name) / "result.ome.zarr")
+        # the probe's own options end where the command's words begin
+        return tree.build.probe("command", *words, "-o", output, "--axes", "TYX")
+
+
+MEASURES: Mapping[str, Callable[[Tree, Scenes], None]] = {
+    "starts": starts,
+    "training": training,
+    "frames": frames,
+    "preview": preview,
+    "memory": memory,
+    "quality": quality,
+    "denoise": denoise,
+}
+
+QUICK = "starts", "training", "frames", "preview"
+"""What is measured unless more is asked for: minutes for all turns."""
+
+
+def verdict(row: Row, before: Sequence[float], after: Sequence[float]) -> str:
+    """Say what is asked of a row, and whether it is reached."""
+    gain = median(map(row.gain, before, after))
+    value = median(after)
+    if row.what in GOALS:
+        asked, reached = f"{GOALS[row.what]:g}", value >= GOALS[row.what]
+    else:
+        asked, reached = "not worse", gain >= TOLERANCE[row.better]
+    return f"{asked}: {'reached' if reached else '**missed**'}"
+
+
+def comparison(
+    before: Mapping[Row, Sequence[float]],
+    after: Mapping[Row, Sequence[float]],
+    beside: Mapping[str, Mapping[str, Any]] | None = None,
+) -> str:
+    """Return the table of all numbers.
+
+    Parameters
+    ----------
+    before, after
+        Numbers of every turn.
+    beside
+        What an earlier run has written, see :func:`record`.
+    """
+    header = ["", "before", "after", "better", "of single turns", "goal"]
+    if beside is not None:
+        header += ["then: before", "then: after", "then: better"]
+    rows = []
+    for row, old in before.items():
+        new = after[row]
+        gains = [row.gain(a, b) for a, b in zip(old, new, strict=True)]
+        cells = [
+            row.what,
+            f"{median(old):.3g}" if row.better != "dB" else f"{median(old):.2f}",
+            f"{median(new):.3g}" if row.better != "dB" else f"{median(new):.2f}",
+            row.said(median(gains)),
+            f"{row.said(min(gains))} to {row.said(max(gains))}",
+            verdict(row, old, new),
+        ]
+        if beside is not None:
+            then = beside.get(row.what)
+            cells += (
+                ["", "", ""]
+                if then is None
+                else [
+                    f"{median(then['before']):.4g}",
+                    f"{median(then['after']):.4g}",
+                    row.said(then["gain"]),
+                ]
+            )
+        rows.append(cells)
+    return table(header, rows)
 
 
 def differences(before: Mapping[str, object], after: Mapping[str, object]) -> str:
@@ -202,44 +320,120 @@ def differences(before: Mapping[str, object], after: Mapping[str, object]) -> st
     return table(("", "before", "after"), rows)
 
 
+def record(before: Tree, after: Tree, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all that was measured, as JSON knows it."""
+    numbers = {
+        row.what: {
+            "better": row.better,
+            "before": old,
+            "after": after.numbers[row],
+            "gain": median(map(row.gain, old, after.numbers[row])),
+            "goal": verdict(row, old, after.numbers[row]),
+        }
+        for row, old in before.numbers.items()
+    }
+    return {
+        "machine": machine(),
+        "when": time.strftime("%Y-%m-%d %H:%M:%S %z"),
+        "before": before.build.commit(),
+        "after": after.build.commit(),
+        "options": {name: str(value) for name, value in options.items()},
+        "numbers": numbers,
+        "facts": {"before": before.facts, "after": after.facts},
+    }
+
+
+def take_turns(trees: tuple[Tree, Tree], scenes: Scenes) -> int:
+    """Measure both until turns or minutes are used up; return the number of turns."""
+    options = scenes.options
+    start, longest = time.perf_counter(), 0.0
+    for turn in range(options.turns):
+        began = time.perf_counter()
+        # the time limit holds for the end of a turn, not for its beginning
+        if turn and began - start + longest > 60 * options.minutes:
+            return turn
+        order = trees if turn % 2 == 0 else trees[::-1]
+        for name in options.measures:
+            for tree in order:
+                MEASURES[name](tree, scenes)
+            progress(f"turn {turn + 1}, {name}: {time.perf_counter() - began:.0f} s")
+        longest = max(longest, time.perf_counter() - began)
+    return int(options.turns)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add what a comparison can be told, whoever prepares the trees."""
+    parser.add_argument(
+        "--measures", nargs="+", choices=MEASURES, default=QUICK, help="see above"
+    )
+    parser.add_argument("--networks", nargs="*", choices=NETWORKS, default=[*NETWORKS])
+    parser.add_argument("--minutes", type=float, default=8.0, help="at most, about")
+    parser.add_argument("--turns", type=int, default=5, help="at most")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--allocator", choices=ALLOCATORS, default="kept")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[256, 512])
+    parser.add_argument("--frames", type=int, default=2000, help="of the long movie")
+    parser.add_argument("--movies", nargs="+", choices=MOVIES, default=[*MOVIES])
+    parser.add_argument("--data", type=Path, default=DATA, help="the real movies")
+    parser.add_argument(
+        "--quality",
+        nargs=2,
+        type=float,
+        default=(25.0, 60.0),
+        metavar=("AFTER", "BEFORE"),
+        help="seconds of the trainings of both trees (25 60)",
+    )
+    parser.add_argument("--output", type=Path, help="gets all numbers as JSON")
+    parser.add_argument("--beside", type=Path, help="JSON of an earlier run to show")
+
+
+def compare(before: Build, after: Build, options: argparse.Namespace) -> None:
+    """Measure both builds and print the tables."""
+    beside = json.loads(options.beside.read_text("utf-8")) if options.beside else None
+    same_cores(options.threads)
+    trees = Tree(before, is_new=False), Tree(after, is_new=True)
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            turns = take_turns(trees, Scenes(Path(folder), options))
+        except Failed as error:
+            sys.exit(str(error))
+    old, new = trees
+    numbers = beside["numbers"] if beside else None
+    print(f"{machine()}; before: {before.commit()}, after: {after.commit()}")
+    print(f"turns: {turns}, threads: {options.threads}, memory: {options.allocator}\n")
+    print(comparison(old.numbers, new.numbers, numbers))
+    if beside:
+        print(f"\nthen: {beside['when']}, {beside['before']} and {beside['after']}, on")
+        print(beside["machine"])
+    if old.facts:
+        print(f"\n{differences(old.facts, new.facts)}")
+    if options.output:
+        content = json.dumps(record(old, new, vars(options)), indent=1)
+        options.output.write_text(f"{content}\n", "utf-8")
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure, and print the tables."""
+    """Compare two folders."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("before", type=Path, help="checkout to compare with")
     parser.add_argument("after", type=Path, help="checkout to be judged")
-    parser.add_argument("--networks", nargs="*", choices=NETWORKS, default=[*NETWORKS])
-    parser.add_argument("--minutes", type=float, default=5.0, help="at most, about")
-    parser.add_argument("--turns", type=int, default=5, help="at most")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--frames", type=int, default=16)
-    parser.add_argument("--size", type=int, default=96, help="rows and columns")
+    parser.add_argument(
+        "--python",
+        type=Path,
+        default=Path(sys.executable),
+        help="interpreter of the first checkout, if it needs other libraries",
+    )
+    add_options(parser)
     options = parser.parse_args(arguments)
-    trees = [Tree(path, options.threads) for path in (options.before, options.after)]
-    with tempfile.TemporaryDirectory() as folder:
-        movie = Path(folder) / "movie.npy"
-        shape = (options.size, options.size)
-        stack = simulate("nuclei", frames=options.frames, shape=shape).noisy
-        np.save(movie, stack.read())
-        start, longest = time.perf_counter(), 0.0
-        for turn in range(options.turns):
-            began = time.perf_counter()
-            # the time limit holds for the end of a turn, not for its beginning
-            if turn and began - start + longest > 60 * options.minutes:
-                break
-            order = trees if turn % 2 == 0 else trees[::-1]
-            for tree in order:
-                measure_starts(tree)
-            for network in options.networks:
-                for tree in order:
-                    measure_network(tree, network, movie)
-            longest = max(longest, time.perf_counter() - began)
-            progress(f"turn {turn + 1}: {time.perf_counter() - began:.0f} s")
-    before, after = trees
-    print(comparison(before, after), differences(before.facts, after.facts), sep="\n\n")
-    turns = len(next(iter(before.numbers.values())))
-    print(f"\n{machine()}. --turns {turns} --threads {options.threads}")
+    how = options.threads, options.allocator
+    try:
+        before = Build(options.before, options.python, *how)
+        after = Build(options.after, Path(sys.executable), *how)
+    except ValueError as error:
+        parser.error(str(error))
+    compare(before, after, options)
 
 
 if __name__ == "__main__":

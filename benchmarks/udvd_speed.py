@@ -76,6 +76,14 @@ class Task(NamedTuple):
 # --- the networks -------------------------------------------------------------------
 
 
+def _ours(published: Mapping[str, Tensor]) -> UDVD:
+    """Convert what the published network has, weights or their gradients."""
+    net = from_published(published)
+    if not isinstance(net, UDVD):
+        raise TypeError(f"these are not the weights of UDVD, but of {net.name}")
+    return net
+
+
 def same_networks(width: int) -> tuple[PlainUDVD, UDVD]:
     """Build the plain network, and ours with its weights."""
     torch.manual_seed(0)
@@ -83,7 +91,7 @@ def same_networks(width: int) -> tuple[PlainUDVD, UDVD]:
     plain = PlainUDVD(width=width, stage_one_features=features)
     for weight in plain.parameters():  # so that activations keep their size
         torch.nn.init.kaiming_normal_(weight, SLOPE)
-    return plain, from_published(plain.state_dict())
+    return plain, _ours(plain.state_dict())
 
 
 # --- operations ---------------------------------------------------------------------
@@ -318,7 +326,8 @@ def training(plain: PlainUDVD, net: UDVD, size: int, turns: int) -> None:
 
     progress("plain: the numbers to compare with")
     run_plain()
-    expected = from_published({n: p.grad for n, p in plain.named_parameters()})
+    gradients = {n: p.grad for n, p in plain.named_parameters() if p.grad is not None}
+    expected = _ours(gradients)
     tasks = {
         "plain, float32": Task(
             run_plain, 1, 4 * plain_gflop(plain, size, size, training=True)
@@ -444,6 +453,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=512, help="of a frame, in pixels")
     parser.add_argument("--patch", type=int, default=128, help="of a training step")
     parser.add_argument("--turns", type=int, default=3, help="repeats")
+    parser.add_argument("--images", type=int, help="of the weight gradients' layers")
     options = parser.parse_args()
     set_up(options.threads)
     print(machine())
@@ -453,7 +463,10 @@ def main() -> None:
     if "training" in options.parts:
         training(plain, net, options.patch, options.turns)
     if "weight-gradient" in options.parts:
-        weight_gradients(GRADIENT_SHAPES, options.turns)
+        shapes = [
+            (options.images or images, *layer) for images, *layer in GRADIENT_SHAPES
+        ]
+        weight_gradients(shapes, options.turns)
 
 
 if __name__ == "__main__":

@@ -111,7 +111,8 @@ def main() -> None:
     for name, network in product(options.movies, options.networks):
         movie = MOVIES[name](options.data)
         if options.crop:
-            inner = (..., *map(slice, options.crop))
+            rows_kept, columns_kept = map(slice, options.crop)
+            inner = np.s_[..., rows_kept, columns_kept]
             movie = movie._replace(truth=movie.truth[inner], noisy=movie.noisy[inner])
         denoiser = nu.train(
             movie.noisy, "TYX", model=network, steps=options.steps, seed=options.seed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -72,7 +73,7 @@ def test_psnr_and_ssim(benchmark_script: Callable[[str], Any]) -> None:
 def test_goals_say_by_how_much_they_are_missed(
     benchmark_script: Callable[[str], Any],
 ) -> None:
-    quality = benchmark_script("quality")
+    quality = benchmark_script("quality_tables")
 
     def row(ours: float) -> dict[str, Any]:
         return {
@@ -90,3 +91,53 @@ def test_goals_say_by_how_much_they_are_missed(
     assert quality.verdict(other, scores).endswith("not measured")
     table = quality.score_table(scores, "psnr", 2)
     assert table.splitlines()[-1] == "| average | 30.00 | 30.30 |"
+
+
+def test_a_method_without_a_result_is_no_number_and_has_a_reason(
+    benchmark_script: Callable[[str], Any],
+) -> None:
+    tables = benchmark_script("quality_tables")
+    nan = float("nan")
+
+    def row(bm4d: Any) -> dict[str, Any]:
+        return {
+            "noisy": tables.Score(20.0, 0.5, 0.0),
+            "BM4D": bm4d,
+            "median": tables.Score(31.2, 0.9, 1.0),
+            "ours, 60 s": tables.Score(31.0, 0.9, 60.0),
+        }
+
+    scores = {
+        "a": row(tables.Score(30.6, 0.9, 1.0)),
+        "b": row(tables.Score(nan, nan, 70.0, reason="it took too long")),
+        "c": row(tables.Score(29.0, 0.9, 1.0)),
+    }
+    table = tables.score_table(scores, "psnr", 2)
+    assert "| b | 20.00 | none | 31.20 | 31.00 |" in table
+    assert "| average | 20.00 | none | 31.20 | 31.00 |" in table
+    assert tables.reasons(scores) == ["- BM4D on b: it took too long"]
+    # BM4D is to be beaten by half a decibel, a method without a goal by nothing
+    assert tables.gaps(scores, "ours, 60 s").splitlines()[2:] == [
+        "| a | **+0.40** | **-0.20** |",
+        "| b | none | **-0.20** |",
+        "| c | +2.00 | **-0.20** |",
+    ]
+    goal = tables.Goal("ours, 60 s", "BM4D", mean=0.5, each=0.5)
+    assert tables.verdict(goal, scores).endswith("no result on b")
+
+
+def test_memory_and_frames_per_second_of_a_method_are_measured(
+    benchmark_script: Callable[[str], Any], tmp_path: Path
+) -> None:
+    quality = benchmark_script("quality")
+    movie = benchmark_script("movies").scene("nuclei", tmp_path, frames=3)
+
+    def wasteful(given: Any) -> Any:
+        waste = np.ones(25_000_000)  # 200 MB
+        time.sleep(0.3)
+        return given.noisy + 0 * waste[0]
+
+    score = quality.measure(movie, wasteful)
+    assert 150 < score.peak < 400
+    assert score.frames_per_second == pytest.approx(3 / score.seconds)
+    assert score.psnr == pytest.approx(quality.psnr(movie.truth, movie.noisy))

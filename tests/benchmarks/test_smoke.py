@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 if TYPE_CHECKING:
@@ -52,10 +53,46 @@ def test_arguments_do_not_depend_on_where_it_is_started(
 
     def fake(command: list[str], **how: Any) -> subprocess.CompletedProcess[str]:
         seen.update(command=command, **how)
-        return subprocess.CompletedProcess(command, 0, "", "")
+        return subprocess.CompletedProcess(command, 0, smoke.machine(), "")
 
     monkeypatch.setattr(smoke.subprocess, "run", fake)
     monkeypatch.chdir(tmp_path)
     assert smoke.run("old_files", tmp_path).state == "ran"
     assert str(tmp_path / "old") in seen["command"]
     assert seen["cwd"] == smoke.REPOSITORY
+    assert seen["env"]["BENCHMARK_LIMIT"] == smoke.SMALL
+
+
+def test_a_script_that_does_not_say_what_it_ran_on_has_failed(
+    smoke: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fake(command: list[str], **how: Any) -> subprocess.CompletedProcess[str]:
+        return subprocess.CompletedProcess(command, 0, "12 frames per second", "")
+
+    monkeypatch.setattr(smoke.subprocess, "run", fake)
+    assert smoke.run("weave", tmp_path).state == "FAILED to say what it ran on"
+    # its numbers go to another script
+    assert smoke.run("probe", tmp_path).state == "ran"
+
+
+def test_a_window_needs_a_screen_or_something_in_its_place(
+    smoke: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.setattr(smoke.shutil, "which", lambda name: None)
+    said = smoke.run("responsiveness", tmp_path).state
+    assert said == "left out: there is no screen, nor xvfb-run"
+
+
+def test_movies_are_cut_and_say_so(
+    benchmark_script: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    common, movies = benchmark_script("common"), benchmark_script("movies")
+    clean = np.arange(20 * 30 * 40.0).reshape(20, 30, 40)
+    assert common.at_most(48, 128) == (48, 128)
+    assert "JUST TO TRY" not in common.machine()
+    monkeypatch.setenv(common.LIMIT, "16x32")
+    assert common.at_most(48, 128) == (16, 32)
+    assert common.at_most(8, 20) == (8, 20)
+    np.testing.assert_array_equal(movies._limited(clean), clean[:16, :, 4:36])
+    assert common.machine().startswith("MOVIES OF 16x32 AT MOST, JUST TO TRY; ")
