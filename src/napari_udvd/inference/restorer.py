@@ -80,6 +80,19 @@ class Denoiser:
     )
     _surveys: Surveys = field(default_factory=Surveys, init=False, repr=False)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy in another process is made of: not what it has met."""
+        return {
+            name: value
+            for name, value in self.__dict__.items()
+            if name not in ("_matches", "_surveys")
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Become that copy."""
+        met = {"_matches": weakref.WeakKeyDictionary(), "_surveys": Surveys()}
+        self.__dict__.update(state | met)
+
     def denoise(
         self,
         movie: Stack | ArrayLike,
