@@ -75,6 +75,7 @@ __all__ = [
     "write_small",
 ]
 
+
 def open_stack(
     path: str | os.PathLike[str],
     axes: str | None = None,

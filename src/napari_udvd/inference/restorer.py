@@ -195,6 +195,9 @@ class Denoiser:
         InputError, MemoryError
             See :func:`~napari_udvd.inference.stream.denoise_stack`.
         """
+        surveys = self._surveys
+        if len(request.devices()) > 1:  # made once, and not on every device
+            surveys = Given(self.survey(stack, request))
         return denoise_stack(
             self.net,
             self.calibrations_for(stack),
@@ -205,7 +208,7 @@ class Denoiser:
             std_sink=std_sink,
             cancel=cancel,
             task=find_task(self.task),
-            blocks_of=partial(self._blocks, self._surveys),
+            blocks_of=partial(self._blocks, surveys),
             flashes=flashes,
         )
 
