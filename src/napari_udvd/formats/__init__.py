@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from napari_udvd.formats._zarr_parts import PartedZarrSink
     from napari_udvd.stack import LayoutLike, Stack
 
 __all__ = [
@@ -58,6 +59,7 @@ __all__ = [
     "check_output",
     "check_small_output",
     "create",
+    "create_in_parts",
     "list_images",
     "listing",
     "movie_name",
@@ -246,6 +248,39 @@ def create(
     from napari_udvd.formats._zarr_sink import ZarrSink
 
     return ZarrSink(target, like, dtype, plain, overwrite)
+
+
+def create_in_parts(
+    path: str | os.PathLike[str],
+    *,
+    like: LayoutLike,
+    dtype: npt.DTypeLike,
+    record: Mapping[str, Any],
+    overwrite: bool = False,
+    key: str = "",
+    resume: bool = False,
+) -> PartedZarrSink:
+    """Prepare to let several processes write an OME-Zarr; use it in a ``with``.
+
+    Parameters
+    ----------
+    path, like, dtype, record, overwrite
+        As for :func:`create`.
+    key
+        Tells what the pixels are made with, and of.
+    resume
+        Go on with what an interrupted run with the same key left.
+
+    Raises
+    ------
+    OutputError
+        As :func:`check_output`.
+    """
+    from napari_udvd.formats._zarr_parts import PartedZarrSink
+
+    target = check_output(path, like=like, dtype=dtype, overwrite=overwrite)
+    plain = to_plain(dict(record))
+    return PartedZarrSink(target, like, dtype, plain, overwrite, key=key, resume=resume)
 
 
 def read_record(path: str | os.PathLike[str]) -> dict[str, Any] | None:

@@ -132,29 +132,37 @@ class Restoration(ABC):
         )
         yield Opened(str(file), stack)
         self._check(stack, output)
-        denoiser = yield from self.denoiser_for(stack, output, cancel)
+        denoiser = yield from self._made(stack, output, cancel)
         if denoiser is None:
             return
-        matched = denoiser.match(stack)
-        yield from map(Note, matched.notes)
-        yield from map(Warned, matched.warnings)
-        dtype = denoiser.dtype_for(stack, self.request)
-        loss = denoiser.rounding_loss(stack)
-        if loss and dtype.kind in "ui":
+        shared = None
+        if self.client is None:
+            facts = facts_of(denoiser, stack, self.request)
+        else:
+            cluster = Cluster(self.client)
+            shared = SharedMovie(cluster, denoiser, stack, self._asked)
+            facts = shared.facts
+        yield from map(Note, facts.match.notes)
+        yield from map(Warned, facts.match.warnings)
+        loss = facts.loss
+        if loss and facts.dtype.kind in "ui":
             yield Warned(f"{loss.sentence}; leave `dtype` out, or ask for float32")
         elif loss and self.request.chooses_dtype:
             yield Note(f"the result is float32: {loss.sentence}")
         wanted = self.request.events is not False and self.request.use_posterior
-        asked = replace(self.request, events=True)  # time apart
-        if wanted and not denoiser.looks_for_events(stack, asked):
+        if wanted and not facts.looks_for_events:
             yield Note(_WITHOUT_EVENTS)
         flashes: list[Flash] = []
-        if (yield from self._write(denoiser, stack, dtype, output, flashes, cancel)):
+        if (yield from self._write(denoiser, stack, shared, output, flashes, cancel)):
             if self.events_table is not None:
                 content = flash_table(flashes)
                 write_small(self.events_table, content, overwrite=self.overwrite)
             self.finish(output)
             yield Written(output)
+
+    @property
+    def _asked(self) -> Request:
+        return replace(self.request, with_std=self.std is not None)
 
     def _check(self, stack: Stack, output: Path) -> None:
         """See that results can be written where they were asked to go."""
@@ -185,27 +193,42 @@ class Restoration(ABC):
         self,
         denoiser: Denoiser,
         stack: Stack,
-        dtype: np.dtype[Any],
+        facts: Facts,
+        shared: SharedMovie | None,
         output: Path,
         flashes: list[Flash],
         cancel: threading.Event | None,
     ) -> Generator[Event, None, bool]:
         """Restore block by block; False if that was cancelled."""
-        record = denoiser.provenance(stack, self.request)
+        record = dict(facts.record)
         if self.dark is not None:
             record["dark"] = str(self.dark)
         std_record = {**record, "quantity": "standard deviation"}
-        targets = [(output, dtype, record)]
+        targets = [(output, facts.dtype, record)]
         if self.std is not None:
             targets.append((self.std, np.dtype(np.float32), std_record))
         n_planes = stack.n_channels * stack.n_planes
         yield Begun("denoising", "frames" if n_planes == 1 else "pictures")
+        in_parts = all(output_kind(path) == "zarr" for path, _, _ in targets)
+        if shared is not None:
+            if in_parts:
+                return (
+                    yield from write_in_parts(
+                        shared, denoiser, targets, flashes, cancel,
+                        overwrite=self.overwrite, resume=self.goes_on,
+                    )
+                )
+            return (
+                yield from write_in_order(
+                    shared, targets, flashes, cancel, overwrite=self.overwrite
+                )
+            )
         with ExitStack() as open_sinks:
             sinks = [
                 open_sinks.enter_context(
                     create(
                         path,
-                        like=denoiser.layout(stack),
+                        like=facts.layout,
                         dtype=kind,
                         record=told,
                         overwrite=self.overwrite,

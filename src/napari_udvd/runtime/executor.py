@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from napari_udvd.runtime.parallel import run_parts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable
+    from collections.abc import Callable, Generator, Iterable, Sequence
 
 __all__ = ["Executor", "InTurn", "Pending", "Threads", "in_order"]
 
@@ -75,15 +75,12 @@ class Pending(Protocol):
     def result(self) -> Any:
         """Wait for it; raise what its part failed with."""
 
-    def cancel(self) -> Any:
-        """Do not begin it, if it is not begun."""
-
 
 def in_order(
     submit: Callable[[Part], Pending],
     parts: Iterable[Part],
     most: Callable[[], int],
-    settle: Callable[[Iterable[Any]], Any],
+    settle: Callable[[Sequence[Any]], Any],
 ) -> Generator[Any, None, None]:
     """Yield results in the order of their parts, with few of them on their way.
 
@@ -96,7 +93,8 @@ def in_order(
     most
         Parts that may be on their way at a time; it may change meanwhile.
     settle
-        Waits for parts that are on their way and of no use any longer.
+        Gets the parts that are on their way and of no use any longer, to cancel them
+        or to wait for them.
     """
     waiting: deque[Pending] = deque()
     coming = iter(parts)
@@ -108,6 +106,5 @@ def in_order(
         while waiting:
             yield waiting.popleft().result()
     finally:
-        for each in waiting:
-            each.cancel()
-        settle(waiting)
+        if waiting:
+            settle(tuple(waiting))

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import queue
 import threading
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import cache
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_udvd.runtime.executor import in_order
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable
+    from collections.abc import Callable, Generator, Iterable, Sequence
 
     import torch
 
@@ -79,8 +79,14 @@ class Replicas:
             lambda part: self._pool.submit(work, part),
             parts,
             lambda: AHEAD * len(self.devices),
-            wait,
+            _settle,
         )
+
+
+def _settle(futures: Sequence[Future[Any]]) -> None:
+    for future in futures:
+        future.cancel()
+    wait(futures)
 
 
 @cache

@@ -7,6 +7,8 @@ but errors.
 from __future__ import annotations
 
 from napari_udvd.small_files._atomic import (
+    Partial,
+    partials_of,
     put_in_place,
     remove,
     remove_stale_partials,
@@ -17,9 +19,11 @@ from napari_udvd.small_files._reading import Row, Table, read_table
 from napari_udvd.small_files._tables import cell, table
 
 __all__ = [
+    "Partial",
     "Row",
     "Table",
     "cell",
+    "partials_of",
     "put_in_place",
     "read_table",
     "remove",
