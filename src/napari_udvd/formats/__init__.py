@@ -65,6 +65,7 @@ __all__ = [
     "movie_name",
     "open_series",
     "open_stack",
+    "output_kind",
     "read_record",
     "remove_stale_partials",
     "seconds_between_frames",

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -79,6 +80,7 @@ def write_part(
     """
     import zarr
 
+    host = socket.gethostname()
     try:
         array: Any = zarr.open_array(place.path, path="0", mode="r+")
         check_aligned(array, place.axes, start, start + len(frames))
@@ -88,16 +90,16 @@ def write_part(
         )
     except FileNotFoundError as error:
         raise OutputError(
-            f"{place.path!r}, which becomes {place.target!r}, is not there on "
-            f"{socket.gethostname()}: write to a folder that all machines share, and leave hidden "
-            "files in it alone while work is being done"
+            f"{place.path!r}, which becomes {place.target!r}, is not there on {host}: "
+            "write to a folder that all machines share, and leave hidden files in it "
+            "alone while work is being done"
         ) from error
     except OSError as error:
         reason = system_reason(error) or "writing failed"
         remedy = "make room" if error.errno in FULL else "check the disk"
         raise OutputError(
             f"frames {start} to {start + len(frames) - 1} of {place.target!r} could "
-            f"not be written on {socket.gethostname()} ({reason}): {remedy}, and run it again with "
+            f"not be written on {host} ({reason}): {remedy}, and run it again with "
             "--resume"
         ) from error
     finite = stored[np.isfinite(stored)]

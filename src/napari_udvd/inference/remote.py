@@ -20,6 +20,7 @@ from napari_udvd.formats._zarr_parts import write_part
 from napari_udvd.inference.fits import check_fits
 from napari_udvd.inference.units import Restored, Unit, restored
 from napari_udvd.noise import check_finite, check_pixels
+from napari_udvd.planes import series_of
 from napari_udvd.runtime.cluster import Bound, Cluster
 from napari_udvd.validity import inspect, remember
 
@@ -165,7 +166,7 @@ def facts_of(denoiser: Denoiser, stack: Stack, request: Request) -> Facts:
         ),
         layout=denoiser.layout(stack),
         record=denoiser.provenance(stack, request),
-        series=denoiser.blocks(stack, request).series,
+        series=series_of(stack, denoiser.joint),
     )
 
 
@@ -225,9 +226,7 @@ class SharedMovie:
         """Restore units; yield them as :class:`Restored`, in their order."""
         return self._cluster.map(Bound(_restore, self._common), units)
 
-    def written(
-        self, units: Iterable[Unit], places: tuple[PartPlace, ...]
-    ) -> Any:
+    def written(self, units: Iterable[Unit], places: tuple[PartPlace, ...]) -> Any:
         """Restore units, and let the workers write them; yield :class:`Wrote`.
 
         Parameters

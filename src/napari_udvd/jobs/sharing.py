@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_udvd.formats import create, create_in_parts, to_plain
-from napari_udvd.inference.remote import Wrote
 from napari_udvd.inference.stream import Progress, write_unit
 from napari_udvd.inference.units import units_of
 from napari_udvd.jobs.events import Stopped
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from napari_udvd.formats import Sink
     from napari_udvd.formats._zarr_parts import PartedZarrSink
     from napari_udvd.inference.flashes import Flash
-    from napari_udvd.inference.remote import SharedMovie
+    from napari_udvd.inference.remote import SharedMovie, Wrote
     from napari_udvd.inference.restorer import Denoiser
     from napari_udvd.inference.units import Unit
     from napari_udvd.jobs.events import Event
@@ -58,6 +57,7 @@ def write_in_order(
     cancel: threading.Event | None,
     *,
     overwrite: bool,
+    state: Path | None = None,
 ) -> Generator[Event, None, bool]:
     """Restore on workers, and write here; False if that was cancelled.
 
@@ -73,15 +73,15 @@ def write_in_order(
         Set it to stop; nothing is left.
     overwrite
         Whether earlier results may be replaced.
+    state
+        File of the training that goes on after an interruption.
     """
     layout = shared.facts.layout
     units = units_of(shared.facts.series, layout)
     with ExitStack() as open_sinks:
         sinks: list[Sink] = [
             open_sinks.enter_context(
-                create(
-                    path, like=layout, dtype=kind, record=told, overwrite=overwrite
-                )
+                create(path, like=layout, dtype=kind, record=told, overwrite=overwrite)
             )
             for path, kind, told in targets
         ]
@@ -95,7 +95,7 @@ def write_in_order(
             if cancel is not None and cancel.is_set():
                 for sink in sinks:
                     sink.discard()
-                yield Stopped()
+                yield Stopped(state)
                 return False
     return True
 

@@ -202,7 +202,7 @@ def check_workers(client: Any, seconds: float = CONNECT_SECONDS) -> None:
                 )
 
 
-def check_paths(client: Any, files: Sequence[Path], folder: Path) -> None:
+def check_paths(client: Any, files: Sequence[Path], folder: Path | None = None) -> None:
     """Check that every worker sees the files, and can write where results go.
 
     Parameters
@@ -212,7 +212,8 @@ def check_paths(client: Any, files: Sequence[Path], folder: Path) -> None:
     files
         They have to be the same everywhere; those that are not here are left out.
     folder
-        Of the results; it has to be the very folder that is seen here.
+        Of what workers write; it has to be the very folder that is seen here. None
+        where they write nothing.
 
     Raises
     ------
@@ -222,17 +223,21 @@ def check_paths(client: Any, files: Sequence[Path], folder: Path) -> None:
         If the folder is not there, or cannot be written to.
     """
     sizes = {os.path.abspath(f): os.path.getsize(f) for f in files if os.path.exists(f)}
-    marker = folder / f".{secrets.token_hex(8)}.seen"
+    marker = None
+    if folder is not None:
+        marker = folder / f".{secrets.token_hex(8)}.seen"
+        try:
+            marker.touch()
+        except OSError as error:
+            raise OutputError(
+                f"cannot write in {str(folder)!r} ({error.strerror}); name another "
+                "folder"
+            ) from error
     try:
-        marker.touch()
-    except OSError as error:
-        raise OutputError(
-            f"cannot write in {str(folder)!r} ({error.strerror}); name another folder"
-        ) from error
-    try:
-        seen = client.run(_seen, sizes, os.path.abspath(marker))
+        seen = client.run(_seen, sizes, marker and os.path.abspath(marker))
     finally:
-        marker.unlink(missing_ok=True)
+        if marker is not None:
+            marker.unlink(missing_ok=True)
     for worker, (host, missing, problem) in seen.items():
         if missing:
             raise InputError(
@@ -291,6 +296,12 @@ class Cluster:
 
     def __init__(self, client: Any) -> None:
         self.client = client
+
+    @classmethod
+    def of(cls, client: Any) -> Cluster:
+        """Use workers after a look at them, see :func:`check_workers`."""
+        check_workers(client)
+        return cls(client)
 
     def map(
         self, work: Callable[[Part], Result], parts: Iterable[Part]
@@ -386,12 +397,16 @@ def lost_workers() -> Iterator[None]:
         ) from error
 
 
-def _seen(sizes: Mapping[str, int], marker: str) -> tuple[str, str | None, str | None]:
+def _seen(
+    sizes: Mapping[str, int], marker: str | None
+) -> tuple[str, str | None, str | None]:
     """Host, a file that is missing, and why nothing can be written; on a worker."""
     host = socket.gethostname()
     for name, size in sizes.items():
         if not os.path.exists(name) or os.path.getsize(name) != size:
             return host, name, None
+    if marker is None:
+        return host, None, None
     if not os.path.exists(marker):
         return host, None, "it is not the folder that the program sees"
     if not os.access(os.path.dirname(marker), os.W_OK | os.X_OK):
