@@ -32,6 +32,7 @@ from napari_udvd.formats._small import check_small_output
 from napari_udvd.formats._units import seconds_between_frames
 from napari_udvd.noise import AUTO, subtract_dark
 from napari_udvd.small_files import (
+    UNFINISHED,
     cell,
     remove_stale_partials,
     table,
@@ -51,6 +52,7 @@ __all__ = [
     "READABLE",
     "SAMPLES",
     "TIFF",
+    "UNFINISHED",
     "ArraySink",
     "Image",
     "Listing",

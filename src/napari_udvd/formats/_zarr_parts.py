@@ -23,6 +23,7 @@ from napari_udvd.errors import OutputError, WorkersLost, system_reason
 from napari_udvd.formats._sinks import FULL, block_key, to_dtype
 from napari_udvd.formats._zarr_sink import ZarrSink
 from napari_udvd.small_files import (
+    UNFINISHED,
     Partial,
     partials_of,
     remove,
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 __all__ = ["PartPlace", "PartedZarrSink", "write_part"]
+
+_KEPT: Final = (WorkersLost, KeyboardInterrupt, GeneratorExit)
+"""What may interrupt a run that is worth to be gone on with: nothing is wrong."""
 
 NOTES: Final = "napari-udvd-parts.jsonl"
 """File in the store that says what is done."""
@@ -164,7 +168,7 @@ class PartedZarrSink(ZarrSink):
     @property
     def unfinished(self) -> Path:
         """What is left of a run that was interrupted."""
-        return self.target.with_name(f".{self.target.name}.unfinished")
+        return self.target.with_name(f".{self.target.name}{UNFINISHED}")
 
     def is_written(self, start: int, stop: int, plane: Plane) -> bool:
         """Whether frames ``start .. stop - 1`` of a plane are done."""
@@ -211,7 +215,7 @@ class PartedZarrSink(ZarrSink):
         trace: TracebackType | None,
     ) -> None:
         """Commit; leave what is done where it can be gone on with; or discard."""
-        if self._open and kind is not None and issubclass(kind, WorkersLost):
+        if self._open and kind is not None and issubclass(kind, _KEPT):
             self.keep()
         super().__exit__(kind, error, trace)
 

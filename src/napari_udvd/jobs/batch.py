@@ -175,7 +175,7 @@ class Batch:
     def _check_there(self, said: dict[str, Any] | None) -> dict[str, Any]:
         """See that workers can do it; return in which precision."""
         from napari_udvd.jobs.crew import precision_there
-        from napari_udvd.runtime.cluster import check_paths, check_workers
+        from napari_udvd.runtime.workers import check_paths, check_workers
 
         check_workers(self.client)
         others = (getattr(self.job, name, None) for name in ("dark", "mask"))

@@ -140,8 +140,8 @@ def _from_anywhere(job: Any) -> Any:
         job,
         **{
             name: path.absolute()
-            for name in ("dark", "mask")
-            if (path := getattr(job, name)) is not None and path.exists()
+            for name in ("dark", "mask", "psf")
+            if (path := getattr(job, name, None)) is not None and path.exists()
         },
     )
 

@@ -25,11 +25,12 @@ from napari_udvd.inference.request import Request
 from napari_udvd.jobs.crew import train_there
 from napari_udvd.jobs.events import Begun, Note, Opened, Stopped, Warned, Written
 from napari_udvd.jobs.files import check_holes, check_new_model
-from napari_udvd.jobs.sharing import write_in_order, write_in_parts
+from napari_udvd.jobs.sharing import write_shared
 from napari_udvd.jobs.states import Beside
 from napari_udvd.jobs.training import trained
 from napari_udvd.noise import check_pixels
-from napari_udvd.runtime.cluster import Cluster, check_paths
+from napari_udvd.runtime.cluster import Cluster
+from napari_udvd.runtime.workers import check_paths
 from napari_udvd.tasks import DENOISE, find_task
 from napari_udvd.training.settings import make_settings
 
@@ -256,28 +257,18 @@ class Restoration(ABC):
         """Let workers restore; False if that was cancelled."""
         targets = self._targets(shared.facts, output)
         yield self._begun(shared.facts)
-        in_parts = all(output_kind(path) == "zarr" for path, _, _ in targets)
-        if not in_parts:
-            return (
-                yield from write_in_order(
-                    shared,
-                    targets,
-                    flashes,
-                    cancel,
-                    overwrite=self.overwrite,
-                    state=self.state_of(output),
-                )
-            )
+        # what was put back into parts that are done is not known any longer
+        goes_on = self.goes_on and self.events_table is None
         return (
-            yield from write_in_parts(
+            yield from write_shared(
                 shared,
                 denoiser,
                 targets,
                 flashes,
                 cancel,
                 overwrite=self.overwrite,
-                # what was put back into parts that are done is not known any longer
-                resume=self.goes_on and self.events_table is None,
+                resume=goes_on,
+                state=self.state_of(output),
             )
         )
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_udvd.formats import create, create_in_parts, to_plain
+from napari_udvd.formats import create, create_in_parts, output_kind, to_plain
 from napari_udvd.inference.stream import Progress, write_unit
 from napari_udvd.inference.units import units_of
 from napari_udvd.jobs.events import Stopped
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from napari_udvd.inference.units import Unit
     from napari_udvd.jobs.events import Event
 
-__all__ = ["Target", "key_of", "write_in_order", "write_in_parts"]
+__all__ = ["Target", "key_of", "write_in_order", "write_in_parts", "write_shared"]
 
 Target = tuple["Path", np.dtype[Any], dict[str, Any]]
 """File, data type and record of a result."""
@@ -48,6 +48,43 @@ def key_of(denoiser: Denoiser, target: Target) -> str:
     _, dtype, record = target
     digest.update(json.dumps([str(dtype), to_plain(record)], sort_keys=True).encode())
     return digest.hexdigest()[:16]
+
+
+def write_shared(
+    shared: SharedMovie,
+    denoiser: Denoiser,
+    targets: Sequence[Target],
+    flashes: list[Flash],
+    cancel: threading.Event | None,
+    *,
+    overwrite: bool,
+    resume: bool,
+    state: Path | None,
+) -> Generator[Event, None, bool]:
+    """Restore on workers; False if that was cancelled.
+
+    Parameters
+    ----------
+    shared, targets, flashes, cancel, overwrite, state
+        As for :func:`write_in_order`.
+    denoiser, resume
+        As for :func:`write_in_parts`.
+    """
+    if all(output_kind(path) == "zarr" for path, _, _ in targets):
+        parts = write_in_parts(
+            shared,
+            denoiser,
+            targets,
+            flashes,
+            cancel,
+            overwrite=overwrite,
+            resume=resume,
+        )
+        return (yield from parts)
+    in_order = write_in_order(
+        shared, targets, flashes, cancel, overwrite=overwrite, state=state
+    )
+    return (yield from in_order)
 
 
 def write_in_order(

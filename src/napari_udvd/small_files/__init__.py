@@ -7,6 +7,7 @@ but errors.
 from __future__ import annotations
 
 from napari_udvd.small_files._atomic import (
+    UNFINISHED,
     Partial,
     partials_of,
     put_in_place,
@@ -19,6 +20,7 @@ from napari_udvd.small_files._reading import Row, Table, read_table
 from napari_udvd.small_files._tables import cell, table
 
 __all__ = [
+    "UNFINISHED",
     "Partial",
     "Row",
     "Table",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = [
+    "UNFINISHED",
     "Partial",
     "partials_of",
     "put_in_place",
@@ -30,6 +31,10 @@ __all__ = [
     "temporary_name",
     "write_small",
 ]
+
+
+UNFINISHED = ".unfinished"
+"""Last part of the hidden name of what was interrupted, and can be gone on with."""
 
 
 def write_small(path: Path, content: bytes, *, overwrite: bool = False) -> None:
