@@ -82,7 +82,7 @@ def _follow_crew(batch: Batch, *, quiet: bool, strict: bool) -> int:
         task = bar.add_task("movies", total=len(batch.files), state="")
         for event in events:
             overview.take(event)
-            ended = sum(map(overview.count, ("done", "failed", "skipped", "stopped")))
+            ended = overview.count("done", "failed", "skipped", "stopped")
             bar.update(task, completed=ended, state=_state(overview))
             if isinstance(event, told.MovieDone):
                 print(event.result)

@@ -205,7 +205,8 @@ class PartedZarrSink(ZarrSink):
         for line in self._found:
             plane = Plane(line["c"], line["z"])
             low, high = line.get("range", (np.inf, -np.inf))
-            self._take(*line["frames"], plane, low, high)
+            start, stop = line["frames"]
+            self._take(start, stop, plane, low, high)
         return self
 
     def __exit__(

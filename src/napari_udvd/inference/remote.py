@@ -76,7 +76,7 @@ class Parcel:
             return False
 
         content = pickle.dumps(what, protocol=5, buffer_callback=is_small)
-        return cls(content, tuple(np.frombuffer(b, np.uint8) for b in found))
+        return cls(content, tuple(np.frombuffer(b.raw(), np.uint8) for b in found))
 
     def open(self) -> Any:
         """Unpack."""

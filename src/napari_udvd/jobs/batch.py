@@ -256,9 +256,9 @@ class Overview:
         self.movies[event.file] = now
         return now
 
-    def count(self, state: StateOfMovie) -> int:
-        """How many movies are in a state."""
-        return sum(movie.state == state for movie in self.movies.values())
+    def count(self, *states: str) -> int:
+        """Return how many movies are in one of some states."""
+        return sum(movie.state in states for movie in self.movies.values())
 
 
 def _after(movie: MovieStatus, event: BatchEvent) -> MovieStatus:

@@ -6,13 +6,15 @@ is imported before somebody asks for it.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
+from concurrent import futures
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from napari_udvd.errors import InputError, OutputError, WorkersLost
+from napari_udvd.errors import InputError, WorkersLost
 from napari_udvd.runtime.executor import in_order
 from napari_udvd.runtime.workers import CONNECT_SECONDS, check_workers
 
@@ -218,8 +220,8 @@ class Cluster:
 
     def submit(self, function: Callable[..., Any], *given: Any) -> OnTheWay:
         """Begin one part, whose result other parts may be given."""
-        futures = [g.future if isinstance(g, OnTheWay) else g for g in given]
-        return OnTheWay(self.client.submit(function, *futures, pure=False))
+        known = [g.future if isinstance(g, OnTheWay) else g for g in given]
+        return OnTheWay(self.client.submit(function, *known, pure=False))
 
     def send_once(self, parcel: Any) -> Any:
         """Put pixels or weights where all workers find them; returns what to give."""
@@ -265,8 +267,7 @@ def _give_up(pending: Sequence[OnTheWay]) -> None:
 def lost_workers() -> Iterator[None]:
     """Say in words of this program that workers or their scheduler are gone."""
     distributed = _distributed()
-    from concurrent.futures import CancelledError
-
+    cut_off = distributed.comm.CommClosedError
     try:
         yield
     except distributed.KilledWorker as error:
@@ -275,13 +276,7 @@ def lost_workers() -> Iterator[None]:
             "other: it needs more memory than they have, or their machines were taken "
             "away; start workers with more memory, or choose a smaller tile"
         ) from error
-    except (CancelledError, distributed.CommClosedError, OSError) as error:
-        if isinstance(error, OutputError):
-            raise
-        if isinstance(error, OSError) and not isinstance(
-            error, distributed.CommClosedError
-        ):
-            raise
+    except (asyncio.CancelledError, futures.CancelledError, cut_off) as error:
         raise WorkersLost(
             "the scheduler is gone, and what it had given out with it; what is "
             "complete is there: start it again, and the same command with --resume "

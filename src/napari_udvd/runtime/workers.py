@@ -49,10 +49,11 @@ def check_workers(client: Any, seconds: float = CONNECT_SECONDS) -> None:
             except metadata.PackageNotFoundError:
                 versions[name] = None
         try:
-            from napari_udvd._version import __version__ as own
+            from napari_udvd import _version
         except ImportError:
-            own = None
-        versions["napari-udvd"] = own
+            versions["napari-udvd"] = None
+        else:
+            versions["napari-udvd"] = _version.__version__
         return versions
 
     here = {"napari-udvd": __version__, "torch": metadata.version("torch")}

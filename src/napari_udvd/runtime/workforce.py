@@ -7,6 +7,7 @@ back.
 
 from __future__ import annotations
 
+import asyncio
 import pickle
 import queue
 import secrets
@@ -233,7 +234,7 @@ def _news(
 def _there(client: Any) -> dict[str, int]:
     with lost_workers():
         if client.status not in ("running", "connecting"):
-            raise OSError("closed")
+            raise asyncio.CancelledError
         return worker_threads(client)
 
 
