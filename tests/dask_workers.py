@@ -24,7 +24,7 @@ def in_this_process(threads: int = 1) -> Iterator[Any]:
             n_workers=2,
             threads_per_worker=threads,
             processes=False,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
             protocol="inproc://",
         ) as cluster,
         distributed.Client(cluster) as client,

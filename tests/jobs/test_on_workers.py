@@ -111,7 +111,7 @@ def test_a_killed_worker_costs_one_unit_of_a_shared_movie(
     movie = write(tmp_path / "long.ome.zarr", tiny_movie(150))
     one, other = tmp_path / "one.ome.zarr", tmp_path / "other.ome.zarr"
     list(restore_files([movie], one, job))
-    client.wait_for_workers(2, timeout=60)
+    client.wait_for_workers(2, timeout=240)
     pid = next(iter(client.run(os.getpid).values()))
     for k, _ in enumerate(restore_files([movie], other, job, None, client)):
         if k == 3:

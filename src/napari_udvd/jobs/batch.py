@@ -135,19 +135,19 @@ class Batch:
             told = self._there(left, more["precision"], cancel)
         if said is None:
             journal.begin(settings_of(self.job), **more)
-        for file, result in skipped.items():
-            yield MovieSkipped(file, result)
-        for event in told:
-            journal.note(event)
-            if not isinstance(event, MovieStarted | MovieTold):
-                ended.append(event)
-            yield event
-        of_use = (MovieDone, MovieSkipped, MovieStopped)
-        nothing_left = all(isinstance(e, MovieDone | MovieSkipped) for e in ended)
-        if nothing_left or not (skipped or any(isinstance(e, of_use) for e in ended)):
-            journal.complete()
-        if is_new and not any(self.output.iterdir()):
-            self.output.rmdir()
+        try:
+            for file, result in skipped.items():
+                yield MovieSkipped(file, result)
+            for event in told:
+                journal.note(event)
+                if not isinstance(event, MovieStarted | MovieTold):
+                    ended.append(event)
+                yield event
+        finally:
+            if not _worth_remembering(ended, len(left), bool(skipped)):
+                journal.complete()
+            if is_new and not any(self.output.iterdir()):
+                self.output.rmdir()
 
     def _here(
         self, results: dict[Path, Path], cancel: threading.Event | None
@@ -200,6 +200,15 @@ class Batch:
         costs = {file: float(_bytes(file)) for file in results}
         dtype = getattr(torch, precision.removeprefix("torch."))
         return movies_there(self.client, results, self.job, costs, dtype, cancel)
+
+
+def _worth_remembering(
+    ended: Sequence[BatchEvent], movies: int, was_begun: bool
+) -> bool:
+    """Tell whether a batch that is over, or broken off, can be gone on with."""
+    done = sum(isinstance(event, MovieDone | MovieSkipped) for event in ended)
+    stopped = any(isinstance(e, MovieStopped) and e.state is not None for e in ended)
+    return done < movies and (was_begun or done > 0 or stopped)
 
 
 @dataclass(frozen=True)

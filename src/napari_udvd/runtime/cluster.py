@@ -96,7 +96,7 @@ def computing_on(
             n_workers=workers,
             threads_per_worker=1,
             processes=True,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
             env={"OMP_NUM_THREADS": str(each), "OMP_WAIT_POLICY": "PASSIVE"},
             silence_logs=logging.CRITICAL,
         ) as cluster,
