@@ -8,7 +8,7 @@ Four parts, each of which prints a table:
 
 speed   Movies on two workers of one thread each, against one process with both cores;
         and the memory of the coordinator, which must not grow with their number.
-kills   A worker is killed in every quarter of a batch: what was repeated, and the bytes.
+kills   A worker is killed in every quarter of a batch: what is repeated, and the bytes
 long    One long movie from OME-Zarr to OME-Zarr: memory of workers and coordinator.
 plan    1,000 movies on 64 workers, with 1 % of the units losing their worker: the
         schedule that batches follow, run by a simulated clock with the times of real

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -32,7 +33,7 @@ from napari_udvd.training import Step
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
     from pathlib import Path
 
     from napari_udvd.jobs.events import BatchEvent, Event
@@ -115,9 +116,17 @@ class Batch:
         WorkersLost
             If the scheduler is gone.
         """
-        results, journal = self.results(), self.journal
         is_new = not self.output.exists()
         make_folder(self.output)
+        try:
+            yield from self._run(cancel)
+        finally:
+            if is_new and not any(self.output.iterdir()):
+                self.output.rmdir()
+
+    def _run(self, cancel: threading.Event | None) -> Iterator[BatchEvent]:
+        """Do it, and remember what is done."""
+        results, journal = self.results(), self.journal
         said = journal.go_on(settings_of(self.job)) if self.is_resumed else None
         done = journal.done() if said else set()
         skipped = {
@@ -126,32 +135,31 @@ class Batch:
             if str(file) in done and result.exists()
         }
         left = {file: r for file, r in results.items() if file not in skipped}
-        ended: list[BatchEvent] = []
+        more: dict[str, Any] = {}
         if self.client is None:
             told = self._here(left, cancel)
-            more = {}
         else:
             more = self._check_there(said)
             told = self._there(left, more["precision"], cancel)
         if said is None:
             journal.begin(settings_of(self.job), **more)
+        ended: list[BatchEvent] = []
         try:
             for file, result in skipped.items():
                 yield MovieSkipped(file, result)
-            for event in told:
-                journal.note(event)
-                if not isinstance(event, MovieStarted | MovieTold):
-                    ended.append(event)
-                yield event
+            with closing(told):
+                for event in told:
+                    journal.note(event)
+                    if not isinstance(event, MovieStarted | MovieTold):
+                        ended.append(event)
+                    yield event
         finally:
-            if not _worth_remembering(ended, len(left), bool(skipped)):
+            if not _worth_remembering(ended, len(left), said is not None):
                 journal.complete()
-            if is_new and not any(self.output.iterdir()):
-                self.output.rmdir()
 
     def _here(
         self, results: dict[Path, Path], cancel: threading.Event | None
-    ) -> Iterator[BatchEvent]:
+    ) -> Generator[BatchEvent, None, None]:
         """Do one movie after the other."""
         coming = iter(results.items())
         for file, result in coming:
@@ -191,7 +199,7 @@ class Batch:
         results: dict[Path, Path],
         precision: str,
         cancel: threading.Event | None,
-    ) -> Iterator[BatchEvent]:
+    ) -> Generator[BatchEvent, None, None]:
         """Do them on workers, the largest first."""
         import torch
 

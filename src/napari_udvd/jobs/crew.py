@@ -5,6 +5,7 @@ Neither pixels nor weights come to whoever gave the work out: only what is told.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -27,13 +28,14 @@ from napari_udvd.jobs.events import (
 )
 from napari_udvd.runtime import workforce
 from napari_udvd.runtime.cluster import Cluster
+from napari_udvd.runtime.device import settled_precision
 from napari_udvd.runtime.schedule import Schedule
 from napari_udvd.small_files import partials_of, remove
 from napari_udvd.training import Finished, Started, Step
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Generator, Iterator, Mapping
+    from collections.abc import Generator, Mapping
     from pathlib import Path
 
     import torch
@@ -65,7 +67,7 @@ def movies_there(
     costs: Mapping[Path, float],
     precision: torch.dtype,
     cancel: threading.Event | None = None,
-) -> Iterator[BatchEvent]:
+) -> Generator[BatchEvent, None, None]:
     """Do a job for every movie, on whichever worker is free.
 
     Parameters
@@ -194,25 +196,21 @@ def _precision(device: Any) -> torch.dtype:
 
 def _do_movie(parcel: Parcel, file: Path, duty: Duty) -> _Outcome:
     """Work on one movie; what goes wrong with it is its outcome."""
-    import time
-
-    from napari_udvd.runtime.device import settle_precision
-
     began = time.monotonic()
     job, paths, precision = parcel.open()
-    settle_precision(precision)
     file, result = paths[file]
+    if duty.is_repeated and hasattr(job, "resume"):
+        # what was trained until the worker was lost is not lost
+        job = replace(job, resume=True)
     try:
-        if duty.is_repeated and hasattr(job, "resume"):
-            # what was trained until the worker was lost is not lost
-            job = replace(job, resume=True)
-        left = job.resumed(result)
-        if left is None:
-            return _Outcome(was_done=True)
-        for event in left.run(file, result, duty.cancel):
-            if isinstance(event, Stopped):
-                return _Outcome(stopped=event)
-            _say(duty, event)
+        with settled_precision(precision):
+            left = job.resumed(result)
+            if left is None:
+                return _Outcome(was_done=True)
+            for event in left.run(file, result, duty.cancel):
+                if isinstance(event, Stopped):
+                    return _Outcome(stopped=event)
+                _say(duty, event)
     except _OF_A_MOVIE as error:
         return _Outcome(error=error)
     return _Outcome(seconds=time.monotonic() - began)

@@ -16,12 +16,17 @@ from __future__ import annotations
 import ctypes
 import platform
 import time
+from contextlib import contextmanager
 from functools import cache
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 
 from napari_udvd.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = [
     "available_devices",
@@ -29,7 +34,7 @@ __all__ = [
     "choose_devices",
     "choose_precision",
     "keep_freed_memory",
-    "settle_precision",
+    "settled_precision",
 ]
 
 
@@ -105,7 +110,7 @@ def choose_precision(device: torch.device) -> torch.dtype:
 
     On CUDA this is a property of the chip. CPUs say that they support bfloat16 also
     where they emulate it, so one convolution is timed in both (a few milliseconds),
-    unless :func:`settle_precision` was told.
+    unless :func:`settled_precision` was told.
     """
     if device.type == "cpu" and _settled:
         return _settled[-1]
@@ -119,18 +124,24 @@ def choose_precision(device: torch.device) -> torch.dtype:
     return torch.bfloat16 if faster else torch.float32
 
 
-def settle_precision(dtype: torch.dtype) -> None:
-    """Tell what to compute in on the CPU, whatever is faster at the moment.
+@contextmanager
+def settled_precision(dtype: torch.dtype) -> Iterator[None]:
+    """Compute in `dtype` on the CPU, whatever is faster at the moment.
 
     For processes that share work: their results must not depend on how busy the
-    machines were when each of them measured.
+    machines were when each of them measured. It holds for the whole process.
     """
-    _settled[:] = [dtype]
+    _settled.append(dtype)
     choose_precision.cache_clear()
+    try:
+        yield
+    finally:
+        _settled.pop()
+        choose_precision.cache_clear()
 
 
 _settled: list[torch.dtype] = []
-"""What was told."""
+"""What was told; the last holds."""
 
 
 def _convolution_seconds() -> dict[torch.dtype, float]:

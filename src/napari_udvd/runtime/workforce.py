@@ -21,7 +21,7 @@ from napari_udvd.errors import WorkersLost
 from napari_udvd.runtime.cluster import lost_workers, worker_threads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from napari_udvd.runtime.schedule import Schedule
 
@@ -121,7 +121,7 @@ def run(
     work: Callable[..., Any],
     common: tuple[Any, ...] = (),
     cancel: threading.Event | None = None,
-) -> Iterator[Told]:
+) -> Generator[Told, None, None]:
     """Do all units of a schedule.
 
     Parameters
@@ -154,7 +154,8 @@ def run(
     numbers = {unit: number for number, unit in enumerate(units)}
     futures: dict[Any, Any] = {}
     begun: set[Any] = set()
-    was_told = False
+    there: dict[str, int] = {}
+    was_told, look_at = False, 0.0
     client.subscribe_topic(topic, lambda event: heard.put(event[1]))
     try:
         while not schedule.is_over:
@@ -163,7 +164,9 @@ def run(
                 schedule.stop()
                 client.run(_cancel, topic)
                 continue
-            there = _there(client)
+            if time.monotonic() >= look_at:
+                there = _there(client)
+                look_at = time.monotonic() + POLL_SECONDS
             for worker in set(schedule.running.values()) - set(there):
                 for lost in schedule.lose(worker):
                     futures.pop(lost.unit).cancel()
@@ -192,7 +195,7 @@ def run(
                 future.add_done_callback(heard.put)
             yield from _news(heard, futures, schedule, units)
     finally:
-        if futures:
+        if futures and client.status == "running":
             client.run(_cancel, topic, on_error="ignore")
         for future in futures.values():
             future.cancel()
