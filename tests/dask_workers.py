@@ -14,15 +14,15 @@ __all__ = ["in_this_process", "processes"]
 
 
 @contextmanager
-def in_this_process(threads: int = 1) -> Iterator[Any]:
-    """Scheduler and two workers as threads of this process."""
+def in_this_process(workers: int = 2) -> Iterator[Any]:
+    """Scheduler and workers as threads of this process."""
     import distributed
 
     with (
         _leaving_sockets(),
         distributed.LocalCluster(
-            n_workers=2,
-            threads_per_worker=threads,
+            n_workers=workers,
+            threads_per_worker=1,
             processes=False,
             dashboard_address="127.0.0.1:0",
             protocol="inproc://",

@@ -37,7 +37,6 @@ from napari_udvd.jobs import (
     Written,
     restore_files,
 )
-from napari_udvd.runtime import schedule
 from tiny import ALONE, tiny_calibration, tiny_movie, tiny_net
 from written import content, write
 
@@ -159,31 +158,61 @@ def test_a_stopped_zarr_is_gone_on_with(
     assert content(output) == content(whole)
 
 
-def test_a_client_that_was_killed(
-    files: list[Path], job: ApplyModel, tmp_path: Path
+UNTIL_KILLED = """
+import sys
+from pathlib import Path
+
+import torch
+
+from dask_workers import in_this_process
+from napari_udvd.inference.loading import load
+from napari_udvd.inference.request import Request
+from napari_udvd.jobs import ApplyModel, Batch, MovieDone
+
+torch.set_num_threads(1)
+model, output, *files = map(Path, sys.argv[1:])
+request = Request(device="cpu", precision=torch.float32, events=False, refine=False)
+job = ApplyModel(denoiser=load(model), request=request)
+with in_this_process() as client:
+    batch = Batch(files=tuple(files), output=output, job=job, client=client)
+    for event in batch.run():
+        if isinstance(event, MovieDone):
+            print(event.result, flush=True)
+            sys.stdin.read()
+"""
+
+
+def test_scheduler_and_client_that_were_killed(
+    near: Any, files: list[Path], job: ApplyModel, tmp_path: Path
 ) -> None:
-    """Its batch is gone on with; the bytes are those of one that nobody disturbed."""
-    model = tmp_path / "model.safetensors"
+    """A batch is gone on with, to the bytes of one that nobody disturbed."""
+    model, output = tmp_path / "model.safetensors", tmp_path / "out"
     job.denoiser.save(model)
-    command = [
-        sys.executable, "-m", "napari_udvd", "apply", str(model), *map(str, files),
-        "-o", str(tmp_path / "out"), "--workers", "1", "--no-events", "--no-refine",
-        "-q",
-    ]  # fmt: skip
-    undisturbed = [*command]
-    undisturbed[undisturbed.index("-o") + 1] = str(tmp_path / "whole")
-    assert subprocess.run(undisturbed, timeout=300).returncode == 0
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+    job = replace(job, denoiser=nu.load(model))
+    whole = Batch(files=tuple(files), output=tmp_path / "whole", job=job, client=near)
+    assert all(not isinstance(event, FileFailed) for event in whole.run())
+    words = [sys.executable, "-c", UNTIL_KILLED, model, output, *files]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(
+        list(map(str, words)),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+    ) as running:
         assert running.stdout is not None
         first = Path(running.stdout.readline().strip())
         running.kill()
     before = first.stat().st_mtime_ns
-    (journal,) = (tmp_path / "out").glob("napari-udvd-batch-*.jsonl")
+    (journal,) = output.glob("napari-udvd-batch-*.jsonl")
     assert first.name in journal.read_text()
-    done = subprocess.run([*command, "--resume"], capture_output=True, timeout=300)
-    assert done.returncode == 0, done.stderr
+    resumed = replace(job, resume=True)
+    told = list(replace(whole, output=output, job=resumed).run())
+    ends = [event for event in told if isinstance(event, MovieDone | MovieSkipped)]
+    assert {event.file for event in ends} == set(files)
+    assert isinstance(ends[0], MovieSkipped)
     assert first.stat().st_mtime_ns == before
-    assert results(tmp_path / "out") == results(tmp_path / "whole")
+    assert results(output) == results(whole.output)
 
 
 def test_trainings_on_workers(near: Any, files: list[Path], tmp_path: Path) -> None:
@@ -235,25 +264,6 @@ def test_one_bad_movie(
     told = list(again.run())
     assert sum(isinstance(event, MovieSkipped) for event in told) == 3
     assert sum(isinstance(event, MovieDone) for event in told) == 1
-
-
-def test_a_movie_that_ends_two_workers_is_given_up(
-    client: Any, files: list[Path], job: ApplyModel, tmp_path: Path
-) -> None:
-    batch = Batch(
-        files=tuple(files[:2]), output=tmp_path / "out", job=job, client=client
-    )
-    poison, ends = files[0], {}
-    for event in batch.run():
-        if isinstance(event, MovieStarted) and event.file == poison:
-            pids = client.run(os.getpid, workers=[event.where])
-            os.kill(pids[event.where], signal.SIGKILL)
-        if isinstance(event, MovieDone | FileFailed):
-            ends[event.file] = event
-    assert isinstance(ends[files[1]], MovieDone)
-    assert isinstance(ends[poison], FileFailed)
-    assert "more memory" in str(ends[poison].error)
-    assert schedule.REPEATS == 1
 
 
 def test_an_array_in_memory(near: Any) -> None:

@@ -195,11 +195,12 @@ def run(
                 future.add_done_callback(heard.put)
             yield from _news(heard, futures, schedule, units)
     finally:
-        if futures and client.status == "running":
-            client.run(_cancel, topic, on_error="ignore")
-        for future in futures.values():
-            future.cancel()
-        client.unsubscribe_topic(topic)
+        if client.status == "running":
+            if futures:
+                client.run(_cancel, topic, on_error="ignore")
+            for future in futures.values():
+                future.cancel()
+            client.unsubscribe_topic(topic)
 
 
 def _news(
