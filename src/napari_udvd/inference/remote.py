@@ -78,6 +78,10 @@ class Parcel:
         content = pickle.dumps(what, protocol=5, buffer_callback=is_small)
         return cls(content, tuple(np.frombuffer(b.raw(), np.uint8) for b in found))
 
+    def sent(self, cluster: Cluster) -> Any:
+        """Send it to workers, see :meth:`Cluster.send_once`."""
+        return cluster.send_once(self, is_large=bool(self.buffers))
+
     def open(self) -> Any:
         """Unpack."""
         return pickle.loads(self.content, buffers=self.buffers)
@@ -216,7 +220,7 @@ class SharedMovie:
         self, cluster: Cluster, denoiser: Denoiser, stack: Stack, request: Request
     ) -> None:
         self._cluster = cluster
-        sent = [cluster.send_once(Parcel.of(each)) for each in (denoiser, stack)]
+        sent = [Parcel.of(each).sent(cluster) for each in (denoiser, stack)]
         prepared = cluster.submit(prepare, *sent, request)
         self._common = (*sent, prepared.future)
         self.facts: Facts = cluster.submit(_told, prepared).result()

@@ -98,28 +98,36 @@ def movies_there(
     paths = {
         file: (file.absolute(), result.absolute()) for file, result in results.items()
     }
-    sent = Parcel.of((_from_anywhere(job), paths, precision))
-    common = (Cluster(client).send_once(sent),)
+    parcel = Parcel.of((_from_anywhere(job), paths, precision))
+    common = (parcel.sent(Cluster(client)),)
     begun: set[Path] = set()
     ended: set[Path] = set()
+    repeated: set[Path] = set()
     schedule = Schedule(costs)
     for told in workforce.run(client, schedule, _do_movie, common, cancel):
         file = told.unit
         if isinstance(told, workforce.Placed):
-            yield MovieStarted(file, told.worker, file in begun)
+            if file in begun:
+                repeated.add(file)
             begun.add(file)
+            yield MovieStarted(file, told.worker, file in repeated)
         elif isinstance(told, workforce.Said):
             yield MovieTold(file, told.message)
         elif isinstance(told, workforce.Returned | workforce.Broke | workforce.GivenUp):
             ended.add(file)
-            yield _ending(told, results[file])
+            ending = _ending(told, results[file])
+            if file in repeated and isinstance(ending, MovieDone):
+                # what the lost worker left of it, on a machine that may be gone
+                for partial in partials_of(results[file]):
+                    remove(partial.path)
+            yield ending
     for file in results:
         if file not in ended:
             yield MovieStopped(file)
 
 
 def _ending(told: Any, result: Path) -> BatchEvent:
-    """Say how a movie ended; what lost workers left of it is removed."""
+    """Say how a movie ended."""
     if not isinstance(told, workforce.Returned):
         if not isinstance(told.error, _OF_A_MOVIE):
             raise told.error
@@ -129,8 +137,6 @@ def _ending(told: Any, result: Path) -> BatchEvent:
         return FileFailed(told.unit, outcome.error)
     if outcome.stopped is not None:
         return MovieStopped(told.unit, outcome.stopped.state)
-    for partial in partials_of(result):
-        remove(partial.path)
     if outcome.was_done:
         return MovieSkipped(told.unit, result)
     return MovieDone(told.unit, result, outcome.seconds)
@@ -164,8 +170,8 @@ def train_there(
     """
     alone = _from_anywhere(replace(job, client=None))
     cluster = Cluster(job.client)
-    common = (cluster.send_once(Parcel.of((alone, output.absolute()))),)
-    sent = cluster.send_once(Parcel.of(stack))
+    common = (Parcel.of((alone, output.absolute())).sent(cluster),)
+    sent = Parcel.of(stack).sent(cluster)
     schedule = Schedule({"training": 1.0})
     for told in workforce.run(job.client, schedule, _train, (*common, sent), cancel):
         if isinstance(told, workforce.Said):

@@ -48,7 +48,7 @@ def call_there(
     if client is None:
         return function(*given, **more)
     cluster = Cluster.of(client)
-    sent = cluster.send_once(Parcel.of((function, given, more)))
+    sent = Parcel.of((function, given, more)).sent(cluster)
     said, result = cluster.submit(_called, sent).result()
     for text in said:
         warnings.warn(text, UserWarning, stacklevel=3)

@@ -223,9 +223,34 @@ class Cluster:
         known = [g.future if isinstance(g, OnTheWay) else g for g in given]
         return OnTheWay(self.client.submit(function, *known, pure=False))
 
-    def send_once(self, parcel: Any) -> Any:
-        """Put pixels or weights where all workers find them; returns what to give."""
-        return self.client.scatter(parcel, broadcast=True, hash=False)
+    def send_once(self, what: Any, *, is_large: bool = False) -> Any:
+        """Put something where all workers find it, and none gets it twice.
+
+        Parameters
+        ----------
+        what
+            Weights, a job, pixels.
+        is_large
+            Let workers alone keep it. Otherwise the scheduler has it as well, and it is
+            not lost where all of them are.
+
+        Returns
+        -------
+        distributed.Future
+            To be given to :meth:`submit`, or in :class:`Bound`.
+        """
+        if is_large:
+            return self.client.scatter(what, broadcast=True, hash=False)
+        import dask
+
+        with dask.config.set(
+            {"distributed.admin.large-graph-warning-threshold": "1TB"}
+        ):
+            return self.client.submit(_same, what, pure=False)
+
+
+def _same(what: Any) -> Any:
+    return what
 
 
 class OnTheWay:
