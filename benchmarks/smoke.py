@@ -65,6 +65,8 @@ RUNS = {
     "responsiveness": "--frames 8 --size 64 --seconds 2",
     "s2svr": "--cases 0 --steps 2 --network-steps 1 --repeats 1",
     "same_results": "{repository} {repository} --parts models",
+    "scale": "--movies 2 --each 8 --edge 32 --frames 24 --side 48 --parts speed long "
+    "plan",
     "scan_noise": "--kinds nuclei --sizes 16x48x48 --seeds 0",
     "scan_patterns": "--picture {folder}/patterns.png",
     "second_stage_pictures": "{folder}/stage.png --movies nuclei --steps 2",

@@ -9,7 +9,13 @@ from __future__ import annotations
 
 import os
 
-__all__ = ["InputError", "OutputError", "TrainingFailed", "system_reason"]
+__all__ = [
+    "InputError",
+    "OutputError",
+    "TrainingFailed",
+    "WorkersLost",
+    "system_reason",
+]
 
 
 class InputError(ValueError):
@@ -22,6 +28,10 @@ class OutputError(OSError):
 
 class TrainingFailed(RuntimeError):
     """A training cannot go on; the message says why and what to do."""
+
+
+class WorkersLost(RuntimeError):
+    """Processes that computed are gone; what they had completed is there."""
 
 
 def system_reason(error: BaseException) -> str:

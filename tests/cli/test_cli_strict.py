@@ -156,7 +156,9 @@ def test_a_failure_in_a_batch_outweighs_a_warning(
     folder = tmp_path / "results"
     command = ("denoise", movie, missing, "-o", folder, "--strict", "-q")
     assert run(*command).code == 1
-    assert names(folder) == ["movie.denoised.ome.tif"]
+    result, journal = names(folder)
+    assert result == "movie.denoised.ome.tif"
+    assert "missing.tif" in (folder / journal).read_text()  # to be tried again
 
 
 def test_a_training_that_fails_is_no_warning(

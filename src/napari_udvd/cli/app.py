@@ -30,10 +30,12 @@ from napari_udvd.cli.arguments import (
     Resume,
     Rois,
     Save,
+    Scheduler,
     Std,
     Strict,
     Tile,
     Unmeasured,
+    Workers,
 )
 from napari_udvd.cli.finding import events as find_events
 from napari_udvd.cli.looking import motion, show_filter
@@ -45,7 +47,7 @@ from napari_udvd.cli.scoring import score_events
 from napari_udvd.cli.sharpening import Sharpen, sharpen
 from napari_udvd.cli.stopped import Stopped
 from napari_udvd.cli.usage import Commands
-from napari_udvd.errors import InputError, OutputError, TrainingFailed
+from napari_udvd.errors import InputError, OutputError, TrainingFailed, WorkersLost
 from napari_udvd.models.improvers import improver_names
 
 __all__ = ["main"]
@@ -89,13 +91,15 @@ def denoise(
     tile: Tile = None,
     overwrite: Overwrite = False,
     resume: Resume = False,
+    scheduler: Scheduler = None,
+    workers: Workers = None,
     strict: Strict = False,
     quiet: Quiet = False,
 ) -> None:
     """Train on each movie and denoise it."""
-    from napari_udvd.cli.follow import follow
+    from napari_udvd.cli.crew import restore
     from napari_udvd.inference.request import Request
-    from napari_udvd.jobs import TrainAndRestore, TrainAndSteady, restore_files
+    from napari_udvd.jobs import TrainAndRestore, TrainAndSteady
 
     make = TrainAndRestore if network is None else TrainAndSteady
     job = make(
@@ -121,8 +125,12 @@ def denoise(
         resume=resume,
     )
     raise typer.Exit(
-        follow(
-            lambda cancel: restore_files(files, output, job, cancel),
+        restore(
+            files,
+            output,
+            job,
+            scheduler=scheduler,
+            workers=workers,
             quiet=quiet,
             strict=strict,
         )
@@ -190,14 +198,19 @@ def apply(
     dtype: Dtype = "auto",
     tile: Tile = None,
     overwrite: Overwrite = False,
+    resume: Annotated[
+        bool, typer.Option(help="continue an interrupted batch, or OME-Zarr")
+    ] = False,
+    scheduler: Scheduler = None,
+    workers: Workers = None,
     strict: Strict = False,
     quiet: Quiet = False,
 ) -> None:
     """Denoise movies with a model that was trained before."""
-    from napari_udvd.cli.follow import follow
+    from napari_udvd.cli.crew import restore
     from napari_udvd.inference.loading import load
     from napari_udvd.inference.request import Request
-    from napari_udvd.jobs import ApplyModel, restore_files
+    from napari_udvd.jobs import ApplyModel
 
     job = ApplyModel(
         denoiser=load(model),
@@ -217,10 +230,15 @@ def apply(
         std=std,
         events_table=events_table,
         overwrite=overwrite,
+        resume=resume,
     )
     raise typer.Exit(
-        follow(
-            lambda cancel: restore_files(files, output, job, cancel),
+        restore(
+            files,
+            output,
+            job,
+            scheduler=scheduler,
+            workers=workers,
             quiet=quiet,
             strict=strict,
         )
@@ -393,7 +411,7 @@ def main() -> None:
     except MemoryError as error:
         complain(out_of_memory(error))
         sys.exit(1)
-    except TrainingFailed as error:
+    except (TrainingFailed, WorkersLost) as error:
         complain(str(error))
         sys.exit(1)
     except Stopped as error:

@@ -29,10 +29,12 @@ __all__ = [
     "Resume",
     "Rois",
     "Save",
+    "Scheduler",
     "Std",
     "Strict",
     "Tile",
     "Unmeasured",
+    "Workers",
 ]
 
 Files = Annotated[list[Path], typer.Argument(help="movies: TIFF, OME-Zarr, NPY, ...")]
@@ -91,7 +93,24 @@ Quiet = Annotated[
         "--quiet", "-q", help="print results only; with --strict also the warnings"
     ),
 ]
-Resume = Annotated[bool, typer.Option(help="continue an interrupted training")]
+Resume = Annotated[
+    bool, typer.Option(help="continue an interrupted training, or batch")
+]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        help="let the workers of a dask scheduler that runs do it: its address, or its "
+        "file",
+        show_default="this process",
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        help="let so many processes of this machine do it, one movie each",
+        show_default="this process",
+    ),
+]
 Save = Annotated[Path | None, typer.Option(help="also save the trained model here")]
 Posterior = Annotated[
     bool, typer.Option(help="combine the prediction with the noisy pixel")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from contextlib import closing
+from contextlib import closing, nullcontext
 from typing import TYPE_CHECKING
 
 from napari_udvd.cli.console import Report, interruptible
 from napari_udvd.cli.messages import complain, out_of_memory
 from napari_udvd.cli.stopped import Stopped
-from napari_udvd.errors import TrainingFailed
+from napari_udvd.errors import TrainingFailed, WorkersLost
+from napari_udvd.formats import UNFINISHED
 from napari_udvd.jobs import events as told
 from napari_udvd.runtime.device import keep_freed_memory
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from napari_udvd.jobs.events import Event
 
-__all__ = ["exit_code", "follow"]
+__all__ = ["exit_code", "follow", "why"]
 
 
 def follow(
@@ -27,6 +28,7 @@ def follow(
     *,
     quiet: bool = False,
     strict: bool = False,
+    gently: bool = False,
 ) -> int:
     """Show a job from beginning to end.
 
@@ -38,6 +40,8 @@ def follow(
         Print results only; with `strict` also the warnings.
     strict
         Whether the exit code tells of warnings.
+    gently
+        Let the first Ctrl-C cancel the job in all of its parts, not only in trainings.
 
     Returns
     -------
@@ -52,7 +56,10 @@ def follow(
     """
     report, cancel = Report(quiet, strict), threading.Event()
     failed = False
-    with closing(_running(job, cancel)) as events:
+    with (
+        interruptible(cancel) if gently else nullcontext(),
+        closing(_running(job, cancel)) as events,
+    ):
         event = next(events, None)
         while event is not None:
             after: Event | None = None
@@ -78,7 +85,7 @@ def follow(
                 print(event.path)
             elif isinstance(event, told.FileFailed):
                 failed = True
-                complain(_why(event.file, event.error))
+                complain(why(event.file, event.error))
             elif isinstance(event, told.Stopped):
                 raise Stopped(_how_to_go_on(event.state))
             event = after or next(events, None)
@@ -97,10 +104,13 @@ def exit_code(distrusted: bool) -> int:
     return 3 if distrusted else 0
 
 
-def _why(file: Path, error: Exception) -> str:
+def why(file: Path, error: Exception) -> str:
+    """Say why one of several movies failed."""
     if isinstance(error, MemoryError):
         return f"{file}: {out_of_memory(error)}"
-    if isinstance(error, RuntimeError) and not isinstance(error, TrainingFailed):
+    if isinstance(error, RuntimeError) and not isinstance(
+        error, TrainingFailed | WorkersLost
+    ):
         return (
             f"{file}: an error that this program does not know; run the command with "
             "this movie alone to see it whole, and report it"
@@ -111,6 +121,11 @@ def _why(file: Path, error: Exception) -> str:
 def _how_to_go_on(state: Path | None) -> str:
     if state is None:
         return "stopped"
+    if state.name.endswith(UNFINISHED):
+        return (
+            f"stopped, and what is done is kept in {str(state)!r}; the same command "
+            "with --resume continues it"
+        )
     return (
         f"training stopped and saved in {str(state)!r}; the same command with --resume "
         "continues it"

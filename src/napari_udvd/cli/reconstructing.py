@@ -18,10 +18,12 @@ from napari_udvd.cli.arguments import (
     Quiet,
     Resume,
     Save,
+    Scheduler,
     Std,
     Strict,
     Tile,
     Unmeasured,
+    Workers,
 )
 from napari_udvd.cli.options import command_that_trains
 from napari_udvd.errors import InputError
@@ -68,10 +70,13 @@ def reconstruct(
     tile: Tile = None,
     overwrite: Overwrite = False,
     resume: Resume = False,
+    scheduler: Scheduler = None,
+    workers: Workers = None,
     strict: Strict = False,
     quiet: Quiet = False,
 ) -> None:
     """Train on each sparse movie and fill what it lacks."""
+    from napari_udvd.cli.crew import restore
     from napari_udvd.cli.follow import follow
     from napari_udvd.inference.request import Request
     from napari_udvd.jobs import PreviewFile, TrainAndRestore, restore_files
@@ -115,8 +120,12 @@ def reconstruct(
         resume=resume,
     )
     raise typer.Exit(
-        follow(
-            lambda cancel: restore_files(files, output, job, cancel),
+        restore(
+            files,
+            output,
+            job,
+            scheduler=scheduler,
+            workers=workers,
             quiet=quiet,
             strict=strict,
         )

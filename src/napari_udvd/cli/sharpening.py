@@ -18,9 +18,11 @@ from napari_udvd.cli.arguments import (
     Quiet,
     Resume,
     Save,
+    Scheduler,
     Strict,
     Tile,
     Unmeasured,
+    Workers,
 )
 from napari_udvd.cli.options import command_that_trains
 from napari_udvd.models.improvers import improver_names
@@ -108,13 +110,15 @@ def sharpen(
     tile: Tile = None,
     overwrite: Overwrite = False,
     resume: Resume = False,
+    scheduler: Scheduler = None,
+    workers: Workers = None,
     strict: Strict = False,
     quiet: Quiet = False,
 ) -> None:
     """Denoise each movie, and undo the blur of its optics."""
-    from napari_udvd.cli.follow import follow
+    from napari_udvd.cli.crew import restore
     from napari_udvd.inference.request import Request
-    from napari_udvd.jobs import TrainAndSharpen, restore_files
+    from napari_udvd.jobs import TrainAndSharpen
 
     job = TrainAndSharpen(
         values=context.obj,
@@ -139,8 +143,12 @@ def sharpen(
         resume=resume,
     )
     raise typer.Exit(
-        follow(
-            lambda cancel: restore_files(files, output, job, cancel),
+        restore(
+            files,
+            output,
+            job,
+            scheduler=scheduler,
+            workers=workers,
             quiet=quiet,
             strict=strict,
         )

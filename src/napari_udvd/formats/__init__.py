@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from napari_udvd.errors import InputError
-from napari_udvd.formats._axes import SAMPLES, Found, to_stack
-from napari_udvd.formats._contents import chosen
+from napari_udvd.formats._axes import SAMPLES, to_stack
+from napari_udvd.formats._finding import READABLE, TIFF, check_there, find, is_tiff
+from napari_udvd.formats._finding import series as found_series
 from napari_udvd.formats._images import (
     Image,
     Listing,
@@ -24,7 +24,7 @@ from napari_udvd.formats._images import (
     split_choice,
 )
 from napari_udvd.formats._masks import mask_in
-from napari_udvd.formats._open import OTHERS, open_contents, suffix_of
+from napari_udvd.formats._open import open_contents, suffix_of
 from napari_udvd.formats._output import check_output, output_kind
 from napari_udvd.formats._plain import to_plain
 from napari_udvd.formats._sinks import ArraySink, Sink, to_dtype
@@ -32,6 +32,7 @@ from napari_udvd.formats._small import check_small_output
 from napari_udvd.formats._units import seconds_between_frames
 from napari_udvd.noise import AUTO, subtract_dark
 from napari_udvd.small_files import (
+    UNFINISHED,
     cell,
     remove_stale_partials,
     table,
@@ -44,12 +45,14 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from napari_udvd.formats._zarr_parts import PartedZarrSink
     from napari_udvd.stack import LayoutLike, Stack
 
 __all__ = [
     "READABLE",
     "SAMPLES",
     "TIFF",
+    "UNFINISHED",
     "ArraySink",
     "Image",
     "Listing",
@@ -58,11 +61,13 @@ __all__ = [
     "check_output",
     "check_small_output",
     "create",
+    "create_in_parts",
     "list_images",
     "listing",
     "movie_name",
     "open_series",
     "open_stack",
+    "output_kind",
     "read_record",
     "remove_stale_partials",
     "seconds_between_frames",
@@ -74,12 +79,6 @@ __all__ = [
     "to_plain",
     "write_small",
 ]
-
-TIFF: Final = (".tif", ".tiff", ".btf", ".tf8", ".lsm", ".stk")
-"""Suffixes of TIFF files."""
-
-READABLE: Final = (*TIFF, *OTHERS)
-"""Suffixes of files that can be opened."""
 
 
 def open_stack(
@@ -133,10 +132,10 @@ def open_stack(
     """
     name = os.fspath(path)
     file, choice = split_choice(name)
-    stack = to_stack(_find(file, choice, trust_axes=axes is None), axes, source=name)
+    stack = to_stack(find(file, choice, trust_axes=axes is None), axes, source=name)
     its_axes = None
     if isinstance(mask, str | os.PathLike):
-        found = _find(*split_choice(os.fspath(mask)), trust_axes=True)
+        found = find(*split_choice(os.fspath(mask)), trust_axes=True)
         mask, its_axes = mask_in(found, stack.layout)
     stack = stack.with_mask(mask, its_axes, unmeasured=unmeasured)
     if dark is None:
@@ -169,13 +168,7 @@ def open_series(
         If a file is missing or not readable, the pictures are not alike, or it is not
         clear in which order they belong.
     """
-    from napari_udvd.formats._folder import find_series
-
-    names = [os.fspath(path) for path in paths]
-    for name in names:
-        _check_there(name)
-    folder = os.path.dirname(os.path.abspath(names[0]))
-    return to_stack(find_series(names, folder, as_listed=True), axes)
+    return to_stack(found_series([os.fspath(path) for path in paths]), axes)
 
 
 def list_images(path: str | os.PathLike[str]) -> tuple[Image, ...]:
@@ -208,8 +201,8 @@ def listing(path: str | os.PathLike[str]) -> Listing:
         As :func:`list_images`.
     """
     file, _ = split_choice(os.fspath(path))
-    _check_there(file)
-    if _is_tiff(file):
+    check_there(file)
+    if is_tiff(file):
         from napari_udvd.formats._tiff import images_in_tiff
 
         return images_in_tiff(file)
@@ -260,6 +253,39 @@ def create(
     return ZarrSink(target, like, dtype, plain, overwrite)
 
 
+def create_in_parts(
+    path: str | os.PathLike[str],
+    *,
+    like: LayoutLike,
+    dtype: npt.DTypeLike,
+    record: Mapping[str, Any],
+    overwrite: bool = False,
+    key: str = "",
+    resume: bool = False,
+) -> PartedZarrSink:
+    """Prepare to let several processes write an OME-Zarr; use it in a ``with``.
+
+    Parameters
+    ----------
+    path, like, dtype, record, overwrite
+        As for :func:`create`.
+    key
+        Tells what the pixels are made with, and of.
+    resume
+        Go on with what an interrupted run with the same key left.
+
+    Raises
+    ------
+    OutputError
+        As :func:`check_output`.
+    """
+    from napari_udvd.formats._zarr_parts import PartedZarrSink
+
+    target = check_output(path, like=like, dtype=dtype, overwrite=overwrite)
+    plain = to_plain(dict(record))
+    return PartedZarrSink(target, like, dtype, plain, overwrite, key=key, resume=resume)
+
+
 def read_record(path: str | os.PathLike[str]) -> dict[str, Any] | None:
     """Read how a file written by :func:`create` was made.
 
@@ -275,7 +301,7 @@ def read_record(path: str | os.PathLike[str]) -> dict[str, Any] | None:
     """
     name, _ = split_choice(os.fspath(path))
     suffix = suffix_of(name)
-    _check_there(name)
+    check_there(name)
     if suffix in TIFF:
         from napari_udvd.formats._tiff import ome_annotation
 
@@ -287,33 +313,3 @@ def read_record(path: str | os.PathLike[str]) -> dict[str, Any] | None:
         record = zarr_attributes(name).get("record")
         return None if record is None else dict(record)
     return None
-
-
-def _find(path: str, choice: str | None, *, trust_axes: bool) -> Found:
-    """Find the chosen image of a file."""
-    _check_there(path)
-    if _is_tiff(path):
-        from napari_udvd.formats._tiff import find_tiff
-
-        return find_tiff(path, choice, trust_axes=trust_axes)
-    return chosen(open_contents(path, readable=READABLE), choice, path)
-
-
-def _is_tiff(path: str) -> bool:
-    return suffix_of(path) in TIFF and not os.path.isdir(path)
-
-
-def _check_there(path: str) -> None:
-    if not os.path.exists(path):
-        raise InputError(f"{path!r} does not exist: check the name and the folder")
-    try:
-        if os.path.isdir(path):
-            os.listdir(path)
-        else:
-            with open(path, "rb"):
-                pass
-    except OSError as error:
-        raise InputError(
-            f"{path!r} cannot be opened: {error.strerror}. Check its permissions and "
-            "that no other program holds it"
-        ) from error

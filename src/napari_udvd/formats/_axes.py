@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from napari_udvd.errors import InputError
-from napari_udvd.formats._lazy import FileArray
+from napari_udvd.formats._lazy import FileArray, Recipe
 from napari_udvd.stack import AXES, ArrayLike, Stack
 
 if TYPE_CHECKING:
@@ -62,6 +62,8 @@ class Found:
         What the file calls the axes with a ``*``, in order: ``"Energy loss (eV)"``.
     instrument
         The microscope, with as many channels as `data` has, or none.
+    recipe
+        How another process finds it again; None where nobody asked by name.
     """
 
     data: ArrayLike
@@ -76,6 +78,13 @@ class Found:
     times: tuple[float, ...] | None = None
     others: tuple[str, ...] = ()
     instrument: Instrument | None = None
+    recipe: Recipe | None = None
+
+    def array(self, kept: tuple[int, ...]) -> FileArray:
+        """Return the array with some of its axes; the others have length one."""
+        return FileArray(
+            self.data, self.path, kept=kept, files=self.files, recipe=self.recipe
+        )
 
 
 def to_stack(
@@ -123,7 +132,7 @@ def to_stack(
     if times is not None:
         notes = (*notes, _irregular(times, found.units.get("T", ""), found.path))
     return Stack(
-        data=FileArray(found.data, found.path, kept=kept, files=found.files),
+        data=found.array(kept),
         axes=names,
         scale={axis: step for axis, step in found.scale.items() if axis in known},
         units={axis: unit for axis, unit in found.units.items() if axis in known},

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import operator
 import os
+import socket
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -18,13 +20,67 @@ if TYPE_CHECKING:
 
     from napari_udvd.stack import ArrayLike
 
-__all__ = ["Damaged", "FileArray", "Index", "readable"]
+__all__ = ["Damaged", "FileArray", "Index", "Recipe", "readable"]
 
 Index: TypeAlias = int | slice
 
 
 class Damaged(ValueError):
     """What this program found wrong with a file, in words for a user."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a process finds an array in files: everything that it needs to know.
+
+    Attributes
+    ----------
+    names
+        The file, or the files of a series, by paths that do not depend on where the
+        process was started.
+    choice
+        Which image of the file, as for ``open_stack``.
+    trust_axes
+        Whether axes were taken as the file names them.
+    is_series
+        Whether `names` are those of a series.
+    """
+
+    names: tuple[str, ...]
+    choice: str | None = None
+    trust_axes: bool = True
+    is_series: bool = False
+
+    @property
+    def label(self) -> str:
+        """What to call it in messages."""
+        return self.names[0]
+
+
+def _opened_again(
+    recipe: Recipe,
+    kept: tuple[int, ...],
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+) -> FileArray:
+    """Open what a recipe tells of, in whatever process this is.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read here, or is another array than it was there.
+    """
+    from napari_udvd.formats._finding import find_again  # which knows all formats
+
+    array = find_again(recipe).array(kept)
+    if (array.shape, array.dtype) != (shape, dtype):
+        raise InputError(
+            f"{recipe.label!r} has the shape {array.shape} and the type {array.dtype} "
+            f"on {socket.gethostname()}, but {shape} and {dtype} where the work was "
+            "given out: let all machines see the same file, and leave it alone while "
+            "they read"
+        )
+    return array
 
 
 @contextmanager
@@ -80,6 +136,9 @@ class FileArray:
         Which axes of `data` this array has; the others have length one.
     files
         All files the movie is stored in, which no output may replace.
+    recipe
+        How another process finds the array again: none of its pixels, and nothing that
+        is open, goes there. Without one it cannot go.
 
     Attributes
     ----------
@@ -96,6 +155,7 @@ class FileArray:
         *,
         kept: tuple[int, ...] | None = None,
         files: tuple[str, ...] = (),
+        recipe: Recipe | None = None,
     ) -> None:
         self._data = data
         self._path = path
@@ -105,6 +165,16 @@ class FileArray:
         self.dtype: np.dtype[Any] = np.dtype(data.dtype).newbyteorder("=")
         self.ndim = len(self.shape)
         self.files = files or (path,)
+        self._recipe = recipe
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Tell another process how to open the file, see :class:`Recipe`."""
+        if self._recipe is None:
+            raise InputError(
+                f"{self._path!r} was not opened by name and cannot be opened by other "
+                "processes: open it with napari_udvd.open"
+            )
+        return _opened_again, (self._recipe, self._kept, self.shape, self.dtype)
 
     def __getitem__(self, key: Any) -> npt.NDArray[Any]:
         """Read a block: integers and slices only, as in NumPy.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_udvd.formats._axes import UNNAMED
-from napari_udvd.formats._lazy import FileArray
 
 if TYPE_CHECKING:
     from napari_udvd.formats._axes import Found
+    from napari_udvd.formats._lazy import FileArray
     from napari_udvd.stack import Layout
 
 __all__ = ["mask_in"]
@@ -33,7 +33,7 @@ def mask_in(found: Found, like: Layout) -> tuple[FileArray, str | None]:
         for k, (axis, n) in enumerate(zip(found.axes, lengths, strict=True))
         if n > 1 or axis == UNNAMED or axis in like.axes
     )
-    data = FileArray(found.data, found.path, kept=kept, files=found.files)
+    data = found.array(kept)
     axes = "".join(found.axes[k] for k in kept)
     fits = len(set(axes)) == len(axes) and all(
         axis in like.axes and n in (1, like.size(axis))

@@ -31,9 +31,10 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-__all__ = ["ArraySink", "FileSink", "Sink", "block_key", "to_dtype"]
+__all__ = ["FULL", "ArraySink", "FileSink", "Sink", "block_key", "to_dtype"]
 
-_FULL: Final = frozenset({errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", -1)})
+FULL: Final = frozenset({errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", -1)})
+"""Numbers of errors that say that a disk is full."""
 
 
 class Sink(Protocol):
@@ -353,7 +354,7 @@ class FileSink(_BlockSink):
         remedy = (
             f"make room for {readable_size(self._bytes_total)} or write to another "
             "disk, and run it again"
-            if error.errno in _FULL
+            if error.errno in FULL
             else f"check the disk and the permissions of {str(self.target.parent)!r}"
         )
         return (

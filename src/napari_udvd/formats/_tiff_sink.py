@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import uuid
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -40,6 +41,9 @@ class TiffSink(FileSink):
         axes = self.like.canonical_axes
         shape = tuple(self.like.size(axis) for axis in axes)
         metadata = ome_metadata(self.like, json.dumps(self._record))
+        # by what it is, not by the clock: who makes it again gets the very same file
+        told = f"{self.target.name} {self.dtype} {metadata}"
+        metadata["UUID"] = f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, told)}"
         overhead = self._written.size * _BYTES_PER_PAGE + len(str(metadata))
         big = self._bytes_total + overhead > _CLASSIC_LIMIT
         with tifffile.TiffWriter(path, bigtiff=big, ome=True) as writer:

@@ -45,6 +45,10 @@ class ZarrSink(FileSink):
             dtype=self.dtype,
             dimension_names=[axis.lower() for axis in axes],
         )
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """Be ready to write into an array that is there."""
         self._writer = ThreadPoolExecutor(1, "zarr-writer")
         self._ranges = np.tile([np.inf, -np.inf], (self.like.n_channels, 1))
 

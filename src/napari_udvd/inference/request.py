@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from napari_udvd.errors import InputError
-from napari_udvd.runtime.device import choose_device, choose_precision
+from napari_udvd.runtime.device import choose_device, choose_devices, choose_precision
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -35,6 +35,7 @@ class Request:
     ----------
     device
         ``"auto"`` (the best there is), ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
+        Several with commas between share the frames out, as do ``"all"`` cards.
     precision
         Floating-point type of the network; ``"auto"`` is the fastest that is good
         enough on the device.
@@ -114,6 +115,18 @@ class Request:
         if isinstance(self.precision, torch.dtype):
             return Place(device, self.precision)
         return Place(device, choose_precision(device))
+
+    def devices(self) -> tuple[torch.device, ...]:
+        """Return all devices that share the work; :meth:`place` names the first.
+
+        Raises
+        ------
+        InputError
+            If one of them is not there.
+        """
+        if isinstance(self.device, torch.device):
+            return (self.device,)
+        return choose_devices(self.device)
 
     @property
     def chooses_dtype(self) -> bool:

@@ -13,13 +13,16 @@ from napari_udvd.formats import ArraySink, to_plain
 from napari_udvd.inference.fits import check_fits
 from napari_udvd.inference.matching import Match, match
 from napari_udvd.inference.model_file import write_model_file
+from napari_udvd.inference.remote import SharedMovie
 from napari_udvd.inference.request import Request
 from napari_udvd.inference.rounding import Loss, rounding_loss
 from napari_udvd.inference.second_stage import has_second_stage, in_two_stages
-from napari_udvd.inference.stream import denoise_stack
+from napari_udvd.inference.stream import denoise_stack, write_unit
 from napari_udvd.inference.survey import Given, Survey, Surveys
+from napari_udvd.inference.units import units_of
 from napari_udvd.models.catalogue import package_of
 from napari_udvd.noise import check_finite, left_empty
+from napari_udvd.runtime.cluster import Cluster
 from napari_udvd.runtime.transfer import back_to
 from napari_udvd.stack import ArrayLike, Layout, Stack
 from napari_udvd.tasks import DENOISE, find_task
@@ -80,6 +83,19 @@ class Denoiser:
     )
     _surveys: Surveys = field(default_factory=Surveys, init=False, repr=False)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy in another process is made of: not what it has met."""
+        return {
+            name: value
+            for name, value in self.__dict__.items()
+            if name not in ("_matches", "_surveys")
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Become that copy."""
+        met = {"_matches": weakref.WeakKeyDictionary(), "_surveys": Surveys()}
+        self.__dict__.update(state | met)
+
     def denoise(
         self,
         movie: Stack | ArrayLike,
@@ -91,6 +107,7 @@ class Denoiser:
         events: bool | None = None,
         refine: bool | None = None,
         tile: int | None = None,
+        client: Any = None,
     ) -> Any:
         """Denoise a whole movie into memory.
 
@@ -114,6 +131,8 @@ class Denoiser:
             Refine the result, as far as that helps. None as above.
         tile
             Rows and columns processed at a time; chosen if None.
+        client
+            Of dask.distributed, whose workers share the frames out.
 
         Returns
         -------
@@ -133,8 +152,6 @@ class Denoiser:
             If the result cannot be trusted, see :meth:`match`.
         """
         stack = movie if isinstance(movie, Stack) else Stack.from_array(movie, axes)
-        check_finite(stack)
-        check_fits(self, stack)
         request = Request(
             device=device,
             use_posterior=use_posterior,
@@ -143,6 +160,10 @@ class Denoiser:
             tile=tile,
             dtype="auto" if dtype is None else dtype,
         )
+        if client is not None:
+            return back_to(stack, self._shared(stack, request, client))
+        check_finite(stack)
+        check_fits(self, stack)
         request.check(self.net)
         for warning in self.match(stack).warnings:
             warnings.warn(warning, UserWarning, stacklevel=2)
@@ -150,6 +171,17 @@ class Denoiser:
             for _ in self.restore(stack, sink, request):
                 pass
         return back_to(stack, sink.array)
+
+    def _shared(self, stack: Stack, request: Request, client: Any) -> npt.NDArray[Any]:
+        """Denoise on workers, see :meth:`denoise`."""
+        shared = SharedMovie(Cluster.of(client), self, stack, request)
+        for warning in shared.facts.match.warnings:
+            warnings.warn(warning, UserWarning, stacklevel=3)
+        units = units_of(shared.facts.series, stack)
+        with ArraySink(shared.facts.layout, shared.facts.dtype) as sink:
+            for unit, result in zip(units, shared.frames(units), strict=True):
+                write_unit(unit, result, sink, None)
+        return sink.array
 
     def restore(
         self,
@@ -182,6 +214,9 @@ class Denoiser:
         InputError, MemoryError
             See :func:`~napari_udvd.inference.stream.denoise_stack`.
         """
+        surveys = self._surveys
+        if len(request.devices()) > 1:  # made once, and not on every device
+            surveys = Given(self.survey(stack, request))
         return denoise_stack(
             self.net,
             self.calibrations_for(stack),
@@ -192,7 +227,7 @@ class Denoiser:
             std_sink=std_sink,
             cancel=cancel,
             task=find_task(self.task),
-            blocks_of=partial(self._blocks, self._surveys),
+            blocks_of=partial(self._blocks, surveys),
             flashes=flashes,
         )
 

@@ -6,13 +6,13 @@ of the movie nor, with tiles, on the size of its frames.
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass, replace
-from itertools import product
 from typing import TYPE_CHECKING, Protocol
 
-from napari_udvd.cutting import blocks
 from napari_udvd.inference.block_denoiser import BlockDenoiser
 from napari_udvd.inference.request import EXACT, Request
+from napari_udvd.inference.units import shared_out, units_of
 from napari_udvd.tasks import DENOISE
 
 if TYPE_CHECKING:
@@ -25,11 +25,12 @@ if TYPE_CHECKING:
     from napari_udvd.inference.block_denoiser import Blocks
     from napari_udvd.inference.flashes import Flash
     from napari_udvd.inference.scaling import Calibration
+    from napari_udvd.inference.units import Restored, Unit
     from napari_udvd.models import Network
     from napari_udvd.stack import Plane, Stack
     from napari_udvd.tasks import Task
 
-__all__ = ["FrameSink", "Progress", "denoise_stack"]
+__all__ = ["FrameSink", "Progress", "denoise_stack", "write_unit"]
 
 
 class FrameSink(Protocol):
@@ -118,18 +119,32 @@ def denoise_stack(
     """
     request = replace(request, with_std=std_sink is not None)
     make = blocks_of or BlockDenoiser
-    denoiser = make(net, calibrations, stack, request, joint=joint, task=task)
-    total = len(denoiser.series) * stack.n_frames * len(denoiser.series[0].channels)
-    done = 0
-    for series, (start, stop) in product(denoiser.series, blocks(stack)):
-        mean, std = denoiser.block(series, start, stop)
-        for k, plane in enumerate(series.planes()):
-            sink.write(mean[:, k], start, plane)
-            if std_sink is not None and std is not None:
-                std_sink.write(std[:, k], start, plane)
-        if flashes is not None:
-            flashes += denoiser.flashes_in(series, start, stop)
-        done += (stop - start) * len(series.channels)
-        yield Progress(done, total)
-        if cancel is not None and cancel.is_set():
-            return
+    executor, work, series = shared_out(
+        lambda net, stack, request: make(
+            net, calibrations, stack, request, joint=joint, task=task
+        ),
+        net,
+        stack,
+        request,
+    )
+    todo = units_of(series, stack)
+    total, done = sum(unit.pictures for unit in todo), 0
+    with closing(executor.map(work, todo)) as results:
+        for unit, result in zip(todo, results, strict=True):
+            write_unit(unit, result, sink, std_sink)
+            if flashes is not None:
+                flashes += result.flashes
+            done += unit.pictures
+            yield Progress(done, total)
+            if cancel is not None and cancel.is_set():
+                return
+
+
+def write_unit(
+    unit: Unit, result: Restored, sink: FrameSink, std_sink: FrameSink | None
+) -> None:
+    """Hand a unit that is done to where its frames go."""
+    for k, plane in enumerate(unit.series.planes()):
+        sink.write(result.mean[:, k], unit.start, plane)
+        if std_sink is not None and result.std is not None:
+            std_sink.write(result.std[:, k], unit.start, plane)

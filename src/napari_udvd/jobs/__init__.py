@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from napari_udvd.jobs.batch import restore_files
+    from napari_udvd.jobs.batch import Batch, MovieStatus, Overview, restore_files
     from napari_udvd.jobs.choices import Choices, load_core
     from napari_udvd.jobs.diagnosis import (
         Diagnosed,
@@ -29,6 +29,11 @@ if TYPE_CHECKING:
         Identified,
         Inspected,
         Judged,
+        MovieDone,
+        MovieSkipped,
+        MovieStarted,
+        MovieStopped,
+        MovieTold,
         Note,
         Opened,
         Stopped,
@@ -89,6 +94,7 @@ if TYPE_CHECKING:
 __all__ = [
     "WAYS",
     "ApplyModel",
+    "Batch",
     "Begun",
     "Beside",
     "Cache",
@@ -106,8 +112,15 @@ __all__ = [
     "Judged",
     "Learning",
     "MotionFile",
+    "MovieDone",
+    "MovieSkipped",
+    "MovieStarted",
+    "MovieStatus",
+    "MovieStopped",
+    "MovieTold",
     "Note",
     "Opened",
+    "Overview",
     "PreviewFile",
     "ReportFile",
     "Restoration",
@@ -154,6 +167,7 @@ __all__ = [
 
 _HOMES = {
     "ApplyModel": "jobs.restoring",
+    "Batch": "jobs.batch",
     "Begun": "jobs.events",
     "Beside": "jobs.states",
     "Cache": "jobs.states",
@@ -171,8 +185,15 @@ _HOMES = {
     "Judged": "jobs.events",
     "Learning": "jobs.finding",
     "MotionFile": "jobs.motion",
+    "MovieDone": "jobs.events",
+    "MovieSkipped": "jobs.events",
+    "MovieStarted": "jobs.events",
+    "MovieStatus": "jobs.batch",
+    "MovieStopped": "jobs.events",
+    "MovieTold": "jobs.events",
     "Note": "jobs.events",
     "Opened": "jobs.events",
+    "Overview": "jobs.batch",
     "PreviewFile": "jobs.previewing",
     "ReportFile": "jobs.report",
     "Restoration": "jobs.restoring",

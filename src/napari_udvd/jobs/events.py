@@ -21,12 +21,18 @@ if TYPE_CHECKING:
     from napari_udvd.stack import Stack
 
 __all__ = [
+    "BatchEvent",
     "Begun",
     "Event",
     "FileFailed",
     "Identified",
     "Inspected",
     "Judged",
+    "MovieDone",
+    "MovieSkipped",
+    "MovieStarted",
+    "MovieStopped",
+    "MovieTold",
     "Note",
     "Opened",
     "Stopped",
@@ -163,6 +169,82 @@ class FileFailed:
     error: Exception
 
 
+@dataclass(frozen=True)
+class MovieStarted:
+    """Work on one movie of a batch begins.
+
+    Attributes
+    ----------
+    file
+        The movie.
+    where
+        Address of the worker; empty where this process works itself.
+    is_repeated
+        Whether it was begun before, by a worker that was lost.
+    """
+
+    file: Path
+    where: str = ""
+    is_repeated: bool = False
+
+
+@dataclass(frozen=True)
+class MovieTold:
+    """What is told of one movie of several that are worked on at the same time."""
+
+    file: Path
+    event: Event
+
+
+@dataclass(frozen=True)
+class MovieDone:
+    """The result of one movie of a batch is complete.
+
+    Attributes
+    ----------
+    file
+        The movie.
+    result
+        Its file.
+    seconds
+        That it took.
+    """
+
+    file: Path
+    result: Path
+    seconds: float
+
+
+@dataclass(frozen=True)
+class MovieSkipped:
+    """The result of one movie of a batch was there already."""
+
+    file: Path
+    result: Path
+
+
+@dataclass(frozen=True)
+class MovieStopped:
+    """Work on one movie of a batch was cancelled, or never begun.
+
+    Attributes
+    ----------
+    file
+        The movie.
+    state
+        What can be gone on with; None where nothing is.
+    """
+
+    file: Path
+    state: Path | None = None
+
+
+BatchEvent = (
+    MovieStarted | MovieTold | MovieDone | MovieSkipped | MovieStopped | FileFailed
+)
+"""What a batch tells: every event names its movie, since several may be in work."""
+
+
 Event = (
     Opened
     | Note
@@ -173,7 +255,7 @@ Event = (
     | Identified
     | Written
     | Stopped
-    | FileFailed
+    | BatchEvent
     | TrainingEvent
     | Progress
 )

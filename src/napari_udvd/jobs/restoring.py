@@ -15,16 +15,22 @@ from napari_udvd.formats import (
     check_small_output,
     create,
     open_stack,
+    output_kind,
     write_small,
 )
 from napari_udvd.inference.fits import check_fits
 from napari_udvd.inference.flashes import flash_table
+from napari_udvd.inference.remote import SharedMovie, facts_of
 from napari_udvd.inference.request import Request
+from napari_udvd.jobs.crew import train_there
 from napari_udvd.jobs.events import Begun, Note, Opened, Stopped, Warned, Written
 from napari_udvd.jobs.files import check_holes, check_new_model
+from napari_udvd.jobs.sharing import write_shared
 from napari_udvd.jobs.states import Beside
 from napari_udvd.jobs.training import trained
 from napari_udvd.noise import check_pixels
+from napari_udvd.runtime.cluster import Cluster
+from napari_udvd.runtime.workers import check_paths
 from napari_udvd.tasks import DENOISE, find_task
 from napari_udvd.training.settings import make_settings
 
@@ -34,8 +40,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_udvd.inference.flashes import Flash
+    from napari_udvd.inference.remote import Facts
     from napari_udvd.inference.restorer import Denoiser
     from napari_udvd.jobs.events import Event
+    from napari_udvd.jobs.sharing import Target
     from napari_udvd.stack import Stack
 
 __all__ = ["ApplyModel", "Restoration", "TrainAndRestore"]
@@ -62,6 +70,9 @@ class Restoration(ABC):
         File (.csv) for a list of the events that were put back; none if None.
     overwrite
         Whether earlier results may be replaced.
+    client
+        Of dask.distributed: its workers compute, and share the movie out. This process
+        computes if None.
     """
 
     request: Request = field(default_factory=Request)
@@ -72,6 +83,7 @@ class Restoration(ABC):
     std: Path | None = None
     events_table: Path | None = None
     overwrite: bool = False
+    client: Any = field(default=None, repr=False, compare=False)
 
     @property
     @abstractmethod
@@ -132,24 +144,37 @@ class Restoration(ABC):
         )
         yield Opened(str(file), stack)
         self._check(stack, output)
-        denoiser = yield from self.denoiser_for(stack, output, cancel)
-        if denoiser is None:
-            return
-        matched = denoiser.match(stack)
-        yield from map(Note, matched.notes)
-        yield from map(Warned, matched.warnings)
-        dtype = denoiser.dtype_for(stack, self.request)
-        loss = denoiser.rounding_loss(stack)
-        if loss and dtype.kind in "ui":
+        shared = None
+        if self.client is None:
+            denoiser = yield from self.denoiser_for(stack, output, cancel)
+            if denoiser is None:
+                return
+            facts = facts_of(denoiser, stack, self.request)
+        else:
+            cluster = Cluster.of(self.client)
+            self._check_there(file, output)
+            denoiser = yield from self.denoiser_there(stack, output, cancel)
+            if denoiser is None:
+                return
+            asked = replace(self.request, with_std=self.std is not None)
+            shared = SharedMovie(cluster, denoiser, stack, asked)
+            facts = shared.facts
+        yield from map(Note, facts.match.notes)
+        yield from map(Warned, facts.match.warnings)
+        loss = facts.loss
+        if loss and facts.dtype.kind in "ui":
             yield Warned(f"{loss.sentence}; leave `dtype` out, or ask for float32")
         elif loss and self.request.chooses_dtype:
             yield Note(f"the result is float32: {loss.sentence}")
         wanted = self.request.events is not False and self.request.use_posterior
-        asked = replace(self.request, events=True)  # time apart
-        if wanted and not denoiser.looks_for_events(stack, asked):
+        if wanted and not facts.looks_for_events:
             yield Note(_WITHOUT_EVENTS)
         flashes: list[Flash] = []
-        if (yield from self._write(denoiser, stack, dtype, output, flashes, cancel)):
+        if shared is None:
+            way = self._write(denoiser, stack, facts, output, flashes, cancel)
+        else:
+            way = self._share(denoiser, shared, output, flashes, cancel)
+        if (yield from way):
             if self.events_table is not None:
                 content = flash_table(flashes)
                 write_small(self.events_table, content, overwrite=self.overwrite)
@@ -185,27 +210,20 @@ class Restoration(ABC):
         self,
         denoiser: Denoiser,
         stack: Stack,
-        dtype: np.dtype[Any],
+        facts: Facts,
         output: Path,
         flashes: list[Flash],
         cancel: threading.Event | None,
     ) -> Generator[Event, None, bool]:
         """Restore block by block; False if that was cancelled."""
-        record = denoiser.provenance(stack, self.request)
-        if self.dark is not None:
-            record["dark"] = str(self.dark)
-        std_record = {**record, "quantity": "standard deviation"}
-        targets = [(output, dtype, record)]
-        if self.std is not None:
-            targets.append((self.std, np.dtype(np.float32), std_record))
-        n_planes = stack.n_channels * stack.n_planes
-        yield Begun("denoising", "frames" if n_planes == 1 else "pictures")
+        targets = self._targets(facts, output)
+        yield self._begun(facts)
         with ExitStack() as open_sinks:
             sinks = [
                 open_sinks.enter_context(
                     create(
                         path,
-                        like=denoiser.layout(stack),
+                        like=facts.layout,
                         dtype=kind,
                         record=told,
                         overwrite=self.overwrite,
@@ -227,6 +245,64 @@ class Restoration(ABC):
                 yield Stopped(self.state_of(output))
                 return False
         return True
+
+    def _share(
+        self,
+        denoiser: Denoiser,
+        shared: SharedMovie,
+        output: Path,
+        flashes: list[Flash],
+        cancel: threading.Event | None,
+    ) -> Generator[Event, None, bool]:
+        """Let workers restore; False if that was cancelled."""
+        targets = self._targets(shared.facts, output)
+        yield self._begun(shared.facts)
+        # what was put back into parts that are done is not known any longer
+        goes_on = self.goes_on and self.events_table is None
+        return (
+            yield from write_shared(
+                shared,
+                denoiser,
+                targets,
+                flashes,
+                cancel,
+                overwrite=self.overwrite,
+                resume=goes_on,
+                state=self.state_of(output),
+            )
+        )
+
+    def _check_there(self, file: Path, output: Path) -> None:
+        """See that workers find what they read and where they write."""
+        used = [p for p in (file, self.dark, self.mask) if p is not None]
+        writes = output_kind(output) == "zarr" or self.state_of(output) is not None
+        check_paths(self.client, used, output.parent if writes else None)
+
+    def _targets(self, facts: Facts, output: Path) -> list[Target]:
+        """List what is written."""
+        record = dict(facts.record)
+        if self.dark is not None:
+            record["dark"] = str(self.dark)
+        targets = [(output, facts.dtype, record)]
+        if self.std is not None:
+            told = {**record, "quantity": "standard deviation"}
+            targets.append((self.std, np.dtype(np.float32), told))
+        return targets
+
+    def _begun(self, facts: Facts) -> Begun:
+        n_planes = facts.layout.n_channels * facts.layout.n_planes
+        return Begun("denoising", "frames" if n_planes == 1 else "pictures")
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether what an interrupted run left is gone on with."""
+        return False
+
+    def denoiser_there(
+        self, stack: Stack, output: Path, cancel: threading.Event | None
+    ) -> Generator[Event, None, Denoiser | None]:
+        """Do what :meth:`denoiser_for` does on a worker."""
+        return (yield from train_there(self, stack, output, cancel))
 
     def state_of(self, output: Path) -> Path | None:
         """Return the file of the training that goes on after an interruption."""
@@ -266,6 +342,11 @@ class TrainAndRestore(Restoration):
     def joint(self) -> bool:
         """Whether channels are trained together."""
         return make_settings(**self.values).joint_channels
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether an interrupted training, and its result, are gone on with."""
+        return self.resume
 
     def denoiser_for(
         self, stack: Stack, output: Path, cancel: threading.Event | None
@@ -320,9 +401,22 @@ class ApplyModel(Restoration):
     ----------
     denoiser
         The model.
+    resume
+        Go on with a result that was not completed, and skip those of a batch that were.
     """
 
     denoiser: Denoiser
+    resume: bool = False
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether what an interrupted run left is gone on with."""
+        return self.resume
+
+    def resumed(self, output: Path) -> Restoration | None:
+        """Skip results of before the interruption."""
+        is_done = self.resume and output.exists() and not self.overwrite
+        return None if is_done else self
 
     @property
     def likelihood(self) -> bool:
@@ -340,6 +434,13 @@ class ApplyModel(Restoration):
         """Check that the model fits the movie."""
         check_pixels(stack)
         check_fits(self.denoiser, stack)
+        yield from ()  # there is nothing to tell
+        return self.denoiser
+
+    def denoiser_there(
+        self, stack: Stack, output: Path, cancel: threading.Event | None
+    ) -> Generator[Event, None, Denoiser | None]:
+        """Take the model; whoever restores looks at the movie first."""
         yield from ()  # there is nothing to tell
         return self.denoiser
 

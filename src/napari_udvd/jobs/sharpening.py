@@ -13,6 +13,7 @@ from napari_udvd.jobs.efforts import shared
 from napari_udvd.jobs.events import Begun, Note, Stopped, Warned
 from napari_udvd.jobs.optics import optics_of
 from napari_udvd.jobs.restoring import TrainAndRestore
+from napari_udvd.jobs.there import call_there
 from napari_udvd.jobs.training import learned
 from napari_udvd.models import check_improver
 from napari_udvd.sharpening import DEFAULT, Choice, Sharpener
@@ -21,7 +22,7 @@ from napari_udvd.stack import Stack
 if TYPE_CHECKING:
     import os
     import threading
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator, Iterator, Mapping
     from pathlib import Path
 
     from napari_udvd.inference.restorer import Denoiser
@@ -49,6 +50,7 @@ def sharpen(
     network: str | None = None,
     events: bool | None = None,
     refine: bool | None = None,
+    client: Any = None,
     **settings: Any,
 ) -> Any:
     """Train on a movie, denoise it and undo its blur.
@@ -68,6 +70,8 @@ def sharpen(
         in as many steps); used where an independent copy of the movie is for it. See
         :func:`~napari_udvd.models.improver_names`.
     events, refine
+        As for :func:`~napari_udvd.denoise`.
+    client
         As for :func:`~napari_udvd.denoise`.
     **settings
         As for :func:`~napari_udvd.train`.
@@ -104,6 +108,23 @@ def sharpen(
     device = settings.get("device") or "auto"
     request = Request(device=device, events=events, refine=refine)
     _check_wishes(iterations, network, zoom)
+    sharpener = call_there(
+        client, _learned, stack, settings, request, optics, iterations, network
+    )
+    return sharpener.denoise(
+        stack, device=device, events=events, refine=refine, client=client
+    )
+
+
+def _learned(
+    stack: Stack,
+    settings: Mapping[str, Any],
+    request: Request,
+    optics: Optics,
+    iterations: int | None,
+    network: str | None,
+) -> Sharpener:
+    """Train, and find how far the movie can be sharpened."""
     values, effort = shared(settings, network, stack)
     denoiser = learned([stack], values, request)
     *told, sharpener = fit_sharpener(
@@ -118,8 +139,8 @@ def sharpen(
     assert isinstance(sharpener, Sharpener)
     for event in told:
         if isinstance(event, Warned):
-            warnings.warn(event.text, UserWarning, stacklevel=2)
-    return sharpener.denoise(stack, device=device, events=events, refine=refine)
+            warnings.warn(event.text, UserWarning, stacklevel=3)
+    return sharpener
 
 
 def _check_wishes(iterations: int | None, network: str | None, zoom: int) -> None:

@@ -14,6 +14,7 @@ from napari_udvd.jobs.events import Begun, Opened, Stopped, Written
 from napari_udvd.jobs.files import check_holes, check_new_model
 from napari_udvd.jobs.previewing import preview_movie
 from napari_udvd.jobs.states import Beside, State, continued, read_state
+from napari_udvd.jobs.there import call_there
 from napari_udvd.models.catalogue import specs
 from napari_udvd.models.improvers import check_student
 from napari_udvd.stack import ArrayLike, Stack
@@ -58,6 +59,7 @@ def train(
     axes: str | None = None,
     *,
     task: str = DENOISE.name,
+    client: Any = None,
     **settings: Any,
 ) -> Denoiser:
     """Train a network on one or more noisy movies.
@@ -70,6 +72,8 @@ def train(
         Names of the axes of arrays, see :meth:`Stack.from_array`.
     task
         What it learns: ``"denoise"``, or ``"reconstruct"`` where pixels are missing.
+    client
+        Of dask.distributed, one of whose workers trains.
     **settings
         Fields of :class:`napari_udvd.training.TrainingSettings`, such as ``model``,
         ``minutes``, ``device``, ``seed``, ``width``, ``hole``.
@@ -88,7 +92,7 @@ def train(
     """
     movies = movie if isinstance(movie, list | tuple) else [movie]
     stacks = [_as_stack(each, axes) for each in movies]
-    return learned(stacks, settings, task=task)
+    return call_there(client, learned, stacks, settings, task=task)
 
 
 def denoise(
@@ -98,6 +102,7 @@ def denoise(
     events: bool | None = None,
     refine: bool | None = None,
     network: str | None = None,
+    client: Any = None,
     **settings: Any,
 ) -> Any:
     """Train on a movie and denoise it.
@@ -117,6 +122,8 @@ def denoise(
         Name of one that goes on from the denoised movie, so that it flickers less, in
         half of the time (or in as many steps); used where independent copies of the
         movie are for it. See :func:`~napari_udvd.models.improver_names`.
+    client
+        Of dask.distributed: one of its workers trains, and all share the frames out.
     **settings
         As for :func:`train`.
 
@@ -136,10 +143,14 @@ def denoise(
     device = settings.get("device") or "auto"
     asked = Request(device=device, events=events, refine=refine)
     if network is None:
-        denoiser = learned([stack], settings, asked)
+        denoiser = call_there(client, learned, [stack], settings, asked)
     else:
-        denoiser = _learned_steadily(stack, settings, asked, network)
-    return denoiser.denoise(stack, device=device, events=events, refine=refine)
+        denoiser = call_there(
+            client, _learned_steadily, stack, settings, asked, network
+        )
+    return denoiser.denoise(
+        stack, device=device, events=events, refine=refine, client=client
+    )
 
 
 def _learned_steadily(
@@ -165,6 +176,7 @@ def reconstruct(
     mask: Any = None,
     unmeasured: float | None = None,
     preview: bool = False,
+    client: Any = None,
     **settings: Any,
 ) -> Any:
     """Train on the measured pixels of a movie and fill the others.
@@ -180,6 +192,8 @@ def reconstruct(
     preview
         Train nothing: average what was measured around each pixel, which takes a
         second.
+    client
+        As for :func:`denoise`.
     **settings
         As for :func:`train`.
 
@@ -202,8 +216,10 @@ def reconstruct(
     check_holes(stack)
     device = settings.get("device") or "auto"
     asked = Request(device=device)
-    denoiser = learned([stack], settings, asked, task=RECONSTRUCT.name)
-    return denoiser.denoise(stack, device=device)
+    denoiser = call_there(
+        client, learned, [stack], settings, asked, task=RECONSTRUCT.name
+    )
+    return denoiser.denoise(stack, device=device, client=client)
 
 
 def learned(

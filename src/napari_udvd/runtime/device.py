@@ -16,18 +16,25 @@ from __future__ import annotations
 import ctypes
 import platform
 import time
+from contextlib import contextmanager
 from functools import cache
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 
 from napari_udvd.errors import InputError
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 __all__ = [
     "available_devices",
     "choose_device",
+    "choose_devices",
     "choose_precision",
     "keep_freed_memory",
+    "settled_precision",
 ]
 
 
@@ -40,18 +47,43 @@ def available_devices() -> list[str]:
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """Turn a user's choice into a device.
+    """Turn a user's choice into a device, the first where it is of several.
 
     Parameters
     ----------
     name
-        ``"auto"`` (the best there is), ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
+        As for :func:`choose_devices`.
 
     Raises
     ------
     InputError
         If there is no such device.
     """
+    return choose_devices(name)[0]
+
+
+def choose_devices(names: str) -> tuple[torch.device, ...]:
+    """Turn a user's choice into devices that compute at the same time.
+
+    Parameters
+    ----------
+    names
+        ``"auto"`` (the best there is), ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``;
+        several of them with commas between, as in ``"cuda:0,cuda:1"``; or ``"all"``
+        cards of this machine.
+
+    Raises
+    ------
+    InputError
+        If one of them is not there.
+    """
+    if names == "all":
+        cards = [name for name in available_devices() if name.startswith("cuda")]
+        names = ",".join(cards) or "auto"
+    return tuple(_device(name.strip()) for name in names.split(","))
+
+
+def _device(name: str) -> torch.device:
     here = available_devices()
     if name == "auto":
         name = here[0]
@@ -61,11 +93,11 @@ def choose_device(name: str = "auto") -> torch.device:
         )
     device = torch.device(name)
     if device.type == "cuda":
-        _settle_precision()
+        _without_tf32()
     return device
 
 
-def _settle_precision() -> None:
+def _without_tf32() -> None:
     """Let float32 be float32 on cards; of the whole process, as PyTorch has it."""
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cuda.matmul.allow_tf32 = False
@@ -77,8 +109,11 @@ def choose_precision(device: torch.device) -> torch.dtype:
     """bfloat16 where it makes convolutions clearly faster, else float32.
 
     On CUDA this is a property of the chip. CPUs say that they support bfloat16 also
-    where they emulate it, so one convolution is timed in both (a few milliseconds).
+    where they emulate it, so one convolution is timed in both (a few milliseconds),
+    unless :func:`settled_precision` was told.
     """
+    if device.type == "cpu" and _settled:
+        return _settled[-1]
     if device.type == "cuda":
         native = torch.cuda.get_device_capability(device) >= (8, 0)
         return torch.bfloat16 if native else torch.float32
@@ -87,6 +122,26 @@ def choose_precision(device: torch.device) -> torch.dtype:
     seconds = _convolution_seconds()
     faster = seconds[torch.bfloat16] < 0.75 * seconds[torch.float32]
     return torch.bfloat16 if faster else torch.float32
+
+
+@contextmanager
+def settled_precision(dtype: torch.dtype) -> Iterator[None]:
+    """Compute in `dtype` on the CPU, whatever is faster at the moment.
+
+    For processes that share work: their results must not depend on how busy the
+    machines were when each of them measured. It holds for the whole process.
+    """
+    _settled.append(dtype)
+    choose_precision.cache_clear()
+    try:
+        yield
+    finally:
+        _settled.pop()
+        choose_precision.cache_clear()
+
+
+_settled: list[torch.dtype] = []
+"""What was told; the last holds."""
 
 
 def _convolution_seconds() -> dict[torch.dtype, float]:

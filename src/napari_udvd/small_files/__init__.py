@@ -7,6 +7,9 @@ but errors.
 from __future__ import annotations
 
 from napari_udvd.small_files._atomic import (
+    UNFINISHED,
+    Partial,
+    partials_of,
     put_in_place,
     remove,
     remove_stale_partials,
@@ -17,9 +20,12 @@ from napari_udvd.small_files._reading import Row, Table, read_table
 from napari_udvd.small_files._tables import cell, table
 
 __all__ = [
+    "UNFINISHED",
+    "Partial",
     "Row",
     "Table",
     "cell",
+    "partials_of",
     "put_in_place",
     "read_table",
     "remove",

@@ -14,7 +14,7 @@ import shutil
 import socket
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from napari_udvd.errors import OutputError, system_reason
 
@@ -22,12 +22,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = [
+    "UNFINISHED",
+    "Partial",
+    "partials_of",
     "put_in_place",
     "remove",
     "remove_stale_partials",
     "temporary_name",
     "write_small",
 ]
+
+
+UNFINISHED = ".unfinished"
+"""Last part of the hidden name of what was interrupted, and can be gone on with."""
 
 
 def write_small(path: Path, content: bytes, *, overwrite: bool = False) -> None:
@@ -123,15 +130,48 @@ def temporary_name(target: Path, purpose: Literal["partial", "replaced"]) -> Pat
     )
 
 
+class Partial(NamedTuple):
+    """An unfinished file or folder, and who makes it.
+
+    Attributes
+    ----------
+    path
+        Its hidden name.
+    host, pid
+        Machine and process.
+    """
+
+    path: Path
+    host: str
+    pid: int
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it is made on this machine."""
+        return self.host == _host()
+
+    @property
+    def may_be_running(self) -> bool:
+        """Whether there is such a process; of this machine alone."""
+        return _may_be_running(self.pid)
+
+
+def partials_of(target: Path) -> list[Partial]:
+    """List what is unfinished of `target`, of this machine and of others."""
+    pattern = re.compile(
+        re.escape(f".{target.name}.partial-") + r"(\w+)-(\d+)-[0-9a-f]{8}"
+    )
+    found = (
+        (entry, pattern.fullmatch(entry.name)) for entry in target.parent.iterdir()
+    )
+    return [Partial(e, each[1], int(each[2])) for e, each in found if each is not None]
+
+
 def remove_stale_partials(target: Path) -> None:
     """Remove what killed runs on this machine left of `target`."""
-    pattern = re.compile(
-        re.escape(f".{target.name}.partial-{_host()}-") + r"(\d+)-[0-9a-f]{8}"
-    )
-    for entry in target.parent.iterdir():
-        found = pattern.fullmatch(entry.name)
-        if found is not None and not _may_be_running(int(found[1])):
-            remove(entry)
+    for each in partials_of(target):
+        if each.is_here and not each.may_be_running:
+            remove(each.path)
 
 
 def remove(path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -82,6 +83,15 @@ class LayoutLike:
         @property
         def files(self) -> tuple[str, ...]:
             """Files that the movie is stored in, which no output may replace."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy in another process is made of."""
+        return {**self.__dict__, "scale": dict(self.scale), "units": dict(self.units)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Become that copy; nothing is checked anew."""
+        kept = {name: MappingProxyType(state[name]) for name in ("scale", "units")}
+        self.__dict__.update(state | kept)
 
     def _settle(self) -> None:
         """Check the fields of a frozen dataclass, and keep them as what they are."""

@@ -195,7 +195,9 @@ class Distillation:
         """
         net = copy.deepcopy(teacher.net)
         warm_start(net)
-        student = Learner(net, teacher.precision, Supervision())
+        student = Learner(
+            net, teacher.precision, Supervision(), devices=teacher.devices
+        )
         batches = Lessons(
             self._lessons,
             context=net.margin,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -11,10 +12,13 @@ import torch
 from napari_udvd.models import Clip
 from napari_udvd.runtime.parallel import run_parts, threads_on
 from napari_udvd.tasks import Batch
+from napari_udvd.training.copies import Copies, sent
 from napari_udvd.training.optimiser import NamedAdam, average_share, follow
 from napari_udvd.training.parted_adam import PartedAdam
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
     from napari_udvd.models import Network
@@ -49,6 +53,10 @@ class Learner:
         Start the next step before the numbers of the last one are known, see
         :meth:`learn`. By default on CUDA devices, which idle while anybody waits for
         them.
+    devices
+        Those that learn together, the first with `net` on it and the others with
+        copies: clips of a batch are shared out, and gradients summed. By default the
+        one that the network is on.
 
     Attributes
     ----------
@@ -60,6 +68,8 @@ class Learner:
         What it learns.
     average
         Moving average of its weights, which predicts better than the last of them.
+    devices
+        Those that learn together.
     predicted
         Clean frames that it saw in the last clips it learned from, or None.
     """
@@ -70,13 +80,17 @@ class Learner:
         precision: torch.dtype,
         task: Task,
         ahead: bool | None = None,
+        devices: Sequence[torch.device] = (),
     ) -> None:
         self.net = net
+        self.devices = tuple(devices)
+        self._copies = Copies(net, self.devices) if len(self.devices) > 1 else None
         self.average = copy.deepcopy(net).eval().requires_grad_(False)
         self.precision, self.task = precision, task
         parameters = net.denoising_parameters()
         if ahead is None:
-            ahead = any(parameter.is_cuda for parameter in parameters.values())
+            on_card = any(parameter.is_cuda for parameter in parameters.values())
+            ahead = on_card and self._copies is None
         self._adam: NamedAdam
         self._parted: PartedAdam | None = None
         if ahead:
@@ -111,21 +125,26 @@ class Learner:
         return self._learn_in_parts(batch, rate, self._parted)
 
     def _learn_in_parts(self, batch: Batch, rate: float, adam: PartedAdam) -> float:
-        """Take one step, every core with clips of its own."""
-        parts = _parts(batch)
+        """Take one step, every core or device with clips of its own."""
+        parts = _parts(batch, self.devices if self._copies else ())
         adam.make_room(len(parts))
+        home = batch.clip.frames.device
 
-        def gradients(numbered: tuple[int, Batch]) -> _Part:
+        def gradients(net: Network, numbered: tuple[int, Batch]) -> _Part:
             number, part = numbered
-            losses, mean = self._losses(part)
+            losses, mean = self._losses(net, part)
             if not part.learned.all():
                 losses = losses[part.learned.expand_as(losses)]
             total = losses.sum()
-            found = torch.autograd.grad(total, adam.parameters)
-            adam.keep(number, found)
-            return _Part(float(total.detach()), losses.numel(), mean)
+            learning = list(net.denoising_parameters().values())
+            adam.keep(number, torch.autograd.grad(total, learning))
+            return _Part(float(total.detach()), losses.numel(), mean.to(home))
 
-        results = run_parts(gradients, list(enumerate(parts)))
+        numbered = list(enumerate(parts))
+        if self._copies is None:
+            results = run_parts(partial(gradients, self.net), numbered)
+        else:
+            results = self._copies.map(gradients, numbered)
         # entries count alike, whatever part they are in
         self.predicted = torch.cat([result.mean for result in results])
         entries = sum(result.entries for result in results)
@@ -138,7 +157,7 @@ class Learner:
 
     def _learn_ahead(self, batch: Batch, rate: float) -> Tensor:
         """Take one step, of which nothing is read: not even how many entries count."""
-        losses, mean = self._losses(batch)
+        losses, mean = self._losses(self.net, batch)
         learned = batch.learned.expand_as(losses)
         # without an entry this is not a number, and the step is not taken
         loss = torch.where(learned, losses, 0.0).sum() / learned.sum()
@@ -149,9 +168,9 @@ class Learner:
         follow(self.average, self.net, self.steps, AVERAGE_DECAY, at_once=True)
         return torch.where(torch.as_tensor(taken), loss, math.nan)
 
-    def _losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def _losses(self, net: Network, batch: Batch) -> tuple[Tensor, Tensor]:
         """Loss of every entry, and the clean frames that are predicted."""
-        prediction = self.net.predict_clip(batch.clip, self.precision)
+        prediction = net.predict_clip(batch.clip, self.precision)
         return self.task.loss(prediction, batch), prediction.mean.detach()
 
     @torch.no_grad()
@@ -188,16 +207,21 @@ class Learner:
         self._adam.restore(tensors, steps, "adam_")
 
 
-def _parts(batch: Batch) -> list[Batch]:
-    """Cut a batch into as many parts as there are cores, clip by clip."""
+def _parts(batch: Batch, devices: Sequence[torch.device] = ()) -> list[Batch]:
+    """Cut a batch, clip by clip: one part for each device, or for each core."""
     clip = batch.clip
-    count = min(threads_on(clip.frames.device), len(clip.frames))
+    most = len(devices) or threads_on(clip.frames.device)
+    count = min(most, len(clip.frames))
     frames, targets = clip.frames.chunk(count), batch.targets.chunk(count)
     learned = batch.learned.chunk(count)
     masks = [None] * len(frames) if clip.mask is None else clip.mask.chunk(count)
-    return [
+    parts = [
         Batch(Clip(seen, clip.noise, mask), target, counted)
         for seen, mask, target, counted in zip(
             frames, masks, targets, learned, strict=True
         )
     ]
+    if not devices:
+        return parts
+    # there may be fewer clips than devices
+    return [sent(part, where) for part, where in zip(parts, devices, strict=False)]

@@ -10,7 +10,7 @@ import torch
 from napari_udvd.errors import OutputError, TrainingFailed
 from napari_udvd.models import build_network, count_views
 from napari_udvd.models.catalogue import find
-from napari_udvd.runtime.device import choose_precision
+from napari_udvd.runtime.device import choose_devices, choose_precision
 from napari_udvd.training.afterwards import Afterwards
 from napari_udvd.training.batches import Batches, make_batches, movies_of
 from napari_udvd.training.best import Best
@@ -106,7 +106,12 @@ class Run:
             net = build_network(plan.name, plan.network).to(device)
         # what a checkpoint holds must not change with the defaults of a network
         self._plan = plan.as_built(net)
-        self._learner = Learner(net, choose_precision(device), task)
+        self._learner = Learner(
+            net,
+            choose_precision(device),
+            task,
+            devices=choose_devices(settings.device),
+        )
         self._best = Best(self._learner.average)
         self._companion = find_companion(self._learner)
         recipe = find(plan.name).recipe

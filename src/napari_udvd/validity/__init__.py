@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from napari_udvd.validity._finite import refuse_infinite
 from napari_udvd.validity._holes import with_holes
-from napari_udvd.validity._inspect import inspect
+from napari_udvd.validity._inspect import inspect, remember
 from napari_udvd.validity._notes import plane_notes
 from napari_udvd.validity._validity import PlaneValidity, Validity
 
@@ -24,5 +24,6 @@ __all__ = [
     "inspect",
     "plane_notes",
     "refuse_infinite",
+    "remember",
     "with_holes",
 ]

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from napari_udvd.stack import Plane, Stack
 
-__all__ = ["inspect"]
+__all__ = ["inspect", "remember"]
 
 
 FEW_PIXELS = 100
@@ -82,6 +82,25 @@ def inspect(stack: Stack) -> Stack:
             validity = Validity(planes, sentences, mask=stack.mask)
         for key in keys:
             _KNOWN.setdefault(key, {})[stack.axes] = validity
+    return stack if validity is None else replace(stack, validity=validity)
+
+
+def remember(stack: Stack, validity: Validity | None) -> Stack:
+    """Take over what :func:`inspect` found of the same movie in another process.
+
+    Parameters
+    ----------
+    stack
+        The movie, not looked at here.
+    validity
+        What was found there; None if all of it was measured.
+
+    Returns
+    -------
+    Stack
+        As of :func:`inspect`.
+    """
+    _KNOWN.setdefault(stack, {})[stack.axes] = validity
     return stack if validity is None else replace(stack, validity=validity)
 
 
