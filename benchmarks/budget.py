@@ -51,7 +51,7 @@ class Taken(NamedTuple):
     denoising: float
     expected: float
     reason: str
-    steps: int
+    steps: int | None
 
 
 def take(movie: Path, output: Path, network: str, seconds: float) -> Taken:

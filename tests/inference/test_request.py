@@ -10,12 +10,13 @@ import pytest
 import torch
 
 from napari_udvd.errors import InputError
+from napari_udvd.filters import adaptive_filter
 from napari_udvd.inference import request as request_module
 from napari_udvd.inference.request import EXACT, Place, Request
 from napari_udvd.inference.restorer import Denoiser
 from napari_udvd.inference.rounding import Loss
 from napari_udvd.stack import Stack
-from tiny import ALONE, tiny_calibration, tiny_movie, tiny_net
+from tiny import ALONE, tiny_calibration, tiny_center_blind, tiny_movie, tiny_net
 
 LOSS = Loss(0.29, 0.1, 0.5)
 
@@ -90,3 +91,27 @@ def test_the_model_decides_what_is_not_said() -> None:
     assert (of(plain) != of(views)).any()
     np.testing.assert_array_equal(of(plain, True), of(views))
     np.testing.assert_array_equal(of(views, False), of(plain))
+
+
+def test_a_model_without_time_for_two_views_takes_one() -> None:
+    """And filters are those of the result."""
+    stack = Stack.from_array(np.asarray(tiny_movie(9).data).astype("f4"), "TYX")
+    net = tiny_center_blind()
+    two = Denoiser(net, (tiny_calibration(),))
+    one = Denoiser(net, (tiny_calibration(),), single_view=True)
+
+    def of(denoiser: Denoiser, **asked: Any) -> Any:
+        request = Request(device="cpu", precision=torch.float32, **asked, **ALONE)
+        blocks = denoiser.blocks(stack, request)
+        return blocks.block(blocks.series[0], 4, 5)[0]
+
+    assert Request().views(net) == 2
+    assert (of(one) != of(two)).any()
+    np.testing.assert_array_equal(of(two, single_view=True), of(one))
+    np.testing.assert_array_equal(of(one, single_view=False), of(two))
+    # who asks for all of them gets them
+    every = of(two, self_ensemble=True)
+    np.testing.assert_array_equal(of(one, self_ensemble=True), every)
+    level = adaptive_filter(one, stack, t=4, y=11, x=13).prediction
+    alone = of(one, use_posterior=False)
+    assert level == pytest.approx(float(alone[0, 0, 11, 13]), rel=1e-4)

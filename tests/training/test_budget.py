@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -57,6 +58,34 @@ def test_what_follows_is_as_many_views_as_there_will_be(
         )
         assert after.seconds == pytest.approx(views * one)
         assert after.self_ensemble is (views == most)
+
+
+@pytest.mark.parametrize("asked", [None, False])
+def test_one_view_where_two_take_too_long(asked: bool | None) -> None:
+    net, stack = tiny_center_blind(), tiny_movie(4, (20, 30))
+    one = 4 * 20 * 30 * 1e-3
+
+    def after(minutes: float, **how: object) -> budget.Reserve:
+        return budget.reserve(
+            net,
+            Pace(1e-3, 1e-3),
+            [stack],
+            torch.device("cpu"),
+            self_ensemble=asked,
+            follows=replace(EXACT, **how),
+            minutes=minutes,
+        )
+
+    enough, short = 4.1 * one / 60, 3.9 * one / 60  # two views may take half of it
+    assert not after(enough).single_view
+    found = after(short)
+    assert found.single_view and not found.self_ensemble
+    assert found.seconds == pytest.approx(one)
+    (remark,) = found.remarks
+    assert f"{2 * one:.3g} s of {60 * short:.3g} s" in remark
+    # somebody's word counts
+    told = after(short, single_view=False)
+    assert not told.single_view and told.seconds == pytest.approx(2 * one)
 
 
 def test_minutes_on_the_clock(clock: SimpleNamespace) -> None:

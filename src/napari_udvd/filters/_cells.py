@@ -27,8 +27,9 @@ from napari_udvd.filters._window import (
     frozen,
     read_window,
     series_with,
+    views_of,
 )
-from napari_udvd.models import count_views, predict_frame_in_views
+from napari_udvd.models import predict_frame_in_views
 from napari_udvd.runtime.memory import is_out_of_memory
 
 if TYPE_CHECKING:
@@ -202,7 +203,7 @@ class _Job:
         with frozen(net):
             leaf = seen.leaf(device_of(net))
             frame = predict_frame_in_views(
-                net, seen.seen(leaf), seen.at, self.precision, count_views(net)
+                net, seen.seen(leaf), seen.at, self.precision, views_of(self.denoiser)
             )
             value = frame.mean[0, self.own]
         return self._backwards(seen, leaf, value, ys, xs)

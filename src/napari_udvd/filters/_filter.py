@@ -24,10 +24,10 @@ from napari_udvd.filters._window import (
     frozen,
     read_window,
     series_with,
+    views_of,
 )
 from napari_udvd.models import (
     Prediction,
-    count_views,
     posterior,
     predict_pixel_in_views,
 )
@@ -248,7 +248,7 @@ def adaptive_filter(
             seen.at,
             row,
             column,
-            count_views(denoiser.net),
+            views_of(denoiser),
         )
         with_noisy = posterior and seen.holds(t, row, column)
         value, std, own_weights = _combined(

@@ -12,7 +12,7 @@ from napari_udvd.cutting import place_in, window, with_halo
 from napari_udvd.errors import InputError
 from napari_udvd.inference.fits import check_fits
 from napari_udvd.inference.scaling import Scaler
-from napari_udvd.models import Clip
+from napari_udvd.models import Clip, count_views
 from napari_udvd.planes import (
     Series,
     measured_box,
@@ -41,6 +41,7 @@ __all__ = [
     "frozen",
     "read_window",
     "series_with",
+    "views_of",
 ]
 
 
@@ -197,6 +198,11 @@ def _with_halo_inside(
     inside, size = place_in(box, part), box.stop - box.start
     seen = with_halo(inside, size, geometry.radius, geometry.grid)
     return slice(seen.start + box.start, seen.stop + box.start)
+
+
+def views_of(denoiser: Denoiser) -> int:
+    """Count the views that filters are averaged over: the fewest of a result."""
+    return 1 if denoiser.single_view else count_views(denoiser.net)
 
 
 def device_of(net: Network) -> torch.device:

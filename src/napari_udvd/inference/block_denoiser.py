@@ -27,7 +27,7 @@ from napari_udvd.cutting import (
 )
 from napari_udvd.inference.request import EXACT, Request
 from napari_udvd.inference.scaling import Calibration, Scaler
-from napari_udvd.models import Clip, Network, Views, count_views
+from napari_udvd.models import Clip, Network, Views
 from napari_udvd.planes import Series, measured_box, missing_frames, series_of
 from napari_udvd.runtime.memory import is_out_of_memory, release
 from napari_udvd.runtime.parallel import run_parts, threads_on
@@ -120,9 +120,7 @@ class BlockDenoiser:
         grid = tuple(net.geometry.zoom * edge for edge in stack.frame_shape)
         self._has_pixels = self._out == grid
         # what is said of a whole frame cannot be turned back
-        self._views = (
-            count_views(net, bool(request.self_ensemble)) if self._has_pixels else 1
-        )
+        self._views = request.views(net) if self._has_pixels else 1
         # a view may leave out the last row and column that a tile sees
         self._halo = net.geometry.radius + (self._views > 1)
         self._edge = request.tile or _first_tile(stack.frame_shape, self._device)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from napari_udvd.errors import InputError
+from napari_udvd.models import count_views
 from napari_udvd.runtime.device import choose_device, choose_devices, choose_precision
 
 if TYPE_CHECKING:
@@ -46,6 +47,10 @@ class Request:
         Average over all mirrored and turned views of the movie, four or eight, instead
         of the fewest that the network needs (one or two): a little better, and so many
         times slower. As the model was made if None.
+    single_view
+        One view, where the network needs two: a little worse, and twice as fast. Not
+        where a self-ensemble is asked for. If None, where the training that was just
+        done had no time for more.
     events
         Look for events that last a single frame, which no prediction can know of, and
         put them back. Needs a likelihood head and the noisy pixel (`use_posterior`).
@@ -74,6 +79,7 @@ class Request:
     precision: torch.dtype | Literal["auto"] = "auto"
     use_posterior: bool = True
     self_ensemble: bool | None = None
+    single_view: bool | None = None
     events: bool | None = True
     refine: bool | None = True
     with_std: bool = False
@@ -100,6 +106,12 @@ class Request:
                 "a network trained on the mean only has no standard deviation to write"
             )
         self.place()
+
+    def views(self, net: Network) -> int:
+        """Count the views that a result is averaged over."""
+        if self.single_view and not self.self_ensemble:
+            return 1
+        return count_views(net, bool(self.self_ensemble))
 
     def place(self) -> Place:
         """Choose what was left to the machine.

@@ -65,6 +65,9 @@ class Denoiser:
         How it was made: settings, movie, diagnosis, validation curve.
     task
         Name of what it was trained for, see :data:`napari_udvd.tasks.TASKS`.
+    single_view
+        Average over one view, not the fewest that the network needs: there was no time
+        for them after the training. No part of the model's file.
     second_stage
         Whether to look for events and refine the result where nobody says so. Not where
         the training had no time for it; no part of the model's file, since whoever
@@ -78,6 +81,7 @@ class Denoiser:
     record: Mapping[str, Any] = field(default_factory=dict)
     task: str = DENOISE.name
     second_stage: bool = True
+    single_view: bool = False
     _matches: weakref.WeakKeyDictionary[Stack, Match] = field(
         default_factory=weakref.WeakKeyDictionary, init=False, repr=False
     )
@@ -288,6 +292,7 @@ class Denoiser:
         return replace(
             request,
             self_ensemble=answered(request.self_ensemble, self.self_ensemble),
+            single_view=answered(request.single_view, self.single_view),
             events=answered(request.events, self.second_stage),
             refine=answered(request.refine, self.second_stage),
         )

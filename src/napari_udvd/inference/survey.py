@@ -146,8 +146,8 @@ class Surveys:
             Of the movie.
         """
         known = self._known.setdefault(stack, {})
-        asked = request.events, request.refine, bool(request.self_ensemble)
-        key = channel, request.place(), asked
+        asked = request.events, request.refine
+        key = channel, request.place(), asked, request.views(net)
         if key not in known:
             known[key] = yield from survey(net, calibrations, stack, channel, request)
         return known[key]

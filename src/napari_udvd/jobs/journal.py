@@ -44,6 +44,7 @@ NOT_OF_THE_RESULT: Final = frozenset(
         "record",
         "resume",
         "second_stage",
+        "single_view",
         "tile",
     }
 )

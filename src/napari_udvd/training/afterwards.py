@@ -88,7 +88,10 @@ class Afterwards:
         if budget.reserve >= WORTH * budget.whole:
             self.pace = self._measured()
             again = self._estimated(self.reserve.self_ensemble)
-            if again.second_stage == self.reserve.second_stage:
+            if (again.second_stage, again.single_view) == (
+                self.reserve.second_stage,
+                self.reserve.single_view,
+            ):
                 self._keep(self.reserve._replace(seconds=again.seconds))
 
     def end_early(self) -> None:

@@ -53,6 +53,9 @@ class Reserve(NamedTuple):
         A user said how many views the result is averaged over.
     remarks
         What a user should know of it.
+    single_view
+        The result is that of one view, not averaged over the fewest that the network
+        needs.
     """
 
     seconds: float | None
@@ -60,6 +63,7 @@ class Reserve(NamedTuple):
     second_stage: bool
     views_are_given: bool = False
     remarks: tuple[str, ...] = ()
+    single_view: bool = False
 
 
 def reserve(
@@ -91,6 +95,46 @@ def reserve(
     minutes
         Of training and denoising.
     """
+    found = _with_stages(
+        net,
+        pace,
+        stacks,
+        device,
+        self_ensemble=self_ensemble,
+        follows=follows,
+        minutes=minutes,
+    )
+    budget, needed = 60 * minutes, found.seconds
+    assert needed is not None
+    may_choose = not found.self_ensemble and follows.single_view is None
+    if needed <= STAGE_SHARE * budget or net.least_views == 1 or not may_choose:
+        return found
+    used = pace if found.second_stage else pace._replace(stage=StagePace())
+    single = sum(
+        movie_seconds(used, net, stack, device, single_view=True) for stack in stacks
+    )
+    remark = (
+        f"there is no time for the {net.least_views} views of the movie that a result "
+        f"is averaged over: denoising would take {needed:.3g} s of {budget:.3g} s, and "
+        f"with one view {single:.3g} s; give it more minutes, or apply the model that "
+        "was saved, which takes the time it needs"
+    )
+    return found._replace(
+        seconds=single, single_view=True, remarks=(*found.remarks, remark)
+    )
+
+
+def _with_stages(
+    net: Network,
+    pace: Pace,
+    stacks: Sequence[Stack],
+    device: torch.device,
+    *,
+    self_ensemble: bool | None,
+    follows: Request,
+    minutes: float,
+) -> Reserve:
+    """Decide about the second stage and all views, see :func:`reserve`."""
     budget = 60 * minutes
 
     def seconds(pace: Pace, every_view: bool) -> float:

@@ -174,6 +174,7 @@ def movie_seconds(
     device: torch.device,
     *,
     self_ensemble: bool = False,
+    single_view: bool = False,
 ) -> float:
     """Seconds to denoise every frame of a movie, block by block and tile by tile."""
     runs = [stop - start for start, stop in blocks(stack)]
@@ -181,9 +182,11 @@ def movie_seconds(
     per_pixel = sum(
         pace.first + (frames - 1 + stage.neighbours) * pace.further for frames in runs
     )
-    request = replace(EXACT, device=device, self_ensemble=self_ensemble)
+    request = replace(
+        EXACT, device=device, self_ensemble=self_ensemble, single_view=single_view
+    )
     pixels = BlockDenoiser(net, (), stack, request).pixels_seen
-    views = count_views(net, self_ensemble)
+    views = request.views(net)
     planes = stack.n_channels * stack.n_planes
     surveyed = stage.surveyed * stack.n_channels
     looked = pace.first * surveyed + stage.survey * stack.n_channels

@@ -200,4 +200,5 @@ def trained(
         record,
         task,
         after.second_stage,
+        after.single_view,
     )
