@@ -156,15 +156,28 @@ def test_gains_are_medians_of_pairs_and_goals_are_judged(trees: Any) -> None:
     fast = trees.Row("Fast, 512 x 512: network alone, frames per s")
     memory = trees.Row("peak memory, MB", "less")
     quality = trees.Row("nuclei: PSNR, dB", "dB")
-    before = {fast: [4.0, 2.0, 8.0], memory: [700.0] * 3, quality: [30.0, 31.0, 30.0]}
-    after = {fast: [8.0, 6.0, 8.0], memory: [800.0] * 3, quality: [30.5, 30.95, 30.0]}
+    soon = trees.Row("start to first useful preview, s", "less")
+    before = {
+        fast: [4.0, 2.0, 8.0],
+        memory: [700.0] * 3,
+        quality: [30.0, 31.0, 30.0],
+        soon: [3.0] * 3,
+    }
+    after = {
+        fast: [8.0, 6.0, 8.0],
+        memory: [800.0] * 3,
+        quality: [30.5, 30.95, 30.0],
+        soon: [1.6, 1.5, 1.6],
+    }
     lines = trees.comparison(before, after).splitlines()[2:]
     assert lines == [
-        f"| {fast.what} | 4 | 8 | 2.000 | 1.000 to 3.000 | 7: reached |",
+        f"| {fast.what} | 4 | 8 | 2.000 | 1.000 to 3.000 | 2 times: reached |",
         "| peak memory, MB | 700 | 800 | 0.875 | 0.875 to 0.875 "
         "| not worse: **missed** |",
         "| nuclei: PSNR, dB | 30.00 | 30.50 | +0.00 dB | -0.05 dB to +0.50 dB "
         "| not worse: reached |",
+        f"| {soon.what} | 3 | 1.6 | 1.875 | 1.875 to 2.000 "
+        "| at most 1.5: **missed** |",
     ]
 
 
