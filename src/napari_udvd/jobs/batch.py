@@ -120,9 +120,15 @@ class Batch:
         make_folder(self.output)
         try:
             yield from self._run(cancel)
-        finally:
-            if is_new and not any(self.output.iterdir()):
-                self.output.rmdir()
+        except (InputError, OutputError):
+            self._without_empty_folder(is_new)
+            raise
+        self._without_empty_folder(is_new)
+
+    def _without_empty_folder(self, is_new: bool) -> None:
+        """Remove the folder of the results where it was made for nothing."""
+        if is_new and not any(self.output.iterdir()):
+            self.output.rmdir()
 
     def _run(self, cancel: threading.Event | None) -> Iterator[BatchEvent]:
         """Do it, and remember what is done."""

@@ -106,12 +106,8 @@ class Run:
             net = build_network(plan.name, plan.network).to(device)
         # what a checkpoint holds must not change with the defaults of a network
         self._plan = plan.as_built(net)
-        self._learner = Learner(
-            net,
-            choose_precision(device),
-            task,
-            devices=choose_devices(settings.device),
-        )
+        devices = choose_devices(settings.device)
+        self._learner = Learner(net, choose_precision(device), task, devices=devices)
         self._best = Best(self._learner.average)
         self._companion = find_companion(self._learner)
         recipe = find(plan.name).recipe
