@@ -1,8 +1,9 @@
 """What BIOMERO starts: denoise every movie of a folder into another folder.
 
 BIOMERO brings images from OMERO into ``--infolder``, starts the container with the
-parameters of ``descriptor.json``, and takes what is in ``--outfolder`` back. A folder of
-ground truth and the switches of BIAFLOWS are part of its call and have no meaning here.
+parameters of ``descriptor.json``, and takes what is in ``--outfolder`` back. A folder
+of ground truth and the switches of BIAFLOWS are part of its call and have no meaning
+here.
 """
 
 from __future__ import annotations
