@@ -5,7 +5,7 @@
 # The lowest are those of direct dependencies: what they need themselves is as new as
 # they allow. PyTorch is that of constraints.txt in both: its older releases are built
 # for CUDA alone where no index of CPU builds is at hand. Tools that only run the tests
-# are new in both.
+# are new in both, and zoo, whose pins hold others back, is in neither.
 set -eu
 
 which=$1
@@ -22,14 +22,13 @@ export UV_FIND_LINKS
 case $which in
 lowest)
     "$venv/bin/uv" pip install --python "$venv/bin/python" --resolution lowest-direct \
-        "$torch" -e ".[all,zoo]"
+        "$torch" -e ".[all]"
     "$venv/bin/uv" pip freeze --python "$venv/bin/python" --exclude-editable \
         > "$venv/lowest.txt"
     "$venv/bin/uv" pip install --python "$venv/bin/python" -c "$venv/lowest.txt" \
-        "$torch" -e ".[all,zoo]" --group test
+        "$torch" -e ".[all]" --group test
     ;;
 newest)
-    # without zoo, whose pins hold others back
     "$venv/bin/uv" pip install --python "$venv/bin/python" --upgrade \
         "$torch" -e ".[all]" --group test
     ;;
