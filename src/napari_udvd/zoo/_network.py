@@ -119,8 +119,6 @@ class GreyLevelDenoiser(nn.Module):
             own = Clip(clip.frames[:, t], scaler.noise)
             mean, std, _ = DENOISE.finish(scaler.adjusted(prediction, None), own)
             means.append(scaler.restore(mean)[0])
-            has_none = std is None
-            stds.append(
-                torch.zeros_like(mean)[0] if has_none else scaler.restore_std(std)[0]
-            )
+            known = torch.zeros_like(mean) if std is None else scaler.restore_std(std)
+            stds.append(known[0])
         return torch.stack(means), torch.stack(stds)
