@@ -4,6 +4,10 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
+# Environments of their own, for what is at odds with the pinned versions.
+ENGINES := .venv-engines
+LOWEST := .venv-lowest
+NEWEST := .venv-newest
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 PYTHON ?=
 PYTEST_ARGS ?=
@@ -35,7 +39,7 @@ unexport PYTHONHOME PYTHONPATH
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 .PHONY: help app demo test gpu bench-smoke docs screenshots architecture \
-	lint format constraints release clean
+	lint format constraints engines bounds-lowest bounds-newest release clean
 
 help: ## list what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -81,8 +85,20 @@ format: $(VENV)/.dev ## put the code into the project's style
 	$(BIN)/ruff format
 
 constraints: $(VENV)/.dev ## write the versions that .venv has to constraints.txt
-	$(PIP) install --quiet -c constraints.txt -e ".[all]" --group dev --group docs
+	$(PIP) install --quiet -c constraints.txt -e ".[all,zoo]" --group dev --group docs
 	$(BIN)/python tools/freeze.py constraints.txt
+
+engines: $(ENGINES)/.installed ## check engines/ with the tools of the engines: Snakemake, nf-core, ...
+	$(ENGINES)/bin/python -m pytest tests/engines tests/zoo $(PYTEST_ARGS)
+
+# Which tests: PYTEST_ARGS="-k stack"; by default all.
+bounds-lowest: ## run the tests with the lowest versions that pyproject.toml allows
+	sh tools/bounds.sh lowest $(LOWEST) $(PYTHON)
+	$(LOWEST)/bin/python -m pytest $(PYTEST_ARGS)
+
+bounds-newest: ## run the tests with the newest versions that there are
+	sh tools/bounds.sh newest $(NEWEST) $(PYTHON)
+	$(NEWEST)/bin/python -m pytest $(PYTEST_ARGS)
 
 release: $(VENV)/.dev ## build what is published into ./dist, and check what is in it
 	rm -rf dist
@@ -90,9 +106,17 @@ release: $(VENV)/.dev ## build what is published into ./dist, and check what is 
 	$(BIN)/python tools/check_dist.py dist
 
 clean: ## remove the environment, caches and what the demo wrote
-	rm -rf $(VENV) demo dist gpu site .coverage .hypothesis .import_linter_cache \
+	rm -rf $(VENV) $(ENGINES) $(LOWEST) $(NEWEST) demo dist gpu site .coverage .hypothesis .import_linter_cache \
 		.mypy_cache .pytest_cache .ruff_cache
 	find benchmarks src tests tools -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+
+# Tools of engines pin what they like; PyTorch alone is that of constraints.txt.
+$(ENGINES)/.installed: pyproject.toml constraints.txt
+	@sh tools/make_venv.sh $(ENGINES) $(PYTHON)
+	$(ENGINES)/bin/python -m pip install --quiet "pip>=25.1"
+	$(ENGINES)/bin/python -m pip install --quiet "$$(grep '^torch==' constraints.txt)" \
+		-e ".[all,zoo]" --group engines
+	@touch $@
 
 # Stamp files: an environment is installed again only when its inputs change.
 $(VENV)/bin/python:
@@ -128,10 +152,10 @@ $(VENV)/.docs: pyproject.toml constraints.txt $(VENV)/.torch $(VENV)/.pip
 
 $(VENV)/.test: pyproject.toml constraints.txt $(VENV)/.torch $(VENV)/.pip
 	@echo "Installing napari-udvd with what its tests need (minutes, the first time)"
-	$(PIP) install --quiet -c constraints.txt -e ".[all]" --group test
+	$(PIP) install --quiet -c constraints.txt -e ".[all,zoo]" --group test
 	@touch $@ $(VENV)/.app
 
 $(VENV)/.dev: pyproject.toml constraints.txt $(VENV)/.torch $(VENV)/.pip
 	@echo "Installing napari-udvd with the developers' tools (minutes, the first time)"
-	$(PIP) install --quiet -c constraints.txt -e ".[all]" --group dev
+	$(PIP) install --quiet -c constraints.txt -e ".[all,zoo]" --group dev
 	@touch $@ $(VENV)/.test $(VENV)/.app

@@ -41,6 +41,7 @@ from napari_udvd.cli.finding import events as find_events
 from napari_udvd.cli.looking import motion, show_filter
 from napari_udvd.cli.messages import complain, out_of_memory
 from napari_udvd.cli.options import command_that_trains, parse_hole
+from napari_udvd.cli.packages import export_model, import_model
 from napari_udvd.cli.reconstructing import Reconstruct, reconstruct
 from napari_udvd.cli.scan import scan_mask
 from napari_udvd.cli.scoring import score_events
@@ -362,6 +363,10 @@ def import_published(
 
     seen = parse_hole(hole)
     follow(lambda _: turned(checkpoint, output, seen, overwrite=overwrite))
+
+
+app.command("export-model")(export_model)
+app.command("import-model")(import_model)
 
 
 @app.command()

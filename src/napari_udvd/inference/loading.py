@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from napari_udvd._version import __version__
 from napari_udvd.errors import InputError
 from napari_udvd.inference.model_file import read_model_file
+from napari_udvd.inference.packaged import read_packaged
 from napari_udvd.inference.restorer import Denoiser
 from napari_udvd.inference.scaling import Calibration
 from napari_udvd.models import build_network, from_published, read_published
@@ -23,13 +24,21 @@ __all__ = ["load", "load_published"]
 def load(path: str | os.PathLike[str]) -> Denoiser:
     """Read a model file written by :meth:`Denoiser.save`.
 
+    Parameters
+    ----------
+    path
+        A ``.safetensors`` file, or a ``.zip`` file: the package of a denoiser of this
+        program for bioimage.io.
+
     Raises
     ------
     InputError
         If the file is missing, damaged, or not a model of this program. Code that a
         file may hold is never executed.
     """
-    header, tensors = read_model_file(path)
+    is_package = Path(path).suffix.lower() == ".zip"
+    read = read_packaged if is_package else read_model_file
+    header, tensors = read(path)
     label = str(path)
     if "checkpoint" in header:
         raise InputError(

@@ -434,6 +434,10 @@ class Denoiser:
         OutputError
             If the file cannot be written; nothing is left behind.
         """
+        write_model_file(path, self.net.state_dict(), self.header())
+
+    def header(self) -> dict[str, Any]:
+        """Return all that a model file says besides the weights, as plain values."""
         header = {
             "version": __version__,
             "task": self.task,
@@ -447,4 +451,4 @@ class Denoiser:
         package = package_of(self.net.name)
         if package is not None:
             header["package"] = package
-        write_model_file(path, self.net.state_dict(), header)
+        return header

@@ -63,6 +63,7 @@ if TYPE_CHECKING:
         motion_of_frame,
     )
     from napari_udvd.jobs.optics import optics_of
+    from napari_udvd.jobs.packages import ExportModel, import_model
     from napari_udvd.jobs.report import ReportFile, judge_movies
     from napari_udvd.jobs.restoring import (
         ApplyModel,
@@ -102,6 +103,7 @@ __all__ = [
     "Diagnosed",
     "Effort",
     "EventsFile",
+    "ExportModel",
     "FileFailed",
     "FilterFile",
     "FirstLook",
@@ -148,6 +150,7 @@ __all__ = [
     "find_events",
     "fit_sharpener",
     "identify",
+    "import_model",
     "import_published",
     "judge_movies",
     "label_frames",
@@ -175,6 +178,7 @@ _HOMES = {
     "Diagnosed": "jobs.diagnosis",
     "Effort": "sharpening",
     "EventsFile": "jobs.events_file",
+    "ExportModel": "jobs.packages",
     "FileFailed": "jobs.events",
     "FilterFile": "jobs.filters",
     "FirstLook": "jobs.first_look",
@@ -225,6 +229,7 @@ _HOMES = {
     "diagnose_file": "jobs.diagnosis",
     "diagnose_movie": "jobs.diagnosis",
     "export_motion": "jobs.motion",
+    "import_model": "jobs.packages",
     "import_published": "jobs.files",
     "judge_movies": "jobs.report",
     "label_frames": "jobs.finding",

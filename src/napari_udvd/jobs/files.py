@@ -30,14 +30,15 @@ __all__ = [
 
 
 def load_model(path: Path, cancel: threading.Event | None = None) -> Iterator[Denoiser]:
-    """Read a model file, or a published checkpoint.
+    """Read a model file, a package of bioimage.io, or a published checkpoint.
 
     Raises
     ------
     InputError
         If the file cannot be used.
     """
-    yield load(path) if path.suffix == ".safetensors" else load_published(path)
+    is_own = path.suffix.lower() in (".safetensors", ".zip")
+    yield load(path) if is_own else load_published(path)
 
 
 def save_model(

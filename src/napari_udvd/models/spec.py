@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from napari_udvd.models.base import Network
 
-__all__ = ["Facts", "NetworkSettings", "NetworkSpec", "Recipe", "Unfit"]
+__all__ = ["Facts", "NetworkSettings", "NetworkSpec", "Paper", "Recipe", "Unfit"]
 
 
 class Recipe(NamedTuple):
@@ -96,6 +96,21 @@ class Unfit(NamedTuple):
 
     message: str
     reason: str
+
+
+class Paper(NamedTuple):
+    """What to cite for a network.
+
+    Attributes
+    ----------
+    text
+        Authors, title, where and when, in one line.
+    url
+        Where it is.
+    """
+
+    text: str
+    url: str
 
 
 class NetworkSettings(BaseModel):
@@ -191,6 +206,8 @@ class NetworkSpec:
         :mod:`napari_udvd.models.published`.
     companion
         ``"module:Class"`` of what learns beside it: its optical flow.
+    papers
+        What to cite for it.
     """
 
     name: str
@@ -211,6 +228,7 @@ class NetworkSpec:
     weights: str | None = None
     published: str | None = None
     companion: str | None = None
+    papers: tuple[Paper, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:

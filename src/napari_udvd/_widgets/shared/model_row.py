@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MODEL_FILES", "ModelRow"]
 
-MODEL_FILES = "Models (*.safetensors *.pt *.pth)"
+MODEL_FILES = "Models (*.safetensors *.zip *.pt *.pth)"
 
 NO_MODEL = "no model yet: train one in the dock Denoise movie, or load one"
 

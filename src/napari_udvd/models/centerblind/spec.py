@@ -11,6 +11,7 @@ from napari_udvd.models.spec import (
     Facts,
     NetworkSettings,
     NetworkSpec,
+    Paper,
     Recipe,
     Unfit,
 )
@@ -58,6 +59,16 @@ SPEC = NetworkSpec(
     automatic=True,
     strength="it was better than UDVD after the same time in the benchmarks",
     weights="centerblind-{preset}.safetensors",
+    papers=(
+        Paper(
+            "Sheth et al., Unsupervised Deep Video Denoising, ICCV 2021",
+            "https://arxiv.org/abs/2011.15045",
+        ),
+        Paper(
+            "Wu et al., Unpaired Learning of Deep Image Denoising, ECCV 2020",
+            "https://arxiv.org/abs/2008.13711",
+        ),
+    ),
 )
 
 

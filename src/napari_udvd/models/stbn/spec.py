@@ -11,6 +11,7 @@ from napari_udvd.models.spec import (
     Facts,
     NetworkSettings,
     NetworkSpec,
+    Paper,
     Recipe,
     Unfit,
 )
@@ -138,4 +139,11 @@ SPEC = NetworkSpec(
     },
     published="napari_udvd.models.stbn.published",
     companion="napari_udvd.training.flow_course:FlowCourse",
+    papers=(
+        Paper(
+            "Chen et al., Spatiotemporal Blind-Spot Network with Calibrated Flow "
+            "Alignment for Self-Supervised Video Denoising, AAAI 2025",
+            "https://arxiv.org/abs/2412.11820",
+        ),
+    ),
 )

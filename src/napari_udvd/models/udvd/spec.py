@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from napari_udvd.models.spec import NetworkSettings, NetworkSpec, Recipe
+from napari_udvd.models.spec import NetworkSettings, NetworkSpec, Paper, Recipe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,4 +52,10 @@ SPEC = NetworkSpec(
     },
     automatic=True,
     published="napari_udvd.models.udvd.published",
+    papers=(
+        Paper(
+            "Sheth et al., Unsupervised Deep Video Denoising, ICCV 2021",
+            "https://arxiv.org/abs/2011.15045",
+        ),
+    ),
 )

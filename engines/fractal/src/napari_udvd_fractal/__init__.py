@@ -1,0 +1,1 @@
+"""Fractal tasks that remove noise from microscopy movies in OME-Zarr."""

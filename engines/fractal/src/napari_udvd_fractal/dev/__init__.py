@@ -1,0 +1,1 @@
+"""What makes the manifest of the package."""
