@@ -1,6 +1,7 @@
 """What weights to start from are worth, before and after they were trained further.
 
     python -m benchmarks.start_weights OLD NEW --steps 60
+    python -m benchmarks.start_weights WEIGHTS WEIGHTS --presets medium light
 
 OLD and NEW are folders of weights, such as `src/napari_udvd/weights` of two checkouts.
 On every movie with a known truth, *Fast* is trained by as many steps from either, with
@@ -24,11 +25,13 @@ from benchmarks.quality import known_movies, psnr
 from napari_udvd.training import warm_start
 
 
-def measure(movie: KnownMovie, folder: Path, steps: int, seed: int) -> list[float]:
+def measure(
+    movie: KnownMovie, folder: Path, preset: str, *, steps: int, seed: int
+) -> list[float]:
     """Return the PSNR after the network alone, and after everything, in dB."""
     warm_start.FOLDER = folder
     stack = nu.Stack.from_array(movie.noisy, "TYX")
-    denoiser = nu.train(stack, steps=steps, seed=seed)
+    denoiser = nu.train(stack, steps=steps, seed=seed, preset=preset)
     results = (
         denoiser.denoise(stack, dtype=np.float32, events=stage, refine=stage)
         for stage in (False, True)
@@ -44,6 +47,9 @@ def main() -> None:
     parser.add_argument("old", type=Path)
     parser.add_argument("new", type=Path)
     parser.add_argument("--movies", nargs="+", choices=MOVIES, help="all if left out")
+    parser.add_argument(
+        "--presets", nargs=2, default=["medium", "medium"], help="of OLD and of NEW"
+    )
     parser.add_argument("--data", type=Path, default=DATA, help="the real movies")
     parser.add_argument("--steps", type=int, default=60, help="of each training")
     parser.add_argument("--seed", type=int, default=0)
@@ -56,7 +62,8 @@ def main() -> None:
     scores = {}
     for name, movie in known_movies(options.movies, options.data).items():
         run = partial(measure, movie, steps=options.steps, seed=options.seed)
-        scores[name] = [*run(options.old), *run(options.new)]
+        old, new = options.presets
+        scores[name] = [*run(options.old, old), *run(options.new, new)]
         progress(f"{name}: {', '.join(f'{dB:.2f}' for dB in scores[name])}")
     scores["**average**"] = list(np.mean(list(scores.values()), axis=0))
     print(f"{machine()}\n")

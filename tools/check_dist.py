@@ -65,8 +65,12 @@ def expected_files() -> set[str]:
     files = {p.relative_to(package) for p in package.rglob("*") if p.is_file()}
     names = {p.as_posix() for p in files if "__pycache__" not in p.parts}
     weights = (
-        f"weights/{name}-medium.safetensors"
-        for name in ("centerblind", "centerblind-sparse")
+        f"weights/{name}.safetensors"
+        for name in (
+            "centerblind-light",
+            "centerblind-medium",
+            "centerblind-sparse-medium",
+        )
     )
     for needed in ("napari.yaml", "py.typed", *weights):
         if needed not in names:

@@ -109,7 +109,7 @@ def test_every_setting_says_what_it_may_be() -> None:
         with pytest.raises(InputError) as caught:
             make_settings(**{name: ["nonsense"]})
         in_our_words(str(caught.value), f"{name} is ['nonsense']; expected ")
-    for choice in ("small", "medium", "large"):
+    for choice in ("small", "light", "medium", "large"):
         assert choice in expected()["preset"]
     for choice in ("auto", *names()):
         assert choice in expected()["model"]

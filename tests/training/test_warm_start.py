@@ -26,7 +26,7 @@ from tiny import ANY_NOISE, tiny_movie
 if TYPE_CHECKING:
     from pathlib import Path
 
-SHIPPED = "centerblind-medium.safetensors"
+SHIPPED = "centerblind-{}.safetensors"
 HOLES = [(1, 1), (1, 3), (3, 3), (5, 5), (7, 1)]
 
 
@@ -53,15 +53,16 @@ def train(**options: Any) -> list[Any]:
 # --- what is shipped ----------------------------------------------------------------
 
 
-def test_the_shipped_weights_are_small_and_say_what_they_are() -> None:
-    path = module.FOLDER.joinpath(SHIPPED)
+@pytest.mark.parametrize("preset", ["light", "medium"])
+def test_the_shipped_weights_are_small_and_say_what_they_are(preset: str) -> None:
+    path = module.FOLDER.joinpath(SHIPPED.format(preset))
     assert path.is_file()
     assert len(path.read_bytes()) <= 2.5e6
     header, tensors = read_model_file(str(path))
     assert {tensor.dtype for tensor in tensors.values()} == {torch.float16}
     weights = header["weights"]
     assert weights["network"] == "centerblind"
-    assert weights["preset"] == "medium"
+    assert weights["preset"] == preset
     # a card for who wants to know what they were made from
     assert weights["card"]["steps"] > 0
     assert weights["card"]["movies"]

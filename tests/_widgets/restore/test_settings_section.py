@@ -203,7 +203,7 @@ def test_every_control_reaches_the_request(section: SettingsSection) -> None:
     make_settings(**after)
 
 
-@pytest.mark.parametrize("text", ["small", "medium", "large"])
+@pytest.mark.parametrize("text", ["small", "light", "medium", "large"])
 def test_every_size_can_be_trained(section: SettingsSection, text: str) -> None:
     assert section.form is not None
     section.form.set_values({"preset": text})
