@@ -222,11 +222,11 @@ class BlockDenoiser:
         scaler = Scaler(calibrations, self._device)
         geometry = self._net.geometry
         zoomed: Callable[[slice], slice] = partial(magnified, zoom=geometry.zoom)
-        shape = (stop - start, grey.shape[1], *self._out)
+        shape = (stop - start, len(grey[0]), *self._out)
         whole_mean = np.empty(shape, np.float32)
         whole_std = np.empty_like(whole_mean) if self._with_std else None
         mean, std = whole_mean, whole_std
-        height, width = grey.shape[2:]
+        height, width = grey[0].shape[1:]
         if self._has_pixels:
             rows, columns = self._buffer.box(series)
             box = (..., zoomed(rows), zoomed(columns))
@@ -239,19 +239,23 @@ class BlockDenoiser:
             seen_columns = with_halo(columns, width, self._halo, geometry.grid)
             inner_rows = zoomed(place_in(seen_rows, rows))
             inner = ..., inner_rows, zoomed(place_in(seen_columns, columns))
-            clip = grey[:, :, seen_rows, seen_columns]
+            clip = torch.stack([frame[:, seen_rows, seen_columns] for frame in grey])
             if not clip.is_cuda:
                 clip = send(pinned(clip.numpy(), self._device), self._device)
             known = None
             if measured is not None:
-                seen = measured[:, :, seen_rows, seen_columns]
+                seen = np.stack([mask[:, seen_rows, seen_columns] for mask in measured])
                 known = send(pinned(seen, self._device), self._device)
             with torch.inference_mode():
-                frames = scaler.normalise(clip)
-                whole = Clip(
-                    frames[None], scaler.noise, None if known is None else known[None]
+                clip = scaler.normalise(clip)
+                mask = None if known is None else known[None]
+                views = Views(
+                    self._net, Clip(clip[None], scaler.noise, mask), self._views
                 )
-                views = Views(self._net, whole, self._views)
+                # of the others nothing is wanted any more
+                own = {seen[geometry.context] for seen in windows}
+                frames = {t: clip[t].clone() for t in own}
+                del clip
             parts = self._parts(len(windows))
             sweeps = [
                 self._sweep(views, frames, known, scaler, windows[part])
@@ -294,7 +298,7 @@ class BlockDenoiser:
     def _sweep(
         self,
         views: Views,
-        frames: Tensor,
+        frames: dict[int, Tensor],
         known: Tensor | None,
         scaler: Scaler,
         windows: list[list[int]],
@@ -349,8 +353,8 @@ class _FrameBuffer:
 
     def read(
         self, series: Series, frames: Sequence[int]
-    ) -> tuple[Tensor, npt.NDArray[np.bool_] | None]:
-        """Return frames ``(T, C, Y, X)``, given in rising order; forget all others.
+    ) -> tuple[list[Tensor], list[npt.NDArray[np.bool_]] | None]:
+        """Return frames ``(C, Y, X)``, given in rising order; forget all others.
 
         Those of the :meth:`box`; with them which pixels were measured, None where all
         were.
@@ -363,9 +367,8 @@ class _FrameBuffer:
             for k, t in enumerate(run):
                 known[t] = clip[k], None if measured is None else measured[k]
         self._series, self._frames = series, known
-        clip = torch.stack([known[t][0] for t in frames])
         seen = [mask for t in frames if (mask := known[t][1]) is not None]
-        return clip, np.stack(seen) if seen else None
+        return [known[t][0] for t in frames], seen or None
 
 
 def _enlarged(frames: npt.NDArray[Any], zoom: int) -> npt.NDArray[Any]:

@@ -188,7 +188,9 @@ class SecondStage:
                 if each.log_odds > 0
             )
         self._inner.keep(series, start, mean, std)
-        self._kept = {(series, t): predicted[t] for t in needed}
+        # what a run before this one or after it will ask for again
+        edges = {t for k in (start, stop - 1) for t in around[k]}
+        self._kept = {(series, t): predicted[t] for t in edges}
         yield mean, std if self._request.with_std else None
 
     def _predict(
