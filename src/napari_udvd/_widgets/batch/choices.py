@@ -12,6 +12,7 @@ from qtpy.QtWidgets import (
     QFileDialog,
     QFormLayout,
     QHBoxLayout,
+    QLabel,
     QLineEdit,
     QPushButton,
     QSpinBox,
@@ -72,10 +73,15 @@ class ModelChoice(QWidget):
         self.line = _PathLine("file (.safetensors)", "The model", self._on_browse)
         form = QFormLayout(self)
         form.setContentsMargins(0, 0, 0, 0)
-        form.addRow("Model", self.box)
+        self._label = QLabel("Model")
+        form.addRow(self._label, self.box)
         form.addRow(self.line)
         self.box.currentIndexChanged.connect(self._on_box_changed)
         self._on_box_changed()
+
+    def align(self, label_width: int) -> None:
+        """Begin the box where those of a form beside it begin, px."""
+        self._label.setMinimumWidth(label_width)
 
     @property
     def trains(self) -> bool:
@@ -135,8 +141,13 @@ class OutputChoice(QWidget):
         both.addWidget(self.existing_box, 1)
         form = QFormLayout(self)
         form.setContentsMargins(0, 0, 0, 0)
-        form.addRow("Results", self.line)
+        self._label = QLabel("Results")
+        form.addRow(self._label, self.line)
         form.addRow(both)
+
+    def align(self, label_width: int) -> None:
+        """Begin the line where the boxes of a form above it begin, px."""
+        self._label.setMinimumWidth(label_width)
 
     def folder(self) -> Path:
         """Return the folder.
@@ -198,11 +209,16 @@ class ExecutorChoice(QWidget):
         row = QHBoxLayout()
         row.addWidget(self.box, 1)
         row.addWidget(self.spin)
-        form.addRow("Where", row)
+        self._label = QLabel("Where")
+        form.addRow(self._label, row)
         form.addRow(self.edit)
         form.addRow(self.note)
         self.box.currentIndexChanged.connect(self._on_box_changed)
         self._on_box_changed()
+
+    def align(self, label_width: int) -> None:
+        """Begin the box where those of a form above it begin, px."""
+        self._label.setMinimumWidth(label_width)
 
     def executor(self) -> Executor:
         """Return who computes.

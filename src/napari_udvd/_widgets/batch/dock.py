@@ -139,7 +139,8 @@ class BatchDock(GuardedDock):
         if not self._is_shut_down:
             self.is_loaded = True
             self.settings.offer(choices)
-            self.task.align(self.settings.label_width)
+            for part in (self.task, self.model, self.output, self.where):
+                part.align(self.settings.label_width)
             self._enable()
 
     def _on_loading_ended(self, error: BaseException | None) -> None:

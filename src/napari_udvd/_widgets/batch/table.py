@@ -141,6 +141,11 @@ class MovieTable(QTableWidget):
 class _Bar(QStyledItemDelegate):
     """Draws the progress of a cell as a line under its text."""
 
+    def initStyleOption(self, option: QStyleOptionViewItem, index: QModelIndex) -> None:
+        """Leave out the end of what is too long, not its middle."""
+        super().initStyleOption(option, index)
+        option.textElideMode = Qt.TextElideMode.ElideRight
+
     def paint(
         self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex
     ) -> None:
