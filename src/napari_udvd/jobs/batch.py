@@ -106,6 +106,17 @@ class Batch:
         names = _results(self.files, self.output, self.job, self.suffix)
         return dict(zip(self.files, names, strict=True))
 
+    def check(self) -> None:
+        """See that it is no other one than what it is to go on with.
+
+        Raises
+        ------
+        InputError
+            If that was begun with other settings.
+        """
+        if self.is_resumed:
+            self.journal.go_on(settings_of(self.job))
+
     def run(self, cancel: threading.Event | None = None) -> Iterator[BatchEvent]:
         """Do all of it.
 

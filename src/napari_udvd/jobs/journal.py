@@ -140,7 +140,7 @@ class Journal:
                     f"the batch that {str(self.path)!r} tells of was begun with "
                     f"{name} {_shown(was)}, and is now to go on with "
                     f"{_shown(is_now)}: results would not be alike. Give the same, or "
-                    "leave `resume` out and name another folder"
+                    "leave --resume out and name another folder"
                 )
         return lines[0]
 

@@ -14,6 +14,7 @@ from qtpy.QtWidgets import QMessageBox
 
 from napari_udvd._widgets.batch import choices, order
 from napari_udvd._widgets.shared.layers import RESULT
+from napari_udvd._widgets.shared.session import session_of
 from napari_udvd.formats import open_stack
 from napari_udvd.inference.restorer import Denoiser
 from tiny import learned_from, tiny_calibration, tiny_movie, tiny_net
@@ -189,12 +190,18 @@ def test_a_stopped_batch_goes_on_with_the_same_bytes(
     dock.output.line.edit.setText(str(tmp_path / "out"))
     said = at.run()
     dock.runner.row_changed.disconnect(stop)
+    assert not list((tmp_path / "out").glob("b*"))
     assert at.states() == ["done", "stopped", "stopped"]
     assert said.startswith("Stopped: 1 done, 2 stopped, in ")
     assert [p.name for p in (tmp_path / "out").glob("*.tif")] == ["c.denoised.ome.tif"]
 
+    dock.settings.posterior_check.setChecked(False)
+    assert "name another folder, or choose Replace results" in at.run()
+    # what was refused is not what is gone on with
+    assert at.states() == ["done", "stopped", "stopped"]
     dock.run.resume_button.click()
     assert at.end().startswith("3 done, in ")
+    dock.settings.posterior_check.setChecked(True)
     assert at.states() == ["done"] * 3
     # one after the other, without a stop
     dock.output.line.edit.setText(str(tmp_path / "whole"))
@@ -311,6 +318,11 @@ def test_what_cannot_be_done_is_refused_before_anything_starts(
     at.select(1)
     dock.movies.remove_selected()
 
+    session = session_of(at.viewer)
+    session.update(is_training=True)
+    assert "trained in the dock Denoise movie" in at.run()
+    session.update(is_training=False)
+
     monkeypatch.setattr(choices, "has_dask", lambda: False)
     dock.where.choose("workers")
     assert "napari-udvd[cluster]" in dock.where.note.text()
@@ -376,14 +388,13 @@ def test_workers_do_a_batch(
 
 def test_a_training_for_each_movie_is_shown(
     batch: Callable[..., Opened],
-    movies: list[Path],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(order, "TOLD_EVERY", 0.0)
     at = batch()
     dock = at.dock
-    dock.movies.add_paths(movies[1:2])
+    dock.movies.add_paths([write(tmp_path / "b.tif", tiny_movie(10))])
     dock.output.line.edit.setText(str(tmp_path / "out"))
     dock.settings.model_box.setCurrentIndex(dock.settings.model_box.findData("udvd"))
     dock.settings.form.set_values({"width": 4})
@@ -420,7 +431,7 @@ def test_closing_stops_it_and_leaves_nothing_half_written(
     def close(row: Row) -> None:
         if row.state == "denoising" and row.share > 0 and not asked:
             assert not dock.may_close()
-            dock.end_all()
+            dock.shut_down()
 
     dock.runner.row_changed.connect(close)
     dock.run.start_button.click()
@@ -428,7 +439,6 @@ def test_closing_stops_it_and_leaves_nothing_half_written(
     dock.wait()
     assert "Close napari?" in asked[0]
     assert not (tmp_path / "out").exists()
-    dock.shut_down()
 
 
 def test_files_are_dropped_on_the_table(

@@ -28,6 +28,7 @@ from napari_udvd._widgets.shared.guarded import GuardedDock
 from napari_udvd._widgets.shared.layers import axes_of, stack_of
 from napari_udvd._widgets.shared.messages import said
 from napari_udvd._widgets.shared.preferences import read_preferences
+from napari_udvd._widgets.shared.session import session_of
 from napari_udvd._widgets.shared.tabs import skip_folded
 from napari_udvd._widgets.shared.worker import Worker
 from napari_udvd.errors import InputError
@@ -37,6 +38,7 @@ from napari_udvd.jobs.states import Cache
 if TYPE_CHECKING:
     import napari.viewer
 
+    from napari_udvd._widgets.batch.choices import Executor
     from napari_udvd._widgets.batch.rows import Row
     from napari_udvd.jobs.preparing import HeldMovie
 
@@ -63,6 +65,7 @@ class BatchDock(GuardedDock):
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__()
         self.is_loaded = False
+        self._session = session_of(viewer)
         preferences = read_preferences()
         self.movies = MoviesSection(viewer)
         self.model = ModelChoice()
@@ -167,7 +170,7 @@ class BatchDock(GuardedDock):
         if self.runner.is_running or self._is_shut_down:
             return
         try:
-            executor = self.where.executor()
+            executor = self._executor()
         except InputError as error:
             self.run.message.fail(said(error), notify=False)
             return
@@ -199,8 +202,24 @@ class BatchDock(GuardedDock):
             },
             model=model,
             replaces=self.output.replaces,
-            executor=self.where.executor(),
+            executor=self._executor(),
         )
+
+    def _executor(self) -> Executor:
+        """Return who computes.
+
+        Raises
+        ------
+        InputError
+            If it cannot be asked, or this machine trains a network already.
+        """
+        executor = self.where.executor()
+        if self._session.is_training and executor.scheduler is None:
+            raise InputError(
+                "a network is being trained in the dock Denoise movie: wait until it "
+                "has ended, or stop it there"
+            )
+        return executor
 
     def _on_movies_arranged(self) -> None:
         self.runner.arrange(self.movies.rows)

@@ -119,6 +119,7 @@ def carried_out(order: Order, cancel: threading.Event) -> Iterator[Any]:
     )
     job = yield from _job(order)
     batch = Batch(files=tuple(files), output=order.output, job=job, suffix=order.suffix)
+    batch.check()
     if order.executor != HERE:
         yield Preparing("Looking for workers …")
     with computing_on(*order.executor) as client:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from napari_udvd._widgets.restore.words import DENOISE, WORDS
+from napari_udvd._widgets.shared.messages import said
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,10 +15,19 @@ if TYPE_CHECKING:
 
     from napari_udvd.jobs import MovieStatus
 
-__all__ = ["Row", "duration", "warnings_of"]
+__all__ = ["Row", "duration", "in_words", "warnings_of"]
 
 RUNS = ("training", "denoising")
 """States of a movie that is being worked on."""
+
+IN_WORDS = {
+    "leave --resume out and name another folder": "name another folder, or choose "
+    "Replace results",
+    "and the same command with --resume goes on": "and Resume goes on",
+    "Start workers with more memory, and --resume": "Start workers with more memory, "
+    "and press Resume",
+}
+"""What messages advise those who type commands, and what it is here."""
 
 SHARE_SHOWN = 0.005
 """Least progress that is worth a number."""
@@ -41,6 +51,8 @@ class Row:
         Whether a network is trained on it, in that batch.
     task
         What is done with it there.
+    reason
+        Why it failed.
     warnings
         Why its result cannot be trusted.
     """
@@ -51,6 +63,7 @@ class Row:
     status: MovieStatus | None = None
     trains: bool = True
     task: str = DENOISE
+    reason: str = ""
     warnings: list[str] = field(default_factory=list)
 
     @property
@@ -94,7 +107,7 @@ class Row:
             share = f" {status.progress:.0%}" if status.progress > SHARE_SHOWN else " …"
             return f"{doing}{share}"
         if status.state == "failed":
-            return f"failed: {status.reason}"
+            return f"failed: {self.reason}"
         if status.state == "skipped":
             return "skipped: done before"
         if status.state == "done" and self.warnings:
@@ -111,7 +124,7 @@ class Row:
         if status is None:
             return "\n".join(lines)
         if status.state == "failed":
-            lines.append(f"Failed: {status.reason}")
+            lines.append(f"Failed: {self.reason}")
         if status.state == "skipped":
             lines.append("Skipped: its result was there already.")
         if status.where:
@@ -125,13 +138,24 @@ class Row:
 
     def take(self, event: Any, status: MovieStatus) -> None:
         """Take account of what a batch tells."""
-        from napari_udvd.jobs.events import MovieStarted, MovieTold
+        from napari_udvd.jobs.events import FileFailed, MovieStarted, MovieTold
 
         self.status = status
         if isinstance(event, MovieStarted):
+            self.reason = ""
             self.warnings.clear()
+        elif isinstance(event, FileFailed):
+            self.reason = in_words(event.error)
         elif isinstance(event, MovieTold):
             self.warnings += warnings_of(event.event)
+
+
+def in_words(error: BaseException) -> str:
+    """Return what an error says to whoever uses the dock."""
+    text = said(error)
+    for typed, here in IN_WORDS.items():
+        text = text.replace(typed, here)
+    return text
 
 
 def warnings_of(event: Any) -> list[str]:

@@ -14,9 +14,9 @@ from napari_udvd._widgets.batch.order import (
     carried_on,
     carried_out,
 )
-from napari_udvd._widgets.batch.rows import duration
+from napari_udvd._widgets.batch.rows import duration, in_words
+from napari_udvd._widgets.restore.words import DENOISE
 from napari_udvd._widgets.shared.activity import Activity
-from napari_udvd._widgets.shared.messages import said
 from napari_udvd._widgets.shared.worker import Worker
 
 if TYPE_CHECKING:
@@ -61,6 +61,8 @@ class Runner(QObject):
         self._section = section
         self.batch: Batch | None = None
         self._rows: list[Row] = []
+        self._coming: list[Row] = []  # of a batch that may still be refused
+        self._task = DENOISE
         self._overview: Overview | None = None
         self._worker: Worker | None = None
         self._activity: Activity | None = None
@@ -92,9 +94,7 @@ class Runner(QObject):
         rows
             One for each of its movies.
         """
-        self.batch, self._before, self._goes_on = None, 0.0, False
-        for row in rows:
-            row.task = order.task
+        self._goes_on, self._task = False, order.task
         self._run(partial(carried_out, order), rows)
 
     def go_on(self, executor: Executor, rows: Sequence[Row]) -> None:
@@ -145,7 +145,7 @@ class Runner(QObject):
     ) -> None:
         if self.is_running or self._is_shut_down:
             return
-        self._rows, self._overview = list(rows), None
+        self._coming, self._overview = list(rows), None
         self._began = time.monotonic()
         self._section.message.clear()
         self._worker = worker = Worker(work)
@@ -176,9 +176,11 @@ class Runner(QObject):
         from napari_udvd.jobs.batch import Overview
 
         self.batch, self._overview = batch, Overview(batch.files)
-        trains = not hasattr(batch.job, "denoiser")
+        self._rows, trains = self._coming, not hasattr(batch.job, "denoiser")
+        if not self._goes_on:
+            self._before = 0.0
         for row, file in zip(self._rows, batch.files, strict=True):
-            row.file, row.trains = file, trains
+            row.file, row.trains, row.task = file, trains, self._task
             if not (self._goes_on and row.is_done):
                 row.status = None
             self.row_changed.emit(row)
@@ -202,21 +204,19 @@ class Runner(QObject):
         return [row for row in self._rows if row.file not in dropped]
 
     def _on_worker_ended(self, error: BaseException | None) -> None:
-        was_ending = self.is_ending
         self._worker = None
         if self._is_shut_down:
             return
         self._close_activity()
         self._section.end()
-        seconds = time.monotonic() - self._began + self._before
-        self._before = seconds
         if error is not None:
             self._settle()
-            self._section.message.fail(said(error))
+            self._section.message.fail(in_words(error))
         elif self._overview is None:
             self._section.message.warn("Stopped before anything was begun.")
         else:
-            self._sum_up(seconds, was_ending)
+            self._before += time.monotonic() - self._began
+            self._sum_up()
         self.changed.emit()
 
     def _settle(self) -> None:
@@ -232,11 +232,11 @@ class Runner(QObject):
                 row.status = overview.take(MovieStopped(row.file))
                 self.row_changed.emit(row)
 
-    def _sum_up(self, seconds: float, was_ending: bool) -> None:
+    def _sum_up(self) -> None:
         rows, message = self._taken_part(), self._section.message
         counts = {state: sum(row.state == state for row in rows) for state in ENDED}
         parts = [f"{n} {state}" for state, n in counts.items() if n]
-        text = f"{', '.join(parts) or 'Nothing to do'}, in {duration(seconds)}."
+        text = f"{', '.join(parts) or 'Nothing to do'}, in {duration(self._before)}."
         doubtful = sum(bool(row.warnings) for row in rows)
         if doubtful:
             text += f" Of {doubtful} do not trust the result: select the row."
