@@ -369,7 +369,7 @@ def test_workers_do_a_batch(
     @contextmanager
     def workers(*given: Any) -> Any:
         asked.append(given)
-        with in_this_process(2) as client:
+        with in_this_process(1) as client:
             yield client
 
     monkeypatch.setattr(cluster, "computing_on", workers)
@@ -380,10 +380,19 @@ def test_workers_do_a_batch(
     dock.output.line.edit.setText(str(tmp_path / "out"))
     dock.where.choose("workers")
     dock.where.spin.setValue(2)
-    assert at.run().startswith("3 done, 1 failed, in ")
+
+    def remove(row: Row) -> None:
+        if row.state == "training" and len(dock.movies.rows) == 4:
+            assert row.name == "b.ome.tif"  # the largest comes first
+            at.select(2)
+            dock.movies.remove_selected()
+
+    dock.runner.row_changed.connect(remove)
+    assert at.run().startswith("2 done, 1 failed, in ")
     assert asked == [(None, 2)]
-    assert at.states() == ["done", "done", "done", "failed"]
+    assert at.states() == ["done", "done", "failed"]
     assert "worker inproc" in dock.movies.table.item(0, 1).toolTip()
+    assert not (tmp_path / "out" / "c.denoised.ome.tif").exists()
 
 
 def test_a_training_for_each_movie_is_shown(
