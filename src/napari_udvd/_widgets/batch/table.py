@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QRect, Qt, Signal
-from qtpy.QtGui import QColor
+from qtpy.QtGui import QColor, QPainter
 from qtpy.QtWidgets import (
     QHeaderView,
     QStyledItemDelegate,
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from qtpy.QtCore import QModelIndex
-    from qtpy.QtGui import QDragEnterEvent, QDragMoveEvent, QDropEvent, QPainter
+    from qtpy.QtGui import QDragEnterEvent, QDragMoveEvent, QDropEvent, QPaintEvent
     from qtpy.QtWidgets import QStyleOptionViewItem
 
     from napari_udvd._widgets.batch.rows import Row
@@ -42,6 +42,10 @@ COLOURS = {"failed": "#e05050", "done": "#4daf4a", "skipped": "#4daf4a"}
 """Of states that are worth a look, or none any longer."""
 
 DOUBTFUL = "#d99000"
+
+PALE = "#909090"
+
+INVITATION = "Drop files and folders here"
 
 HEIGHT = 190
 """Least height of the table, px: some six movies."""
@@ -75,7 +79,7 @@ class MovieTable(QTableWidget):
         self.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
         self.setSelectionBehavior(QTableWidget.SelectionBehavior.SelectRows)
         self.setMinimumHeight(HEIGHT)
-        self.setToolTip("Drop files and folders here")
+        self.setToolTip(INVITATION)
         self.setAcceptDrops(True)
         self.setItemDelegateForColumn(1, _Bar(self))
         self.itemSelectionChanged.connect(self.chosen)
@@ -114,6 +118,15 @@ class MovieTable(QTableWidget):
             colour = DOUBTFUL
         usual = self.palette().text().color()
         item.setForeground(usual if colour is None else QColor(colour))
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Say in an empty table what it is for."""
+        super().paintEvent(event)
+        if not self.rowCount():
+            painter = QPainter(self.viewport())
+            painter.setPen(QColor(PALE))
+            place = self.viewport().rect()
+            painter.drawText(place, Qt.AlignmentFlag.AlignCenter, INVITATION)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Take what has files."""
