@@ -69,6 +69,7 @@ def test_the_docks_are_in_the_menu_of_filters() -> None:
         "Quality",
         "Plan a scan",
         "Events",
+        "Batch",
     ]
     items = CONTRIBUTIONS.menus["napari/layers/filter"]
     assert [item.command for item in items] == [widget.command for widget in widgets]

@@ -10,6 +10,7 @@ import pytest
 import napari_udvd._widgets as widgets
 
 DOCKS = {
+    "BatchDock": "batch",
     "DenoiseMovie": "restore",
     "EventsDock": "events",
     "MotionDock": "motion",

@@ -22,6 +22,7 @@ from napari_udvd.jobs.events import (
     MovieStopped,
     MovieTold,
 )
+from napari_udvd.jobs.waiting import WaitingList
 from napari_udvd.training import Step
 from tiny import ALONE, learned_from, tiny_calibration, tiny_movie, tiny_net
 from written import write
@@ -144,3 +145,27 @@ def test_what_is_known_of_a_movie() -> None:
 
 def _resumed(job: ApplyModel) -> Any:
     return ApplyModel(denoiser=job.denoiser, request=job.request, resume=True)
+
+
+def test_what_is_dropped_meanwhile_has_no_end(
+    files: list[Path], job: ApplyModel, tmp_path: Path
+) -> None:
+    waiting = WaitingList(files)
+    batch = Batch(
+        files=tuple(files),
+        output=tmp_path / "out",
+        job=job,
+        suffix=".ome.zarr",
+        waiting=waiting,
+    )
+    ended = []
+    for event in batch.run():
+        if isinstance(event, MovieStarted) and event.file == files[0]:
+            waiting.arrange([files[2]])
+        if isinstance(event, MovieDone):
+            ended.append(event.file)
+        assert event.file != files[1]
+    assert ended == [files[0], files[2]]
+    # nothing is left to go on with
+    names = {p.name for p in batch.output.iterdir()}
+    assert names == {"a.denoised.ome.zarr", "c.denoised.ome.zarr"}

@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from napari_udvd._widgets.batch.dock import BatchDock
     from napari_udvd._widgets.events.dock import EventsDock
     from napari_udvd._widgets.inspector.dock import PixelInspector
     from napari_udvd._widgets.motion.dock import MotionDock
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from napari_udvd._widgets.scan.dock import ScanDock
 
 __all__ = [
+    "BatchDock",
     "DenoiseMovie",
     "EventsDock",
     "MotionDock",
@@ -28,6 +30,7 @@ __all__ = [
 ]
 
 _FOLDERS = {
+    "BatchDock": "batch",
     "DenoiseMovie": "restore",
     "EventsDock": "events",
     "MotionDock": "motion",

@@ -29,6 +29,7 @@ from napari_udvd.jobs.events import (
 )
 from napari_udvd.jobs.files import make_folder
 from napari_udvd.jobs.journal import Journal, settings_of
+from napari_udvd.jobs.waiting import SteeredSchedule, WaitingList
 from napari_udvd.training import Step
 
 if TYPE_CHECKING:
@@ -43,6 +44,9 @@ if TYPE_CHECKING:
 __all__ = ["Batch", "MovieStatus", "Overview", "restore_files"]
 
 SUFFIXES: Final = (".ome.tif", ".ome.tiff", ".tif", ".tiff", ".ome.zarr", ".zarr")
+
+RESULT: Final = ".ome.tif"
+"""Suffix of results that are not named."""
 
 StateOfMovie = Literal[
     "waiting", "training", "denoising", "done", "failed", "skipped", "stopped"
@@ -64,6 +68,11 @@ class Batch:
     client
         Of dask.distributed, whose workers do it, one movie each; this process does
         all in turn if None.
+    suffix
+        Of the results: ``.ome.tif`` or ``.ome.zarr``.
+    waiting
+        The movies that wait, for somebody who arranges them meanwhile. What is dropped
+        from it is never begun, and has no end.
 
     Raises
     ------
@@ -76,6 +85,8 @@ class Batch:
     output: Path
     job: Restoration | PreviewFile
     client: Any = None
+    suffix: str = RESULT
+    waiting: WaitingList | None = None
 
     def __post_init__(self) -> None:
         self.results()
@@ -92,8 +103,19 @@ class Batch:
 
     def results(self) -> dict[Path, Path]:
         """Return the file of the result, by movie."""
-        names = _results(self.files, self.output, self.job)
+        names = _results(self.files, self.output, self.job, self.suffix)
         return dict(zip(self.files, names, strict=True))
+
+    def check(self) -> None:
+        """See that it is no other one than what it is to go on with.
+
+        Raises
+        ------
+        InputError
+            If that was begun with other settings.
+        """
+        if self.is_resumed:
+            self.journal.go_on(settings_of(self.job))
 
     def run(self, cancel: threading.Event | None = None) -> Iterator[BatchEvent]:
         """Do all of it.
@@ -141,12 +163,15 @@ class Batch:
             if str(file) in done and result.exists()
         }
         left = {file: r for file, r in results.items() if file not in skipped}
+        waiting = WaitingList(left) if self.waiting is None else self.waiting
+        for file in skipped:
+            waiting.take(file)
         more: dict[str, Any] = {}
         if self.client is None:
-            told = self._here(left, cancel)
+            told = self._here(left, waiting, cancel)
         else:
             more = self._check_there(said)
-            told = self._there(left, more["precision"], cancel)
+            told = self._there(left, waiting, more["precision"], cancel)
         if said is None:
             journal.begin(settings_of(self.job), **more)
         ended: list[BatchEvent] = []
@@ -160,16 +185,19 @@ class Batch:
                         ended.append(event)
                     yield event
         finally:
-            if not _worth_remembering(ended, len(left), said is not None):
+            movies = len(left) - len(waiting.dropped & set(left))
+            if not _worth_remembering(ended, movies, said is not None):
                 journal.complete()
 
     def _here(
-        self, results: dict[Path, Path], cancel: threading.Event | None
+        self,
+        results: dict[Path, Path],
+        waiting: WaitingList,
+        cancel: threading.Event | None,
     ) -> Generator[BatchEvent, None, None]:
         """Do one movie after the other."""
-        coming = iter(results.items())
-        for file, result in coming:
-            began = time.monotonic()
+        while (file := waiting.next()) is not None:
+            began, result = time.monotonic(), results[file]
             try:
                 left = self.job.resumed(result)
                 if left is None:
@@ -179,7 +207,7 @@ class Batch:
                 for event in left.run(file, result, cancel):
                     if isinstance(event, Stopped):
                         yield MovieStopped(file, event.state)
-                        yield from (MovieStopped(other) for other, _ in coming)
+                        yield from map(MovieStopped, iter(waiting.next, None))
                         return
                     yield MovieTold(file, event)
                 yield MovieDone(file, result, time.monotonic() - began)
@@ -203,6 +231,7 @@ class Batch:
     def _there(
         self,
         results: dict[Path, Path],
+        waiting: WaitingList,
         precision: str,
         cancel: threading.Event | None,
     ) -> Generator[BatchEvent, None, None]:
@@ -212,8 +241,9 @@ class Batch:
         from napari_udvd.jobs.crew import movies_there
 
         costs = {file: float(_bytes(file)) for file in results}
+        schedule = SteeredSchedule(costs, waiting)
         dtype = getattr(torch, precision.removeprefix("torch."))
-        return movies_there(self.client, results, self.job, costs, dtype, cancel)
+        return movies_there(self.client, results, self.job, schedule, dtype, cancel)
 
 
 def _worth_remembering(
@@ -366,7 +396,10 @@ def restore_files(
 
 
 def _results(
-    files: Sequence[Path], output: Path, job: Restoration | PreviewFile
+    files: Sequence[Path],
+    output: Path,
+    job: Restoration | PreviewFile,
+    suffix: str,
 ) -> list[Path]:
     """Name the result of each of several movies."""
     if output.name.endswith(SUFFIXES):
@@ -377,12 +410,14 @@ def _results(
     for option in ("std", "save", "events_table"):
         if getattr(job, option, None) is not None:
             raise InputError(f"`{option}` is for a single movie, not {len(files)}")
-    results = [output / _result_name(file) for file in files]
-    for file, result in zip(files, results, strict=True):
-        if results.count(result) > 1:
+    results = [output / _result_name(file, suffix) for file in files]
+    for k, result in enumerate(results):
+        first = results.index(result)
+        if first < k:
             raise InputError(
-                f"several movies would be written to {str(result)!r}, one of them "
-                f"{str(file)!r}; denoise them into different folders"
+                f"several movies would be written to {str(result)!r}: "
+                f"{str(files[first])!r} and {str(files[k])!r}; rename one, or denoise "
+                "them into different folders"
             )
     return results
 
@@ -394,8 +429,8 @@ def _single_output(file: Path, output: Path) -> Path:
     return output
 
 
-def _result_name(file: Path) -> str:
-    return f"{movie_name(file)}.denoised.ome.tif"
+def _result_name(file: Path, suffix: str = RESULT) -> str:
+    return f"{movie_name(file)}.denoised{suffix}"
 
 
 def _bytes(file: Path) -> int:

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from napari_udvd.jobs.events import BatchEvent, Event
     from napari_udvd.jobs.previewing import PreviewFile
     from napari_udvd.jobs.restoring import Restoration
+    from napari_udvd.jobs.waiting import SteeredSchedule
     from napari_udvd.runtime.workforce import Duty
     from napari_udvd.stack import Stack
 
@@ -64,7 +65,7 @@ def movies_there(
     client: Any,
     results: Mapping[Path, Path],
     job: Restoration | PreviewFile,
-    costs: Mapping[Path, float],
+    schedule: SteeredSchedule,
     precision: torch.dtype,
     cancel: threading.Event | None = None,
 ) -> Generator[BatchEvent, None, None]:
@@ -78,8 +79,8 @@ def movies_there(
         File of the result, by movie.
     job
         What to do with each.
-    costs
-        What each is expected to take, in any measure.
+    schedule
+        In which order they are given out.
     precision
         What is computed in on CPUs, on every worker.
     cancel
@@ -103,7 +104,6 @@ def movies_there(
     begun: set[Path] = set()
     ended: set[Path] = set()
     repeated: set[Path] = set()
-    schedule = Schedule(costs)
     for told in workforce.run(client, schedule, _do_movie, common, cancel):
         file = told.unit
         if isinstance(told, workforce.Placed):
@@ -121,8 +121,9 @@ def movies_there(
                 for partial in partials_of(results[file]):
                     remove(partial.path)
             yield ending
+    dropped = schedule.dropped
     for file in results:
-        if file not in ended:
+        if file not in ended and file not in dropped:
             yield MovieStopped(file)
 
 

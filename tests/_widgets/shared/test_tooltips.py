@@ -40,6 +40,7 @@ FEWEST = {
     "Quality": 8,
     "Plan a scan": 12,
     "Events": 20,
+    "Batch": 30,
 }
 """Controls that each dock has at least; else the test has not found them."""
 

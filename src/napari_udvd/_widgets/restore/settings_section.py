@@ -58,12 +58,14 @@ class SettingsSection(QWidget):
     ----------
     preferences
         What device and time begin with.
+    for_files
+        Results become files: what is about layers is left out.
     """
 
     device_chosen = Signal()
     """A user has chosen another device."""
 
-    def __init__(self, preferences: Preferences) -> None:
+    def __init__(self, preferences: Preferences, *, for_files: bool = False) -> None:
         super().__init__()
         self._device = preferences.device
         self._times: Mapping[str, float] = {}
@@ -118,6 +120,8 @@ class SettingsSection(QWidget):
         self.follow_check.setChecked(True)
         self.follow_check.setToolTip("Else press it when you want the whole movie")
         self.advanced = QCollapsible("Advanced")
+        for check in (self.std_check, self.follow_check):
+            check.setVisible(not for_files)
         self._lay_out()
 
         self.model_box.currentIndexChanged.connect(self._on_model_changed)
@@ -189,6 +193,13 @@ class SettingsSection(QWidget):
             check.setEnabled(task == DENOISE)
         self.follow_check.setText(f"{WORDS[task].title} when the training ends")
         self._on_model_changed()
+
+    def allow_training(self, on: bool) -> None:
+        """Enable what only a training asks for."""
+        for part in (self.model_box, self.minutes_spin, self.common):
+            part.setEnabled(on)
+        for form in self.forms.values():
+            form.setEnabled(on)
 
     def show_times(self, seconds: Mapping[str, float]) -> None:
         """Say how long denoising takes after the training.
