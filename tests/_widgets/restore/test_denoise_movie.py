@@ -416,6 +416,7 @@ def test_closing_the_window_asks_once_and_saves(
     assert window.isVisible()
     window.removeEventFilter(refuse)
     assert not widget._is_shut_down  # a viewer that stays keeps the dock
+    assert widget.training.train_button.isEnabled()
 
     begin(qtbot, widget)
     asked: list[str] = []
