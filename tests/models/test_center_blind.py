@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -16,6 +16,9 @@ from napari_udvd.models import CameraNoise, CenterBlind, Clip, negative_log_like
 from napari_udvd.models.centerblind import PRESETS
 from napari_udvd.models.centerblind.layers import weave_filter
 from tiny import ANY_NOISE, tiny_center_blind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 HOLES = [(1, 1), (1, 3), (3, 1), (3, 3), (5, 5), (1, 5), (7, 3)]
 SHAPE = 17, 19
@@ -44,19 +47,33 @@ def places(seed: int, count: int = 2, shape: Any = SHAPE) -> set[tuple[int, int]
     return {(0, width - 1), (height - 1, 0), *anywhere}
 
 
+def gradients(
+    net: CenterBlind,
+    clip: torch.Tensor,
+    pixels: Iterable[tuple[int, int]],
+    precision: torch.dtype = torch.float32,
+) -> Iterator[tuple[int, int, Any]]:
+    """Give pixels and what they see: gradients of mean and factor, ``(T, C, H, W)``.
+
+    Mixed so that none cancels.
+    """
+    clip = clip.detach().requires_grad_()
+    prediction = net(Clip(clip, ANY_NOISE), precision)
+    for y, x in pixels:
+        values = [prediction.mean[0, 0, :, y, x]]
+        if prediction.factor is not None:
+            values.append(prediction.factor[0, 0, :, :, y, x].flatten())
+        pixel = torch.cat(values)
+        mixed = (pixel * torch.linspace(0.7, 1.3, len(pixel))).sum()
+        (found,) = torch.autograd.grad(mixed, clip, retain_graph=True)
+        yield y, x, found[0].numpy()
+
+
 def gradient(
     net: CenterBlind, clip: torch.Tensor, y: int, x: int, precision: torch.dtype
 ) -> Any:
-    """Of mean and factor at a pixel, mixed so that none cancels: ``(T, C, H, W)``."""
-    clip = clip.detach().requires_grad_()
-    prediction = net(Clip(clip, ANY_NOISE), precision)
-    values = [prediction.mean[0, 0, :, y, x]]
-    if prediction.factor is not None:
-        values.append(prediction.factor[0, 0, :, :, y, x].flatten())
-    pixel = torch.cat(values)
-    mixed = (pixel * torch.linspace(0.7, 1.3, len(pixel))).sum()
-    (found,) = torch.autograd.grad(mixed, clip)
-    return found[0].numpy()
+    ((_, _, found),) = gradients(net, clip, [(y, x)], precision)
+    return found
 
 
 def learn(net: CenterBlind, clip: torch.Tensor, steps: int = 3) -> None:
@@ -83,8 +100,8 @@ def test_the_hole_is_never_seen_and_everything_around_it_is(
 ) -> None:
     net = tiny_center_blind(preset=preset, hole=hole, near=2, far=(1, 1))
     clip = clip_of(1, 9, 1, *SHAPE)
-    for y, x in places(seed=PRESETS[preset].full + hole[0]):
-        seen = gradient(net, clip, y, x, precision)
+    pixels = places(seed=PRESETS[preset].full + hole[0])
+    for y, x, seen in gradients(net, clip, pixels, precision):
         hidden = in_hole(y, x, hole)
         assert not seen[4][:, hidden].any()
         ring = in_hole(y, x, (hole[0] + 2, hole[1] + 2)) & ~hidden
@@ -102,8 +119,7 @@ def test_hidden_neighbours_do_not_show_the_hole_either(
     context = net.geometry.context
     assert context == near + 3
     clip = clip_of(1, 2 * context + 1, 1, *SHAPE)
-    for y, x in places(seed=hole[1]):
-        seen = gradient(net, clip, y, x, torch.float32)
+    for y, x, seen in gradients(net, clip, places(seed=hole[1])):
         masked = in_hole(y, x, hole)
         blind = slice(context - hidden, context + hidden + 1)
         assert not seen[blind][:, :, masked].any()
@@ -126,8 +142,7 @@ def test_still_blind_after_learning(
     learn(net, clip)
     after = list(net.parameters())
     assert not any(torch.equal(a, b) for a, b in zip(before, after, strict=True))
-    for y, x in places(seed=hole[0], count=1):
-        seen = gradient(net, clip[:1], y, x, torch.float32)
+    for y, x, seen in gradients(net, clip[:1], places(seed=hole[0], count=1)):
         masked = in_hole(y, x, hole)
         assert not seen[2 - hidden : 3 + hidden][:, :, masked].any()
         assert seen[2][:, ~masked].any()

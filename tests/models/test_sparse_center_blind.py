@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -14,6 +14,9 @@ from napari_udvd.models import CameraNoise, CenterBlind, Clip
 from napari_udvd.models.centerblind import SparseCenterBlind
 from napari_udvd.training.warm_start import FOLDER, warm_start
 from tiny import ANY_NOISE, fill
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 HEIGHT, WIDTH = 21, 26
 
@@ -69,9 +72,9 @@ def predicted(net: SparseCenterBlind, clip: Clip) -> tuple[torch.Tensor, torch.T
 
 
 def slopes(
-    net: SparseCenterBlind, clip: Clip, y: int, x: int
-) -> tuple[torch.Tensor, ...]:
-    """Gradients of all that is said of a pixel to frames and mask, ``(T, C, H, W)``.
+    net: SparseCenterBlind, clip: Clip, pixels: Iterable[tuple[int, int]]
+) -> Iterator[tuple[torch.Tensor, ...]]:
+    """Gradients of all that is said of pixels to frames and mask, ``(T, C, H, W)``.
 
     To the mask as if a pixel could be measured a little.
     """
@@ -79,12 +82,14 @@ def slopes(
     out = net._outputs(
         net._window(stable, range(stable.shape[1]), ANY_NOISE), torch.float32
     )
-    pixel = out[0, :, y, x]
-    (found,) = torch.autograd.grad(
-        (pixel * torch.linspace(0.7, 1.3, len(pixel))).sum(), stable
-    )
-    value, known, light = found[0].chunk(3, dim=1)
-    return value, known, light
+    for y, x in pixels:
+        pixel = out[0, :, y, x]
+        (found,) = torch.autograd.grad(
+            (pixel * torch.linspace(0.7, 1.3, len(pixel))).sum(),
+            stable,
+            retain_graph=True,
+        )
+        yield found[0].chunk(3, dim=1)  # value, known, light
 
 
 def in_hole(y: int, x: int, hole: tuple[int, int]) -> torch.Tensor:
@@ -115,8 +120,8 @@ def test_gradients_to_value_and_mask_of_the_hole_are_zero(
     net = tiny_sparse(**how)
     clip, own = clip_of(net, kind), net.geometry.context
     hidden = net.options.hidden
-    for y, x in [(0, WIDTH - 1), (9, 11), (HEIGHT - 1, 3)]:
-        found = slopes(net, clip, y, x)
+    pixels = [(0, WIDTH - 1), (9, 11), (HEIGHT - 1, 3)]
+    for (y, x), found in zip(pixels, slopes(net, clip, pixels), strict=True):
         for seen in found:
             assert torch.isfinite(seen).all()
             blind = seen[own - hidden : own + hidden + 1][..., in_hole(y, x, net.hole)]

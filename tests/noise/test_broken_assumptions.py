@@ -88,12 +88,14 @@ MOVIES = [
 ]
 
 
-@pytest.mark.parametrize("camera", CAMERAS.values(), ids=CAMERAS)
+@pytest.mark.parametrize("camera", CAMERAS)
 @pytest.mark.parametrize("kind", KINDS)
-def test_clean_movies_raise_no_alarm(kind: str, camera: dict[str, Any]) -> None:
-    for frames, size, photons in MOVIES:
+def test_clean_movies_raise_no_alarm(kind: str, camera: str) -> None:
+    """Every scene and every camera with every size, not all three with each other."""
+    first = (list(KINDS).index(kind) + list(CAMERAS).index(camera)) % 2
+    for frames, size, photons in MOVIES[first::2]:
         scene = drawn(kind, frames, size, 5)
-        noisy, _ = add_noise(scene, photons=photons, seed=5, **camera)
+        noisy, _ = add_noise(scene, photons=photons, seed=5, **CAMERAS[camera])
         diagnosis = diagnose(Stack.from_array(noisy, "TYX"))
         assert diagnosis.broken == (), (frames, size, photons)
         assert not diagnosis.blind_neighbours
@@ -225,13 +227,12 @@ def test_every_second_line_filled_in(axis: int) -> None:
 # --- time ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("late, names", [(1, ("odd", "even")), (0, ("even", "odd"))])
 @pytest.mark.parametrize("photons", [30.0, 300.0])
 @pytest.mark.parametrize("kind", KINDS)
-def test_interlacing(
-    kind: str, photons: float, late: int, names: tuple[str, str]
-) -> None:
-    """Rows that were taken half a frame later, whichever rows they are."""
+def test_interlacing(kind: str, photons: float) -> None:
+    """Rows that were taken half a frame later: odd ones here, even ones there."""
+    late = (list(KINDS).index(kind) + (photons == 30.0)) % 2
+    names = ("odd", "even") if late else ("even", "odd")
     movie = interlaced(kind, photons)[:, 1 - late :]
     (reason,) = broken(movie, "interlaced")
     assert reason.startswith(f"{names[0]} rows were recorded 0.")

@@ -61,8 +61,17 @@ def movie() -> Stack:
     return tiny_movie(12, (24, 32))
 
 
+@pytest.fixture(scope="module")
+def one_step(movie: Stack, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Take one step; return the checkpoint, which no test changes."""
+    path = tmp_path_factory.mktemp("stbn") / "state"
+    settings = TrainingSettings(model="stbn", width=4, patch=16, steps=1)
+    list(train_events([movie], settings, checkpoint=path))
+    return path
+
+
 def test_it_trains_denoises_and_is_saved(movie: Stack, tmp_path: Path) -> None:
-    denoiser = run(movie).denoiser
+    denoiser = run(movie, steps=2).denoiser
     clean = denoiser.denoise(movie, **ALONE)
     assert clean.shape == movie.shape
     assert np.isfinite(clean).all()
@@ -78,21 +87,11 @@ def test_learning_moves_the_flow_and_the_denoiser(
     always_worth_it(monkeypatch)
     # so few steps may lead to nothing better than where they began: not the best
     # weights, but those of the last step
-    first, later = (weights_after(movie, steps, tmp_path) for steps in (1, 16))
+    first, later = (weights_after(movie, steps, tmp_path) for steps in (1, 6))
     for part in ("flow_net.", "forward_block.", "backward_block.", "leave."):
         names = [name for name in first if name.startswith(part)]
         assert names
         assert any(not first[name].equal(later[name]) for name in names), part
-
-
-def test_it_resumes(movie: Stack, tmp_path: Path) -> None:
-    path = tmp_path / "state"
-    short = TrainingSettings(model="stbn", width=4, steps=4, patch=16)
-    long = TrainingSettings(model="stbn", width=4, steps=8, patch=16)
-    list(train_events([movie], short, checkpoint=path))
-    *_, last = train_events([movie], long, checkpoint=path, resume=True)
-    assert isinstance(last, Finished), last
-    assert last.denoiser.record["steps"] == 8
 
 
 def test_flow_that_does_not_help_is_switched_off(
@@ -113,6 +112,7 @@ def test_flow_that_does_not_help_is_switched_off(
     longer = TrainingSettings(model="stbn", width=4, steps=10, patch=16)
     *_, last = train_events([movie], longer, checkpoint=path, resume=True)
     assert isinstance(last, Finished), last
+    assert last.denoiser.record["steps"] == 10
     assert any("optical flow was switched off" in text for text in last.remarks)
 
 
@@ -129,14 +129,13 @@ def test_flow_that_does_not_help_is_switched_off(
     ],
 )
 def test_a_checkpoint_is_not_gone_on_with_in_another_way(
-    movie: Stack, tmp_path: Path, asked: dict[str, Any], message: str
+    movie: Stack, one_step: Path, asked: dict[str, Any], message: str
 ) -> None:
-    path = tmp_path / "state"
-    settings = {"model": "stbn", "width": 4, "patch": 16}
-    list(train_events([movie], TrainingSettings(**settings, steps=1), checkpoint=path))
-    other = TrainingSettings(**settings, steps=2, **asked)
+    other = TrainingSettings(model="stbn", width=4, patch=16, steps=2, **asked)
+    before = one_step.read_bytes()
     with pytest.raises(InputError, match=message):
-        list(train_events([movie], other, checkpoint=path, resume=True))
+        list(train_events([movie], other, checkpoint=one_step, resume=True))
+    assert one_step.read_bytes() == before
 
 
 def test_the_same_camera_goes_on(movie: Stack, tmp_path: Path) -> None:
@@ -165,17 +164,7 @@ def test_the_flow_learns_from_neighbours_that_are_not_held_out(
     assert flow_course._longest_run(wanted) == run
 
 
-def test_flow_that_helps_stays(movie: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    always_worth_it(monkeypatch)
-    last = run(movie, steps=8)
-    assert last.denoiser.net.configuration()["flow"] == "light"
-    motion = learned_motion(last.denoiser, movie, 4, 8)
-    assert motion.to_next.shape == (3, 4, 2)
-    assert np.isfinite(motion.to_next).all()
-    assert np.isnan(learned_motion(last.denoiser, movie, 0).to_previous).all()
-
-
-def test_until_it_is_judged_every_other_step_does_without_the_flow(
+def test_flow_that_helps_stays_and_until_then_every_other_step_is_without(
     movie: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     always_worth_it(monkeypatch)
@@ -189,9 +178,15 @@ def test_until_it_is_judged_every_other_step_does_without_the_flow(
         return estimate(net, clip, *more)
 
     monkeypatch.setattr(STBN, "estimate_flow", watched)
-    assert run(movie, steps=12).denoiser.net.configuration()["flow"] == "light"
+    denoiser = run(movie, steps=12).denoiser
+    assert denoiser.net.configuration()["flow"] == "light"
     # judged when three in ten are over: after four of twelve
     assert followed == [False, True] * 2 + [True] * 8
+
+    motion = learned_motion(denoiser, movie, 4, 8)
+    assert motion.to_next.shape == (3, 4, 2)
+    assert np.isfinite(motion.to_next).all()
+    assert np.isnan(learned_motion(denoiser, movie, 0).to_previous).all()
 
 
 def test_a_judgement_is_not_forgotten(
@@ -206,6 +201,7 @@ def test_a_judgement_is_not_forgotten(
     long = TrainingSettings(model="stbn", width=4, steps=8, patch=16)
     *_, last = train_events([movie], long, checkpoint=path, resume=True)
     assert isinstance(last, Finished), last
+    assert last.denoiser.record["steps"] == 8
     assert last.denoiser.net.configuration()["flow"] == "light"
 
 
@@ -257,20 +253,22 @@ def test_a_camera_that_was_measured(movie: Stack) -> None:
 
 
 def test_a_network_that_is_not_told_the_noise(movie: Stack) -> None:
-    denoiser = run(movie, noise_input=False).denoiser
+    denoiser = run(movie, noise_input=False, steps=1).denoiser
     assert denoiser.net.configuration()["noise_input"] is False
     assert np.isfinite(denoiser.denoise(movie, **ALONE)).all()
 
 
 def test_without_flow(movie: Stack) -> None:
-    assert run(movie, flow=False).denoiser.net.configuration()["flow"] == "none"
+    assert (
+        run(movie, flow=False, steps=1).denoiser.net.configuration()["flow"] == "none"
+    )
 
 
 def test_joint_channels() -> None:
     rng = np.random.default_rng(0)
     movie = rng.poisson(200, (8, 2, 24, 24)).astype(np.float32)
     stack = Stack.from_array(movie, "TCYX")
-    denoiser = run(stack, joint_channels=True).denoiser
+    denoiser = run(stack, joint_channels=True, steps=1).denoiser
     assert denoiser.denoise(stack, **ALONE).shape == movie.shape
 
 

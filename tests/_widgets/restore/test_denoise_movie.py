@@ -15,9 +15,11 @@ from qtpy.QtWidgets import QMessageBox
 import napari_udvd as nu
 from napari_udvd import jobs as _jobs
 from napari_udvd._napari import sample_data
+from napari_udvd.inference.restorer import Denoiser
 from napari_udvd.metrics import psnr
 from napari_udvd.training.checkpoint import read_header
 from napari_udvd.training.learner import Learner
+from tiny import tiny_calibration, tiny_center_blind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,6 +109,17 @@ def trained(qtbot: QtBot, dock: DenoiseMovie) -> None:
     filled(qtbot, dock)
 
 
+def untrained() -> Denoiser:
+    """Return a model for tests in which it does not matter how it came about."""
+    return Denoiser(tiny_center_blind(), (tiny_calibration(),))
+
+
+def denoised(qtbot: QtBot, dock: DenoiseMovie) -> None:
+    dock.model.take(untrained(), "of a test")
+    dock.denoise()
+    filled(qtbot, dock)
+
+
 @pytest.mark.slow
 def test_from_a_sample_to_an_exported_file(
     make_napari_viewer_proxy: Callable[..., Any],
@@ -193,6 +206,8 @@ def test_pause_resume_stop(
     dock: Callable[..., Any], qtbot: QtBot, movie: Image, tmp_path: Path
 ) -> None:
     _, widget = dock(movie)
+    widget.settings.common.set_values({"likelihood": False})
+    widget.settings.common.set_values({"from_scratch": True})
     begin(qtbot, widget)
     widget.training.pause_button.click()
     assert not widget.training.pause_button.isEnabled()  # until the state is saved
@@ -205,12 +220,16 @@ def test_pause_resume_stop(
     assert not widget.delivery.results  # nothing is denoised unasked
     assert widget.result.denoise_button.isEnabled()
 
+    # the settings are those of the run, whatever they are by now
+    widget.settings.common.set_values({"likelihood": True})
+    widget.settings.common.set_values({"from_scratch": False})
     widget.training.pause_button.click()
     qtbot.waitUntil(lambda: steps(widget), timeout=30_000)
     widget.training.stop_button.click()
     ended(qtbot, widget)
     assert read_header(checkpoint)["step"] > before
     filled(qtbot, widget)  # stopping means: use it
+    assert not widget.denoiser.net.likelihood
 
 
 def test_train_again_keeps_what_was_paused(
@@ -264,19 +283,6 @@ def test_all_that_was_paused_is_found_again(
     rest(again)
     assert again.training.states_box.count() == 2
     assert "2 trainings of this movie are kept" in again.training.message.text()
-
-
-def test_a_second_training_does_not_begin(
-    dock: Callable[..., Any], qtbot: QtBot, movie: Image
-) -> None:
-    _, widget = dock(movie)
-    begin(qtbot, widget)
-    assert not widget.training.train_button.isEnabled()
-    before = widget.trainer._worker
-    widget.train()
-    assert widget.trainer._worker is before
-    widget.training.stop_button.click()
-    ended(qtbot, widget)
 
 
 def test_the_preview_is_of_what_is_on_view(
@@ -341,11 +347,20 @@ def test_a_movie_that_goes_away_ends_the_training(
         )
 
 
-def test_renaming_goes_unnoticed(
+def test_what_does_not_disturb_a_training(
     dock: Callable[..., Any], qtbot: QtBot, movie: Image
 ) -> None:
+    """To ask for a second one, to choose the same movie again, and to rename it."""
     _, widget = dock(movie)
     begin(qtbot, widget)
+    assert not widget.training.train_button.isEnabled()
+    before = widget.trainer._worker
+    widget.train()
+    assert widget.trainer._worker is before
+
+    widget.movie.layer_box.activated.emit(widget.movie.layer_box.currentIndex())
+    assert not widget.trainer.is_ending
+
     widget.movie.layer.name = "other cells"
     assert widget.movie.layer_box.currentText() == "other cells"
     assert not widget.trainer.is_ending
@@ -386,6 +401,23 @@ def test_closing_the_window_asks_once_and_saves(
     notified: list[str],
 ) -> None:
     viewer, widget = dock(movie)
+    window = widget._window
+
+    class Refuse(QObject):
+        def eventFilter(self, watched: Any, event: Any) -> bool:
+            if event.type() == QEvent.Type.Close:
+                event.ignore()
+                return True
+            return False
+
+    refuse = Refuse()
+    window.installEventFilter(refuse)  # asked first, as the last one that was added
+    window.close()
+    assert window.isVisible()
+    window.removeEventFilter(refuse)
+    assert not widget._is_shut_down  # a viewer that stays keeps the dock
+    assert widget.training.train_button.isEnabled()
+
     begin(qtbot, widget)
     asked: list[str] = []
     answer = QMessageBox.StandardButton.Cancel
@@ -395,7 +427,6 @@ def test_closing_the_window_asks_once_and_saves(
         return answer
 
     monkeypatch.setattr(QMessageBox, "question", question)
-    window = widget._window
     window.close()
     assert len(asked) == 1
     assert window.isVisible()
@@ -409,38 +440,40 @@ def test_closing_the_window_asks_once_and_saves(
     viewer.close()  # the window alone leaves parts of the viewer
 
 
-@pytest.mark.parametrize("how", ["memory", "diverged", "bug"])
 def test_a_training_that_fails(
     dock: Callable[..., Any],
     qtbot: QtBot,
     movie: Image,
     monkeypatch: pytest.MonkeyPatch,
     notified: list[str],
-    how: str,
 ) -> None:
     _, widget = dock(movie)
 
-    def learn(*_: Any) -> float:
-        if how == "memory":
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
-        if how == "bug":
-            raise KeyError("weights")
+    def out_of_memory(*_: Any) -> float:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+
+    def wrong(*_: Any) -> float:
+        raise KeyError("weights")
+
+    def diverged(*_: Any) -> float:
         return float("nan")
 
-    with monkeypatch.context() as patch:
-        patch.setattr(Learner, "learn", learn)
-        widget.settings.minutes_spin.setValue(LONG)
-        widget.training.train_button.click()
-        ended(qtbot, widget)
-    expected = {
-        "memory": "ran out of memory",
-        "diverged": "not finite",
-        "bug": "weights",
-    }
-    assert expected[how] in widget.training.message.text()
-    assert any(expected[how] in text for text in notified)
-    assert widget.training.train_button.isEnabled()
-    begin(qtbot, widget)  # and it can be used again
+    # one after the other: it can be used again after each
+    for learn, expected in (
+        (out_of_memory, "ran out of memory"),
+        (wrong, "weights"),
+        (diverged, "not finite"),
+    ):
+        notified.clear()
+        with monkeypatch.context() as patch:
+            patch.setattr(Learner, "learn", learn)
+            widget.settings.minutes_spin.setValue(LONG)
+            widget.training.train_button.click()
+            ended(qtbot, widget)
+        assert expected in widget.training.message.text()
+        assert any(expected in text for text in notified)
+        assert widget.training.train_button.isEnabled()
+    begin(qtbot, widget)
     widget.training.stop_button.click()
     ended(qtbot, widget)
 
@@ -449,7 +482,7 @@ def test_an_export_that_cannot_be_written(
     dock: Callable[..., Any], qtbot: QtBot, movie: Image, tmp_path: Path
 ) -> None:
     _, widget = dock(movie)
-    trained(qtbot, widget)
+    denoised(qtbot, widget)
     missing = tmp_path / "no" / "such" / "folder" / "out.ome.tif"
     widget.export_to(missing)
     exported(qtbot, widget)
@@ -477,10 +510,7 @@ def test_cancelling_keeps_frames_and_writes_no_file(
     for module in (agenda, live_movie):
         monkeypatch.setattr(module, "blocks", lambda stack: _one_by_one(stack))
     _, widget = dock(movie)
-    widget.settings.follow_check.setChecked(False)
-    begin(qtbot, widget)
-    widget.training.stop_button.click()
-    ended(qtbot, widget)
+    widget.model.take(untrained(), "of a test")
 
     widget.denoise()
     (result,) = widget.delivery.results
@@ -508,7 +538,7 @@ def test_the_result_goes_when_its_layer_goes(
 ) -> None:
     viewer, widget = dock(movie)
     widget.settings.std_check.setChecked(True)
-    trained(qtbot, widget)
+    denoised(qtbot, widget)
     (result,) = widget.delivery.results
     assert np.isfinite(np.asarray(result.std_layer.data)).all()
     viewer.layers.remove(result.layer)
@@ -526,7 +556,7 @@ def test_what_is_ticked_is_what_is_ordered(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     _, widget = dock(movie)
-    trained(qtbot, widget)
+    denoised(qtbot, widget)
     ordered: list[dict[str, Any]] = []
     monkeypatch.setattr(widget.delivery, "add", lambda *_, **how: ordered.append(how))
     settings = widget.settings
@@ -546,7 +576,7 @@ def test_what_is_ticked_is_what_is_ordered(
 
 def test_compare(dock: Callable[..., Any], qtbot: QtBot, movie: Image) -> None:
     viewer, widget = dock(movie)
-    trained(qtbot, widget)
+    denoised(qtbot, widget)
     layer = widget.delivery.results[0].layer
     for visible in (False, True):
         widget.switch()
@@ -561,10 +591,7 @@ def test_apply_to_several_layers(
     dock: Callable[..., Any], qtbot: QtBot, movie: Image, notified: list[str]
 ) -> None:
     viewer, widget = dock(movie)
-    widget.settings.follow_check.setChecked(False)
-    begin(qtbot, widget)
-    widget.training.stop_button.click()
-    ended(qtbot, widget)
+    widget.model.take(untrained(), "of a test")
     other = viewer.add_image(np.array(movie.data[:, :40]), name="others")
     points = viewer.add_points(np.zeros((1, 3)), name="marks")
     viewer.layers.selection = {viewer.layers["cells"], other, points}
@@ -596,17 +623,6 @@ def test_training_on_a_part_denoises_the_whole(
 
 def _threads() -> list[str]:
     return [t.name for t in threading.enumerate() if t.name == "napari-udvd"]
-
-
-def test_the_same_movie_chosen_again_changes_nothing(
-    dock: Callable[..., Any], qtbot: QtBot, movie: Image
-) -> None:
-    _, widget = dock(movie)
-    begin(qtbot, widget)
-    widget.movie.layer_box.activated.emit(widget.movie.layer_box.currentIndex())
-    assert not widget.trainer.is_ending
-    widget.training.stop_button.click()
-    ended(qtbot, widget)
 
 
 def test_a_movie_chosen_while_the_state_is_saved(
@@ -659,55 +675,12 @@ def test_a_failed_training_can_be_resumed_from_its_last_state(
     assert widget.denoiser.record["steps"] > 4
 
 
-def test_a_viewer_that_refuses_to_close_keeps_the_dock(
-    dock: Callable[..., Any], qtbot: QtBot, movie: Image
-) -> None:
-    _, widget = dock(movie)
-    window = widget._window
-
-    class Refuse(QObject):
-        def eventFilter(self, watched: Any, event: Any) -> bool:
-            if event.type() == QEvent.Type.Close:
-                event.ignore()
-                return True
-            return False
-
-    refuse = Refuse()
-    window.installEventFilter(refuse)  # asked first, as the last one that was added
-    window.close()
-    assert window.isVisible()
-    window.removeEventFilter(refuse)
-    assert not widget._is_shut_down
-    begin(qtbot, widget)
-    widget.training.stop_button.click()
-    ended(qtbot, widget)
-    assert widget.training.train_button.isEnabled()
-
-
-def test_resume_takes_the_settings_of_the_run(
-    dock: Callable[..., Any], qtbot: QtBot, movie: Image
-) -> None:
-    _, widget = dock(movie)
-    widget.settings.common.set_values({"likelihood": False})
-    widget.settings.common.set_values({"from_scratch": True})
-    begin(qtbot, widget)
-    widget.training.pause_button.click()
-    ended(qtbot, widget)
-    widget.settings.common.set_values({"likelihood": True})
-    widget.settings.common.set_values({"from_scratch": False})
-    widget.training.pause_button.click()
-    qtbot.waitUntil(lambda: steps(widget), timeout=30_000)
-    widget.training.stop_button.click()
-    ended(qtbot, widget)
-    assert not widget.denoiser.net.likelihood
-
-
 def test_both_layers_of_a_result_deleted_at_once(
     dock: Callable[..., Any], qtbot: QtBot, movie: Image
 ) -> None:
     viewer, widget = dock(movie)
     widget.settings.std_check.setChecked(True)
-    trained(qtbot, widget)
+    denoised(qtbot, widget)
     result = widget.delivery.results[0]
     viewer.layers.selection = {result.layer, result.std_layer}
     viewer.layers.remove_selected()

@@ -29,6 +29,7 @@ from parity import published_weights
 from tiny import ANY_NOISE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from torch import Tensor
@@ -60,17 +61,29 @@ def any_flow(clip: Tensor, size: float = 1.5, seed: int = 0) -> ClipFlow:
     return ClipFlow(*flows)
 
 
+def gradients(
+    net: STBN,
+    clip: Tensor,
+    pixels: Iterable[tuple[int, int, int]],
+    flow: ClipFlow | None = None,
+) -> Iterator[Tensor]:
+    """Of all outputs at each pixel, mixed so that none cancels: ``(T, C, H, W)``."""
+    clip = clip.detach().requires_grad_()
+    mean, factor = net.predict_all(Clip(clip, ANY_NOISE), clip.dtype, flow)
+    mix = torch.linspace(0.7, 1.3, net.channels)
+    for t, y, x in pixels:
+        mixed = (mean[0, t, :, y, x] * mix).sum()
+        if factor is not None:
+            mixed = mixed + (0.6 * factor[0, t, :, :, y, x]).sum()
+        (found,) = torch.autograd.grad(mixed, clip, retain_graph=True)
+        yield found[0]
+
+
 def gradient(
     net: STBN, clip: Tensor, t: int, y: int, x: int, flow: ClipFlow | None = None
 ) -> Tensor:
-    """Of all outputs at a pixel, mixed so that none cancels: ``(T, C, H, W)``."""
-    clip = clip.detach().requires_grad_()
-    mean, factor = net.predict_all(Clip(clip, ANY_NOISE), clip.dtype, flow)
-    mixed = (mean[0, t, :, y, x] * torch.linspace(0.7, 1.3, net.channels)).sum()
-    if factor is not None:
-        mixed = mixed + (0.6 * factor[0, t, :, :, y, x]).sum()
-    (found,) = torch.autograd.grad(mixed, clip)
-    return found[0]
+    (found,) = gradients(net, clip, [(t, y, x)], flow)
+    return found
 
 
 def in_hole(
@@ -239,9 +252,10 @@ def test_no_output_sees_its_own_pixel(frames: int, shape: tuple[int, int]) -> No
     flow = any_flow(clip)
     times = {0, frames // 2, frames - 1}
     places = {*itertools.product((4, 5), (5, 6)), (0, 0), (height - 1, width - 1)}
-    for t, (y, x) in itertools.product(times, places):
-        seen = gradient(net, clip, t, y, x, flow)[:, 0]
-        own = seen[t].clone()
+    pixels = [(t, *place) for t, place in itertools.product(times, places)]
+    found = gradients(net, clip, pixels, flow)
+    for (t, y, x), seen in zip(pixels, found, strict=True):
+        own = seen[t, 0].clone()
         # pixels that are multiples of the stride away are never reached
         assert not own[y % 2 :: 2, x % 2 :: 2].any()
         # all of the other parities next to it are
