@@ -18,10 +18,6 @@ if TYPE_CHECKING:
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# What draws the viewer in software does so in the thread that asks: handing canvases as
-# small as these to threads of its own costs more than drawing them.
-os.environ.setdefault("LP_NUM_THREADS", "0")
-
 # The viewer starts without the preferences of whoever tests, and writes none: it would
 # write them several times in every test.
 os.environ["NAPARI_CONFIG"] = ""
