@@ -188,7 +188,7 @@ def test_a_file_that_may_not_be_read(
     def denied(*_: Any, **__: Any) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("napari_udvd.formats.open", denied, raising=False)
+    monkeypatch.setattr("napari_udvd.formats._finding.open", denied, raising=False)
     outcome = run("denoise", movie, "-o", tmp_path / "result.ome.tif", *QUICK)
     refused(outcome, "movie.ome.tif", "Permission denied", "permissions")
 

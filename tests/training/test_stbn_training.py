@@ -87,7 +87,7 @@ def test_learning_moves_the_flow_and_the_denoiser(
     always_worth_it(monkeypatch)
     # so few steps may lead to nothing better than where they began: not the best
     # weights, but those of the last step
-    first, later = (weights_after(movie, steps, tmp_path) for steps in (1, 6))
+    first, later = (weights_after(movie, steps, tmp_path) for steps in (1, 16))
     for part in ("flow_net.", "forward_block.", "backward_block.", "leave."):
         names = [name for name in first if name.startswith(part)]
         assert names

@@ -392,8 +392,8 @@ def change_loss(
     """Change the loss of every entry in training, not in validation."""
     real = learner.Learner._losses
 
-    def changed(self: Any, batch: Any) -> tuple[torch.Tensor, torch.Tensor]:
-        losses, mean = real(self, batch)
+    def changed(self: Any, net: Any, batch: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        losses, mean = real(self, net, batch)
         return change(losses), mean
 
     monkeypatch.setattr(learner.Learner, "_losses", changed)

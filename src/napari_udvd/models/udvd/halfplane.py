@@ -300,12 +300,15 @@ def _gradient_before_rectifier(grad: Tensor, out: Tensor, border: int, depth: in
     return grad
 
 
-def _convolution(x: Tensor, weight: Tensor, shift: int = 0) -> Tensor:
+def _convolution(
+    x: Tensor, weight: Tensor, shift: int = 0, exact: bool = False
+) -> Tensor:
     """Convolve rows ``r-2 .. r``, `shift` rows further down.
 
     Rows of the frame, and those that padding adds below it where the library convolves.
+    With fewer multiplications there is more rounding, so not where it must be `exact`.
     """
-    if winograd.pays(x, weight):
+    if not exact and winograd.pays(x, weight):
         return winograd.convolve_rows(x, weight, -2 - shift)
     return F.conv2d(x, weight, padding=(2 + shift, 1))
 
@@ -317,7 +320,8 @@ def _causal_backward(
     need_x, need_weight = needs
     grad_x = grad_weight = None
     whole = grad.shape[2] == x.shape[2]
-    if need_x and whole and winograd.pays(grad, weight.transpose(0, 1)):
+    quick = whole and not _is_of_movie(needs)
+    if need_x and quick and winograd.pays(grad, weight.transpose(0, 1)):
         turned = weight.flip(2, 3).transpose(0, 1)
         grad_x, need_x = winograd.convolve_rows(grad, turned, shift), False
     if need_weight and winograd.gradient_pays(grad, x):
@@ -411,6 +415,15 @@ def _weight_gradient(
     return rearrange(total, "row o (column i) -> o i row column", column=kernel)
 
 
+def _is_of_movie(needs: Sequence[bool]) -> bool:
+    """Tell from what needs a gradient, movie and weights, that a filter is asked for.
+
+    It must be exact: rounding turns rectifiers at their kinks on or off, and with them
+    whole parts of the filter.
+    """
+    return needs[0] and not needs[-1]
+
+
 class _CausalConv(torch.autograd.Function):
     """Rectifier and border in place: one tensor kept per layer, none copied."""
 
@@ -418,7 +431,8 @@ class _CausalConv(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, weight: Tensor, shift: int, border: int, depth: int
     ) -> Tensor:
-        out = _convolution(x, weight, shift)
+        is_exact = _is_of_movie(ctx.needs_input_grad[:2])
+        out = _convolution(x, weight, shift, is_exact)
         F.leaky_relu_(out, SLOPE)
         _fill_border(out, border, depth)
         ctx.save_for_backward(x, weight, out)
@@ -441,7 +455,8 @@ class _CausalJoin(torch.autograd.Function):
         ctx: Any, low: Tensor, skip: Tensor, up: Tensor, side: Tensor, border: int
     ) -> Tensor:
         out = F.conv_transpose2d(low, up, stride=2, padding=(0, 1))
-        beside = _convolution(skip, side)
+        is_exact = _is_of_movie(ctx.needs_input_grad[:4])
+        beside = _convolution(skip, side, exact=is_exact)
         out = out[:, :, : beside.shape[2]].add_(beside)
         F.leaky_relu_(out, SLOPE)
         _fill_border(out, border, 1)
