@@ -61,6 +61,7 @@ from benchmarks.quality_tables import (
 from benchmarks.watching import PeakMemory, tree_memory
 from napari_udvd import metrics
 from napari_udvd.inference.request import Request
+from napari_udvd.runtime.memory import return_freed
 from napari_udvd.training import Failed, Finished, TrainingSettings, train_events
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ def ssim(truth: Frames, estimate: Frames) -> float:
 
 def measure(movie: KnownMovie, denoise: Callable[[KnownMovie], Frames]) -> Score:
     """Denoise a movie in this process and compare with the truth."""
+    return_freed()  # what was freed before would be used again, and not be seen
     held = tree_memory(os.getpid())
     began = time.perf_counter()
     with PeakMemory(os.getpid()) as memory:

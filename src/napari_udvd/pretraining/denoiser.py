@@ -167,14 +167,14 @@ class Pretraining:
         have = header.get("weights", {}).get("preset")
         want = self.net.configuration()["preset"]
         shapes = {name: t.shape for name, t in self.net.state_dict().items()}
-        if any(name not in tensors for name in shapes):
+        fitted = self.net.fitted({name: t.float() for name, t in tensors.items()})
+        if any(name not in fitted for name in shapes):
             raise InputError(
                 f"{str(path)!r} holds weights of the preset {have!r}, which lacks "
                 f"layers of {want!r}"
             )
         # a preset may be another one with blocks left out
-        weights = {name: tensors[name].float() for name in shapes}
-        fitted = self.net.fitted(weights)
+        fitted = {name: fitted[name] for name in shapes}
         if any(t.shape != shapes[name] for name, t in fitted.items()):
             raise InputError(
                 f"{str(path)!r} holds weights of the preset {have!r}, not of {want!r}"
