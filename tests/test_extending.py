@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-import torch
 import tifffile
+import torch
 
 import napari_udvd as nu
 from extending import FILES, PACKAGE, installed
