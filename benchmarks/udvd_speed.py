@@ -25,11 +25,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.common import REPOSITORY, machine, progress, set_up, table
 from napari_udvd.models import UDVD, CameraNoise, Clip, from_published
-from napari_udvd.models.udvd.halfplane import (
+from napari_udvd.models.udvd.causal import (
     SLOPE,
     CausalConv,
     CausalJoin,
-    HalfPlaneUNet,
     _causal_backward,
 )
 from napari_udvd.models.udvd.network import UDVDStream
@@ -38,6 +37,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from torch import Tensor, nn
+
+    from napari_udvd.models.udvd.halfplane import HalfPlaneUNet
 
 sys.path.insert(0, str(REPOSITORY / "tests"))
 from plain_udvd import PlainUDVD

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 import numpy as np
@@ -106,6 +106,11 @@ class Request:
                 "a network trained on the mean only has no standard deviation to write"
             )
         self.place()
+
+    def completed(self, **otherwise: bool) -> Request:
+        """Answer what was left open, by name; what was said stays."""
+        left = {k: v for k, v in otherwise.items() if getattr(self, k) is None}
+        return replace(self, **left)  # type: ignore[arg-type]
 
     def views(self, net: Network) -> int:
         """Count the views that a result is averaged over."""

@@ -285,16 +285,11 @@ class Denoiser:
 
     def _completed(self, request: Request) -> Request:
         """Answer what the request leaves to the model."""
-
-        def answered(asked: bool | None, otherwise: bool) -> bool:
-            return otherwise if asked is None else asked
-
-        return replace(
-            request,
-            self_ensemble=answered(request.self_ensemble, self.self_ensemble),
-            single_view=answered(request.single_view, self.single_view),
-            events=answered(request.events, self.second_stage),
-            refine=answered(request.refine, self.second_stage),
+        return request.completed(
+            self_ensemble=self.self_ensemble,
+            single_view=self.single_view,
+            events=self.second_stage,
+            refine=self.second_stage,
         )
 
     def match(self, stack: Stack) -> Match:

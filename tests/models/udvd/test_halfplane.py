@@ -7,14 +7,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from napari_udvd.models.udvd import halfplane
-from napari_udvd.models.udvd.halfplane import (
-    BORDER,
-    SLOPE,
-    CausalConv,
-    CausalJoin,
-    HalfPlaneUNet,
-)
+from napari_udvd.models.udvd import causal
+from napari_udvd.models.udvd.causal import SLOPE, CausalConv, CausalJoin
+from napari_udvd.models.udvd.halfplane import BORDER, HalfPlaneUNet
 
 
 def random(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -30,7 +25,7 @@ def test_gradients_of_a_causal_convolution(
     border: int, before_pool: bool, unfolded: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # also in the shortest strips: one row at a time
-    monkeypatch.setattr(halfplane, "UNFOLDED_BYTES", unfolded)
+    monkeypatch.setattr(causal, "UNFOLDED_BYTES", unfolded)
     layer = CausalConv(2, 3, border, before_pool).double()
     x = random(2, 2, 3, 2 * border + 4).requires_grad_()
 

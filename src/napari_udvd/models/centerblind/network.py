@@ -24,7 +24,7 @@ uncertainty in units of the input.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -47,6 +47,7 @@ from napari_udvd.models.centerblind.layers import (
     cropped,
     places,
 )
+from napari_udvd.models.centerblind.options import Options, check
 from napari_udvd.models.centerblind.window import Window, together
 from napari_udvd.models.likelihood import Prediction, factor_entries, split
 from napari_udvd.models.precision import like, pack
@@ -71,26 +72,6 @@ them leave its cache."""
 
 LEAST_STD = 1e-3
 """Smallest prior standard deviation, in units of the noise."""
-
-
-class Options(NamedTuple):
-    """What the network is built with, beside channels, hole and likelihood.
-
-    Attributes
-    ----------
-    near, far, preset, hidden
-        As the parameters of :class:`CenterBlind`.
-    """
-
-    near: int
-    far: tuple[int, ...]
-    preset: str
-    hidden: int
-
-    @property
-    def context(self) -> int:
-        """Frames seen before and after the output frame."""
-        return self.near + sum(self.far)
 
 
 class CenterBlind(OpenBranch, LatticeBranch, Network):
@@ -137,7 +118,7 @@ class CenterBlind(OpenBranch, LatticeBranch, Network):
         likelihood: bool = True,
     ) -> None:
         super().__init__()
-        _check(channels, near, far, preset, hole, hidden)
+        check(channels, near, far, preset, hole, hidden)
         self.channels, self.likelihood = channels, likelihood
         self.hole = (int(hole[0]), int(hole[1]))
         self.options = Options(near, tuple(int(n) for n in far), preset, hidden)
@@ -467,26 +448,3 @@ def padded(x: Tensor) -> Tensor:
     """Add rows and columns of zeros until pooling leaves none over."""
     down, right = (-n % POOLING for n in x.shape[-2:])
     return F.pad(x, (0, right, 0, down)) if down or right else x
-
-
-def _check(
-    channels: int,
-    near: int,
-    far: Sequence[int],
-    preset: str,
-    hole: Sequence[int],
-    hidden: int,
-) -> None:
-    if channels < 1 or near < 1 or any(size < 1 for size in far):
-        raise ValueError(
-            f"channels {channels!r}, near {near!r} and far {far!r} must be positive"
-        )
-    if preset not in PRESETS:
-        raise ValueError(f"preset is {preset!r}; choose one of {', '.join(PRESETS)}")
-    if len(hole) != 2 or any(n < 1 or n % 2 == 0 for n in hole):
-        raise ValueError(f"hole is {tuple(hole)!r}; it must be odd (rows, columns)")
-    if not 0 <= hidden < near:
-        raise ValueError(
-            f"hidden is {hidden!r}; it must be from 0 to {near - 1}, so that one "
-            "frame on each side is seen in full"
-        )

@@ -24,7 +24,8 @@ from torch import Tensor, nn
 from napari_udvd.models.base import Clip, Geometry, Network
 from napari_udvd.models.likelihood import Prediction, factor_entries, split
 from napari_udvd.models.precision import convolve, pack
-from napari_udvd.models.udvd.halfplane import BORDER, SLOPE, HalfPlaneUNet, relative
+from napari_udvd.models.udvd.causal import SLOPE
+from napari_udvd.models.udvd.halfplane import BORDER, HalfPlaneUNet, relative
 from napari_udvd.models.udvd.noise_level import NoiseLevelNet
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from napari_udvd.models.udvd.halfplane import SLOPE
+from napari_udvd.models.udvd.causal import SLOPE
 
 __all__ = ["NoiseLevelNet"]
 
