@@ -72,7 +72,27 @@ def test_bfloat16_on_cpus_that_are_faster_with_it(
         choose_precision.cache_clear()
 
 
-def test_the_choice_takes_milliseconds_and_stays() -> None:
+@pytest.mark.parametrize(
+    ("share", "turns"),
+    [(0.5, device.FEWEST_TURNS), (1.5, device.FEWEST_TURNS), (0.8, device.MOST_TURNS)],
+)
+def test_the_choice_takes_long_only_where_it_is_close(
+    share: float, turns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, calls = [0.0], []
+
+    def convolve(image: torch.Tensor, weight: torch.Tensor, padding: int) -> None:
+        calls.append(image.dtype)
+        clock[0] += share if image.dtype == torch.bfloat16 else 1.0
+
+    monkeypatch.setattr(device.F, "conv2d", convolve)
+    monkeypatch.setattr(device.time, "perf_counter", lambda: clock[0])
+    seconds = device._convolution_seconds()
+    assert seconds[torch.bfloat16] == pytest.approx(share * seconds[torch.float32])
+    assert calls == [torch.float32, torch.bfloat16] * turns
+
+
+def test_the_choice_stays() -> None:
     first = choose_precision(torch.device("cpu"))
     assert first in (torch.bfloat16, torch.float32)
     assert choose_precision(torch.device("cpu")) == first
