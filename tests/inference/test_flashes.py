@@ -13,11 +13,10 @@ import torch.nn.functional as F
 from scipy.ndimage import uniform_filter1d
 from torch import Tensor
 
-from napari_udvd.inference.flash_scores import TEMPLATES, Frame, score
+from napari_udvd.inference.flash_scores import REACH, TEMPLATES, Frame, score
 from napari_udvd.inference.flashes import (
     KINDS,
     LEAST_WEIGHT,
-    REACH,
     Candidate,
     Flash,
     Spread,
@@ -144,10 +143,10 @@ def test_noise_that_is_alike_in_neighbours_widens_the_spread(axis: int) -> None:
     for each in (frame, correlated):
         scores = score(each, each.mean, noise)
         z, ratio = scores.rise, scores.ratio
-        found = [
+        spreads = [
             _spread(z[k].numpy().ravel(), ratio[k].numpy().ravel()) for k in (0, 1)
         ]
-        widths.append([float(np.mean(values)) for _, values in found])
+        widths.append([float(np.mean(values)) for _, values in spreads])
     (_, square), (single, wide) = widths
     assert square < 1.1
     assert single < 1.1  # a pixel is as noisy as before
@@ -228,14 +227,17 @@ def test_events_that_overlap_are_put_back_one_after_the_other() -> None:
     places = [(40, 50, 1), (43, 52, 0), (0, 1, 2), (41, 54, 2), (37, 51, 1)]
     found = [Candidate(*each, z=4.0, log_odds=0.5 * k) for k, each in enumerate(places)]
     unsure = torch.full(SHAPE, 2.0)
-    told = (frame, frame.mean, unsure, noise)
+
+    def put(result: tuple[Tensor, Tensor], events: list[Candidate]) -> list[float]:
+        return put_back(*result, frame, frame.mean, unsure, noise, events)
+
     together = frame.mean.clone(), unsure.clone()
     alone = frame.mean.clone(), unsure.clone()
-    amplitudes = put_back(*together, *told, found)
-    assert amplitudes == [put_back(*alone, *told, [each])[0] for each in found]
+    amplitudes = put(together, found)
+    assert amplitudes == [put(alone, [each])[0] for each in found]
     for one, other in zip(together, alone, strict=True):
         np.testing.assert_array_equal(one, other)
-    assert put_back(*together, *told, []) == []
+    assert put(together, []) == []
 
 
 def test_the_spread_is_interpolated_and_constant_beyond_its_ends() -> None:

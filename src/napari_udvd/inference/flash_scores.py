@@ -1,7 +1,7 @@
 """Scores of events: how much better than the prediction they explain a frame.
 
 Sums over templates are taken along rows and columns, one after the other, of strips of
-rows whose numbers stay in the cache of a processor.
+rows: what is computed on the way is many times as large as a frame.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ REACH = 2
 """Rows and columns from the centre of a template to its edge."""
 
 STRIP = 2**16
-"""Pixels that a processor scores at once: of more, the numbers leave its cache."""
+"""Pixels that a processor scores at once, about."""
 
 INNER = 1
 """Rows and columns from the centre that count for a score; hardly any is beyond."""
@@ -102,12 +102,14 @@ class Scores:
         here = y.clamp(0, height - 1), x.clamp(0, width - 1)
         if measured is not None:
             known = known & measured[here]
-        told = (known, s[here].square(), self.noise.variance(m[here]))
-        told = tuple(torch.where(known, each, 0.0) for each in told)
+        prior = torch.where(known, s[here].square(), 0.0)
+        variance = torch.where(known, self.noise.variance(m[here]), 0.0)
         kernels = _kernels(m)
-        total, prior = (torch.einsum("kij,nij->kn", kernels, each) for each in told[:2])
-        noise = torch.einsum("kij,nij->kn", kernels.square(), told[2])
-        return _share(prior, total, noise).log()
+        return _share(
+            torch.einsum("kij,nij->kn", kernels, prior),
+            torch.einsum("kij,nij->kn", kernels, known.to(m)),
+            torch.einsum("kij,nij->kn", kernels.square(), variance),
+        ).log()
 
     @cached_property
     def _compared(self) -> tuple[Tensor, Tensor]:
@@ -152,7 +154,9 @@ def score(frame: Frame, base: Tensor, noise: CameraNoise) -> Scores:
     for own in cores(height, rows):
         seen = slice(max(own.start - INNER, 0), min(own.stop + INNER, height))
         inner = place_in(seen, own)
-        part = Frame(*(None if each is None else each[seen] for each in frame))
+        y, m, s, measured = frame
+        known = None if measured is None else measured[seen]
+        part = Frame(y[seen], m[seen], s[seen], known)
         found = _evidence(part, base[seen], noise)
         for whole, each in zip((z, fit), found, strict=True):
             whole[:, own] = each[:, inner]

@@ -285,7 +285,8 @@ def put_back(
 
 def _apart(found: Sequence[Candidate]) -> list[list[int]]:
     """Group events that do not overlap; of those that do, the first comes first."""
-    rows, columns = (max(each[axis] for each in found) + 1 for axis in (0, 1))
+    rows = max(each.row for each in found) + 1
+    columns = max(each.column for each in found) + 1
     turn_at = np.zeros((rows, columns), np.int64)
     groups: list[list[int]] = []
     near = 2 * REACH
