@@ -9,19 +9,20 @@ import math
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from scipy.ndimage import uniform_filter1d
 from torch import Tensor
 
+from napari_udvd.inference.flash_scores import REACH, TEMPLATES, Frame, score
 from napari_udvd.inference.flashes import (
     KINDS,
-    TEMPLATES,
+    LEAST_WEIGHT,
+    Candidate,
     Flash,
-    Frame,
     Spread,
     find,
     flash_table,
     put_back,
-    score,
 )
 from napari_udvd.inference.survey import _spread
 from napari_udvd.models import CameraNoise
@@ -121,7 +122,7 @@ def test_an_event_is_found_and_put_back(kind: int, at: tuple[int, int]) -> None:
     assert first.weight > 0.99
     mean, std = frame.mean.clone(), torch.full(SHAPE, 2.0)
     unsure = torch.full(SHAPE, 2.0)
-    amplitude = put_back(mean, std, frame, frame.mean, unsure, noise, first)
+    (amplitude,) = put_back(mean, std, frame, frame.mean, unsure, noise, [first])
     assert amplitude == pytest.approx(120.0, rel=0.35)
     assert mean[at] - 130.0 == pytest.approx(120.0, rel=0.4)
     error = abs(float(mean[at]) - 250.0)
@@ -140,11 +141,12 @@ def test_noise_that_is_alike_in_neighbours_widens_the_spread(axis: int) -> None:
     correlated = frame._replace(noisy=torch.from_numpy(alike))
     widths = []
     for each in (frame, correlated):
-        z, _, ratio, _ = score(each, each.mean, noise)
-        found = [
+        scores = score(each, each.mean, noise)
+        z, ratio = scores.rise, scores.ratio
+        spreads = [
             _spread(z[k].numpy().ravel(), ratio[k].numpy().ravel()) for k in (0, 1)
         ]
-        widths.append([float(np.mean(values)) for _, values in found])
+        widths.append([float(np.mean(values)) for _, values in spreads])
     (_, square), (single, wide) = widths
     assert square < 1.1
     assert single < 1.1  # a pixel is as noisy as before
@@ -189,10 +191,53 @@ def test_an_event_beside_what_was_not_measured() -> None:
     )
     first = find(score(holed, holed.mean, noise), PLAIN, [9.0] * 3)[0]
     mean, std = holed.mean.clone(), frame.std.clone()
-    put_back(mean, std, holed, holed.mean, frame.std, noise, first)
+    put_back(mean, std, holed, holed.mean, frame.std, noise, [first])
     assert mean[40, 50] - 130 == pytest.approx(120, rel=0.3)
     assert mean[measured].isfinite().all()
     assert mean[~measured].isnan().all()
+
+
+def test_what_is_found_is_where_the_odds_are_highest() -> None:
+    noise = camera(1.0, 1.0)
+    frame = known(4.0, noise)
+    scores = score(frame, frame.mean, noise)
+    spread = Spread(((-9.0, -8.0),) * 3, ((1.0, 1.5), (1.2, 1.2), (1.0, 1.1)))
+    odds = [6.0, 2.0, 7.0]
+    z = scores.z / spread.at(scores.ratio)
+    against = torch.tensor(odds)[:, None, None]
+    best = (z.square() / 2 - against - torch.log1p(z)).amax(dim=0)
+    around = F.max_pool2d(best[None], 2 * REACH + 1, stride=1, padding=REACH)[0]
+    least = math.log(LEAST_WEIGHT / (1 - LEAST_WEIGHT))
+    expected = ((best == around) & (best > least)).nonzero().tolist()
+    found = find(scores, spread, odds)
+    assert len(found) > 50
+    assert sorted([each.row, each.column] for each in found) == expected
+    np.testing.assert_allclose(
+        [each.log_odds for each in found],
+        [best[each.row, each.column] for each in found],
+        rtol=1e-5,
+        atol=1e-5,
+    )
+    assert find(scores, spread, [100.0] * 3) == []
+
+
+def test_events_that_overlap_are_put_back_one_after_the_other() -> None:
+    noise = camera(2.0, 3.0, 100.0)
+    frame = with_event(130.0, 1, 120.0, (40, 50), noise)
+    places = [(40, 50, 1), (43, 52, 0), (0, 1, 2), (41, 54, 2), (37, 51, 1)]
+    found = [Candidate(*each, z=4.0, log_odds=0.5 * k) for k, each in enumerate(places)]
+    unsure = torch.full(SHAPE, 2.0)
+
+    def put(result: tuple[Tensor, Tensor], events: list[Candidate]) -> list[float]:
+        return put_back(*result, frame, frame.mean, unsure, noise, events)
+
+    together = frame.mean.clone(), unsure.clone()
+    alone = frame.mean.clone(), unsure.clone()
+    amplitudes = put(together, found)
+    assert amplitudes == [put(alone, [each])[0] for each in found]
+    for one, other in zip(together, alone, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert put(together, []) == []
 
 
 def test_the_spread_is_interpolated_and_constant_beyond_its_ends() -> None:

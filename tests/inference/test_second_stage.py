@@ -170,6 +170,25 @@ def test_runs_that_are_denoised_in_the_pauses_of_another() -> None:
     np.testing.assert_array_equal(between[:, 0], expected[5:7])
 
 
+def test_a_frame_for_each_core_is_the_same_to_the_bit() -> None:
+    denoiser, _, _ = movie()
+    stack = Stack.from_array(eventful()[0][:5, 4:36, 20:56], "TYX")
+    model = knowing(denoiser, stack)
+    expected = restored(model, stack)
+    torch.set_num_threads(2)
+    try:
+        found = restored(model, stack)
+    finally:
+        torch.set_num_threads(1)
+    for one, other in zip(found[:2], expected[:2], strict=True):
+        np.testing.assert_allclose(one[:4], other[:4], rtol=0, atol=0)
+        np.testing.assert_allclose(one[4], other[4], rtol=1e-5)
+    places = [
+        [(f.frame, f.row, f.column) for f in each[2]] for each in (found, expected)
+    ]
+    assert places[0] == places[1] != []
+
+
 def test_there_are_pauses_for_every_frame() -> None:
     denoiser, _, noisy = movie()
     stack = Stack.from_array(noisy, "TYX")

@@ -15,41 +15,40 @@ import math
 from dataclasses import astuple, dataclass, fields
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from napari_udvd.formats import cell, table
+from napari_udvd.inference.flash_scores import REACH, TEMPLATES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from napari_udvd.inference.flash_scores import Frame, Scores
     from napari_udvd.models import CameraNoise
 
 __all__ = [
     "KINDS",
     "Candidate",
     "Flash",
-    "Frame",
-    "Scores",
     "Spread",
     "find",
     "flash_table",
     "put_back",
-    "score",
 ]
 
 KINDS = "pixel", "3x3", "spot"
 """Templates of an event: one pixel, a square, a Gaussian of standard deviation 1."""
-
-REACH = 2
-"""Rows and columns from the centre of a template to its edge."""
 
 FOOTPRINT = 0.3
 """Height of a template above which an event takes the place of what was there."""
 
 LEAST_WEIGHT = 0.02
 """Of an event that is worth the trouble."""
+
+STEPS, ROUNDING = 8, 1e-4
+"""In which the score of given odds is found, and how far below it to stay."""
 
 
 @dataclass(frozen=True)
@@ -90,49 +89,6 @@ def flash_table(flashes: Sequence[Flash]) -> bytes:
         for flash in flashes
     )
     return table(head, rows)
-
-
-class Frame(NamedTuple):
-    """A frame, and what is said of it without a look at the pixels themselves.
-
-    Attributes
-    ----------
-    noisy
-        As recorded.
-    mean, std
-        Blind prediction: mean and standard deviation of the clean pixels.
-    measured
-        Which pixels were measured, bool; None where all were.
-    """
-
-    noisy: Tensor
-    mean: Tensor
-    std: Tensor
-    measured: Tensor | None = None
-
-
-class Scores(NamedTuple):
-    """How much better an event explains a frame where a template lies on it.
-
-    Attributes
-    ----------
-    rise
-        ``(K, H, W)`` brighter than predicted, in standard deviations: tells how exact
-        noise and prediction are.
-    z
-        ``(K, H, W)`` root of twice the log likelihood ratio of event and prediction;
-        0 where the prediction explains more.
-    ratio
-        ``(K, H, W)`` log of the variance of the prediction over that of the noise.
-    fit
-        ``(K, H, W)`` height of an event over its standard deviation: where something
-        happens, the largest tells what it is like.
-    """
-
-    rise: Tensor
-    z: Tensor
-    ratio: Tensor
-    fit: Tensor
 
 
 class Candidate(NamedTuple):
@@ -185,130 +141,6 @@ class Spread:
         return found
 
 
-def _templates() -> Tensor:
-    """Heights of the templates, ``(K, 5, 5)``, one at the centre."""
-    steps = torch.arange(-REACH, REACH + 1, dtype=torch.float32)
-    far = torch.maximum(steps.abs()[:, None], steps.abs()[None])
-    spot = torch.exp(-(steps[:, None] ** 2 + steps[None] ** 2) / 2)
-    return torch.stack([(far == 0).float(), (far <= 1).float(), spot])
-
-
-TEMPLATES = _templates()
-
-LEAST = 1e-30
-"""Stands for nothing where it is divided by."""
-
-
-def score(frame: Frame, base: Tensor, noise: CameraNoise) -> Scores:
-    """Compare a frame with its prediction, under every template.
-
-    Sums of noisy pixels are compared by their deviance, so that a dark place with few
-    photons, whose noise is skewed, is judged as a bright one. Where a template has
-    several pixels, part of an event is in the prediction, which has seen all of them
-    but one, and which is unsure there. So its likelihood, pixel by pixel, is compared
-    with that of an event on top of the neighbouring frames.
-
-    Parameters
-    ----------
-    frame
-        What was recorded and predicted.
-    base
-        What would be there without an event, ``(H, W)``.
-    noise
-        Of the camera.
-    """
-    y, m, s, measured = frame
-    known = torch.ones_like(m) if measured is None else measured.to(m)
-    told = (y - noise.dark, m - noise.dark, s.square(), noise.variance(m))
-    # not times the mask: what was not measured may be no number
-    planes = torch.stack([*(torch.where(known > 0, each, 0.0) for each in told), known])
-    inside = TEMPLATES[1:, 1:-1, 1:-1]  # hardly anything is beyond
-    kernels = torch.cat([inside, inside[1:].square()]).to(m)[:, None]
-    square, spot, spot_squared = F.conv2d(planes[:, None], kernels, padding=1).unbind(1)
-    found = [
-        _compared(sums, squares, noise)
-        for sums, squares in (
-            (planes, planes),
-            (square, square),
-            (spot, spot_squared),
-        )
-    ]
-    rise, ratio = (torch.stack(each) for each in zip(*found, strict=True))
-    evidence, fit = _evidence(frame, base, noise, known > 0)
-    z = torch.cat([rise[:1].clamp_min(0), evidence])
-    if measured is not None:
-        rise, z = (torch.where(measured, each, 0.0) for each in (rise, z))
-    return Scores(rise, z, ratio, fit)
-
-
-def _evidence(
-    frame: Frame, base: Tensor, noise: CameraNoise, known: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Root of twice the log likelihood ratio ``(2, H, W)``, and fits ``(3, H, W)``.
-
-    The ratio is that of event and prediction, of the templates that have several
-    pixels. The prediction of a pixel has not seen it but all others, so that the
-    product of its likelihoods is a cross-validation.
-    """
-    y, m, s, _ = frame
-    variance, prior = noise.variance(m), s.square()
-    weight = 1 / variance
-    above, missed = (
-        rise * _skewed(noise.gain * rise * weight) for rise in (y - base, y - m)
-    )
-    lack = missed.square() / (variance + prior) + torch.log1p(prior * weight)
-    told = (lack - above.square() * weight, above * weight, weight)
-    planes = torch.stack([torch.where(known, each, 0.0) for each in told])[:, None]
-    inside = TEMPLATES[:, 1:-1, 1:-1].to(m)[:, None]
-    gained = F.conv2d(planes[:1], inside[1:2], padding=1)[0]
-    power = F.conv2d(planes[2:], inside.square(), padding=1)[0].clamp_min(LEAST)
-    fit = F.conv2d(planes[1:2], inside, padding=1)[0] / power.sqrt()
-    twice = gained + fit[1:].square()
-    return torch.where(fit[1:] > 0, twice.clamp_min(0), 0.0).sqrt(), fit
-
-
-def _compared(
-    sums: Tensor, squares: Tensor, noise: CameraNoise
-) -> tuple[Tensor, Tensor]:
-    """Rise of one template, and log ratio of variances, ``(H, W)`` each.
-
-    Parameters
-    ----------
-    sums, squares
-        ``(5, H, W)``: light, predicted light, variances of prediction and noise, and
-        what was measured, summed up with the template and with its square as weights.
-    noise
-        Of one pixel.
-    """
-    total = sums[4].clamp_min(LEAST)
-    pixels = total.square() / squares[4].clamp_min(LEAST)  # as many, alike in weight
-    light, predicted = sums[0] / total, sums[1] / total
-    variance = noise.gain * predicted.clamp_min(0) + noise.read_variance
-    rise = (light - predicted) / (variance / pixels).sqrt()
-    rise = rise * _skewed(noise.gain * (light - predicted) / variance)
-    # a prediction errs alike in neighbours, the noise of each is its own
-    share = (sums[2] * total / squares[3].clamp_min(LEAST)).clamp_min(LEAST)
-    return rise / (1 + share).sqrt(), share.log()
-
-
-def _skewed(excess: Tensor) -> Tensor:
-    """Factor that makes a deviation from a mean of few photons a Gaussian one.
-
-    The deviance residual of a Poisson variable: half its square is the logarithm of the
-    likelihood ratio.
-
-    Parameters
-    ----------
-    excess
-        Deviation over the mean, both in photons; the mean with read noise counted as
-        photons.
-    """
-    u = excess.clamp_min(-0.99)
-    series = 1 - u / 3 + u.square() / 6
-    exact = 2 * ((1 + u) * torch.log1p(u) - u) / u.square().clamp_min(1e-4)
-    return torch.where(u.abs() < 0.03, series, exact).sqrt()
-
-
 def find(scores: Scores, spread: Spread, odds: Sequence[float]) -> list[Candidate]:
     """Find what is likely to be an event, the surest first.
 
@@ -326,38 +158,55 @@ def find(scores: Scores, spread: Spread, odds: Sequence[float]) -> list[Candidat
     list of Candidate
         None is in the middle of another.
     """
-    z = scores.z / spread.at(scores.ratio)
-    positive = z.clamp_min(0)
-    against = torch.tensor(odds, device=z.device)[:, None, None]
-    log_odds = positive.square() / 2 - against - torch.log1p(positive)
-    best, kind = log_odds.max(dim=0)
     least = math.log(LEAST_WEIGHT / (1 - LEAST_WEIGHT))
-    if not bool(best.max() > least):
-        return []
-    places = (best > least).nonzero()
-    heights = best.cpu().numpy()
+    # most pixels are far below, whatever the ratio of variances: the others are few
+    floors = [
+        _score_of(least + against) * min(values)
+        for against, values in zip(odds, spread.values, strict=True)
+    ]
+    floor = torch.tensor(floors, device=scores.z.device)[:, None, None]
+    places = (scores.z > floor).any(dim=0).nonzero()
+    rows, columns = places.unbind(1)
+    z = scores.z[:, rows, columns] / spread.at(scores.ratio_at(rows, columns))
+    against = torch.tensor(odds, device=z.device)[:, None]
+    log_odds = z.square() / 2 - against - torch.log1p(z)
+    best, kind = log_odds.max(dim=0)
+    heights = np.full(scores.z.shape[1:], -np.inf, np.float32)
+    heights[tuple(places.T.cpu().numpy())] = best.cpu().numpy()
+    likely = (best > least).nonzero()[:, 0]
     highest = [
         heights[
             max(y - REACH, 0) : y + REACH + 1, max(x - REACH, 0) : x + REACH + 1
         ].max()
         == heights[y, x]
-        for y, x in places.tolist()  # few: quicker than a filter of the whole frame
+        for y, x in places[likely].tolist()
     ]
-    places = places[torch.tensor(highest, device=places.device)]
-    rows, columns = places.unbind(1)
-    which, alike = kind[rows, columns], scores.fit[:, rows, columns].argmax(dim=0)
+    kept = likely[torch.tensor(highest, dtype=torch.bool, device=likely.device)]
+    rows, columns = places[kept].unbind(1)
+    alike = scores.fit[:, rows, columns].argmax(dim=0)
     found = [
         Candidate(*each)
         for each in zip(
             rows.tolist(),
             columns.tolist(),
             alike.tolist(),
-            z[which, rows, columns].tolist(),
-            best[rows, columns].tolist(),
+            z[kind[kept], kept].tolist(),
+            best[kept].tolist(),
             strict=True,
         )
     ]
     return sorted(found, key=lambda each: -each.log_odds)
+
+
+def _score_of(log_odds: float) -> float:
+    """Score below which no log odds, the prior ones left out, are as large as these."""
+    if log_odds <= 0:
+        return -1.0  # any
+    # rises to where z ** 2 / 2 - log(1 + z) is as large, and never beyond
+    z = math.sqrt(2 * log_odds)
+    for _ in range(STEPS):
+        z = math.sqrt(2 * (log_odds + math.log1p(z)))
+    return z * (1 - ROUNDING)
 
 
 def put_back(
@@ -367,9 +216,9 @@ def put_back(
     base: Tensor,
     base_std: Tensor,
     noise: CameraNoise,
-    found: Candidate,
-) -> float:
-    """Put an event into a result, in place, as likely as it is one.
+    found: Sequence[Candidate],
+) -> list[float]:
+    """Put events into a result, in place, as likely as they are some.
 
     Parameters
     ----------
@@ -378,49 +227,76 @@ def put_back(
     frame
         What was recorded.
     base, base_std
-        What would be there without the event, from the frames before and after, and
+        What would be there without the events, from the frames before and after, and
         its standard deviation.
     noise
         Of the camera.
     found
-        The event.
+        The events, in the order in which they are put back.
 
     Returns
     -------
-    float
-        Its amplitude above the base, at least 0.
+    list of float
+        Their amplitudes above the base, at least 0.
     """
+    if not found:
+        return []
     height, width = mean.shape
-    rows = slice(max(found.row - REACH, 0), min(found.row + REACH + 1, height))
-    columns = slice(max(found.column - REACH, 0), min(found.column + REACH + 1, width))
-    here = rows, columns
-    inside = (
-        slice(rows.start - found.row + REACH, rows.stop - found.row + REACH),
-        slice(
-            columns.start - found.column + REACH, columns.stop - found.column + REACH
-        ),
-    )
-    template = TEMPLATES[found.kind].to(mean)[inside]
+    device = mean.device
+    steps = torch.arange(-REACH, REACH + 1, device=device)
+    centres = torch.tensor([each[:2] for each in found], device=device)
+    y = centres[:, 0, None, None] + steps[:, None]
+    x = centres[:, 1, None, None] + steps
+    is_inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
+    here = y.clamp(0, height - 1), x.clamp(0, width - 1)
+    kinds = torch.tensor([each.kind for each in found], device=device)
+    templates = TEMPLATES.to(mean)[kinds] * is_inside
     if frame.measured is not None:
-        template = template * frame.measured[here]
-    power = template.square().sum()
-    above = torch.where(template > 0, frame.noisy[here] - base[here], 0.0)
-    amplitude = ((template * above).sum() / power).clamp_min(0)
-    event = base[here] + amplitude * template
-    variance = torch.where(template > 0, noise.variance(event), 0.0)
-    fitted = (template.square() * variance).sum() / power.square()
-    unsure = (
-        template.square() * fitted + (1 - template).square() * base_std[here].square()
-    )
-    weight = found.weight * (template / FOOTPRINT).clamp_max(1)
-    before, spread = mean[here], std[here].square()
-    # of a mixture: what each says of its own, and how far they are apart
-    mixed = (
-        (1 - weight) * spread
-        + weight * unsure
-        + weight * (1 - weight) * (event - before).square()
-    )
-    is_touched = template > 0
-    mean[here] = torch.where(is_touched, before + weight * (event - before), before)
-    std[here] = torch.where(is_touched, mixed.sqrt(), std[here])
-    return float(amplitude)
+        templates = templates * frame.measured[here]
+    is_touched = templates > 0
+    power = templates.square().sum(dim=(1, 2), keepdim=True)
+    below = base[here]
+    above = torch.where(is_touched, frame.noisy[here] - below, 0.0)
+    amplitudes = (templates * above).sum(dim=(1, 2), keepdim=True) / power
+    amplitudes = amplitudes.clamp_min(0)
+    events = below + amplitudes * templates
+    variance = torch.where(is_touched, noise.variance(events), 0.0)
+    fitted = (templates.square() * variance).sum(dim=(1, 2), keepdim=True)
+    unsure = templates.square() * fitted / power.square()
+    unsure += (1 - templates).square() * base_std[here].square()
+    weights = torch.tensor([each.weight for each in found], device=device)
+    weights = weights[:, None, None] * (templates / FOOTPRINT).clamp_max(1)
+    for chosen in _apart(found):
+        part = torch.tensor(chosen, device=device)
+        touched = is_touched[part]
+        at = y[part].expand_as(touched)[touched], x[part].expand_as(touched)[touched]
+        weight, event = weights[part][touched], events[part][touched]
+        before, spread = mean[at], std[at].square()
+        # of a mixture: what each says of its own, and how far they are apart
+        mixed = (
+            (1 - weight) * spread
+            + weight * unsure[part][touched]
+            + weight * (1 - weight) * (event - before).square()
+        )
+        mean[at] = before + weight * (event - before)
+        std[at] = mixed.sqrt()
+    return [float(each) for each in amplitudes[:, 0, 0].tolist()]
+
+
+def _apart(found: Sequence[Candidate]) -> list[list[int]]:
+    """Group events that do not overlap; of those that do, the first comes first."""
+    rows = max(each.row for each in found) + 1
+    columns = max(each.column for each in found) + 1
+    turn_at = np.zeros((rows, columns), np.int64)
+    groups: list[list[int]] = []
+    near = 2 * REACH
+    for k, (y, x, *_) in enumerate(found):
+        around = turn_at[
+            max(y - near, 0) : y + near + 1, max(x - near, 0) : x + near + 1
+        ]
+        turn = int(around.max())
+        turn_at[y, x] = turn + 1
+        if turn == len(groups):
+            groups.append([])
+        groups[turn].append(k)
+    return groups

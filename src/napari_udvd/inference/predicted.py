@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from napari_udvd.cutting import runs
-from napari_udvd.inference.flashes import Frame
+from napari_udvd.inference.flash_scores import Frame
 from napari_udvd.models import Prediction, posterior
 from napari_udvd.planes import read_measured
 
@@ -110,6 +110,8 @@ def without_events(
 
     Where one was not measured the other counts, and the frame itself where neither was.
     """
+    if before.frame.measured is None and after.frame.measured is None:
+        return (before.mean + after.mean) / 2, (before.std + after.std) / 2
     total, unsure = torch.zeros_like(own.mean), torch.zeros_like(own.mean)
     count = torch.zeros_like(own.mean)
     for one in (before, after):

@@ -9,6 +9,7 @@ longer than the frame, see :mod:`napari_udvd.inference.flashes`.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,21 +17,15 @@ import torch
 
 from napari_udvd.cutting import window
 from napari_udvd.inference.block_denoiser import BlockDenoiser
-from napari_udvd.inference.flashes import (
-    KINDS,
-    Candidate,
-    Flash,
-    Frame,
-    find,
-    put_back,
-    score,
-)
+from napari_udvd.inference.flash_scores import Frame, score
+from napari_udvd.inference.flashes import KINDS, Candidate, Flash, find, put_back
 from napari_udvd.inference.predicted import Predicted, predict, without_events
 from napari_udvd.inference.refiner import load_refiner
 from napari_udvd.inference.scaling import Scaler
 from napari_udvd.inference.survey import can_refine
 from napari_udvd.models.refiner import Evidence, refined
 from napari_udvd.planes import missing_frames, series_of
+from napari_udvd.runtime.parallel import run_parts, threads_on
 from napari_udvd.tasks import DENOISE
 from napari_udvd.validity import inspect
 
@@ -160,33 +155,36 @@ class SecondStage:
         needed = sorted({t for frames in around.values() for t in frames})
         scaler = Scaler([self._calibrations[channel]], self._device)
         predicted = yield from self._predict(stack, series, scaler, needed)
+        if survey.share.value and self._refiner is None:
+            self._refiner = load_refiner().to(self._device)
         shape = (stop - start, 1, *stack.frame_shape)
         mean, std = np.empty(shape, np.float32), np.empty(shape, np.float32)
-        for t in range(start, stop):
+        # as in the network: a frame for each core, rather than its pixels
+        at_once = threads_on(self._device)
+        for first in range(start, stop, at_once):
             yield None
-            with torch.inference_mode():
-                three = [predicted[k] for k in around[t]]
-                result = self._refined(three, scaler, survey.share.value)
-                found = []
-                if self._request.events:
-                    found = _put_events_back(*result, three, scaler, survey)
-                mean[t - start] = scaler.restore(result[0][None]).cpu().numpy()
-                std[t - start] = scaler.restore_std(result[1][None]).cpu().numpy()
-            self._found[series, t] = tuple(
-                Flash(
-                    frame=t,
-                    channel=channel,
-                    plane=series.z,
-                    row=each.row,
-                    column=each.column,
-                    kind=KINDS[each.kind],
-                    amplitude=amplitude * float(scaler.scale),
-                    z=each.z,
-                    probability=each.weight,
-                )
-                for each, amplitude in found
-                if each.log_odds > 0
+            together = range(first, min(first + at_once, stop))
+            finish = partial(self._finished, scaler=scaler, survey=survey)
+            results = run_parts(
+                finish, [[predicted[k] for k in around[t]] for t in together]
             )
+            for t, (own_mean, own_std, found) in zip(together, results, strict=True):
+                mean[t - start], std[t - start] = own_mean.cpu(), own_std.cpu()
+                self._found[series, t] = tuple(
+                    Flash(
+                        frame=t,
+                        channel=channel,
+                        plane=series.z,
+                        row=each.row,
+                        column=each.column,
+                        kind=KINDS[each.kind],
+                        amplitude=amplitude * float(scaler.scale),
+                        z=each.z,
+                        probability=each.weight,
+                    )
+                    for each, amplitude in found
+                    if each.log_odds > 0
+                )
         self._inner.keep(series, start, mean, std)
         # what a run before this one or after it will ask for again
         edges = {t for k in (start, stop - 1) for t in around[k]}
@@ -209,15 +207,24 @@ class SecondStage:
         new = yield from predict(self._inner, stack, series, scaler, wanted)
         return found | new
 
+    def _finished(
+        self, three: Sequence[Predicted], scaler: Scaler, survey: Survey
+    ) -> tuple[Tensor, Tensor, list[tuple[Candidate, float]]]:
+        """Finish the middle one of three frames: mean and std, grey levels; events."""
+        with torch.inference_mode():
+            mean, std = self._refined(three, scaler, survey.share.value)
+            found = []
+            if self._request.events:
+                found = _put_events_back(mean, std, three, scaler, survey)
+            return scaler.restore(mean[None]), scaler.restore_std(std[None]), found
+
     def _refined(
         self, three: Sequence[Predicted], scaler: Scaler, share: float
     ) -> tuple[Tensor, Tensor]:
         """Correct the posterior of the middle one of three frames: mean and std."""
         own = three[1]
-        if share == 0:
+        if self._refiner is None or share == 0:
             return own.mean.clone(), own.std.clone()
-        if self._refiner is None:
-            self._refiner = load_refiner().to(self._device)
         frames = [_filled(each.frame) for each in three]
         blind, std, noisy = (
             torch.stack(each)
@@ -256,8 +263,6 @@ def _put_events_back(
     before, own, after = three
     noise = scaler.noise_of(0)
     base, base_std = without_events(before, own, after)
-    scores = score(own.frame, base, noise)
-    return [
-        (each, put_back(mean, std, own.frame, base, base_std, noise, each))
-        for each in find(scores, survey.spread, survey.odds)
-    ]
+    found = find(score(own.frame, base, noise), survey.spread, survey.odds)
+    amplitudes = put_back(mean, std, own.frame, base, base_std, noise, found)
+    return list(zip(found, amplitudes, strict=True))

@@ -17,7 +17,8 @@ import torch
 
 from napari_udvd.cutting import window
 from napari_udvd.inference.block_denoiser import BlockDenoiser
-from napari_udvd.inference.flashes import Spread, score
+from napari_udvd.inference.flash_scores import score
+from napari_udvd.inference.flashes import Spread
 from napari_udvd.inference.guard import NONE, Places, Share, find_share
 from napari_udvd.inference.predicted import Predicted, predict, without_events
 from napari_udvd.inference.refiner import load_refiner
@@ -286,7 +287,8 @@ def _sampled(
         inside = frame.measured
         if inside is None:
             inside = torch.ones_like(frame.noisy, dtype=torch.bool)
-        rise, z, ratio = (each[:, inside].cpu().numpy() for each in scores[:3])
+        told = scores.rise, scores.z, scores.ratio
+        rise, z, ratio = (each[:, inside].cpu().numpy() for each in told)
         error = float(own.std[inside].square().mean())
         return _Sample(
             rise, z, ratio, error, float(noise.variance(frame.mean)[inside].mean())

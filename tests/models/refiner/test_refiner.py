@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from napari_udvd.models import Prediction, posterior
-from napari_udvd.models.refiner import RADIUS, Evidence, Refiner, refined
+from napari_udvd.models.refiner import RADIUS, Evidence, Refiner, refine, refined
 from napari_udvd.models.refiner.inputs import INPUTS, inputs_of, posterior_of
 
 
@@ -68,6 +69,36 @@ def test_tiles_are_the_whole(net: Refiner) -> None:
     whole = refined(net, seen)
     for tiled, wanted in zip(refined(net, seen, edge=50), whole, strict=True):
         torch.testing.assert_close(tiled, wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_strips_of_inputs_are_the_whole(
+    net: Refiner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = evidence(45, 30)
+    whole = refined(net, seen)
+    monkeypatch.setattr(refine, "STRIP", 7 * 30)
+    torch.testing.assert_close(refined(net, seen), whole, rtol=1e-5, atol=1e-5)
+
+
+def test_inputs_are_those_of_their_definition() -> None:
+    seen = evidence(19, 23)
+    after = posterior_of(seen)
+    own, rho = after.mean[1], after.std[1]
+    around = own - F.avg_pool2d(own, 5, 1, 2, count_include_pad=False)
+    found = inputs_of(seen, after)
+    torch.testing.assert_close(found[:, 6], (around / rho).asinh())
+    surprise = (seen.noisy - seen.mean) / (seen.std**2 + seen.variance).sqrt()
+    wanted = 20 * (surprise[0] / 20).asinh()
+    torch.testing.assert_close(found[:, 0], wanted)
+
+
+def test_what_is_finer_than_a_blur() -> None:
+    generator = torch.Generator().manual_seed(5)
+    correction = torch.randn((2, 9, 12), generator=generator)
+    row = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
+    wide = F.pad(correction[:, None], (2,) * 4, mode="replicate")
+    blurred = F.conv2d(wide, torch.outer(row, row)[None, None])[:, 0]
+    torch.testing.assert_close(refine.fine(correction), correction - blurred)
 
 
 def test_a_refined_pixel_depends_on_what_is_near(net: Refiner) -> None:

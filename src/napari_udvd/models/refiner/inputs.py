@@ -89,9 +89,7 @@ def inputs_of(evidence: Evidence, posterior: Posterior) -> Tensor:
     sigma = variance[1].sqrt()
     before, own, after = posterior.mean
     rho = posterior.std[1]
-    around = own - F.avg_pool2d(
-        own, BLUR, stride=1, padding=BLUR // 2, count_include_pad=False
-    )
+    around = own - _blurred(own)
     noises = [*surprise.unbind(), (noisy[1] - own) / sigma]
     differences = [
         (before - own) / rho,
@@ -102,8 +100,8 @@ def inputs_of(evidence: Evidence, posterior: Posterior) -> Tensor:
     ]
     return torch.cat(
         [
-            STRAIGHT * (torch.stack(noises, dim=1) / STRAIGHT).asinh(),
-            torch.stack(differences, dim=1).asinh(),
+            STRAIGHT * _asinh(torch.stack(noises, dim=1) / STRAIGHT),
+            _asinh(torch.stack(differences, dim=1)),
             certainty.transpose(0, 1),
         ],
         dim=1,
@@ -112,3 +110,25 @@ def inputs_of(evidence: Evidence, posterior: Posterior) -> Tensor:
 
 def _prior_variance(evidence: Evidence) -> Tensor:
     return torch.maximum(evidence.std.square(), LEAST_RATIO**2 * evidence.variance)
+
+
+def _blurred(image: Tensor) -> Tensor:
+    """Average over a box, ``(N, H, W)``; at the border over what there is of it."""
+    for axis in (-2, -1):
+        length, reach = image.shape[axis], BLUR // 2
+        wide = F.pad(image, (0, 0, reach, reach) if axis == -2 else (reach, reach))
+        total = sum(
+            (wide.narrow(axis, k, length) for k in range(1, BLUR)),
+            wide.narrow(axis, 0, length),
+        )
+        places = torch.arange(length, device=image.device)
+        seen = (places + reach + 1).clamp_max(length) - (places - reach).clamp_min(0)
+        image = total / (seen[:, None] if axis == -2 else seen)
+    return image
+
+
+def _asinh(x: Tensor) -> Tensor:
+    """Inverse hyperbolic sine, which the library computes one by one on processors."""
+    root = torch.addcmul(x.new_ones(()), x, x).sqrt()
+    # the logarithm of the sum of both, exact where that is near one
+    return torch.log1p(x.abs() + (root - 1)).copysign(x)

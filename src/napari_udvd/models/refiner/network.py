@@ -67,15 +67,17 @@ class Refiner(nn.Module):
             by.
         """
         height, width = x.shape[-2:]
-        # the border is repeated: pixels of the coarser resolutions have to be whole
-        x = F.pad(x, (0, -width % GRID, 0, -height % GRID), mode="replicate")
+        down, right = -height % GRID, -width % GRID
+        if down or right:
+            # the border is repeated: pixels of coarser resolutions have to be whole
+            x = F.pad(x, (0, right, 0, down), mode="replicate")
         full = self.full_down(_apply(self.enter, pack(x.to(precision or x.dtype))))
         half = self.half_down(_apply(self.to_half, F.avg_pool2d(full, 2)))
         low = self.quarter(_apply(self.to_quarter, F.avg_pool2d(half, 2)))
-        half = self.half_up(half + _twice(_apply(self.from_quarter, low)))
-        full = self.full_up(full + _twice(_apply(self.from_half, half)))
+        half = self.half_up(_twice(_apply(self.from_quarter, low)).add_(half))
+        full = self.full_up(_twice(_apply(self.from_half, half)).add_(full))
         # the correction is a sum of many features: in float32
-        out = convolve(self.leave, F.relu(full).to(torch.float32))
+        out = convolve(self.leave, F.relu_(full).to(torch.float32))
         return out[..., :height, :width]
 
 
@@ -89,7 +91,7 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Add to the input what the convolutions make of it."""
-        return x + _apply(self.b, F.relu(_apply(self.a, F.relu(x))))
+        return _apply(self.b, F.relu_(_apply(self.a, F.relu(x)))).add_(x)
 
 
 def _convolution(inputs: int, outputs: int) -> nn.Conv2d:
