@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Protocol
 from napari_udvd.inference.block_denoiser import BlockDenoiser
 from napari_udvd.inference.request import EXACT, Request
 from napari_udvd.inference.units import shared_out, units_of
-from napari_udvd.runtime.memory import return_freed
 from napari_udvd.tasks import DENOISE
 
 if TYPE_CHECKING:
@@ -32,9 +31,6 @@ if TYPE_CHECKING:
     from napari_udvd.tasks import Task
 
 __all__ = ["FrameSink", "Progress", "denoise_stack", "write_unit"]
-
-LARGE_BLOCK = 8 * 2**20
-"""Bytes of a denoised block from which on freed memory is returned behind it."""
 
 
 class FrameSink(Protocol):
@@ -138,8 +134,6 @@ def denoise_stack(
             write_unit(unit, result, sink, std_sink)
             if flashes is not None:
                 flashes += result.flashes
-            if result.mean.nbytes >= LARGE_BLOCK:
-                return_freed()
             done += unit.pictures
             yield Progress(done, total)
             if cancel is not None and cancel.is_set():
