@@ -60,7 +60,7 @@ LEAST_HELD = 4
 SMALL = {"uint8": torch.uint8, "int16": torch.int16, "uint16": torch.uint16}
 """Data types in which frames that were read are held as they are."""
 
-LARGE = 4 * 2**20
+LARGE = 2 * 2**20
 """Bytes of denoised frames behind which freed memory is returned."""
 
 Block = npt.NDArray[np.float32]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from napari_udvd.inference.block_denoiser import BlockDenoiser
 from napari_udvd.inference.request import EXACT, Request
 from napari_udvd.inference.units import shared_out, units_of
+from napari_udvd.runtime.memory import return_freed
 from napari_udvd.tasks import DENOISE
 
 if TYPE_CHECKING:
@@ -129,6 +130,7 @@ def denoise_stack(
     )
     todo = units_of(series, stack)
     total, done = sum(unit.pictures for unit in todo), 0
+    return_freed()  # by those who looked at the movie
     with closing(executor.map(work, todo)) as results:
         for unit, result in zip(todo, results, strict=True):
             write_unit(unit, result, sink, std_sink)
