@@ -337,7 +337,7 @@ def test_large_frames_go_through_the_lattice_in_strips(
         return on_lattice(x, stride)
 
     monkeypatch.setattr(net, "on_lattice", counted)
-    monkeypatch.setattr("napari_udvd.models.centerblind.network.STRIP", 8 * 26)
+    monkeypatch.setattr("napari_udvd.models.centerblind.branches.STRIP", 8 * 26)
     with torch.no_grad():
         strips = net(clip, precision)
     assert len(rows) > 4 and max(rows) < 45

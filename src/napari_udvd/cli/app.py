@@ -50,6 +50,7 @@ from napari_udvd.cli.stopped import Stopped
 from napari_udvd.cli.usage import Commands
 from napari_udvd.errors import InputError, OutputError, TrainingFailed, WorkersLost
 from napari_udvd.models.improvers import improver_names
+from napari_udvd.runtime.allocator import share_one_arena
 
 __all__ = ["main"]
 
@@ -407,6 +408,7 @@ def main() -> None:
     # Threads that spin while they wait make a busy machine many times slower; this is
     # read when torch is loaded, and a user's own choice wins.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    share_one_arena()
     try:
         # by the name that completion is for, also under python -m
         app(prog_name="napari-udvd")

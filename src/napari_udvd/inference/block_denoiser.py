@@ -29,7 +29,7 @@ from napari_udvd.inference.request import EXACT, Request
 from napari_udvd.inference.scaling import Calibration, Scaler
 from napari_udvd.models import Clip, Network, Views
 from napari_udvd.planes import Series, measured_box, missing_frames, series_of
-from napari_udvd.runtime.memory import is_out_of_memory, release
+from napari_udvd.runtime.memory import is_out_of_memory, release, return_freed
 from napari_udvd.runtime.parallel import run_parts, threads_on
 from napari_udvd.runtime.transfer import Arrivals, pinned, read_frames, send
 from napari_udvd.tasks import DENOISE
@@ -42,13 +42,26 @@ if TYPE_CHECKING:
     from napari_udvd.stack import Stack
     from napari_udvd.tasks import Task
 
-__all__ = ["BlockDenoiser", "Blocks", "Denoised"]
+__all__ = ["LARGE", "BlockDenoiser", "Blocks", "Denoised"]
 
 TILE = {"cpu": 768, "mps": 768, "cuda": 1536}
 """Rows and columns of a tile to begin with; frames up to 1.5 times that are whole."""
 
 SMALLEST_TILE = 32
 """Below this, running out of memory is final."""
+
+HELD_BYTES = 6 * 2**20
+"""Frames of one piece of a run, in float32. Those around them, and what is made of both
+for every view, are held as long as it takes to denoise the piece."""
+
+LEAST_HELD = 4
+"""Frames of a piece, however large: those around it are prepared once more for each."""
+
+SMALL = {"uint8": torch.uint8, "int16": torch.int16, "uint16": torch.uint16}
+"""Data types in which frames that were read are held as they are."""
+
+LARGE = 2 * 2**20
+"""Bytes of denoised frames behind which freed memory is returned."""
 
 Block = npt.NDArray[np.float32]
 
@@ -188,10 +201,45 @@ class BlockDenoiser:
         if not 0 <= start < stop <= n_frames:
             raise IndexError(f"frames {start} to {stop - 1} of {n_frames}")
         self._inspect()
+        shape = (stop - start, len(series.channels), *self._out)
+        mean = np.empty(shape, np.float32)
+        std = np.empty_like(mean) if self._with_std else None
+        for piece in self.pieces(stop - start):
+            first, last = start + piece.start, start + piece.stop
+            here = mean[piece], None if std is None else std[piece]
+            yield from self._piece(series, first, last, here)
+        self.keep(series, start, mean, std)
+        yield mean, std
+
+    def pieces(self, count: int, beside: int = 0) -> list[slice]:
+        """Cut a run into pieces, of which one is held at a time.
+
+        A run stays whole where its frames share work or depend on each other.
+
+        Parameters
+        ----------
+        count
+            Frames of the run.
+        beside
+            How many more are denoised with each piece.
+        """
+        if self._net.shares_frames or self._net.geometry.recurrent:
+            return [slice(0, count)]
+        height, width = self._stack.frame_shape
+        most = max(HELD_BYTES // (4 * height * width) - beside, LEAST_HELD)
+        threads = threads_on(self._device)
+        # all threads have a frame until the end of a piece
+        most = max(most - most % threads, threads)
+        return [slice(k, min(k + most, count)) for k in range(0, count, most)]
+
+    def _piece(
+        self, series: Series, start: int, stop: int, result: Denoised
+    ) -> Iterator[None]:
+        """Denoise a part of a run into its place in a result, see :meth:`steps`."""
         while True:
             edge = self._edge
             try:
-                yield from self._attempt(series, start, stop, edge)
+                yield from self._attempt(series, start, stop, edge, result)
                 return
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
@@ -206,9 +254,9 @@ class BlockDenoiser:
             release(self._device)
 
     def _attempt(
-        self, series: Series, start: int, stop: int, edge: int
-    ) -> Iterator[Denoised | None]:
-        """Denoise in tiles of at most `edge` pixels, see :meth:`steps`."""
+        self, series: Series, start: int, stop: int, edge: int, result: Denoised
+    ) -> Iterator[None]:
+        """Denoise in tiles of at most `edge` pixels, see :meth:`_piece`."""
         missing = missing_frames(self._stack, series)
         windows = [
             window(t, self._net.geometry.context, self._stack.n_frames, missing)
@@ -222,10 +270,7 @@ class BlockDenoiser:
         scaler = Scaler(calibrations, self._device)
         geometry = self._net.geometry
         zoomed: Callable[[slice], slice] = partial(magnified, zoom=geometry.zoom)
-        shape = (stop - start, len(grey[0]), *self._out)
-        whole_mean = np.empty(shape, np.float32)
-        whole_std = np.empty_like(whole_mean) if self._with_std else None
-        mean, std = whole_mean, whole_std
+        mean, std = result
         height, width = grey[0].shape[1:]
         if self._has_pixels:
             rows, columns = self._buffer.box(series)
@@ -233,13 +278,14 @@ class BlockDenoiser:
             mean, std = mean[box], None if std is None else std[box]
         else:  # what is said of a whole frame has no tiles
             edge, zoomed = max(height, width), _all_of
-        arrivals = Arrivals()
+        arrivals, told_bytes = Arrivals(), 0
         for rows, columns in tiles(height, width, edge):
             seen_rows = with_halo(rows, height, self._halo, geometry.grid)
             seen_columns = with_halo(columns, width, self._halo, geometry.grid)
             inner_rows = zoomed(place_in(seen_rows, rows))
             inner = ..., inner_rows, zoomed(place_in(seen_columns, columns))
             clip = torch.stack([frame[:, seen_rows, seen_columns] for frame in grey])
+            clip = clip.to(torch.float32)
             if not clip.is_cuda:
                 clip = send(pinned(clip.numpy(), self._device), self._device)
             known = None
@@ -247,7 +293,7 @@ class BlockDenoiser:
                 seen = np.stack([mask[:, seen_rows, seen_columns] for mask in measured])
                 known = send(pinned(seen, self._device), self._device)
             with torch.inference_mode():
-                clip = scaler.normalise(clip)
+                clip = scaler.normalise_(clip)
                 mask = None if known is None else known[None]
                 views = Views(
                     self._net, Clip(clip[None], scaler.noise, mask), self._views
@@ -263,19 +309,21 @@ class BlockDenoiser:
             ]
             for step in range(max(part.stop - part.start for part in parts)):
                 yield None
-                results = run_parts(_advance, sweeps)
-                for part, result in zip(parts, results, strict=True):
-                    if result is None:  # a part that is shorter by one
+                told = run_parts(_advance, sweeps)
+                for part, prediction in zip(parts, told, strict=True):
+                    if prediction is None:  # a part that is shorter by one
                         continue
-                    tile_mean, tile_std = result
+                    tile_mean, tile_std = prediction
                     frame = part.start + step
                     here = (frame, slice(None), zoomed(rows), zoomed(columns))
                     arrivals.expect(tile_mean[inner], mean[here])
                     if std is not None and tile_std is not None:
                         arrivals.expect(tile_std[inner], std[here])
+                    told_bytes += tile_mean.nbytes
+                if told_bytes >= LARGE:
+                    return_freed()
+                    told_bytes = 0
         arrivals.finish()
-        self.keep(series, start, whole_mean, whole_std)
-        yield whole_mean, whole_std
 
     def keep(self, series: Series, start: int, mean: Block, std: Block | None) -> None:
         """Put back, in place, what was not measured and is not predicted."""
@@ -343,6 +391,9 @@ class _FrameBuffer:
         self._stack, self._device, self._whole = stack, device, whole
         self._series: Series | None = None
         self._frames: dict[int, tuple[Tensor, npt.NDArray[np.bool_] | None]] = {}
+        self._dtype = torch.float32
+        if device.type == "cpu":
+            self._dtype = SMALL.get(stack.dtype.name, self._dtype)
 
     def box(self, series: Series) -> tuple[slice, slice]:
         """Rows and columns that are read: whole frames, or what of them has pixels."""
@@ -356,6 +407,7 @@ class _FrameBuffer:
     ) -> tuple[list[Tensor], list[npt.NDArray[np.bool_]] | None]:
         """Return frames ``(C, Y, X)``, given in rising order; forget all others.
 
+        In float32 or, where that has the same numbers, the movie's own data type.
         Those of the :meth:`box`; with them which pixels were measured, None where all
         were.
         """
@@ -364,8 +416,12 @@ class _FrameBuffer:
         for run in runs([t for t in frames if t not in known]):
             box = self.box(series)
             clip, measured = read_frames(self._stack, series, run, *box, self._device)
+            # what was measured has the few bytes of the file, what was filled has not
+            wanted = clip.dtype if measured is not None else self._dtype
             for k, t in enumerate(run):
-                known[t] = clip[k], None if measured is None else measured[k]
+                # copies: a part keeps the whole array that it belongs to
+                mask = None if measured is None else measured[k].copy()
+                known[t] = clip[k].to(wanted, copy=True), mask
         self._series, self._frames = series, known
         seen = [mask for t in frames if (mask := known[t][1]) is not None]
         return [known[t][0] for t in frames], seen or None

@@ -212,6 +212,10 @@ class Scaler:
         """Turn grey levels into network units."""
         return (grey - self._offset) / self.scale
 
+    def normalise_(self, grey: Tensor) -> Tensor:
+        """Do what :meth:`normalise` does, in place."""
+        return grey.sub_(self._offset).div_(self.scale)
+
     def restore(self, value: Tensor) -> Tensor:
         """Turn network units into grey levels."""
         return value * self.scale + self._offset

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from napari_udvd.cutting import window
-from napari_udvd.inference.block_denoiser import BlockDenoiser
+from napari_udvd.inference.block_denoiser import LARGE, BlockDenoiser
 from napari_udvd.inference.flash_scores import Frame, score
 from napari_udvd.inference.flashes import KINDS, Candidate, Flash, find, put_back
 from napari_udvd.inference.predicted import Predicted, predict, without_events
@@ -25,6 +25,7 @@ from napari_udvd.inference.scaling import Scaler
 from napari_udvd.inference.survey import can_refine
 from napari_udvd.models.refiner import Evidence, refined
 from napari_udvd.planes import missing_frames, series_of
+from napari_udvd.runtime.memory import return_freed
 from napari_udvd.runtime.parallel import run_parts, threads_on
 from napari_udvd.tasks import DENOISE
 from napari_udvd.validity import inspect
@@ -149,27 +150,49 @@ class SecondStage:
         survey = yield from self._surveys.find(
             self._net, self._calibrations, self._stack, channel, self._request
         )
+        shape = (stop - start, 1, *self._stack.frame_shape)
+        mean = np.empty(shape, np.float32)
+        std = np.empty(shape, np.float32) if self._request.with_std else None
+        for piece in self._inner.pieces(stop - start, beside=2):
+            first, last = start + piece.start, start + piece.stop
+            here = mean[piece], None if std is None else std[piece]
+            yield from self._piece(series, first, last, survey, here)
+            if mean[piece].nbytes >= LARGE:
+                return_freed()
+        self._inner.keep(series, start, mean, std)
+        yield mean, std
+
+    def _piece(
+        self,
+        series: Series,
+        start: int,
+        stop: int,
+        survey: Survey,
+        place: Denoised,
+    ) -> Generator[None, None, None]:
+        """Denoise a part of a run into its place in a result."""
+        (channel,), (mean, std) = series.channels, place
         stack = inspect(self._stack)
         missing = missing_frames(stack, series)
-        around = {t: window(t, 1, n_frames, missing) for t in range(start, stop)}
+        around = {t: window(t, 1, stack.n_frames, missing) for t in range(start, stop)}
         needed = sorted({t for frames in around.values() for t in frames})
         scaler = Scaler([self._calibrations[channel]], self._device)
         predicted = yield from self._predict(stack, series, scaler, needed)
         if survey.share.value and self._refiner is None:
             self._refiner = load_refiner().to(self._device)
-        shape = (stop - start, 1, *stack.frame_shape)
-        mean, std = np.empty(shape, np.float32), np.empty(shape, np.float32)
+        finish = partial(self._finished, scaler=scaler, survey=survey)
         # as in the network: a frame for each core, rather than its pixels
         at_once = threads_on(self._device)
         for first in range(start, stop, at_once):
             yield None
             together = range(first, min(first + at_once, stop))
-            finish = partial(self._finished, scaler=scaler, survey=survey)
             results = run_parts(
                 finish, [[predicted[k] for k in around[t]] for t in together]
             )
             for t, (own_mean, own_std, found) in zip(together, results, strict=True):
-                mean[t - start], std[t - start] = own_mean.cpu(), own_std.cpu()
+                mean[t - start] = own_mean.cpu()
+                if std is not None:
+                    std[t - start] = own_std.cpu()
                 self._found[series, t] = tuple(
                     Flash(
                         frame=t,
@@ -185,11 +208,8 @@ class SecondStage:
                     for each, amplitude in found
                     if each.log_odds > 0
                 )
-        self._inner.keep(series, start, mean, std)
-        # what a run before this one or after it will ask for again
-        edges = {t for k in (start, stop - 1) for t in around[k]}
-        self._kept = {(series, t): predicted[t] for t in edges}
-        yield mean, std if self._request.with_std else None
+        # what goes on behind this will ask for again
+        self._kept = {(series, t): predicted[t] for t in around[stop - 1]}
 
     def _predict(
         self, stack: Stack, series: Series, scaler: Scaler, needed: Sequence[int]

@@ -33,9 +33,6 @@ if TYPE_CHECKING:
 
 __all__ = ["FrameSink", "Progress", "denoise_stack", "write_unit"]
 
-LARGE_BLOCK = 8 * 2**20
-"""Bytes of a denoised block from which on freed memory is returned behind it."""
-
 
 class FrameSink(Protocol):
     """Where denoised frames go: an array, a file (see ``formats``)."""
@@ -133,13 +130,12 @@ def denoise_stack(
     )
     todo = units_of(series, stack)
     total, done = sum(unit.pictures for unit in todo), 0
+    return_freed()  # by those who looked at the movie
     with closing(executor.map(work, todo)) as results:
         for unit, result in zip(todo, results, strict=True):
             write_unit(unit, result, sink, std_sink)
             if flashes is not None:
                 flashes += result.flashes
-            if result.mean.nbytes >= LARGE_BLOCK:
-                return_freed()
             done += unit.pictures
             yield Progress(done, total)
             if cancel is not None and cancel.is_set():

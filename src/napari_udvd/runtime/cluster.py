@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_udvd.errors import InputError, WorkersLost
+from napari_udvd.runtime.allocator import ARENAS
 from napari_udvd.runtime.executor import in_order
 from napari_udvd.runtime.workers import CONNECT_SECONDS, check_workers
 
@@ -97,7 +98,11 @@ def computing_on(
             threads_per_worker=1,
             processes=True,
             dashboard_address="127.0.0.1:0",
-            env={"OMP_NUM_THREADS": str(each), "OMP_WAIT_POLICY": "PASSIVE"},
+            env={
+                "OMP_NUM_THREADS": str(each),
+                "OMP_WAIT_POLICY": "PASSIVE",
+                ARENAS: os.environ.get(ARENAS, "1"),
+            },
             silence_logs=logging.CRITICAL,
         ) as cluster,
         distributed.Client(cluster) as client,

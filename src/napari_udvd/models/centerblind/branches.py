@@ -12,15 +12,22 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from napari_udvd.cutting import place_in, with_halo
 from napari_udvd.models.centerblind.layers import (
     Residual,
     apply,
     convolution,
+    rows_of,
     weave_filter,
 )
 from napari_udvd.models.precision import pack
 
 __all__ = ["PRESETS", "LatticeBranch", "OpenBranch", "Preset"]
+
+
+STRIP = 2**17
+"""Pixels that a processor takes through full resolution at once: the features of more
+of them leave its cache, and take up memory."""
 
 
 class Preset(NamedTuple):
@@ -85,7 +92,7 @@ class OpenBranch(nn.Module):
         self.register_buffer("weave_filter", weave_filter(full), persistent=False)
 
     def look_openly(self, x: Tensor, beside: Tensor | None = None) -> Tensor:
-        """Features at full resolution from ``(N, inputs, H / 2, W / 2)``.
+        """Features at half resolution from ``(N, inputs, H / 2, W / 2)``.
 
         What is known `beside` them, ``(N, half, H / 2, W / 2)``, is added behind the
         first layer.
@@ -96,9 +103,16 @@ class OpenBranch(nn.Module):
         eighth = self.open_eighth(F.relu_(apply(self.open_deeper, quarter)))
         quarter = self.open_join(quarter + apply(self.open_rise, eighth))
         half = self.open_out(half + apply(self.open_up, quarter))
-        woven = apply(self.open_full, F.relu_(half))
+        return F.relu_(half)
+
+    def at_full_resolution(self, half: Tensor, rows: slice) -> Tensor:
+        """Bring features of :meth:`look_openly` up: ``(N, full, rows, W)``."""
+        seen = with_halo(rows, 2 * half.shape[2], 2, 2)
+        part = rows_of(half, slice(seen.start // 2, seen.stop // 2))
+        woven = apply(self.open_full, part)
         weight = self.weave_filter.to(woven.dtype)
-        return F.conv2d(woven, weight, padding=2, groups=len(weight))
+        found = F.conv2d(woven, weight, padding=2, groups=len(weight))
+        return rows_of(found, place_in(seen, rows))
 
 
 class LatticeBranch(nn.Module):
@@ -114,6 +128,20 @@ class LatticeBranch(nn.Module):
         blocks = (self.lattice_a, self.lattice_b)
         return 2 * stride * sum(isinstance(block, Residual) for block in blocks)
 
+    def strips(self, image: Tensor, stride: int) -> list[tuple[slice, slice]]:
+        """Cut rows into strips: what the lattice sees of each, and its own of these."""
+        height, width = image.shape[2:]
+        rows = height
+        if image.device.type == "cpu":
+            rows = stride * max(STRIP // (stride * width), 1)
+        halo = self.lattice_radius(stride)
+        strips = []
+        for start in range(0, height, rows):
+            stop = min(start + rows, height)
+            first, last = max(start - halo, 0), min(stop + halo, height)
+            strips.append((slice(first, last), slice(start - first, stop - first)))
+        return strips
+
     def on_lattice(self, x: Tensor, stride: tuple[int, int]) -> Tensor:
         """Convolve pixels that are multiples of the stride apart; positive features."""
         height, width = x.shape[2:]
@@ -126,7 +154,8 @@ class LatticeBranch(nn.Module):
         x = rearrange(x, "n c h w -> n h w c")
         apart = "n (h rows) (w columns) c -> (n rows columns) h w c"
         x = rearrange(rearrange(x, apart, **lattice), "n h w c -> n c h w")
-        x = F.relu_(self.lattice_b(self.lattice_a(x)))
+        x = self.lattice_a(x)  # under its name: what goes in is let go
+        x = F.relu_(self.lattice_b(x))
         x = rearrange(x, "n c h w -> n h w c")
         together = "(n rows columns) h w c -> n (h rows) (w columns) c"
         x = rearrange(x, together, **lattice)

@@ -17,6 +17,7 @@ __all__ = [
     "convolution",
     "cropped",
     "places",
+    "rows_of",
     "weave_filter",
 ]
 
@@ -79,6 +80,11 @@ def cropped(x: Tensor, height: int, width: int) -> Tensor:
     """
     is_whole = x.shape[2:] == (height, width)
     return x if is_whole else x[:, :, :height, :width].contiguous()
+
+
+def rows_of(x: Tensor, rows: slice) -> Tensor:
+    """Return rows of ``(N, C, H, W)``; the very same tensor where these are all."""
+    return x if rows == slice(0, x.shape[2]) else x[:, :, rows]
 
 
 def blur(x: Tensor, side: int) -> Tensor:

@@ -31,6 +31,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from napari_udvd.cutting import place_in, with_halo
 from napari_udvd.models.base import Clip, Geometry, Network
 from napari_udvd.models.camera import CameraNoise, destabilise, stabilise
 from napari_udvd.models.centerblind.branches import (
@@ -46,6 +47,7 @@ from napari_udvd.models.centerblind.layers import (
     convolution,
     cropped,
     places,
+    rows_of,
 )
 from napari_udvd.models.centerblind.options import Options, check
 from napari_udvd.models.centerblind.window import Window, together
@@ -53,7 +55,10 @@ from napari_udvd.models.likelihood import Prediction, factor_entries, split
 from napari_udvd.models.precision import like, pack
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    Features = Callable[[slice], Tensor]
+    """Makes features ``(N, full, rows, W)`` of a range of rows."""
 
 __all__ = ["PRESETS", "CenterBlind", "Preset", "padded"]
 
@@ -65,10 +70,6 @@ POOLING = 8
 
 BLUR = 7
 """Rows and columns of the blurred average that frames are relative to."""
-
-STRIP = 2**17
-"""Pixels that a processor takes through the lattice at once: the features of more of
-them leave its cache."""
 
 LEAST_STD = 1e-3
 """Smallest prior standard deviation, in units of the noise."""
@@ -289,8 +290,10 @@ class CenterBlind(OpenBranch, LatticeBranch, Network):
     ) -> Iterator[Prediction]:
         """Predict windows of stabilised frames, see :class:`Network`."""
         for window in windows:
-            seen = self._window(clip.frames, window, clip.noise)
-            out = self._outputs(seen, precision)
+            # no name for the window: it is let go as soon as features are made of it
+            out = self._outputs(
+                self._window(clip.frames, window, clip.noise), precision
+            )
             yield self._in_units_of_input(split(out, self.channels), clip.noise)
 
     def _stable(self, clip: Clip) -> Tensor:
@@ -326,35 +329,23 @@ class CenterBlind(OpenBranch, LatticeBranch, Network):
         pixel: tuple[int, int] | None = None,
     ) -> Tensor:
         """Mean and factor ``(N, K, H, W)``, stabilised; of every pixel, or of one."""
-        features, base = F.relu_(self._features(window, precision)), window.base
+        base, features = window.base, self._features(window, precision)
+        del window  # its frames are not needed any more
         if pixel is not None:
-            features, base = self.on_one_lattice(features, base, pixel, self._stride)
-            out = self._joined(features)
-        elif len(strips := self._strips(features)) == 1:
-            out = self._joined(self.on_lattice(features, self._stride))
+            whole = F.relu_(features(slice(0, base.shape[2])))
+            whole, base = self.on_one_lattice(whole, base, pixel, self._stride)
+            out = self._joined(whole)
         else:
-            parts = [
-                self._joined(self.on_lattice(features[:, :, seen], self._stride))
-                for seen, _ in strips
-            ]
-            own = zip(parts, strips, strict=True)
-            out = torch.cat([part[:, :, inner] for part, (_, inner) in own], dim=2)
+            parts = []
+            for seen, inner in self.strips(base, self._stride[0]):
+                # no names: what a layer has made is let go behind the next one
+                part = self._joined(
+                    self.on_lattice(F.relu_(features(seen)), self._stride)
+                )
+                parts.append(rows_of(part, inner))
+            out = parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)
         mean = out[:, : self.channels] + base
         return torch.cat([mean, self._positive(out[:, self.channels :])], dim=1)
-
-    def _strips(self, features: Tensor) -> list[tuple[slice, slice]]:
-        """Cut rows into strips: what the lattice sees of each, and its own of these."""
-        height, width = features.shape[2:]
-        rows = height
-        if features.device.type == "cpu":
-            rows = self._stride[0] * max(STRIP // (self._stride[0] * width), 1)
-        halo = self.lattice_radius(self._stride[0])
-        strips = []
-        for start in range(0, height, rows):
-            stop = min(start + rows, height)
-            first, last = max(start - halo, 0), min(stop + halo, height)
-            strips.append((slice(first, last), slice(start - first, stop - first)))
-        return strips
 
     def _joined(self, features: Tensor) -> Tensor:
         """Mean and factor, from features of the lattice."""
@@ -363,13 +354,18 @@ class CenterBlind(OpenBranch, LatticeBranch, Network):
         # a movie has more grey levels than bfloat16: the last sum is in float32
         return apply(self.join_c, features.to(torch.float32))
 
-    def _features(self, window: Window, precision: torch.dtype) -> Tensor:
-        """Return what the lattice begins with, ``(N, full, H, W)``."""
-        height, width = window.frames.shape[-2:]
+    def _features(self, window: Window, precision: torch.dtype) -> Features:
+        """Return what makes the features that the lattice begins with, of any rows."""
+        width = window.frames.shape[-1]
         x = padded(window.frames).to(precision)
-        opened = self.look_openly(self._opened(x))
-        features = opened + self._looked(x, self.look)
-        return cropped(features, height, width)
+        half = self.look_openly(self._opened(x))
+
+        def of(rows: slice) -> Tensor:
+            features = self.at_full_resolution(half, rows)
+            features += self._looked(x, self.look, rows)
+            return cropped(features, features.shape[2], width)
+
+        return of
 
     def _opened(self, x: Tensor) -> Tensor:
         """Bring condensed frames that may be seen in full to half resolution."""
@@ -379,14 +375,16 @@ class CenterBlind(OpenBranch, LatticeBranch, Network):
             opened[:, near - hidden : near + hidden] = 0
         return pack(F.pixel_unshuffle(opened.flatten(1, 2), 2))
 
-    def _looked(self, x: Tensor, layer: nn.Conv2d) -> Tensor:
-        """Convolve condensed frames, the hole left out."""
-        return F.conv2d(
-            pack(x.flatten(1, 2)),
+    def _looked(self, x: Tensor, layer: nn.Conv2d, rows: slice) -> Tensor:
+        """Convolve rows of condensed frames, the hole left out."""
+        seen = with_halo(rows, x.shape[-2], self._reach[0], 1)
+        found = F.conv2d(
+            pack(x[..., seen, :].flatten(1, 2)),
             like(layer.weight * self.mask, x),
             None if layer.bias is None else layer.bias.to(x.dtype),
             padding=self._reach,
         )
+        return rows_of(found, place_in(seen, rows))
 
     def _base(self, window: Tensor) -> Tensor:
         """Blurred average of the nearest frames that are seen in full."""

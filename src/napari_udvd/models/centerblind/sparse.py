@@ -24,7 +24,7 @@ as to its value, for the whole hole and for hidden neighbours likewise.
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -44,7 +44,7 @@ from napari_udvd.models.averaging import (
 )
 from napari_udvd.models.camera import stabilise
 from napari_udvd.models.centerblind.branches import PRESETS
-from napari_udvd.models.centerblind.layers import apply
+from napari_udvd.models.centerblind.layers import apply, rows_of
 from napari_udvd.models.centerblind.network import BLUR, CenterBlind, padded
 from napari_udvd.models.centerblind.window import Window
 from napari_udvd.models.precision import pack
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
 
     from napari_udvd.models.base import Clip, Geometry
     from napari_udvd.models.camera import CameraNoise
+    from napari_udvd.models.centerblind.network import Features
 
 __all__ = ["WIDTHS", "SparseCenterBlind"]
 
@@ -307,20 +308,23 @@ class SparseCenterBlind(CenterBlind):
             torch.cat([trust[:, :first], known[:, first:last], trust[:, last:]], 1),
         )
 
-    def _features(self, window: Window, precision: torch.dtype) -> Tensor:
-        """Return what the lattice begins with, ``(N, full, H, W)``."""
+    def _features(self, window: Window, precision: torch.dtype) -> Features:
+        """Return what makes the features that the lattice begins with, of any rows."""
         assert window.known is not None and window.smooth is not None
         height, width = window.frames.shape[-2:]
         x = padded(window.frames).to(precision)
         known = padded(window.known).to(precision)
         beside = apply(self.known_open, self._opened(known))
-        features = self.look_openly(self._opened(x), beside)
-        features = features + self._looked(x, self.look)
-        features = features + self._looked(known, self.known_look)
+        every = slice(0, x.shape[-2])
+        half = self.look_openly(self._opened(x), beside)
+        features = self.at_full_resolution(half, every)
+        features = features + self._looked(x, self.look, every)
+        features = features + self._looked(known, self.known_look, every)
         features = features[:, :, :height, :width]
         own = pack(self._own_averages(window.frames, window.known).to(precision))
         others = pack(window.smooth.to(precision))
-        return features + apply(self.own, own) + apply(self.others, others)
+        features = features + apply(self.own, own) + apply(self.others, others)
+        return partial(rows_of, features)
 
     def _own_averages(self, frames: Tensor, known: Tensor) -> Tensor:
         """Averages of the output frame with the hole left out, and their shares."""
