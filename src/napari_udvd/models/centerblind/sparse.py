@@ -45,7 +45,7 @@ from napari_udvd.models.averaging import (
 from napari_udvd.models.camera import stabilise
 from napari_udvd.models.centerblind.branches import PRESETS
 from napari_udvd.models.centerblind.layers import apply
-from napari_udvd.models.centerblind.network import BLUR, CenterBlind, padded
+from napari_udvd.models.centerblind.network import BLUR, CenterBlind, as_channels
 from napari_udvd.models.centerblind.window import Window
 from napari_udvd.models.precision import pack
 
@@ -311,10 +311,10 @@ class SparseCenterBlind(CenterBlind):
         """Return what the lattice begins with, ``(N, full, H, W)``."""
         assert window.known is not None and window.smooth is not None
         height, width = window.frames.shape[-2:]
-        x = padded(window.frames).to(precision)
-        known = padded(window.known).to(precision)
-        beside = apply(self.known_open, self._opened(known))
-        features = self.look_openly(self._opened(x), beside)
+        x = as_channels(window.frames, precision)
+        known = as_channels(window.known, precision)
+        first = self._halved(x, self.open_in) + self._halved(known, self.known_open)
+        features = self.look_openly(first)
         features = features + self._looked(x, self.look)
         features = features + self._looked(known, self.known_look)
         features = features[:, :, :height, :width]
