@@ -91,14 +91,12 @@ class OpenBranch(nn.Module):
         self.open_full = nn.ConvTranspose2d(half, full, 2, stride=2)
         self.register_buffer("weave_filter", weave_filter(full), persistent=False)
 
-    def look_openly(self, x: Tensor, beside: Tensor | None = None) -> Tensor:
-        """Features at half resolution from ``(N, inputs, H / 2, W / 2)``.
+    def look_openly(self, first: Tensor) -> Tensor:
+        """Features at half resolution from those behind the first layer.
 
-        What is known `beside` them, ``(N, half, H / 2, W / 2)``, is added behind the
-        first layer.
+        ``(N, half, H / 2, W / 2)``; they are overwritten.
         """
-        first = apply(self.open_in, x)
-        half = self.open_half(F.relu_(first if beside is None else first + beside))
+        half = self.open_half(F.relu_(first))
         quarter = self.open_quarter(F.relu_(apply(self.open_down, half)))
         eighth = self.open_eighth(F.relu_(apply(self.open_deeper, quarter)))
         quarter = self.open_join(quarter + apply(self.open_rise, eighth))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -10,10 +11,14 @@ from torch import Tensor, nn
 
 from napari_udvd.models.precision import convolve, like
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 __all__ = [
     "Residual",
     "apply",
     "blur",
+    "chosen",
     "convolution",
     "cropped",
     "places",
@@ -43,6 +48,14 @@ def places(frames: tuple[int, ...], device: torch.device) -> Tensor:
     """
     with torch.inference_mode(False):  # it serves gradients, too
         return torch.tensor(frames, device=device)
+
+
+def chosen(x: Tensor, frames: Sequence[int]) -> Tensor:
+    """Return frames of ``(N, T, ...)``; where they are consecutive, without a copy."""
+    first, last = frames[0], frames[-1]
+    if list(frames) == list(range(first, last + 1)):
+        return x[:, first : last + 1]
+    return x[:, places(tuple(frames), x.device)]
 
 
 def convolution(inputs: int, outputs: int, kernel: int | tuple[int, int]) -> nn.Conv2d:

@@ -44,9 +44,9 @@ from napari_udvd.models.centerblind.layers import (
     Residual,
     apply,
     blur,
+    chosen,
     convolution,
     cropped,
-    places,
     rows_of,
 )
 from napari_udvd.models.centerblind.options import Options, check
@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     Features = Callable[[slice], Tensor]
     """Makes features ``(N, full, rows, W)`` of a range of rows."""
 
-__all__ = ["PRESETS", "CenterBlind", "Preset", "padded"]
+__all__ = ["PRESETS", "CenterBlind", "Preset", "as_channels"]
 
 REACH = 2
 """Pixels that the masked convolution sees around a pixel, at least."""
@@ -313,12 +313,10 @@ class CenterBlind(OpenBranch, LatticeBranch, Network):
         near, far, *_ = self.options
         middle = len(window) // 2
         first, last = middle - near, middle + near
-        device = stable.device
-        parts = [stable[:, places(tuple(window[first : last + 1]), device)]]
+        parts = [chosen(stable, window[first : last + 1])]
         for size in far:
             for group in (window[first - size : first], window[last + 1 :][:size]):
-                seen = stable[:, places(tuple(group), device)]
-                parts.append(seen.mean(dim=1, keepdim=True))
+                parts.append(chosen(stable, group).mean(dim=1, keepdim=True))
             first, last = first - size, last + size
         return torch.cat(parts, dim=1)
 
@@ -357,8 +355,8 @@ class CenterBlind(OpenBranch, LatticeBranch, Network):
     def _features(self, window: Window, precision: torch.dtype) -> Features:
         """Return what makes the features that the lattice begins with, of any rows."""
         width = window.frames.shape[-1]
-        x = padded(window.frames).to(precision)
-        half = self.look_openly(self._opened(x))
+        x = as_channels(window.frames, precision)
+        half = self.look_openly(self._halved(x, self.open_in))
 
         def of(rows: slice) -> Tensor:
             features = self.at_full_resolution(half, rows)
@@ -367,23 +365,34 @@ class CenterBlind(OpenBranch, LatticeBranch, Network):
 
         return of
 
-    def _opened(self, x: Tensor) -> Tensor:
-        """Bring condensed frames that may be seen in full to half resolution."""
+    def _halved(self, x: Tensor, layer: nn.Conv2d) -> Tensor:
+        """Convolve condensed frames that may be seen in full, to half resolution.
+
+        To the layer, two by two pixels of a frame are channels. As it is computed, they
+        are where they are, and it goes in steps of two: nothing is rearranged.
+        """
+        weight = rearrange(
+            layer.weight,
+            "out (inputs down aside) h w -> out inputs (h down) (w aside)",
+            down=2,
+            aside=2,
+        )
+        # neither the frame that is predicted is seen, nor those that must not show the
+        # hole: they look like the average
         near, _, _, hidden = self.options
-        opened = torch.cat([x[:, :near], x[:, near + 1 :]], dim=1)
-        if hidden:  # what is hidden looks like the average
-            opened[:, near - hidden : near + hidden] = 0
-        return pack(F.pixel_unshuffle(opened.flatten(1, 2), 2))
+        first, last = (n * self.channels for n in (near - hidden, near + hidden))
+        after = last + self.channels
+        blind = weight.new_zeros(len(weight), after - first, *weight.shape[2:])
+        weight = torch.cat([weight[:, :first], blind, weight[:, last:]], dim=1)
+        bias = None if layer.bias is None else layer.bias.to(x.dtype)
+        return F.conv2d(x, like(weight, x), bias, stride=2, padding=2)
 
     def _looked(self, x: Tensor, layer: nn.Conv2d, rows: slice) -> Tensor:
         """Convolve rows of condensed frames, the hole left out."""
-        seen = with_halo(rows, x.shape[-2], self._reach[0], 1)
-        found = F.conv2d(
-            pack(x[..., seen, :].flatten(1, 2)),
-            like(layer.weight * self.mask, x),
-            None if layer.bias is None else layer.bias.to(x.dtype),
-            padding=self._reach,
-        )
+        seen = with_halo(rows, x.shape[2], self._reach[0], 1)
+        weight = like(layer.weight * self.mask, x)
+        bias = None if layer.bias is None else layer.bias.to(x.dtype)
+        found = F.conv2d(pack(rows_of(x, seen)), weight, bias, padding=self._reach)
         return rows_of(found, place_in(seen, rows))
 
     def _base(self, window: Tensor) -> Tensor:
@@ -394,8 +403,7 @@ class CenterBlind(OpenBranch, LatticeBranch, Network):
         frames = [
             near + side * k for k in range(nearest, farthest + 1) for side in (-1, 1)
         ]
-        seen = window[:, places(tuple(frames), window.device)]
-        return blur(seen.mean(dim=1), BLUR)
+        return blur(chosen(window, frames).mean(dim=1), BLUR)
 
     def _positive(self, entries: Tensor) -> Tensor:
         """Make the last entry of each row of the factor positive."""
@@ -442,7 +450,12 @@ class CenterBlind(OpenBranch, LatticeBranch, Network):
             self.join_c.weight *= 0.1
 
 
-def padded(x: Tensor) -> Tensor:
-    """Add rows and columns of zeros until pooling leaves none over."""
-    down, right = (-n % POOLING for n in x.shape[-2:])
-    return F.pad(x, (0, right, 0, down)) if down or right else x
+def as_channels(frames: Tensor, precision: torch.dtype) -> Tensor:
+    """Make channels of frames ``(N, F, C, H, W)``, as the convolutions take them.
+
+    Rows and columns of zeros are added until pooling leaves none over.
+    """
+    down, right = (-n % POOLING for n in frames.shape[-2:])
+    if down or right:
+        frames = F.pad(frames, (0, right, 0, down))
+    return pack(frames.to(precision).flatten(1, 2))

@@ -45,7 +45,7 @@ from napari_udvd.models.averaging import (
 from napari_udvd.models.camera import stabilise
 from napari_udvd.models.centerblind.branches import PRESETS
 from napari_udvd.models.centerblind.layers import apply, rows_of
-from napari_udvd.models.centerblind.network import BLUR, CenterBlind, padded
+from napari_udvd.models.centerblind.network import BLUR, CenterBlind, as_channels
 from napari_udvd.models.centerblind.window import Window
 from napari_udvd.models.precision import pack
 
@@ -312,12 +312,11 @@ class SparseCenterBlind(CenterBlind):
         """Return what makes the features that the lattice begins with, of any rows."""
         assert window.known is not None and window.smooth is not None
         height, width = window.frames.shape[-2:]
-        x = padded(window.frames).to(precision)
-        known = padded(window.known).to(precision)
-        beside = apply(self.known_open, self._opened(known))
-        every = slice(0, x.shape[-2])
-        half = self.look_openly(self._opened(x), beside)
-        features = self.at_full_resolution(half, every)
+        x = as_channels(window.frames, precision)
+        known = as_channels(window.known, precision)
+        first = self._halved(x, self.open_in) + self._halved(known, self.known_open)
+        every = slice(0, x.shape[2])
+        features = self.at_full_resolution(self.look_openly(first), every)
         features = features + self._looked(x, self.look, every)
         features = features + self._looked(known, self.known_look, every)
         features = features[:, :, :height, :width]
