@@ -53,7 +53,7 @@ demo: $(VENV)/.demo ## denoise a simulated movie, with pictures and numbers in .
 
 test: $(VENV)/.test ## run the tests; more options in PYTEST_ARGS="-k stack -x"
 	@sh tools/apt_install.sh $(NO_SCREEN) $(QT_LIBRARIES)
-	$(PYTEST) --alone=later --numprocesses auto --maxprocesses 4 --dist loadfile --max-worker-restart 0 $(PYTEST_ARGS) $(OR_NONE)
+	$(PYTEST) --alone=later --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --max-worker-restart 0 $(PYTEST_ARGS) $(OR_NONE)
 	$(PYTEST) --alone=now $(PYTEST_ARGS) $(OR_NONE)
 
 # Nothing is installed: a machine with a card has its own PyTorch for it.

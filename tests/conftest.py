@@ -22,6 +22,21 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 # write them several times in every test.
 os.environ["NAPARI_CONFIG"] = ""
 
+LONGEST = (
+    "test_on_workers.py",
+    "test_denoise_movie.py",
+    "test_networks.py",
+    "test_trainer.py",
+    "test_noise.py",
+    "test_stbn_training.py",
+    "test_broken_assumptions.py",
+    "test_stream.py",
+    "test_cli_interruptions.py",
+    "test_gpu_script.py",
+)
+"""Files that take the longest, which are begun first: else one process has one of them
+to do in the end, while the others have nothing."""
+
 SHARED = Path(__file__).parents[2] / "shared"
 
 
@@ -37,7 +52,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
 ) -> None:
-    """Choose by the option; all where it is not given."""
+    """Begin with the longest; choose by the option, all where it is not given."""
+    rank = {name: k for k, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(LONGEST)))
     if (when := config.getoption("alone")) is None:
         return
     chosen: list[pytest.Item] = []

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 import torch
-from napari.settings import get_plugin_settings
+from napari.settings import get_plugin_settings, get_settings
 from npe2 import PluginManifest
+from one_viewer import OneViewer
 from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QApplication, QWidget
 
@@ -130,8 +131,7 @@ def _left(widgets: set[QWidget], threads: set[threading.Thread]) -> list[str]:
         *(
             f"the widget {widget!r} {widget.objectName()!r}"
             for widget in set(QApplication.topLevelWidgets()) - widgets
-            # the canvas of the viewer, which it leaves without the dock, too
-            if type(widget).__name__ != "CanvasBackendDesktop"
+            if not _is_of_the_viewer(widget)
         ),
         *(f"the worker of {worker._work}" for worker in _worker._running),
         *(
@@ -140,6 +140,14 @@ def _left(widgets: set[QWidget], threads: set[threading.Thread]) -> list[str]:
             if thread.name == WORKER  # with a number: the pool of the process
         ),
     ]
+
+
+def _is_of_the_viewer(widget: QWidget) -> bool:
+    """Tell the canvas, which it leaves without a dock, too, and what sliders pop up."""
+    named, inside = type(widget).__name__, widget
+    while inside is not None and type(inside).__name__ != "QtDims":
+        inside = inside.parentWidget()
+    return named == "CanvasBackendDesktop" or inside is not None
 
 
 @pytest.fixture(autouse=True)
@@ -176,9 +184,58 @@ def noisy() -> np.ndarray:
     return pixels
 
 
+@pytest.fixture(scope="module")
+def one_viewer(qapp: QApplication) -> Iterator[list[OneViewer]]:
+    """Keep one viewer for all tests of a module; none, for a moment, if one failed."""
+    kept = [OneViewer()]
+    yield kept
+    for viewer in kept:
+        viewer.close()
+
+
+@pytest.fixture
+def own_viewer(
+    make_napari_viewer_proxy: Callable[..., napari.Viewer],
+) -> Callable[..., napari.Viewer]:
+    """Give a test that closes its viewer one of its own."""
+    return make_napari_viewer_proxy
+
+
+@pytest.fixture
+def viewer_of(
+    one_viewer: list[OneViewer],
+    plugin: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> Iterator[Callable[..., napari.Viewer]]:
+    """Put layers into the viewer of the module, and take all out after the test."""
+    monkeypatch.setenv("NAPARI_ENSURE_PLUGIN_MAIN_THREAD", "True")
+    is_own = "own_viewer" in request.fixturenames
+
+    def viewer_of(*layers: Layer) -> napari.Viewer:
+        viewer: napari.Viewer
+        if is_own:
+            viewer = request.getfixturevalue("own_viewer")(show=True)
+        else:
+            viewer = one_viewer[0].given()
+        for layer in layers:
+            viewer.add_layer(layer)
+        return viewer
+
+    yield viewer_of
+    if is_own:
+        return
+    if request.node.rep_call.failed:
+        one_viewer.pop().close()  # whatever is wrong with it
+        one_viewer.append(OneViewer())
+    else:
+        one_viewer[0].clear()
+        get_settings().reset()
+
+
 @pytest.fixture
 def dock(
-    make_napari_viewer_proxy: Callable[..., napari.Viewer], qtbot: QtBot
+    viewer_of: Callable[..., napari.Viewer], qtbot: QtBot
 ) -> Callable[..., Docked]:
     """Open the dock in a viewer that holds some layers, and let it come to rest.
 
@@ -187,9 +244,7 @@ def dock(
     """
 
     def open_dock(*layers: Layer) -> Docked:
-        viewer = make_napari_viewer_proxy(show=True)
-        for layer in layers:
-            viewer.add_layer(layer)
+        viewer = viewer_of(*layers)
         _, widget = viewer.window.add_plugin_dock_widget("napari-udvd", "Denoise movie")
         assert isinstance(widget, DenoiseMovie)
         come_to_rest(qtbot, widget)

@@ -18,8 +18,10 @@ import torch
 
 import napari_udvd as nu
 from dask_workers import in_this_process, processes
+from napari_udvd import cutting
 from napari_udvd.errors import InputError, OutputError
 from napari_udvd.formats import open_stack
+from napari_udvd.inference import remote
 from napari_udvd.inference.request import Request
 from napari_udvd.inference.restorer import Denoiser
 from napari_udvd.jobs import (
@@ -46,7 +48,13 @@ if TYPE_CHECKING:
 pytest.importorskip("distributed")
 
 REQUEST = Request(device="cpu", precision=torch.float32, **ALONE)
-QUICK: dict[str, Any] = {"steps": 2, "width": 4, "model": "udvd-3", "patch": 16}
+QUICK: dict[str, Any] = {
+    "steps": 2,
+    "width": 4,
+    "model": "udvd-3",
+    "patch": 16,
+    "self_ensemble": False,
+}
 
 
 @pytest.fixture(scope="module")
@@ -65,10 +73,17 @@ def near() -> Iterator[Any]:
 
 @pytest.fixture
 def files(tmp_path: Path) -> list[Path]:
+    """Two units each, of sixteen frames and of the rest."""
     return [
-        write(tmp_path / f"{name}.ome.tif", tiny_movie(20, seed=seed))
+        write(tmp_path / f"{name}.ome.tif", tiny_movie(18, seed=seed))
         for seed, name in enumerate("abcd")
     ]
+
+
+@pytest.fixture
+def small_units(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut movies into units of four frames: many, of a short movie, in this process."""
+    monkeypatch.setattr(cutting, "BLOCK_FRAMES", 4)
 
 
 @pytest.fixture
@@ -107,7 +122,7 @@ def test_a_killed_worker_costs_one_movie(
 def test_a_killed_worker_costs_one_unit_of_a_shared_movie(
     client: Any, job: ApplyModel, tmp_path: Path
 ) -> None:
-    movie = write(tmp_path / "long.ome.zarr", tiny_movie(150))
+    movie = write(tmp_path / "long.ome.zarr", tiny_movie(96))
     one, other = tmp_path / "one.ome.zarr", tmp_path / "other.ome.zarr"
     list(restore_files([movie], one, job))
     client.wait_for_workers(2, timeout=240)
@@ -120,9 +135,10 @@ def test_a_killed_worker_costs_one_unit_of_a_shared_movie(
 
 
 def test_one_movie_shared_out_has_the_bytes_of_one_process(
-    near: Any, files: list[Path], job: ApplyModel, tmp_path: Path
+    near: Any, job: ApplyModel, tmp_path: Path
 ) -> None:
     job = replace(job, request=replace(REQUEST, events=True))
+    movie = write(tmp_path / "small.ome.tif", tiny_movie(18, shape=(16, 20)))
     for suffix in (".ome.tif", ".ome.zarr"):
         made = []
         for name, client in (("here", None), ("there", near)):
@@ -130,16 +146,17 @@ def test_one_movie_shared_out_has_the_bytes_of_one_process(
             folder.mkdir(exist_ok=True)
             std, output = folder / f"std{suffix}", folder / f"r{suffix}"
             asked = replace(job, std=std)
-            *_, last = restore_files(files[:1], output, asked, None, client)
+            *_, last = restore_files([movie], output, asked, None, client)
             assert last == Written(output)
             made.append((content(output), content(std)))
         assert made[0] == made[1]
 
 
+@pytest.mark.usefixtures("small_units")
 def test_a_stopped_zarr_is_gone_on_with(
     near: Any, job: ApplyModel, tmp_path: Path
 ) -> None:
-    movie = write(tmp_path / "long.ome.zarr", tiny_movie(200))
+    movie = write(tmp_path / "long.ome.zarr", tiny_movie(52))
     whole, output = tmp_path / "whole.ome.zarr", tmp_path / "r.ome.zarr"
     list(restore_files([movie], whole, job, None, near))
     cancel = threading.Event()
@@ -154,7 +171,7 @@ def test_a_stopped_zarr_is_gone_on_with(
         list(restore_files([movie], output, job, None, near))
     again = replace(job, resume=True)
     _, _, first, *_ = restore_files([movie], output, again, None, near)
-    assert 16 < first.done < 200  # of before, told at once
+    assert 4 < first.done < 52  # of before, told at once
     assert content(output) == content(whole)
 
 
@@ -186,6 +203,7 @@ def test_scheduler_and_client_that_were_killed(
     near: Any, files: list[Path], job: ApplyModel, tmp_path: Path
 ) -> None:
     """A batch is gone on with, to the bytes of one that nobody disturbed."""
+    files = files[:3]
     model, output = tmp_path / "model.safetensors", tmp_path / "out"
     job.denoiser.save(model)
     job = replace(job, denoiser=nu.load(model))
@@ -230,7 +248,7 @@ def test_trainings_on_workers(near: Any, files: list[Path], tmp_path: Path) -> N
 def test_a_stopped_training_saves_its_state(
     near: Any, files: list[Path], tmp_path: Path
 ) -> None:
-    values = {**QUICK, "steps": 2000}
+    values, files = {**QUICK, "steps": 2000}, files[:3]
     job = TrainAndRestore(values=values, request=REQUEST)
     batch = Batch(files=tuple(files), output=tmp_path / "out", job=job, client=near)
     cancel = threading.Event()
@@ -247,12 +265,13 @@ def test_a_stopped_training_saves_its_state(
     # two are trained again, for as long as they are now asked to
     shorter = replace(job, values={**values, "steps": 3}, resume=True)
     told = list(replace(batch, job=shorter).run())
-    assert sum(isinstance(event, MovieDone) for event in told) == 4
+    assert sum(isinstance(event, MovieDone) for event in told) == 3
 
 
 def test_one_bad_movie(
     near: Any, files: list[Path], job: ApplyModel, tmp_path: Path
 ) -> None:
+    files = files[:3]
     files[1].write_bytes(b"no movie")
     batch = Batch(files=tuple(files), output=tmp_path / "out", job=job, client=near)
     ends = {e.file: e for e in batch.run() if isinstance(e, MovieDone | FileFailed)}
@@ -262,15 +281,16 @@ def test_one_bad_movie(
     again = replace(batch, job=replace(job, resume=True))
     write(files[1].with_name("b.tmp.ome.tif"), tiny_movie(20)).replace(files[1])
     told = list(again.run())
-    assert sum(isinstance(event, MovieSkipped) for event in told) == 3
+    assert sum(isinstance(event, MovieSkipped) for event in told) == 2
     assert sum(isinstance(event, MovieDone) for event in told) == 1
 
 
-def test_an_array_in_memory(near: Any) -> None:
+@pytest.mark.usefixtures("small_units")
+def test_an_array_in_memory(near: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its pixels are sent once, and the result is that of one process."""
-    stack = tiny_movie(300, shape=(48, 48))
-    pixels = np.asarray(stack.data)
-    assert pixels.nbytes > 2**20
+    monkeypatch.setattr(remote, "LARGE", 2**14)
+    pixels = np.asarray(tiny_movie(40).data)
+    assert pixels.nbytes > remote.LARGE
     denoiser = Denoiser(tiny_net(frames=3, likelihood=True), (tiny_calibration(),))
     with torch.no_grad():
         one = denoiser.denoise(pixels, "TYX", device="cpu", **ALONE)
@@ -285,7 +305,7 @@ def test_the_functions_of_the_package(near: Any, files: list[Path]) -> None:
     assert clean.shape == stack.shape
     sparse = np.asarray(tiny_movie(8).data).astype(np.float32)
     sparse[np.random.default_rng(0).random(sparse.shape) < 0.5] = np.nan
-    filled = nu.reconstruct(sparse, "TYX", client=near, steps=2)
+    filled = nu.reconstruct(sparse, "TYX", client=near, steps=2, self_ensemble=False)
     assert np.isfinite(filled).all()
 
 

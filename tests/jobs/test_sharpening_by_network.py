@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 STACK = tiny_movie(frames=13)
 
 JOB: dict[str, Any] = {
-    "values": {"steps": 3, "device": "cpu"},
+    "values": {"steps": 3, "device": "cpu", "self_ensemble": False},
     "request": Request(device="cpu", **ALONE),
     "sigma": 1.0,
     "network": "s2svr",

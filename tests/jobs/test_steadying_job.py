@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 STACK = tiny_movie(frames=13)
 
 JOB: dict[str, Any] = {
-    "values": {"steps": 3, "device": "cpu"},
+    "values": {"steps": 3, "device": "cpu", "self_ensemble": False},
     "request": Request(device="cpu", **ALONE),
     "network": "s2svr",
 }
@@ -87,7 +87,8 @@ def test_what_cannot_be_done_is_refused_before_time_is_spent(
 
 @pytest.mark.filterwarnings("ignore:the result")
 def test_python_denoises_with_it_two_frames_and_several_channels_too() -> None:
-    how: dict[str, Any] = {**ALONE, "steps": 1, "device": "cpu", "network": "s2svr"}
+    how: dict[str, Any] = {**ALONE, "steps": 1, "network": "s2svr"}
+    how |= {"device": "cpu", "self_ensemble": False}
     short = np.asarray(STACK.read(), np.float32).reshape(13, *STACK.frame_shape)[:2]
     both = np.stack([short, short[:, ::-1]], axis=1)
     result = nu.denoise(both, "TCYX", **how)

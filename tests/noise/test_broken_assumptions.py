@@ -92,8 +92,8 @@ MOVIES = [
 @pytest.mark.parametrize("kind", KINDS)
 def test_clean_movies_raise_no_alarm(kind: str, camera: str) -> None:
     """Every scene and every camera with every size, not all three with each other."""
-    first = (list(KINDS).index(kind) + list(CAMERAS).index(camera)) % 2
-    for frames, size, photons in MOVIES[first::2]:
+    first = (list(KINDS).index(kind) + list(CAMERAS).index(camera)) % 3
+    for frames, size, photons in MOVIES[first::3]:
         scene = drawn(kind, frames, size, 5)
         noisy, _ = add_noise(scene, photons=photons, seed=5, **CAMERAS[camera])
         diagnosis = diagnose(Stack.from_array(noisy, "TYX"))

@@ -172,10 +172,13 @@ CAMERAS = {
 }
 
 
-@pytest.mark.parametrize("camera", CAMERAS.values(), ids=CAMERAS)
 @pytest.mark.parametrize("kind", KINDS)
-def test_variance_of_moving_scenes(kind: str, camera: dict[str, float]) -> None:
-    assert_variance(simulated(kind, **camera), tolerance=0.15)
+def test_variance_of_moving_scenes(kind: str) -> None:
+    """Every scene with three cameras, and every camera with three scenes."""
+    first = list(KINDS).index(kind)
+    for k in (0, 1, 3):
+        camera = list(CAMERAS)[(first + k) % len(CAMERAS)]
+        assert_variance(simulated(kind, **CAMERAS[camera]), tolerance=0.15)
 
 
 @pytest.mark.parametrize("camera", CAMERAS.values(), ids=CAMERAS)
@@ -302,8 +305,14 @@ KERNELS: dict[str, tuple[Any, tuple[int, int]]] = {
 }
 
 
-@pytest.mark.parametrize("kernel, hole", KERNELS.values(), ids=KERNELS)
-@pytest.mark.parametrize("kind", ["nuclei", "lattice"])
+@pytest.mark.parametrize(
+    "kind, kernel, hole",
+    [
+        pytest.param(kind, *case, id=f"{kind}-{name}")
+        for k, (name, case) in enumerate(KERNELS.items())
+        for kind in ("nuclei", "lattice")[: 1 + k % 2]
+    ],
+)
 def test_hole_covers_the_correlation(
     kind: str, kernel: Any, hole: tuple[int, int]
 ) -> None:
@@ -315,8 +324,9 @@ def test_hole_covers_the_correlation(
         assert f"a hole of {hole[0]} x {hole[1]} pixels" in diagnosis.reasons[0]
 
 
-@pytest.mark.parametrize("sigma", [1.5, 3.0])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind, sigma", [*((kind, 1.5) for kind in KINDS), ("calcium", 3.0)]
+)
 def test_blurred_noise_is_unsuitable(kind: str, sigma: float) -> None:
     movie = recorded(clean(kind), correlation=bell(sigma))
     diagnosis = diagnose(movie.noisy)

@@ -27,7 +27,9 @@ def movie() -> Stack:
 
 @pytest.fixture(scope="module")
 def model(movie: Stack) -> Denoiser:
-    return nu.train(movie, steps=1, preset="small")  # from the shipped weights
+    return nu.train(
+        movie, steps=1, preset="small", self_ensemble=False
+    )  # from the shipped weights
 
 
 @pytest.fixture(scope="module")

@@ -65,7 +65,7 @@ def test_a_new_network_adds_nothing() -> None:
 
 def test_it_learns_what_the_copy_says() -> None:
     for zoom in (1, 2):
-        scene = drifting(4, 32 * zoom)
+        scene = drifting(4, 24 * zoom)
         pair = pair_of(scene, 0.7 * scene, zoom)
         net = net_of(zoom=zoom)
         flows = no_flow(pair.seen[None])

@@ -69,15 +69,11 @@ class Opened:
 
 
 @pytest.fixture
-def batch(
-    make_napari_viewer_proxy: Callable[..., Any], qtbot: QtBot
-) -> Callable[..., Opened]:
+def batch(viewer_of: Callable[..., Any], qtbot: QtBot) -> Callable[..., Opened]:
     """Open the dock in a viewer that holds some layers."""
 
     def open_dock(*layers: Any) -> Opened:
-        viewer = make_napari_viewer_proxy(show=True)
-        for layer in layers:
-            viewer.add_layer(layer)
+        viewer = viewer_of(*layers)
         _, dock = viewer.window.add_plugin_dock_widget("napari-udvd", "Batch")
         opened = Opened(viewer, dock, qtbot)
         opened.until(lambda: dock.is_loaded)

@@ -80,15 +80,11 @@ def tracks_layer() -> Tracks:
 
 
 @pytest.fixture
-def find(
-    make_napari_viewer_proxy: Callable[..., Any], qtbot: QtBot
-) -> Callable[..., Docked]:
+def find(viewer_of: Callable[..., Any], qtbot: QtBot) -> Callable[..., Docked]:
     """Open the dock in a viewer that holds some layers; the last has the regions."""
 
     def open_dock(*layers: Any) -> Docked:
-        viewer = make_napari_viewer_proxy(show=True)
-        for layer in layers:
-            viewer.add_layer(layer)
+        viewer = viewer_of(*layers)
         _, dock = viewer.window.add_plugin_dock_widget("napari-udvd", "Events")
         if len(layers) > 1:
             dock.movie.choose_regions(viewer.layers[-1])

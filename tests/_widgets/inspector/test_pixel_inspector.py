@@ -85,16 +85,14 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 @pytest.fixture
 def opened(
-    make_napari_viewer_proxy: Callable[..., napari.Viewer],
+    viewer_of: Callable[..., napari.Viewer],
     following: Callable[..., Denoiser],
     qtbot: QtBot,
 ) -> Callable[..., Opened]:
     """Open the dock on some layers, with a model, ready for clicks."""
 
     def open_dock(*layers: Layer, model: Denoiser | None = None) -> Opened:
-        viewer = make_napari_viewer_proxy(show=True)
-        for layer in layers:
-            viewer.add_layer(layer)
+        viewer = viewer_of(*layers)
         dock = dock_in(viewer)
         dock._session.update(denoiser=model or following())
         dock.inspect_button.click()
@@ -695,6 +693,7 @@ def test_the_dock_can_be_closed_while_computing(
     assert slow.count == 2 and not said_aloud
 
 
+@pytest.mark.usefixtures("own_viewer")
 @pytest.mark.parametrize("how", ["viewer", "window"])
 def test_the_window_can_be_closed_while_computing(
     slow: Slow,
@@ -799,12 +798,12 @@ def test_movies_with_few_frames(
 
 
 def test_loading_a_model(
-    make_napari_viewer_proxy: Callable[..., napari.Viewer],
+    viewer_of: Callable[..., napari.Viewer],
     qtbot: QtBot,
     tmp_path: Path,
     said_aloud: list[str],
 ) -> None:
-    viewer = make_napari_viewer_proxy(show=True)
+    viewer = viewer_of()
     dock = dock_in(viewer)
     assert "no model yet" in dock.model.label.text()
     path = tmp_path / "model.safetensors"

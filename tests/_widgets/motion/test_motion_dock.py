@@ -90,16 +90,14 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.fixture
 def opened(
     slow: Slow,
-    make_napari_viewer_proxy: Callable[..., napari.Viewer],
+    viewer_of: Callable[..., napari.Viewer],
     following: Callable[..., Denoiser],
     qtbot: QtBot,
 ) -> Callable[..., Opened]:
     """Open the dock on some layers, with a model."""
 
     def open_dock(*layers: Layer, model: Denoiser | None = None) -> Opened:
-        viewer = make_napari_viewer_proxy(show=True)
-        for layer in layers:
-            viewer.add_layer(layer)
+        viewer = viewer_of(*layers)
         dock = dock_in(viewer)
         dock._session.update(denoiser=model or following())
         viewer.layers.selection.active = viewer.layers[0]
@@ -507,6 +505,7 @@ def test_exports(
 # closing
 
 
+@pytest.mark.usefixtures("own_viewer")
 @pytest.mark.parametrize("how", ["dock", "window"])
 def test_closing_while_computing(
     slow: Slow,

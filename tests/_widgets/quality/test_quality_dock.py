@@ -39,12 +39,10 @@ def said_aloud(notified: list[str]) -> list[str]:
 
 @pytest.fixture
 def opened(
-    make_napari_viewer_proxy: Callable[..., napari.Viewer],
+    viewer_of: Callable[..., napari.Viewer],
 ) -> Callable[..., tuple[napari.Viewer, QualityDock]]:
     def opened(*layers: Layer) -> tuple[napari.Viewer, QualityDock]:
-        viewer = make_napari_viewer_proxy(show=True)
-        for layer in layers:
-            viewer.add_layer(layer)
+        viewer = viewer_of(*layers)
         _, dock = viewer.window.add_plugin_dock_widget("napari-udvd", "Quality")
         assert isinstance(dock, QualityDock)
         return viewer, dock

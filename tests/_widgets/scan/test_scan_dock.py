@@ -21,14 +21,12 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def plan(
-    make_napari_viewer_proxy: Callable[..., Any], qtbot: QtBot
+    viewer_of: Callable[..., Any], qtbot: QtBot
 ) -> Callable[..., tuple[Any, ScanDock]]:
     """Open the dock in a viewer that holds some layers."""
 
     def open_dock(*layers: Any) -> tuple[Any, ScanDock]:
-        viewer = make_napari_viewer_proxy(show=True)
-        for layer in layers:
-            viewer.add_layer(layer)
+        viewer = viewer_of(*layers)
         _, dock = viewer.window.add_plugin_dock_widget("napari-udvd", "Plan a scan")
         at_rest(qtbot, dock)
         return viewer, dock

@@ -144,14 +144,12 @@ def test_the_frame_on_view_of_a_layer_that_is_placed(how: dict[str, Any]) -> Non
 
 @pytest.fixture
 def real_viewer(
-    make_napari_viewer_proxy: Callable[..., napari.Viewer], qtbot: QtBot
+    viewer_of: Callable[..., napari.Viewer], qtbot: QtBot
 ) -> Callable[..., napari.Viewer]:
     """Open a viewer with a canvas, which knows what it shows, zoomed in four times."""
 
     def show(*layers: Layer) -> napari.Viewer:
-        viewer = make_napari_viewer_proxy(show=True)
-        for layer in layers:
-            viewer.add_layer(layer)
+        viewer = viewer_of(*layers)
         viewer.fit_to_view()
         viewer.scene.camera.zoom *= 4
         qtbot.wait(100)  # until it is drawn

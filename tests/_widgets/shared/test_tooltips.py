@@ -73,13 +73,12 @@ def unfolded(dock: QWidget) -> None:
 
 @pytest.mark.parametrize("name", FEWEST)
 def test_every_control_has_a_tooltip(
-    make_napari_viewer_proxy: Callable[..., Any],
+    viewer_of: Callable[..., Any],
     qtbot: QtBot,
     noisy: np.ndarray,
     name: str,
 ) -> None:
-    viewer = make_napari_viewer_proxy(show=True)
-    viewer.add_layer(Image(noisy, name="cells", axis_labels=("t", "y", "x")))
+    viewer = viewer_of(Image(noisy, name="cells", axis_labels=("t", "y", "x")))
     _, dock = viewer.window.add_plugin_dock_widget("napari-udvd", name)
     if name == "Denoise movie":
         qtbot.waitUntil(

@@ -243,9 +243,9 @@ def test_published_weights_that_do_not_fit_are_refused(
 
 
 @pytest.mark.parametrize("frames", range(2, 10))
-@pytest.mark.parametrize("shape", [(12, 12), (9, 13)], ids=str)
-def test_no_output_sees_its_own_pixel(frames: int, shape: tuple[int, int]) -> None:
+def test_no_output_sees_its_own_pixel(frames: int) -> None:
     """At every parity of rows and columns and in the corners, with any flow."""
+    shape = [(12, 12), (9, 13)][frames // 2 % 2]  # each with odd and even numbers
     net = tiny_stbn(frames).double()
     clip = noise(1, frames, 1, *shape, seed=frames)
     height, width = shape
