@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -116,6 +117,18 @@ def test_every_setting_says_what_it_may_be() -> None:
     with pytest.raises(InputError) as caught:
         make_settings(momentum=0.9)
     in_our_words(str(caught.value), "no setting 'momentum'", "0.9", "learning_rate")
+
+
+@pytest.mark.parametrize(
+    ("command", "usual"), [("denoise", "light"), ("reconstruct", "medium")]
+)
+def test_what_is_usual_is_so_for_what_is_taken_without_a_choice(
+    command: str, usual: str, run: Run
+) -> None:
+    text = run(command, "--help").out
+    found = re.search(r"--preset .*?\[default: \((\w+)\)", text, re.DOTALL)
+    assert found is not None
+    assert found[1] == usual
 
 
 def test_sentences_that_only_look_like_settings_stay() -> None:

@@ -225,7 +225,7 @@ def test_a_dump_is_flat_and_can_be_read_again(model: str) -> None:
 
 def test_options_are_read_and_given_like_all_settings() -> None:
     settings = TrainingSettings(model="stbn", width=8, minutes=1)
-    assert (settings.width, settings.flow, settings.preset) == (8, True, "medium")
+    assert (settings.width, settings.flow, settings.preset) == (8, True, "light")
     assert settings.given == {"model", "width", "minutes"}
     assert TrainingSettings(model="stbn", network=settings.network).width == 8
     with pytest.raises(InputError, match="no settings of UDVD"):

@@ -177,14 +177,14 @@ def _options(
 ) -> Iterator[tuple[str, Any, Any]]:
     """Name, annotation and default of every option."""
     from napari_udvd.models import catalogue
-    from napari_udvd.training.settings import TrainingSettings, options
+    from napari_udvd.training.settings import TrainingSettings
 
-    common, of_networks = TrainingSettings.model_fields, options()
-    own = {
-        name: of_networks[name]
-        for spec in catalogue.specs(task).values()
-        for name in spec.settings.model_fields
-    }
+    common = TrainingSettings.model_fields
+    own: dict[str, FieldInfo] = {}
+    for spec in catalogue.specs(task).values():
+        for name, field in spec.settings.model_fields.items():
+            # the first is the one that is taken without a choice
+            own.setdefault(name, field)
     fields = {name: common[name] for name in FIRST} | own
     fields |= {name: common[name] for name in LAST}
     for name, field in fields.items():

@@ -19,15 +19,17 @@ from napari_udvd.models.spec import (
 __all__ = ["SPARSE", "SPEC", "CenterBlindSettings", "SparseSettings"]
 
 
+_PRESET: dict[str, Any] = {
+    "title": "Size",
+    "description": "smaller is faster, larger needs longer: size of centerblind",
+    "json_schema_extra": {"after": "model"},
+}
+
+
 class CenterBlindSettings(NetworkSettings):
     """Options of the centre-blind network."""
 
-    preset: Literal["small", "light", "medium", "large"] = Field(
-        "medium",
-        title="Size",
-        description="smaller is faster, larger needs longer: size of centerblind",
-        json_schema_extra={"after": "model"},
-    )
+    preset: Literal["small", "light", "medium", "large"] = Field("light", **_PRESET)
 
     def arguments(self, facts: Facts) -> dict[str, Any]:
         """Return preset, and how many neighbours must not show the hole."""
@@ -73,7 +75,12 @@ SPEC = NetworkSpec(
 
 
 class SparseSettings(CenterBlindSettings):
-    """Options of the network for sparse scans."""
+    """Options of the network for sparse scans.
+
+    Its weights are of another size.
+    """
+
+    preset: Literal["small", "light", "medium", "large"] = Field("medium", **_PRESET)
 
     def arguments(self, facts: Facts) -> dict[str, Any]:
         """Return those of the network, and what suits the movie to average over."""
