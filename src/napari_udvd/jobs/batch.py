@@ -12,10 +12,9 @@ import os
 import time
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from napari_udvd.errors import InputError, OutputError
-from napari_udvd.formats import movie_name
 from napari_udvd.inference.stream import Progress
 from napari_udvd.jobs.events import (
     Begun,
@@ -29,6 +28,7 @@ from napari_udvd.jobs.events import (
 )
 from napari_udvd.jobs.files import make_folder
 from napari_udvd.jobs.journal import Journal, settings_of
+from napari_udvd.jobs.naming import RESULT, results_of, single_result, suffix_of
 from napari_udvd.jobs.waiting import SteeredSchedule, WaitingList
 from napari_udvd.training import Step
 
@@ -38,15 +38,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_udvd.jobs.events import BatchEvent, Event
+    from napari_udvd.jobs.naming import ResultFormat
     from napari_udvd.jobs.previewing import PreviewFile
     from napari_udvd.jobs.restoring import Restoration
 
 __all__ = ["Batch", "MovieStatus", "Overview", "restore_files"]
-
-SUFFIXES: Final = (".ome.tif", ".ome.tiff", ".tif", ".tiff", ".ome.zarr", ".zarr")
-
-RESULT: Final = ".ome.tif"
-"""Suffix of results that are not named."""
 
 StateOfMovie = Literal[
     "waiting", "training", "denoising", "done", "failed", "skipped", "stopped"
@@ -103,7 +99,7 @@ class Batch:
 
     def results(self) -> dict[Path, Path]:
         """Return the file of the result, by movie."""
-        names = _results(self.files, self.output, self.job, self.suffix)
+        names = results_of(self.files, self.output, self.job, self.suffix)
         return dict(zip(self.files, names, strict=True))
 
     def check(self) -> None:
@@ -115,7 +111,13 @@ class Batch:
             If that was begun with other settings.
         """
         if self.is_resumed:
-            self.journal.go_on(settings_of(self.job))
+            self.journal.go_on(self._settings())
+
+    def _settings(self) -> dict[str, str]:
+        """Tell how results are made: those of a run that goes on are like them."""
+        # as the journal is used to: only what is not usual
+        other = {} if self.suffix == RESULT else {"suffix": self.suffix}
+        return {**settings_of(self.job), **other}
 
     def run(self, cancel: threading.Event | None = None) -> Iterator[BatchEvent]:
         """Do all of it.
@@ -155,7 +157,7 @@ class Batch:
     def _run(self, cancel: threading.Event | None) -> Iterator[BatchEvent]:
         """Do it, and remember what is done."""
         results, journal = self.results(), self.journal
-        said = journal.go_on(settings_of(self.job)) if self.is_resumed else None
+        said = journal.go_on(self._settings()) if self.is_resumed else None
         done = journal.done() if said else set()
         skipped = {
             file: result
@@ -173,7 +175,7 @@ class Batch:
             more = self._check_there(said)
             told = self._there(left, waiting, more["precision"], cancel)
         if said is None:
-            journal.begin(settings_of(self.job), **more)
+            journal.begin(self._settings(), **more)
         ended: list[BatchEvent] = []
         try:
             for file, result in skipped.items():
@@ -347,6 +349,7 @@ def restore_files(
     job: Restoration | PreviewFile,
     cancel: threading.Event | None = None,
     client: Any = None,
+    format: ResultFormat | None = None,
 ) -> Iterator[Event]:
     """Restore one file, or every one of several.
 
@@ -363,6 +366,8 @@ def restore_files(
     client
         Of dask.distributed: its workers share one movie out, or take one each of
         several. This process works if None.
+    format
+        Of results in a folder: ``"ome-tiff"`` if None, or ``"ome-zarr"``.
 
     Yields
     ------
@@ -377,12 +382,18 @@ def restore_files(
         If the only file cannot be processed.
     """
     if len(files) == 1:
-        result = _single_output(files[0], output)
+        result = single_result(files[0], output, format)
         if client is not None and hasattr(job, "client"):
             job = replace(job, client=client)
         yield from job.run(files[0], result, cancel)
         return
-    batch = Batch(files=tuple(files), output=output, job=job, client=client)
+    batch = Batch(
+        files=tuple(files),
+        output=output,
+        job=job,
+        client=client,
+        suffix=suffix_of(format),
+    )
     for event in batch.run(cancel):
         if client is not None:
             yield event
@@ -393,44 +404,6 @@ def restore_files(
             return
         else:
             yield event
-
-
-def _results(
-    files: Sequence[Path],
-    output: Path,
-    job: Restoration | PreviewFile,
-    suffix: str,
-) -> list[Path]:
-    """Name the result of each of several movies."""
-    if output.name.endswith(SUFFIXES):
-        raise InputError(
-            f"output {str(output)!r} is one file for {len(files)} movies; name a "
-            "folder, which gets one result per movie"
-        )
-    for option in ("std", "save", "events_table"):
-        if getattr(job, option, None) is not None:
-            raise InputError(f"`{option}` is for a single movie, not {len(files)}")
-    results = [output / _result_name(file, suffix) for file in files]
-    for k, result in enumerate(results):
-        first = results.index(result)
-        if first < k:
-            raise InputError(
-                f"several movies would be written to {str(result)!r}: "
-                f"{str(files[first])!r} and {str(files[k])!r}; rename one, or denoise "
-                "them into different folders"
-            )
-    return results
-
-
-def _single_output(file: Path, output: Path) -> Path:
-    """Name of the result: `output`, or inside it where it is a folder."""
-    if output.is_dir() and not output.name.endswith(SUFFIXES):
-        return output / _result_name(file)
-    return output
-
-
-def _result_name(file: Path, suffix: str = RESULT) -> str:
-    return f"{movie_name(file)}.denoised{suffix}"
 
 
 def _bytes(file: Path) -> int:
