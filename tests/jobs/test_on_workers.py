@@ -18,10 +18,12 @@ import torch
 
 import napari_udvd as nu
 from dask_workers import in_this_process, processes
-from napari_udvd.errors import InputError, OutputError
+from napari_udvd.errors import InputError, OutputError, WorkersLost
 from napari_udvd.formats import open_stack
+from napari_udvd.inference.remote import LARGE, SharedMovie
 from napari_udvd.inference.request import Request
 from napari_udvd.inference.restorer import Denoiser
+from napari_udvd.inference.units import units_of
 from napari_udvd.jobs import (
     ApplyModel,
     Batch,
@@ -38,6 +40,7 @@ from napari_udvd.jobs import (
     restore_files,
 )
 from napari_udvd.jobs.crew import precision_there
+from napari_udvd.runtime.cluster import Cluster
 from napari_udvd.runtime.device import settled_precision
 from napari_udvd.training import Step
 from tiny import ALONE, tiny_calibration, tiny_movie, tiny_net
@@ -272,6 +275,24 @@ def test_trainings_that_were_disturbed_have_the_bytes_of_one_process(
             assert results(later.output) == results(here.output)
     finally:
         torch.set_num_threads(before)
+
+
+def test_a_movie_in_the_memory_of_workers_that_are_gone(client: Any) -> None:
+    """It is said what was lost; the scheduler is there and not to blame."""
+    client.wait_for_workers(2, timeout=240)
+    denoiser = Denoiser(tiny_net(frames=3, likelihood=True), (tiny_calibration(),))
+    shape = (600, 48, 48)
+    pixels = np.random.default_rng(0).poisson(100, shape).astype(np.uint16)
+    stack = nu.Stack.from_array(pixels, "TYX")
+    assert pixels.nbytes > LARGE  # or the scheduler would keep it, too
+    shared = SharedMovie(Cluster(client), denoiser, stack, REQUEST)
+    coming = shared.frames(units_of(shared.facts.series, shared.facts.layout))
+    next(coming)
+    for pid in client.run(os.getpid).values():
+        os.kill(pid, signal.SIGKILL)
+    with pytest.raises(WorkersLost, match="all workers are gone that held the movie"):
+        for _ in coming:
+            pass
 
 
 def test_a_stopped_training_saves_its_state(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from contextlib import closing
 from functools import partial
@@ -17,7 +18,7 @@ from napari_udvd.cli.stopped import Stopped
 from napari_udvd.jobs import events as told
 from napari_udvd.jobs.batch import Batch, Overview, restore_files
 from napari_udvd.jobs.naming import suffix_of
-from napari_udvd.runtime.cluster import computing_on
+from napari_udvd.runtime.cluster import computing_on, dashboard_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,6 +63,8 @@ def restore(
         If the user stopped it.
     """
     with computing_on(scheduler, workers) as client:
+        if client is not None and not quiet and (page := dashboard_of(client)):
+            print(f"what workers do: {page}", file=sys.stderr)
         if client is not None and len(files) > 1:
             batch = Batch(
                 files=tuple(files),

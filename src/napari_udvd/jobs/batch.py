@@ -19,6 +19,7 @@ from napari_udvd.inference.stream import Progress
 from napari_udvd.jobs.events import (
     Begun,
     FileFailed,
+    MadeAnew,
     MovieDone,
     MovieSkipped,
     MovieStarted,
@@ -28,6 +29,7 @@ from napari_udvd.jobs.events import (
 )
 from napari_udvd.jobs.files import make_folder
 from napari_udvd.jobs.journal import Journal, settings_of
+from napari_udvd.jobs.made import left_to_do
 from napari_udvd.jobs.naming import RESULT, results_of, single_result, suffix_of
 from napari_udvd.jobs.waiting import SteeredSchedule, WaitingList
 from napari_udvd.training import Step
@@ -158,7 +160,8 @@ class Batch:
         """Do it, and remember what is done."""
         results, journal = self.results(), self.journal
         said = journal.go_on(self._settings()) if self.is_resumed else None
-        done = journal.done() if said else set()
+        renews = getattr(self.job, "renews", False)  # then each result is looked at
+        done = journal.done() if said and not renews else set()
         skipped = {
             file: result
             for file, result in results.items()
@@ -201,11 +204,13 @@ class Batch:
         while (file := waiting.next()) is not None:
             began, result = time.monotonic(), results[file]
             try:
-                left = self.job.resumed(result)
+                left, reason = left_to_do(self.job, file, result)
                 if left is None:
                     yield MovieSkipped(file, result)
                     continue
                 yield MovieStarted(file)
+                if reason:
+                    yield MovieTold(file, MadeAnew(reason))
                 for event in left.run(file, result, cancel):
                     if isinstance(event, Stopped):
                         yield MovieStopped(file, event.state)
@@ -277,6 +282,8 @@ class MovieStatus:
         Its result, once that is complete.
     repeats
         How often it was begun anew because a worker was lost.
+    anew
+        Why a result that was there was not taken for it; empty where there was none.
     """
 
     file: Path
@@ -286,6 +293,7 @@ class MovieStatus:
     where: str = ""
     result: Path | None = None
     repeats: int = 0
+    anew: str = ""
 
 
 class Overview:
@@ -336,6 +344,8 @@ def _told(movie: MovieStatus, event: Event) -> MovieStatus:
     if isinstance(event, Begun):
         state: StateOfMovie = "training" if event.what == "training" else "denoising"
         return replace(movie, state=state, progress=0.0)
+    if isinstance(event, MadeAnew):
+        return replace(movie, anew=event.reason)
     if isinstance(event, Step):
         return replace(movie, progress=event.progress)
     if isinstance(event, Progress):
