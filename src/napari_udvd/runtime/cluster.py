@@ -12,7 +12,6 @@ import os
 from concurrent import futures
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_udvd.errors import InputError, WorkersLost
@@ -159,16 +158,22 @@ def dashboard_of(client: Any) -> str | None:
     Returns
     -------
     str or None
-        None where there is none: bokeh, which draws it, is not where the scheduler is.
+        None where there is none: bokeh, which draws it, is not where the scheduler is,
+        or too old.
     """
-    if not client.run_on_scheduler(_has_bokeh):
+    if not client.run_on_scheduler(_has_dashboard):
         return None
     link: str = client.dashboard_link
     return link or None
 
 
-def _has_bokeh() -> bool:
-    return find_spec("bokeh") is not None
+def _has_dashboard() -> bool:
+    """Tell it as the scheduler does, which needs bokeh for it, and no old one."""
+    try:
+        import distributed.dashboard.scheduler  # noqa: F401
+    except ImportError:
+        return False
+    return True
 
 
 def worker_threads(client: Any) -> dict[str, int]:
