@@ -7,7 +7,7 @@ import os
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -105,8 +105,9 @@ def denoise(
     from napari_udvd.jobs import TrainAndRestore, TrainAndSteady
 
     make = TrainAndRestore if network is None else TrainAndSteady
+    named: dict[str, Any] = {} if network is None else {"network": network}
     job = make(
-        **({} if network is None else {"network": network}),
+        **named,
         values=context.obj,
         request=Request(
             device=context.obj["device"] or "auto",
