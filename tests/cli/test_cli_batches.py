@@ -70,6 +70,22 @@ def test_an_interrupted_batch_is_finished_by_the_same_command_with_resume(
     assert done.read_bytes() == first  # what was done is not done again
 
 
+def test_a_folder_of_ome_zarr(
+    run: Run, movies: list[Path], model: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "results"
+    outcome = run(
+        "apply", model, *movies, "-o", folder, "-q", "--format", "ome-zarr", "--resume"
+    )
+    assert outcome.code == 0, outcome.err
+    assert names(folder) == [f"{name}.denoised.ome.zarr" for name in "abc"]
+    assert open_stack(folder / "a.denoised.ome.zarr").shape == tiny_movie().shape
+    named = ("-o", tmp_path / "r.tif", "-q", "--format", "ome-zarr")
+    outcome = run("apply", model, movies[0], *named)
+    assert outcome.code == 2
+    assert "leave --format out" in outcome.err
+
+
 def test_a_batch_of_nothing_but_bad_files_writes_nothing(
     run: Run, model: Path, tmp_path: Path, listing: Callable[[], dict[str, Any]]
 ) -> None:

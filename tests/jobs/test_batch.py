@@ -12,7 +12,7 @@ from napari_udvd.errors import InputError
 from napari_udvd.inference.request import EXACT
 from napari_udvd.inference.restorer import Denoiser
 from napari_udvd.inference.stream import Progress
-from napari_udvd.jobs import ApplyModel, Batch, Overview
+from napari_udvd.jobs import ApplyModel, Batch, Overview, restore_files
 from napari_udvd.jobs.events import (
     Begun,
     FileFailed,
@@ -21,6 +21,7 @@ from napari_udvd.jobs.events import (
     MovieStarted,
     MovieStopped,
     MovieTold,
+    Written,
 )
 from napari_udvd.jobs.waiting import WaitingList
 from napari_udvd.training import Step
@@ -122,6 +123,37 @@ def test_another_model_does_not_go_on(
     )
     with pytest.raises(InputError, match="was begun with denoiser"):
         list(again.run())
+
+
+def test_a_batch_goes_on_in_the_format_that_it_was_begun_in(
+    files: list[Path], job: ApplyModel, tmp_path: Path
+) -> None:
+    cancel, output = threading.Event(), tmp_path / "out"
+    for event in restore_files(files, output, job, cancel, format="ome-zarr"):
+        if isinstance(event, MovieDone):
+            cancel.set()
+    resumed = _resumed(job)
+    with pytest.raises(InputError, match=r"begun with suffix '.ome.zarr'"):
+        list(restore_files(files, output, resumed))
+    told = list(restore_files(files, output, resumed, format="ome-zarr"))
+    assert sum(isinstance(event, MovieSkipped) for event in told) == 1
+    assert {p.name for p in output.iterdir()} == {
+        f"{name}.denoised.ome.zarr" for name in "abc"
+    }
+    other = tmp_path / "other" / "a.tif"
+    with pytest.raises(InputError, match="several movies would be written"):
+        list(restore_files([files[0], other], output, job, format="ome-zarr"))
+
+
+def test_one_movie_in_a_folder_and_by_a_name(
+    files: list[Path], job: ApplyModel, tmp_path: Path
+) -> None:
+    *_, last = restore_files(files[:1], tmp_path, job, format="ome-zarr")
+    assert last == Written(tmp_path / "a.denoised.ome.zarr")
+    with pytest.raises(InputError, match="leave `format` out, or let the name end"):
+        list(restore_files(files[:1], tmp_path / "r.tif", job, format="ome-zarr"))
+    *_, last = restore_files(files[:1], tmp_path / "r.tif", job, format="ome-tiff")
+    assert last == Written(tmp_path / "r.tif")
 
 
 def test_what_is_known_of_a_movie() -> None:

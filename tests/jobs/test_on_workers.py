@@ -19,11 +19,12 @@ import torch
 import napari_udvd as nu
 from dask_workers import in_this_process, processes
 from napari_udvd import cutting
-from napari_udvd.errors import InputError, OutputError
+from napari_udvd.errors import InputError, OutputError, WorkersLost
 from napari_udvd.formats import open_stack
 from napari_udvd.inference import remote
 from napari_udvd.inference.request import Request
 from napari_udvd.inference.restorer import Denoiser
+from napari_udvd.inference.units import units_of
 from napari_udvd.jobs import (
     ApplyModel,
     Batch,
@@ -39,6 +40,10 @@ from napari_udvd.jobs import (
     Written,
     restore_files,
 )
+from napari_udvd.jobs.crew import precision_there
+from napari_udvd.runtime.cluster import Cluster
+from napari_udvd.runtime.device import settled_precision
+from napari_udvd.training import Step
 from tiny import ALONE, tiny_calibration, tiny_movie, tiny_net
 from written import content, write
 
@@ -243,6 +248,68 @@ def test_trainings_on_workers(near: Any, files: list[Path], tmp_path: Path) -> N
     }
     assert warned == set(files[:2])  # trained for so short, it is no better
     assert sorted(results(batch.output)) == ["a.denoised.ome.tif", "b.denoised.ome.tif"]
+
+
+def test_trainings_that_were_disturbed_have_the_bytes_of_one_process(
+    client: Any, near: Any, files: list[Path], tmp_path: Path
+) -> None:
+    """A worker is killed while it trains; another batch is stopped, and goes on."""
+    often = {"steps": 12, "checkpoint_seconds": 0.01}
+    job = TrainAndRestore(values={**QUICK, **often}, request=REQUEST)
+    here = Batch(files=tuple(files[:2]), output=tmp_path / "here", job=job)
+    client.wait_for_workers(2, timeout=240)  # one may have been killed just now
+    before = torch.get_num_threads()
+    torch.set_num_threads(next(iter(client.run(torch.get_num_threads).values())))
+    try:
+        with settled_precision(precision_there(client, "cpu")):
+            assert sum(isinstance(event, MovieDone) for event in here.run()) == 2
+
+            there = replace(here, output=tmp_path / "there", client=client)
+            pids, doing, killed = client.run(os.getpid), {}, None
+            ends, repeated = {}, []
+            for event in there.run():
+                if isinstance(event, MovieStarted):
+                    doing[event.file] = event.where
+                    repeated += [event.file] * event.is_repeated
+                elif isinstance(event, MovieTold) and killed is None:
+                    if isinstance(event.event, Step):
+                        killed = event.file
+                        os.kill(pids[doing[killed]], signal.SIGKILL)
+                elif isinstance(event, MovieDone | FileFailed):
+                    ends[event.file] = event
+            assert repeated == [killed]
+            assert all(isinstance(end, MovieDone) for end in ends.values())
+            assert results(there.output) == results(here.output)
+
+            cancel = threading.Event()
+            later = replace(here, output=tmp_path / "later", client=near)
+            for event in later.run(cancel):
+                if isinstance(event, MovieTold) and isinstance(event.event, Step):
+                    cancel.set()
+            assert list(later.output.glob("*.checkpoint"))
+            for _ in replace(later, job=replace(job, resume=True)).run():
+                pass
+            assert results(later.output) == results(here.output)
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_a_movie_in_the_memory_of_workers_that_are_gone(client: Any) -> None:
+    """It is said what was lost; the scheduler is there and not to blame."""
+    client.wait_for_workers(2, timeout=240)
+    denoiser = Denoiser(tiny_net(frames=3, likelihood=True), (tiny_calibration(),))
+    shape = (600, 48, 48)
+    pixels = np.random.default_rng(0).poisson(100, shape).astype(np.uint16)
+    stack = nu.Stack.from_array(pixels, "TYX")
+    assert pixels.nbytes > remote.LARGE  # or the scheduler would keep it, too
+    shared = remote.SharedMovie(Cluster(client), denoiser, stack, REQUEST)
+    coming = shared.frames(units_of(shared.facts.series, shared.facts.layout))
+    next(coming)
+    for pid in client.run(os.getpid).values():
+        os.kill(pid, signal.SIGKILL)
+    with pytest.raises(WorkersLost, match="all workers are gone that held the movie"):
+        for _ in coming:
+            pass
 
 
 def test_a_stopped_training_saves_its_state(

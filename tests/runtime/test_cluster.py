@@ -6,14 +6,21 @@ import socket
 import sys
 import time
 from contextlib import closing
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from dask_workers import in_this_process
 from napari_udvd.errors import InputError, OutputError
-from napari_udvd.runtime import workers
-from napari_udvd.runtime.cluster import Bound, Cluster, computing_on, connect
+from napari_udvd.runtime import cluster, workers
+from napari_udvd.runtime.cluster import (
+    Bound,
+    Cluster,
+    computing_on,
+    connect,
+    dashboard_of,
+)
 from napari_udvd.runtime.workers import check_paths, check_workers
 
 if TYPE_CHECKING:
@@ -46,6 +53,16 @@ def test_results_come_in_order_and_few_are_on_their_way(client: Any) -> None:
         assert next(results) == 0
         assert len(taken) <= 5  # two for each thread, and the next
         assert list(results) == [k**2 for k in range(1, 30)]
+
+
+def test_the_dashboard_is_told_of_where_there_is_one(
+    client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    has_bokeh = find_spec("bokeh") is not None
+    assert dashboard_of(client) == (client.dashboard_link if has_bokeh else None)
+    monkeypatch.setattr(cluster, "_has_dashboard", lambda: True)
+    found = dashboard_of(client)
+    assert found is not None and found.endswith("/status")
 
 
 def test_what_is_common_goes_once(client: Any) -> None:

@@ -119,6 +119,18 @@ WITH_TIME = replace(EXACT, events=None, refine=None)
 """Events are looked for, and the result is refined, if there is time for it."""
 
 
+def test_where_steps_are_counted_the_clock_decides_nothing(clock: Any) -> None:
+    for clock.denoising, clock.stage in ((0.01, 0.01), (600.0, 600.0)):
+        started, *_, end = run(clock, 10, steps=2, follows=WITH_TIME)
+        assert started.denoising_seconds == clock.denoising + clock.stage
+        made = end.denoiser
+        assert (made.self_ensemble, made.second_stage) == (False, True)
+        assert not made.single_view
+        assert "seconds" not in made.record
+    *_, end = run(clock, 10, steps=2, follows=WITH_TIME, self_ensemble=True)
+    assert end.denoiser.self_ensemble
+
+
 @pytest.mark.parametrize(
     ("follows", "stage", "is_kept"),
     [(WITH_TIME, 3.0, True), (WITH_TIME, 5.0, False), (EXACT, 5.0, True)],

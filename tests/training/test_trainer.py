@@ -109,6 +109,7 @@ def test_the_record_says_how_it_was_made() -> None:
         movie, "TYX", source="m.tif", scale={"X": 0.2}, units={"X": "µm"}
     )
     record = outcome(stack, steps=3, seed=7).denoiser.record
+    assert "seconds" not in record  # the same steps make the same file of a model
     assert record["settings"]["seed"] == 7
     assert record["settings"]["width"] == 4
     assert record["movies"] == [
@@ -124,7 +125,6 @@ def test_the_record_says_how_it_was_made() -> None:
     assert record["ended"] == "budget"
     assert record["best_step"] in (1, 2, 3)
     assert 0 <= record["noise_removed"] <= 1
-    assert record["seconds"] >= 0
 
 
 # --- what it learns -----------------------------------------------------------------

@@ -7,7 +7,7 @@ import os
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -20,6 +20,7 @@ from napari_udvd.cli.arguments import (
     Events,
     EventsTable,
     Files,
+    Format,
     Json,
     MaskFile,
     Output,
@@ -91,6 +92,7 @@ def denoise(
     save: Save = None,
     dtype: Dtype = "auto",
     tile: Tile = None,
+    format: Format = None,
     overwrite: Overwrite = False,
     resume: Resume = False,
     scheduler: Scheduler = None,
@@ -104,8 +106,9 @@ def denoise(
     from napari_udvd.jobs import TrainAndRestore, TrainAndSteady
 
     make = TrainAndRestore if network is None else TrainAndSteady
+    named: dict[str, Any] = {} if network is None else {"network": network}
     job = make(
-        **({} if network is None else {"network": network}),
+        **named,
         values=context.obj,
         request=Request(
             device=context.obj["device"] or "auto",
@@ -131,6 +134,7 @@ def denoise(
             files,
             output,
             job,
+            format=format,
             scheduler=scheduler,
             workers=workers,
             quiet=quiet,
@@ -152,6 +156,7 @@ def train(
     dark: Dark = None,
     mask: MaskFile = None,
     unmeasured: Unmeasured = None,
+    format: Format = None,
     overwrite: Overwrite = False,
     resume: Resume = False,
     strict: Strict = False,
@@ -199,6 +204,7 @@ def apply(
     std: Std = None,
     dtype: Dtype = "auto",
     tile: Tile = None,
+    format: Format = None,
     overwrite: Overwrite = False,
     resume: Annotated[
         bool, typer.Option(help="continue an interrupted batch, or OME-Zarr")
@@ -239,6 +245,7 @@ def apply(
             files,
             output,
             job,
+            format=format,
             scheduler=scheduler,
             workers=workers,
             quiet=quiet,

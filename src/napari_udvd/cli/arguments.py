@@ -19,6 +19,7 @@ __all__ = [
     "Events",
     "EventsTable",
     "Files",
+    "Format",
     "Json",
     "MaskFile",
     "Output",
@@ -44,6 +45,14 @@ Output = Annotated[
         "--output",
         "-o",
         help="result, .ome.tif or .ome.zarr; a folder for several movies",
+    ),
+]
+Format = Annotated[
+    Literal["ome-tiff", "ome-zarr"] | None,
+    typer.Option(
+        "--format",
+        help="of results in a folder; a result that is named has that of its name",
+        show_default="ome-tiff",
     ),
 ]
 Axes = Annotated[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from contextlib import closing
 from functools import partial
@@ -16,12 +17,14 @@ from napari_udvd.cli.messages import as_options, complain
 from napari_udvd.cli.stopped import Stopped
 from napari_udvd.jobs import events as told
 from napari_udvd.jobs.batch import Batch, Overview, restore_files
-from napari_udvd.runtime.cluster import computing_on
+from napari_udvd.jobs.naming import suffix_of
+from napari_udvd.runtime.cluster import computing_on, dashboard_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from napari_udvd.jobs.naming import ResultFormat
     from napari_udvd.jobs.restoring import Restoration
 
 __all__ = ["restore"]
@@ -32,6 +35,7 @@ def restore(
     output: Path,
     job: Restoration,
     *,
+    format: ResultFormat | None,
     scheduler: str | None,
     workers: int | None,
     quiet: bool,
@@ -41,7 +45,7 @@ def restore(
 
     Parameters
     ----------
-    files, output, job
+    files, output, job, format
         As for :func:`~napari_udvd.jobs.batch.restore_files`.
     scheduler, workers
         As for :func:`~napari_udvd.runtime.cluster.computing_on`.
@@ -59,10 +63,18 @@ def restore(
         If the user stopped it.
     """
     with computing_on(scheduler, workers) as client:
+        if client is not None and not quiet and (page := dashboard_of(client)):
+            print(f"what workers do: {page}", file=sys.stderr)
         if client is not None and len(files) > 1:
-            batch = Batch(files=tuple(files), output=output, job=job, client=client)
+            batch = Batch(
+                files=tuple(files),
+                output=output,
+                job=job,
+                client=client,
+                suffix=suffix_of(format),
+            )
             return _follow_crew(batch, quiet=quiet, strict=strict)
-        run = partial(restore_files, files, output, job, client=client)
+        run = partial(restore_files, files, output, job, client=client, format=format)
         return follow(run, quiet=quiet, strict=strict, gently=client is not None)
 
 

@@ -11,6 +11,7 @@ from napari_udvd.cli.arguments import (
     Dark,
     Dtype,
     Files,
+    Format,
     MaskFile,
     Output,
     Overwrite,
@@ -49,7 +50,7 @@ Reconstruct = command_that_trains(
 
 PREVIEWED = {
     *("files", "output", "axes", "dark", "mask", "unmeasured", "preview", "std"),
-    *("dtype", "overwrite", "strict", "quiet"),
+    *("dtype", "format", "overwrite", "strict", "quiet"),
 }
 """Parameters that a preview knows; the others are of a training."""
 
@@ -68,6 +69,7 @@ def reconstruct(
     save: Save = None,
     dtype: Dtype = "auto",
     tile: Tile = None,
+    format: Format = None,
     overwrite: Overwrite = False,
     resume: Resume = False,
     scheduler: Scheduler = None,
@@ -94,7 +96,9 @@ def reconstruct(
         )
         raise typer.Exit(
             follow(
-                lambda cancel: restore_files(files, output, quick, cancel),
+                lambda cancel: restore_files(
+                    files, output, quick, cancel, format=format
+                ),
                 quiet=quiet,
                 strict=strict,
             )
@@ -124,6 +128,7 @@ def reconstruct(
             files,
             output,
             job,
+            format=format,
             scheduler=scheduler,
             workers=workers,
             quiet=quiet,

@@ -12,14 +12,14 @@ import os
 import time
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from napari_udvd.errors import InputError, OutputError
-from napari_udvd.formats import movie_name
 from napari_udvd.inference.stream import Progress
 from napari_udvd.jobs.events import (
     Begun,
     FileFailed,
+    MadeAnew,
     MovieDone,
     MovieSkipped,
     MovieStarted,
@@ -29,6 +29,8 @@ from napari_udvd.jobs.events import (
 )
 from napari_udvd.jobs.files import make_folder
 from napari_udvd.jobs.journal import Journal, settings_of
+from napari_udvd.jobs.made import left_to_do
+from napari_udvd.jobs.naming import RESULT, results_of, single_result, suffix_of
 from napari_udvd.jobs.waiting import SteeredSchedule, WaitingList
 from napari_udvd.training import Step
 
@@ -38,15 +40,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_udvd.jobs.events import BatchEvent, Event
+    from napari_udvd.jobs.naming import ResultFormat
     from napari_udvd.jobs.previewing import PreviewFile
     from napari_udvd.jobs.restoring import Restoration
 
 __all__ = ["Batch", "MovieStatus", "Overview", "restore_files"]
-
-SUFFIXES: Final = (".ome.tif", ".ome.tiff", ".tif", ".tiff", ".ome.zarr", ".zarr")
-
-RESULT: Final = ".ome.tif"
-"""Suffix of results that are not named."""
 
 StateOfMovie = Literal[
     "waiting", "training", "denoising", "done", "failed", "skipped", "stopped"
@@ -103,7 +101,7 @@ class Batch:
 
     def results(self) -> dict[Path, Path]:
         """Return the file of the result, by movie."""
-        names = _results(self.files, self.output, self.job, self.suffix)
+        names = results_of(self.files, self.output, self.job, self.suffix)
         return dict(zip(self.files, names, strict=True))
 
     def check(self) -> None:
@@ -115,7 +113,13 @@ class Batch:
             If that was begun with other settings.
         """
         if self.is_resumed:
-            self.journal.go_on(settings_of(self.job))
+            self.journal.go_on(self._settings())
+
+    def _settings(self) -> dict[str, str]:
+        """Tell how results are made: those of a run that goes on are like them."""
+        # as the journal is used to: only what is not usual
+        other = {} if self.suffix == RESULT else {"suffix": self.suffix}
+        return {**settings_of(self.job), **other}
 
     def run(self, cancel: threading.Event | None = None) -> Iterator[BatchEvent]:
         """Do all of it.
@@ -155,8 +159,9 @@ class Batch:
     def _run(self, cancel: threading.Event | None) -> Iterator[BatchEvent]:
         """Do it, and remember what is done."""
         results, journal = self.results(), self.journal
-        said = journal.go_on(settings_of(self.job)) if self.is_resumed else None
-        done = journal.done() if said else set()
+        said = journal.go_on(self._settings()) if self.is_resumed else None
+        renews = getattr(self.job, "renews", False)  # then each result is looked at
+        done = journal.done() if said and not renews else set()
         skipped = {
             file: result
             for file, result in results.items()
@@ -173,7 +178,7 @@ class Batch:
             more = self._check_there(said)
             told = self._there(left, waiting, more["precision"], cancel)
         if said is None:
-            journal.begin(settings_of(self.job), **more)
+            journal.begin(self._settings(), **more)
         ended: list[BatchEvent] = []
         try:
             for file, result in skipped.items():
@@ -199,11 +204,13 @@ class Batch:
         while (file := waiting.next()) is not None:
             began, result = time.monotonic(), results[file]
             try:
-                left = self.job.resumed(result)
+                left, reason = left_to_do(self.job, file, result)
                 if left is None:
                     yield MovieSkipped(file, result)
                     continue
                 yield MovieStarted(file)
+                if reason:
+                    yield MovieTold(file, MadeAnew(reason))
                 for event in left.run(file, result, cancel):
                     if isinstance(event, Stopped):
                         yield MovieStopped(file, event.state)
@@ -275,6 +282,8 @@ class MovieStatus:
         Its result, once that is complete.
     repeats
         How often it was begun anew because a worker was lost.
+    anew
+        Why a result that was there was not taken for it; empty where there was none.
     """
 
     file: Path
@@ -284,6 +293,7 @@ class MovieStatus:
     where: str = ""
     result: Path | None = None
     repeats: int = 0
+    anew: str = ""
 
 
 class Overview:
@@ -334,6 +344,8 @@ def _told(movie: MovieStatus, event: Event) -> MovieStatus:
     if isinstance(event, Begun):
         state: StateOfMovie = "training" if event.what == "training" else "denoising"
         return replace(movie, state=state, progress=0.0)
+    if isinstance(event, MadeAnew):
+        return replace(movie, anew=event.reason)
     if isinstance(event, Step):
         return replace(movie, progress=event.progress)
     if isinstance(event, Progress):
@@ -347,6 +359,7 @@ def restore_files(
     job: Restoration | PreviewFile,
     cancel: threading.Event | None = None,
     client: Any = None,
+    format: ResultFormat | None = None,
 ) -> Iterator[Event]:
     """Restore one file, or every one of several.
 
@@ -363,6 +376,8 @@ def restore_files(
     client
         Of dask.distributed: its workers share one movie out, or take one each of
         several. This process works if None.
+    format
+        Of results in a folder: ``"ome-tiff"`` if None, or ``"ome-zarr"``.
 
     Yields
     ------
@@ -377,12 +392,18 @@ def restore_files(
         If the only file cannot be processed.
     """
     if len(files) == 1:
-        result = _single_output(files[0], output)
+        result = single_result(files[0], output, format)
         if client is not None and hasattr(job, "client"):
             job = replace(job, client=client)
         yield from job.run(files[0], result, cancel)
         return
-    batch = Batch(files=tuple(files), output=output, job=job, client=client)
+    batch = Batch(
+        files=tuple(files),
+        output=output,
+        job=job,
+        client=client,
+        suffix=suffix_of(format),
+    )
     for event in batch.run(cancel):
         if client is not None:
             yield event
@@ -393,44 +414,6 @@ def restore_files(
             return
         else:
             yield event
-
-
-def _results(
-    files: Sequence[Path],
-    output: Path,
-    job: Restoration | PreviewFile,
-    suffix: str,
-) -> list[Path]:
-    """Name the result of each of several movies."""
-    if output.name.endswith(SUFFIXES):
-        raise InputError(
-            f"output {str(output)!r} is one file for {len(files)} movies; name a "
-            "folder, which gets one result per movie"
-        )
-    for option in ("std", "save", "events_table"):
-        if getattr(job, option, None) is not None:
-            raise InputError(f"`{option}` is for a single movie, not {len(files)}")
-    results = [output / _result_name(file, suffix) for file in files]
-    for k, result in enumerate(results):
-        first = results.index(result)
-        if first < k:
-            raise InputError(
-                f"several movies would be written to {str(result)!r}: "
-                f"{str(files[first])!r} and {str(files[k])!r}; rename one, or denoise "
-                "them into different folders"
-            )
-    return results
-
-
-def _single_output(file: Path, output: Path) -> Path:
-    """Name of the result: `output`, or inside it where it is a folder."""
-    if output.is_dir() and not output.name.endswith(SUFFIXES):
-        return output / _result_name(file)
-    return output
-
-
-def _result_name(file: Path, suffix: str = RESULT) -> str:
-    return f"{movie_name(file)}.denoised{suffix}"
 
 
 def _bytes(file: Path) -> int:

@@ -15,6 +15,7 @@ from napari_udvd.inference.stream import Progress
 from napari_udvd.jobs.events import (
     Begun,
     FileFailed,
+    MadeAnew,
     MovieDone,
     MovieSkipped,
     MovieStarted,
@@ -26,6 +27,7 @@ from napari_udvd.jobs.events import (
     Warned,
     Written,
 )
+from napari_udvd.jobs.made import left_to_do
 from napari_udvd.runtime import workforce
 from napari_udvd.runtime.cluster import Cluster
 from napari_udvd.runtime.device import settled_precision
@@ -211,9 +213,11 @@ def _do_movie(parcel: Parcel, file: Path, duty: Duty) -> _Outcome:
         job = replace(job, resume=True)
     try:
         with settled_precision(precision):
-            left = job.resumed(result)
+            left, reason = left_to_do(job, file, result)
             if left is None:
                 return _Outcome(was_done=True)
+            if reason:
+                duty.say(MadeAnew(reason))
             for event in left.run(file, result, duty.cancel):
                 if isinstance(event, Stopped):
                     return _Outcome(stopped=event)

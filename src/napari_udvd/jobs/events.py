@@ -28,6 +28,7 @@ __all__ = [
     "Identified",
     "Inspected",
     "Judged",
+    "MadeAnew",
     "MovieDone",
     "MovieSkipped",
     "MovieStarted",
@@ -189,6 +190,19 @@ class MovieStarted:
 
 
 @dataclass(frozen=True)
+class MadeAnew:
+    """A result that is there is not what is asked for, and is replaced.
+
+    Attributes
+    ----------
+    reason
+        In what it differs.
+    """
+
+    reason: str
+
+
+@dataclass(frozen=True)
 class MovieTold:
     """What is told of one movie of several that are worked on at the same time."""
 
@@ -250,6 +264,7 @@ Event = (
     | Note
     | Warned
     | Begun
+    | MadeAnew
     | Inspected
     | Judged
     | Identified

@@ -42,6 +42,7 @@ NOT_OF_THE_RESULT: Final = frozenset(
         "overwrite",
         "precision",
         "record",
+        "renews",
         "resume",
         "second_stage",
         "single_view",
@@ -51,8 +52,17 @@ NOT_OF_THE_RESULT: Final = frozenset(
 """What another run may have otherwise, and still go on."""
 
 
-def settings_of(job: Any) -> dict[str, str]:
+def settings_of(
+    job: Any, leaving_out: frozenset[str] = NOT_OF_THE_RESULT
+) -> dict[str, str]:
     """Tell how a job makes results, in words: another one has other words.
+
+    Parameters
+    ----------
+    job
+        The job.
+    leaving_out
+        Names of what does not matter.
 
     Returns
     -------
@@ -60,11 +70,13 @@ def settings_of(job: Any) -> dict[str, str]:
         What was said, by name; only what is not usual.
     """
     found: dict[str, str] = {"job": type(job).__name__}
-    _collect(job, "", found)
+    _collect(job, "", found, leaving_out)
     return found
 
 
-def _collect(value: Any, name: str, found: dict[str, str]) -> None:
+def _collect(
+    value: Any, name: str, found: dict[str, str], leaving_out: frozenset[str]
+) -> None:
     if hasattr(value, "state_dict"):
         digest = hashlib.sha256()
         for key, tensor in sorted(value.state_dict().items()):
@@ -73,13 +85,14 @@ def _collect(value: Any, name: str, found: dict[str, str]) -> None:
         found[name] = digest.hexdigest()[:16]
     elif is_dataclass(value):
         for field in fields(value):
-            if field.name in NOT_OF_THE_RESULT or field.name.startswith("_"):
+            if field.name in leaving_out or field.name.startswith("_"):
                 continue
             part = getattr(value, field.name)
-            _collect(part, f"{name}.{field.name}" if name else field.name, found)
+            inner = f"{name}.{field.name}" if name else field.name
+            _collect(part, inner, found, leaving_out)
     elif isinstance(value, dict):
-        for key in sorted(set(value) - NOT_OF_THE_RESULT):
-            _collect(value[key], f"{name}.{key}", found)
+        for key in sorted(set(value) - leaving_out):
+            _collect(value[key], f"{name}.{key}", found, leaving_out)
     elif value is not None:
         found[name] = str(value.absolute() if isinstance(value, Path) else value)
 

@@ -25,6 +25,7 @@ from napari_udvd.inference.request import Request
 from napari_udvd.jobs.crew import train_there
 from napari_udvd.jobs.events import Begun, Note, Opened, Stopped, Warned, Written
 from napari_udvd.jobs.files import check_holes, check_new_model
+from napari_udvd.jobs.made import made_of
 from napari_udvd.jobs.sharing import write_shared
 from napari_udvd.jobs.states import Beside
 from napari_udvd.jobs.training import trained
@@ -70,9 +71,11 @@ class Restoration(ABC):
         File (.csv) for a list of the events that were put back; none if None.
     overwrite
         Whether earlier results may be replaced.
+    renews
+        Whether a resumed batch makes results anew that were made of another movie, or
+        otherwise. Their names alone count if not.
     client
-        Of dask.distributed: its workers compute, and share the movie out. This process
-        computes if None.
+        Of dask.distributed: its workers share the movie out; this process if None.
     """
 
     request: Request = field(default_factory=Request)
@@ -83,6 +86,7 @@ class Restoration(ABC):
     std: Path | None = None
     events_table: Path | None = None
     overwrite: bool = False
+    renews: bool = False
     client: Any = field(default=None, repr=False, compare=False)
 
     @property
@@ -173,11 +177,10 @@ class Restoration(ABC):
         if shared is None:
             way = self._write(denoiser, stack, facts, output, flashes, cancel)
         else:
-            way = self._share(denoiser, shared, output, flashes, cancel)
+            way = self._share(denoiser, shared, stack, output, flashes, cancel)
         if (yield from way):
-            if self.events_table is not None:
-                content = flash_table(flashes)
-                write_small(self.events_table, content, overwrite=self.overwrite)
+            if (table := self.events_table) is not None:
+                write_small(table, flash_table(flashes), overwrite=self.overwrite)
             self.finish(output)
             yield Written(output)
 
@@ -216,7 +219,7 @@ class Restoration(ABC):
         cancel: threading.Event | None,
     ) -> Generator[Event, None, bool]:
         """Restore block by block; False if that was cancelled."""
-        targets = self._targets(facts, output)
+        targets = self._targets(facts, stack, output)
         yield self._begun(facts)
         with ExitStack() as open_sinks:
             sinks = [
@@ -250,27 +253,26 @@ class Restoration(ABC):
         self,
         denoiser: Denoiser,
         shared: SharedMovie,
+        stack: Stack,
         output: Path,
         flashes: list[Flash],
         cancel: threading.Event | None,
     ) -> Generator[Event, None, bool]:
         """Let workers restore; False if that was cancelled."""
-        targets = self._targets(shared.facts, output)
+        targets = self._targets(shared.facts, stack, output)
         yield self._begun(shared.facts)
-        # what was put back into parts that are done is not known any longer
-        goes_on = self.goes_on and self.events_table is None
-        return (
-            yield from write_shared(
-                shared,
-                denoiser,
-                targets,
-                flashes,
-                cancel,
-                overwrite=self.overwrite,
-                resume=goes_on,
-                state=self.state_of(output),
-            )
+        way = write_shared(
+            shared,
+            denoiser,
+            targets,
+            flashes,
+            cancel,
+            overwrite=self.overwrite,
+            # what was put back into parts that are done is not known any longer
+            resume=self.goes_on and self.events_table is None,
+            state=self.state_of(output),
         )
+        return (yield from way)
 
     def _check_there(self, file: Path, output: Path) -> None:
         """See that workers find what they read and where they write."""
@@ -278,9 +280,9 @@ class Restoration(ABC):
         writes = output_kind(output) == "zarr" or self.state_of(output) is not None
         check_paths(self.client, used, output.parent if writes else None)
 
-    def _targets(self, facts: Facts, output: Path) -> list[Target]:
+    def _targets(self, facts: Facts, stack: Stack, output: Path) -> list[Target]:
         """List what is written."""
-        record = dict(facts.record)
+        record = {**facts.record, **made_of(self, stack)}
         if self.dark is not None:
             record["dark"] = str(self.dark)
         targets = [(output, facts.dtype, record)]
@@ -290,8 +292,8 @@ class Restoration(ABC):
         return targets
 
     def _begun(self, facts: Facts) -> Begun:
-        n_planes = facts.layout.n_channels * facts.layout.n_planes
-        return Begun("denoising", "frames" if n_planes == 1 else "pictures")
+        is_one = facts.layout.n_channels * facts.layout.n_planes == 1
+        return Begun("denoising", "frames" if is_one else "pictures")
 
     @property
     def goes_on(self) -> bool:

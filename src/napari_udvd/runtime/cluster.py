@@ -33,6 +33,7 @@ __all__ = [
     "Cluster",
     "computing_on",
     "connect",
+    "dashboard_of",
     "worker_threads",
 ]
 
@@ -149,6 +150,35 @@ def connect(scheduler: str, seconds: float = CONNECT_SECONDS) -> Any:
                 "start one with `dask scheduler`, and give the address that it prints, "
                 "such as tcp://HOST:8786"
             ) from error
+
+
+def dashboard_of(client: Any) -> str | None:
+    """Return the address of the page that shows what workers do.
+
+    Parameters
+    ----------
+    client
+        Of a scheduler.
+
+    Returns
+    -------
+    str or None
+        None where there is none: bokeh, which draws it, is not where the scheduler is,
+        or too old.
+    """
+    if not client.run_on_scheduler(_has_dashboard):
+        return None
+    link: str = client.dashboard_link
+    return link or None
+
+
+def _has_dashboard() -> bool:
+    """Tell it as the scheduler does, which needs bokeh for it, and no old one."""
+    try:
+        import distributed.dashboard.scheduler  # noqa: F401
+    except ImportError:
+        return False
+    return True
 
 
 def worker_threads(client: Any) -> dict[str, int]:
@@ -278,7 +308,7 @@ class OnTheWay:
         WorkersLost
             If whoever computed it is gone.
         """
-        with lost_workers():
+        with lost_workers(self.future.client):
             return self.future.result()
 
 
@@ -294,8 +324,19 @@ def _give_up(pending: Sequence[OnTheWay]) -> None:
 
 
 @contextmanager
-def lost_workers() -> Iterator[None]:
-    """Say in words of this program that workers or their scheduler are gone."""
+def lost_workers(client: Any) -> Iterator[None]:
+    """Say in words of this program that workers or their scheduler are gone.
+
+    Parameters
+    ----------
+    client
+        Of them.
+
+    Raises
+    ------
+    WorkersLost
+        Where dask says that something was lost, or cancelled by nobody here.
+    """
     distributed = _distributed()
     cut_off = distributed.comm.CommClosedError
     try:
@@ -307,6 +348,16 @@ def lost_workers() -> Iterator[None]:
             "away; start workers with more memory, or choose a smaller tile"
         ) from error
     except (asyncio.CancelledError, futures.CancelledError, cut_off) as error:
+        is_there = client.status == "running" and not isinstance(error, cut_off)
+        if is_there and not str(getattr(error, "reason", "")).startswith("scheduler"):
+            # what was in their memory alone cannot be computed once more
+            raise WorkersLost(
+                "all workers are gone that held the movie, or what is computed from "
+                "it, in their memory: it is larger than they have room for, or their "
+                "machines were taken away; start workers with more memory, and do the "
+                "same once more. A movie in a file is not lost like that: workers "
+                "that come later open it themselves"
+            ) from error
         raise WorkersLost(
             "the scheduler is gone, and what it had given out with it; what is "
             "complete is there: start it again, and the same command with --resume "

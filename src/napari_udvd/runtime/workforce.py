@@ -193,7 +193,7 @@ def run(
                 begun.add(unit)
                 futures[unit] = future
                 future.add_done_callback(heard.put)
-            yield from _news(heard, futures, schedule, units)
+            yield from _news(client, heard, futures, schedule, units)
     finally:
         if client.status == "running":
             if futures:
@@ -204,6 +204,7 @@ def run(
 
 
 def _news(
+    client: Any,
     heard: queue.SimpleQueue[Any],
     futures: dict[Any, Any],
     schedule: Schedule[Any],
@@ -222,12 +223,12 @@ def _news(
     if unit is None:
         return  # of a worker that is gone
     if news.status == "cancelled":
-        with lost_workers():
+        with lost_workers(client):
             news.result()
     del futures[unit]
     schedule.end(unit)
     try:
-        with lost_workers():
+        with lost_workers(client):
             result = news.result()
     except Exception as error:
         yield Broke(unit, error)
@@ -236,7 +237,7 @@ def _news(
 
 
 def _there(client: Any) -> dict[str, int]:
-    with lost_workers():
+    with lost_workers(client):
         if client.status not in ("running", "connecting"):
             raise asyncio.CancelledError
         return worker_threads(client)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from napari_udvd.inference.request import EXACT
@@ -45,7 +46,9 @@ class Afterwards:
     self_ensemble
         A user's word on the average over all views; if there is time for it if None.
     budget
-        Of both. How much of it is set aside is written there.
+        Of both. How much of it is set aside is written there. Where it is a number of
+        steps, the clock decides nothing: the second stage follows, and all views where
+        a user asked for them.
 
     Attributes
     ----------
@@ -120,6 +123,10 @@ class Afterwards:
 
     def _estimated(self, self_ensemble: bool | None) -> Reserve:
         assert self.pace is not None and self._follows is not None
+        minutes = self._budget.whole / 60
+        if not self._budget.is_timed:
+            # the same steps make the same result, however busy the machine is
+            self_ensemble, minutes = bool(self_ensemble), math.inf
         return reserve(
             self._learner.average,
             self.pace,
@@ -127,5 +134,5 @@ class Afterwards:
             self._device,
             self_ensemble=self_ensemble,
             follows=self._follows,
-            minutes=self._budget.whole / 60,
+            minutes=minutes,
         )

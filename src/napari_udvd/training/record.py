@@ -145,8 +145,10 @@ def course(
         What is kept of it; empty where there was none.
     """
     taught = {"distillation": dict(distillation)} if distillation else {}
+    # steps that were counted make the same model in any time, and the same file of it
+    took = {"seconds": round(budget.elapsed, 1)} if budget.is_timed else {}
     return {
-        "seconds": round(budget.elapsed, 1),
+        **took,
         "steps": budget.step,
         "ended": reason,
         "best_step": best.step,

@@ -149,6 +149,20 @@ def test_movies_of_a_folder_get_a_result_or_a_reason(
     assert at.states() == ["skipped", "skipped", "skipped", "failed"]
     assert content(tmp_path / "out" / "b.denoised.ome.tif") == before
 
+    # what was asked otherwise is not what is there
+    at.select(3)
+    dock.movies.remove_selected()
+    dock.settings.posterior_check.setChecked(False)
+    assert at.run().startswith("3 done, in ")
+    assert dock.movies.table.item(0, 1).text() == "done anew"
+    at.select(0)
+    said = dock.movies.details.text()
+    assert "was replaced: it was made with use posterior True, not False" in said
+    assert content(tmp_path / "out" / "b.denoised.ome.tif") != before
+    dock.settings.posterior_check.setChecked(True)
+    assert at.run().startswith("3 done, in ")
+    assert content(tmp_path / "out" / "b.denoised.ome.tif") == before
+
     # a double click opens both, once
     for _ in range(2):
         dock.movies.table.cellDoubleClicked.emit(0, 1)

@@ -133,8 +133,9 @@ class OutputChoice(QWidget):
         self.existing_box.addItem("Skip what is done", False)
         self.existing_box.addItem("Replace results", True)
         self.existing_box.setToolTip(
-            "Movies whose result is in the folder are skipped, and trainings that were "
-            "interrupted are gone on with; or all is done anew"
+            "Movies whose result is in the folder, made of the same movie and as is "
+            "asked now, are skipped; other results are made anew, and trainings that "
+            "were interrupted are gone on with. Or all is done anew"
         )
         both = QHBoxLayout()
         both.addWidget(self.format_box, 1)

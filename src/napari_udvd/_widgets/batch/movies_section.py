@@ -244,6 +244,8 @@ class MoviesSection(QWidget):
             self.details.fail(row.told, notify=False)
         elif row.warnings:
             self.details.warn(row.told)
+        elif row.is_explained:
+            self.details.inform(row.told)
 
     def _on_files(self) -> None:
         names, _ = QFileDialog.getOpenFileNames(self, "Movies")

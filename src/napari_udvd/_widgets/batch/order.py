@@ -174,20 +174,26 @@ def _job(order: Order) -> Generator[Preparing, None, Any]:
 
     request = Request(**order.request)
     # results that are there are looked for, and trainings gone on with
-    resume = not order.replaces
+    # where they were made of this and in this way; others are made anew
+    resume = renews = not order.replaces
     if order.model is None:
         return _jobs.TrainAndRestore(
             request=request,
             values=dict(order.values),
             task=order.task,
             resume=resume,
+            renews=renews,
             overwrite=order.replaces,
         )
     yield Preparing(f"Reading {order.model.name} …")
     (denoiser,) = _jobs.load_model(order.model)
     _jobs.check_task(denoiser, order.task)
     return _jobs.ApplyModel(
-        request=request, denoiser=denoiser, resume=resume, overwrite=order.replaces
+        request=request,
+        denoiser=denoiser,
+        resume=resume,
+        renews=renews,
+        overwrite=order.replaces,
     )
 
 

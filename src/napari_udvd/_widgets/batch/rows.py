@@ -24,6 +24,8 @@ IN_WORDS = {
     "leave --resume out and name another folder": "name another folder, or choose "
     "Replace results",
     "and the same command with --resume goes on": "and Resume goes on",
+    "replace results with `overwrite`, or name another folder": "name another folder, "
+    "or choose Replace results",
     "Start workers with more memory, and --resume": "Start workers with more memory, "
     "and press Resume",
 }
@@ -112,7 +114,15 @@ class Row:
             return "skipped: done before"
         if status.state == "done" and self.warnings:
             return "done, with a warning"
+        if status.state == "done" and status.anew:
+            return "done anew"
         return status.state
+
+    @property
+    def is_explained(self) -> bool:
+        """Whether there is more to say of how it ended than the state."""
+        status = self.status
+        return status is not None and (status.state == "skipped" or bool(status.anew))
 
     @property
     def told(self) -> str:
@@ -126,7 +136,12 @@ class Row:
         if status.state == "failed":
             lines.append(f"Failed: {self.reason}")
         if status.state == "skipped":
-            lines.append("Skipped: its result was there already.")
+            lines.append(
+                "Skipped: its result was there already, of this movie and made as is "
+                "asked now."
+            )
+        if status.anew:
+            lines.append(f"The result that was there was replaced: {status.anew}.")
         if status.where:
             lines.append(f"worker {status.where}")
         if status.repeats:

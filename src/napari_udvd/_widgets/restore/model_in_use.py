@@ -14,7 +14,7 @@ from napari_udvd import jobs as _jobs
 from napari_udvd._widgets.restore.words import DENOISE
 from napari_udvd._widgets.shared.layers import file_beside
 from napari_udvd._widgets.shared.messages import said
-from napari_udvd._widgets.shared.model_row import MODEL_FILES
+from napari_udvd._widgets.shared.model_row import MODEL_FILES, SAVED_FILES
 from napari_udvd._widgets.shared.worker import Worker
 from napari_udvd.errors import InputError
 
@@ -179,7 +179,7 @@ class ModelInUse(QObject):
             self._section,
             "Save model",
             file_beside(self._movie.layer, ".safetensors"),
-            MODEL_FILES,
+            SAVED_FILES,
         )
         if name:
             self.save(Path(name))

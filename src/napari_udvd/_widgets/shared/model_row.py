@@ -15,9 +15,13 @@ from napari_udvd._widgets.shared.worker import Worker
 if TYPE_CHECKING:
     from napari_udvd._widgets.shared.session import Session
 
-__all__ = ["MODEL_FILES", "ModelRow"]
+__all__ = ["MODEL_FILES", "SAVED_FILES", "ModelRow"]
 
 MODEL_FILES = "Models (*.safetensors *.zip *.pt *.pth)"
+"""Those that are read: ours, packages of bioimage.io, published checkpoints."""
+
+SAVED_FILES = "Models (*.safetensors)"
+"""The one that is written."""
 
 NO_MODEL = "no model yet: train one in the dock Denoise movie, or load one"
 
