@@ -389,7 +389,8 @@ def model() -> Denoiser:
     from napari_udvd.training.warm_start import warm_start
 
     spec = next(spec for spec in specs().values() if spec.weights)
-    net = build_network(spec.name, {"hole": (1, 1), "likelihood": True})
+    usual = spec.settings().model_dump()
+    net = build_network(spec.name, {**usual, "hole": (1, 1), "likelihood": True})
     warm_start(net)
     return Denoiser(net.eval(), (Calibration(130.0, 80.0, CAMERA),))
 

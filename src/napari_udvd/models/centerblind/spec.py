@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -19,17 +19,20 @@ from napari_udvd.models.spec import (
 __all__ = ["SPARSE", "SPEC", "CenterBlindSettings", "SparseSettings"]
 
 
-_PRESET: dict[str, Any] = {
-    "title": "Size",
-    "description": "smaller is faster, larger needs longer: size of centerblind",
-    "json_schema_extra": {"after": "model"},
-}
+Size = Annotated[
+    Literal["small", "light", "medium", "large"],
+    Field(
+        title="Size",
+        description="smaller is faster, larger needs longer: size of centerblind",
+        json_schema_extra={"after": "model"},
+    ),
+]
 
 
 class CenterBlindSettings(NetworkSettings):
     """Options of the centre-blind network."""
 
-    preset: Literal["small", "light", "medium", "large"] = Field("light", **_PRESET)
+    preset: Size = "light"
 
     def arguments(self, facts: Facts) -> dict[str, Any]:
         """Return preset, and how many neighbours must not show the hole."""
@@ -80,7 +83,7 @@ class SparseSettings(CenterBlindSettings):
     Its weights are of another size.
     """
 
-    preset: Literal["small", "light", "medium", "large"] = Field("medium", **_PRESET)
+    preset: Size = "medium"
 
     def arguments(self, facts: Facts) -> dict[str, Any]:
         """Return those of the network, and what suits the movie to average over."""
