@@ -1,8 +1,12 @@
 """Peak memory of denoising movies of different length, as the command line does it.
 
-Writes movies as OME-Zarr, chunk by chunk, saves an untrained narrow network (memory
-does not depend on what it has learned), and runs ``napari-udvd apply`` on each movie
-in a fresh process. The last line is what the program needs before it reads anything.
+    python -m benchmarks.memory                    # UDVD, as narrow as can be
+    python -m benchmarks.memory --network fast --curve memory.png
+
+Writes movies as OME-Zarr, chunk by chunk, saves a network and runs ``napari-udvd
+apply`` on each movie in a fresh process. *Fast* has the shipped weights; others are
+untrained (memory does not depend on what they have learned). The last line is what the
+program needs before it reads anything.
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ import os
 import sys
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -19,8 +24,11 @@ import zarr
 
 from benchmarks.builds import Build, Failed
 from benchmarks.common import REPOSITORY, machine, progress, table
+from benchmarks.watching import PeakMemory
 from napari_udvd.inference.restorer import Denoiser
-from napari_udvd.models import STBN, UDVD, Network
+from napari_udvd.models import STBN, UDVD
+from napari_udvd.models.catalogue import build_network, specs
+from napari_udvd.training.warm_start import warm_start
 
 SOURCES = 16
 """Noise frames that a movie repeats, each time shifted by one row more."""
@@ -41,14 +49,62 @@ def write_movie(path: Path, frames: int, size: int) -> None:
         movie[t] = 100 + np.roll(sources[t % SOURCES], t // SOURCES, axis=1)
 
 
-def peak_of(arguments: list[str]) -> tuple[float, float]:
-    """Run the command line in a fresh process; return its peak in MB and seconds."""
+class Run(NamedTuple):
+    """What the command line needed.
+
+    Attributes
+    ----------
+    peak
+        Memory, MB.
+    seconds
+        From the start of the process to its end.
+    course
+        Seconds and MB, several times a second.
+    """
+
+    peak: float
+    seconds: float
+    course: list[tuple[float, float]]
+
+
+def run(arguments: list[str]) -> Run:
+    """Run the command line in a fresh process."""
     build = Build(REPOSITORY, threads=os.cpu_count() or 1, allocator="own")
     try:
-        found = build.probe("command", *arguments)
+        with PeakMemory(os.getpid(), 0.2, itself=False) as watched:
+            found = build.probe("command", *arguments)
     except Failed as error:
         sys.exit(str(error))
-    return found["peak"], found["wall"]
+    return Run(found["peak"], found["wall"], watched.course)
+
+
+def network(name: str, width: int | None) -> Denoiser:
+    """Make a model."""
+    torch.manual_seed(0)
+    if name == "fast":
+        spec = next(spec for spec in specs().values() if spec.weights)
+        net = build_network(spec.name, spec.settings().model_dump())
+        warm_start(net)
+    elif name == "stbn":
+        net = STBN(features=width or 2, modules=1, blocks=1)
+    else:
+        net = UDVD(width=width or 1, likelihood=True)
+    return Denoiser(net.eval(), ())
+
+
+def draw(runs: dict[str, Run], path: Path) -> None:
+    """Draw memory over time, a line for each movie."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 3.5), layout="constrained")
+    axes = figure.subplots()
+    for name, found in runs.items():
+        seconds, mb = zip(*found.course, strict=True)
+        axes.plot(seconds, mb, label=name, linewidth=1)
+    axes.set(xlabel="seconds", ylabel="resident memory, MB", ylim=(0, None))
+    axes.legend()
+    axes.grid(alpha=0.3)
+    figure.savefig(path, dpi=100)
 
 
 def main() -> None:
@@ -58,42 +114,43 @@ def main() -> None:
     )
     parser.add_argument("--frames", type=int, nargs="+", default=[100, 2000])
     parser.add_argument("--size", type=int, default=512, help="of a frame, in pixels")
-    parser.add_argument("--network", choices=("udvd", "stbn"), default="udvd")
+    networks = ("udvd", "stbn", "fast")
+    parser.add_argument("--network", choices=networks, default=networks[0])
     parser.add_argument("--width", type=int, help="of the network, or features")
     parser.add_argument("--output", choices=SUFFIXES, default=SUFFIXES[0])
+    parser.add_argument("--curve", type=Path, help="gets memory over time, as PNG")
     options = parser.parse_args()
-    rows = []
+    rows, runs = [], {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         model = folder / "model.safetensors"
-        torch.manual_seed(0)
-        if options.network == "stbn":
-            net: Network = STBN(features=options.width or 2, modules=1, blocks=1)
-        else:
-            net = UDVD(width=options.width or 1, likelihood=True)
-        Denoiser(net.eval(), ()).save(model)
+        denoiser = network(options.network, options.width)
+        denoiser.save(model)
         for frames in options.frames:
             movie = folder / f"{frames}.zarr"
             result = folder / f"result-{frames}.{options.output}"
             progress(f"writing {frames} frames")
             write_movie(movie, frames, options.size)
             arguments = [str(model), str(movie), "-o", str(result), "--axes", "TYX"]
-            peak, seconds = peak_of(["apply", *arguments])
+            found = runs[f"{frames:,} frames"] = run(["apply", *arguments])
             bytes_in = 2 * frames * options.size**2
             rows.append(
                 (
                     f"{frames:,} frames",
                     f"{bytes_in / 1e6:,.0f}",
-                    f"{peak:,.0f}",
-                    f"{seconds:.0f}",
+                    f"{found.peak:,.0f}",
+                    f"{found.seconds:.0f}",
                 )
             )
             progress(" ".join(rows[-1]))
-        peak, seconds = peak_of(["apply", "--help"])
-        rows.append(("nothing", "0", f"{peak:,.0f}", f"{seconds:.0f}"))
+        found = run(["apply", "--help"])
+        rows.append(("nothing", "0", f"{found.peak:,.0f}", f"{found.seconds:.0f}"))
     print(machine())
-    print(f"\n### {options.size} x {options.size}, {options.network}, {net.size}\n")
+    size = f"{options.size} x {options.size}"
+    print(f"\n### {size}, {options.network}, {denoiser.net.size}\n")
     print(table(("", "movie, MB", "peak memory, MB", "s"), rows))
+    if options.curve:
+        draw(runs, options.curve)
 
 
 if __name__ == "__main__":
