@@ -244,7 +244,8 @@ def _keep_model(results: Results, name: str, model: nu.Denoiser) -> None:
     shapes = {key: list(tensor.shape) for key, tensor in tensors.items()}
     results.words(name, "shapes", shapes)
     content = json.loads(header["napari_udvd"])
-    del content["version"], content["record"]["seconds"]
+    del content["version"]
+    content["record"].pop("seconds", None)  # of trainings that were timed
     content.setdefault("task", "denoise")  # as every reader takes it
     results.words(name, "header", dict(sorted(content.items())))
 

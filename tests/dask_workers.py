@@ -27,7 +27,7 @@ def in_this_process(workers: int = 2) -> Iterator[Any]:
             dashboard_address="127.0.0.1:0",
             protocol="inproc://",
         ) as cluster,
-        distributed.Client(cluster) as client,
+        distributed.Client(cluster, set_as_default=False) as client,
     ):
         yield client
 

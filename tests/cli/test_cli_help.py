@@ -54,7 +54,7 @@ def test_the_help_tells_defaults_and_choices(
         "--model <auto|centerblind|udvd|udvd-3|udvd-1|stbn>",
         "network; centerblind is fast",
         "together [default: 2.0]",
-        "size of centerblind [default: (medium)]",
+        "size of centerblind [default: (light)]",
         "slower [default: (if there is time)]",
         "several movies [required]",
     ):

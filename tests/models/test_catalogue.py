@@ -219,8 +219,9 @@ def test_a_dump_is_flat_and_can_be_read_again(model: str) -> None:
         assert list(dump) == list(usual)  # of every network, whichever is chosen
         assert TrainingSettings(**dump) == settings
         assert {name: dump[name] for name in options()} == {
-            name: usual[name] for name in options()
+            name: getattr(settings.network, name, usual[name]) for name in options()
         }
+        assert settings.network == type(settings.network)()
 
 
 def test_options_are_read_and_given_like_all_settings() -> None:

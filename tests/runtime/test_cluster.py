@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 import time
@@ -63,6 +64,24 @@ def test_the_dashboard_is_told_of_where_there_is_one(
     monkeypatch.setattr(cluster, "_has_dashboard", lambda: True)
     found = dashboard_of(client)
     assert found is not None and found.endswith("/status")
+
+
+def test_arrays_of_others_are_computed_as_ever(client: Any) -> None:
+    import dask
+
+    assert client.status == "running"
+    assert dask.config.get("scheduler", None) is None
+
+
+def test_variables_for_workers_are_not_left_behind(
+    client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MALLOC_TRIM_THRESHOLD_", raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    with cluster._same_environment():
+        os.environ |= {"MALLOC_TRIM_THRESHOLD_": "65536", "OMP_NUM_THREADS": "1"}
+    assert "MALLOC_TRIM_THRESHOLD_" not in os.environ
+    assert os.environ["OMP_NUM_THREADS"] == "2"
 
 
 def test_what_is_common_goes_once(client: Any) -> None:

@@ -88,7 +88,7 @@ def test_units_end_when_their_client_leaves() -> None:
 
     ENDED.clear()
     with in_this_process() as client:
-        other = distributed.Client(client.cluster)
+        other = distributed.Client(client.cluster, set_as_default=False)
         units = run(other, Schedule({1: 1.0}), until_nobody_wants_it)
         next(each for each in units if isinstance(each, Said))
         other.close()  # it does not say anything more, as one that was killed

@@ -93,6 +93,7 @@ def computing_on(
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
     each = max(1, (cores or os.cpu_count() or 1) // workers)
     with (
+        _same_environment(),
         dask.config.set({"distributed.scheduler.allowed-failures": REPEATS}),
         distributed.LocalCluster(
             n_workers=workers,
@@ -106,10 +107,30 @@ def computing_on(
             },
             silence_logs=logging.CRITICAL,
         ) as cluster,
-        distributed.Client(cluster) as client,
+        distributed.Client(cluster, set_as_default=False) as client,
     ):
         client.run(_keep_freed_memory)
         yield client
+
+
+@contextmanager
+def _same_environment() -> Iterator[None]:
+    """Put variables back that dask sets in this process to hand them to workers.
+
+    What is started later, by whom ever, would have a single thread.
+    """
+    import dask
+
+    names = dask.config.get("distributed.nanny.pre-spawn-environ")
+    before = {name: os.environ.get(name) for name in names}
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def connect(scheduler: str, seconds: float = CONNECT_SECONDS) -> Any:
@@ -143,7 +164,7 @@ def connect(scheduler: str, seconds: float = CONNECT_SECONDS) -> Any:
         where = {"scheduler_file": scheduler}
     with _quiet():
         try:
-            return distributed.Client(**where, timeout=seconds)
+            return distributed.Client(**where, timeout=seconds, set_as_default=False)
         except (OSError, TimeoutError, ValueError) as error:
             raise InputError(
                 f"no dask scheduler answered at {scheduler!r} within {seconds:g} s: "

@@ -262,7 +262,7 @@ class CenterBlind(OpenBranch, LatticeBranch, Network):
         """
         stable = self._stable(clip)
         window = self._window(stable, range(stable.shape[1]), clip.noise)
-        out = self._outputs(window, torch.float32, (y, x))
+        out = self._outputs(window, clip.frames.dtype, (y, x))
         return self._in_units_of_input(split(out, self.channels), clip.noise)
 
     def sweep(
@@ -350,7 +350,8 @@ class CenterBlind(OpenBranch, LatticeBranch, Network):
         features = F.relu_(apply(self.join_a, features))
         features = F.relu_(apply(self.join_b, features))
         # a movie has more grey levels than bfloat16: the last sum is in float32
-        return apply(self.join_c, features.to(torch.float32))
+        exact = torch.promote_types(features.dtype, torch.float32)
+        return apply(self.join_c, features.to(exact))
 
     def _features(self, window: Window, precision: torch.dtype) -> Features:
         """Return what makes the features that the lattice begins with, of any rows."""
