@@ -673,3 +673,27 @@ def test_moving_cells_are_not_correlated_noise(shared_data: Path) -> None:
 def test_variance_over_real_motion(shared_data: Path) -> None:
     scene = tifffile.imread(next(shared_data.glob("bia_cancer_*.tif")))
     assert_variance(recorded(scene, photons=15.0), tolerance=0.1)
+
+
+@pytest.mark.parametrize("kind", ["nuclei", "vesicles"])
+def test_a_glance_reads_less_and_says_nearly_the_same(kind: str) -> None:
+    noisy = simulated(kind, 40, 256).noisy
+    read = [0]
+
+    class Counted:
+        shape, dtype, ndim = noisy.shape, noisy.dtype, 3
+
+        def __getitem__(self, index: Any) -> Any:
+            part = np.asarray(noisy.data[index])
+            read[0] += part.size
+            return part
+
+    counted = Stack(Counted(), "TYX")
+    whole = diagnose(counted)
+    of_whole, read[0] = read[0], 0
+    glance = diagnose(counted, glance=True)
+    assert read[0] < 0.6 * of_whole
+    level = float(np.median(noisy.data))
+    ratio = glance.noise.variance(level) / whole.noise.variance(level)
+    assert float(ratio) == pytest.approx(1, abs=0.1)
+    assert glance.hole == whole.hole

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_udvd.errors import InputError
 from napari_udvd.inference.live_view import LiveView, View
 from napari_udvd.jobs import make_settings
 from napari_udvd.training import (
@@ -15,6 +16,8 @@ from napari_udvd.training import (
     Started,
     afterwards,
     feeding,
+    opening,
+    plan,
     train_events,
     trainer,
 )
@@ -53,6 +56,40 @@ def test_nothing_is_measured_before_the_first_picture(
     assert not measured
     assert isinstance(next(events), Started)
     assert measured == ["confirm_noise", "measure_pace"]
+    events.close()
+
+
+def test_all_of_the_movie_is_looked_at_behind_the_first_picture(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    glances: list[bool] = []
+    whole = plan.diagnose
+
+    def noted(*args: Any, glance: bool) -> Any:
+        glances.append(glance)
+        return whole(*args, glance=glance)
+
+    monkeypatch.setattr(plan, "diagnose", noted)
+    shipped = make_settings(model="centerblind", patch=16, batch=2, minutes=0.02)
+    events = train_events([tiny_movie(20, (48, 40))], shipped)
+    assert isinstance(next(events), Preview)
+    assert glances == [True]
+    assert isinstance(next(events), Started)
+    assert glances == [True, False]
+    events.close()
+
+
+def test_what_a_glance_cannot_use_is_looked_at_in_full(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def nothing(*_: Any, glance: bool) -> Any:
+        assert glance  # the whole look is the trainer's
+        raise InputError("all frames that were looked at are the same")
+
+    monkeypatch.setattr(opening, "make_plan", nothing)
+    settings = make_settings(model="centerblind", patch=16, batch=2, minutes=0.02)
+    events = train_events([tiny_movie(20, (48, 40))], settings)
+    assert isinstance(next(events), Started)
     events.close()
 
 

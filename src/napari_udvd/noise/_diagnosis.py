@@ -129,7 +129,11 @@ class Diagnosis:
 
 
 def diagnose(
-    stack: Stack, plane: Plane = Plane(), known: NoiseModel | None = None
+    stack: Stack,
+    plane: Plane = Plane(),
+    known: NoiseModel | None = None,
+    *,
+    glance: bool = False,
 ) -> Diagnosis:
     """Measure the noise of one plane of a movie, from the movie alone.
 
@@ -152,6 +156,9 @@ def diagnose(
     known
         Noise of the camera, where somebody has told it: stands for that of a sparse
         scan too thin to measure it.
+    glance
+        Look at a fifth of the pixels, where somebody waits for a first picture: the
+        noise is right to some percent. A sparse scan is looked at as ever.
 
     Raises
     ------
@@ -164,7 +171,7 @@ def diagnose(
         return _diagnose_scan(inspect(stack), plane, known)
     if stack.mask is not None or np.prod(stack.shape, dtype=float) <= LOOKED_AT:
         stack = inspect(stack)
-    sample = sample_windows(stack, plane)
+    sample = sample_windows(stack, plane, glance=glance)
     blocks = measure_blocks(sample)
     correlation = measure_correlation(blocks)
     fit = fit_noise_model(

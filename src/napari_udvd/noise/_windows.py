@@ -28,6 +28,8 @@ PIXELS = 2_500_000
 """Pixels of all windows together, counted once: 30 MB, and a tenth of them gives a
 correlation to 0.003."""
 MIN_WINDOWS, MAX_WINDOWS = 8, 64
+GLANCE_SIDE, GLANCE_PIXELS = 256, 500_000
+"""The same of a glance, which shall not take longer than the picture that it is for."""
 MIN_SIDE = 16
 MAX_REPEATS = 12
 """Frames looked at to find the three different ones of a window."""
@@ -81,8 +83,15 @@ class Sample:
     coarseness: float
 
 
-def sample_windows(stack: Stack, plane: Plane) -> Sample:
+def sample_windows(stack: Stack, plane: Plane, *, glance: bool = False) -> Sample:
     """Read windows spread evenly over time, from crops spread over the frame.
+
+    Parameters
+    ----------
+    stack, plane
+        Movie and series.
+    glance
+        Read fewer pixels.
 
     Raises
     ------
@@ -93,9 +102,10 @@ def sample_windows(stack: Stack, plane: Plane) -> Sample:
     check_time(stack)
     check_side(stack)
     height, width = stack.frame_shape
-    crop = min(height, SIDE), min(width, SIDE)
+    side, pixels = (GLANCE_SIDE, GLANCE_PIXELS) if glance else (SIDE, PIXELS)
+    crop = min(height, side), min(width, side)
     starts = max(1, stack.n_frames - WINDOW + 1)
-    n = min(starts, MAX_WINDOWS, max(MIN_WINDOWS, PIXELS // (crop[0] * crop[1])))
+    n = min(starts, MAX_WINDOWS, max(MIN_WINDOWS, pixels // (crop[0] * crop[1])))
     windows: list[Floats] = []
     around: list[Floats] = []
     measured: list[npt.NDArray[np.bool_]] = []

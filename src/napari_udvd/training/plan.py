@@ -126,8 +126,21 @@ def make_plan(
     settings: TrainingSettings,
     on_cpu: bool,
     task: Task = DENOISE,
+    *,
+    glance: bool = False,
 ) -> Plan:
     """Diagnose the movies and choose what the settings leave open for a task.
+
+    Parameters
+    ----------
+    stacks, settings
+        Movies, and what the user decided.
+    on_cpu
+        Whether it is trained there.
+    task
+        What the network learns.
+    glance
+        Look at less of the movies, see :func:`napari_udvd.noise.diagnose`.
 
     Raises
     ------
@@ -153,7 +166,7 @@ def make_plan(
     known = None if settings.noise is None else NoiseModel(*settings.noise)
     diagnoses = [
         [
-            diagnose(stack, plane, known)
+            diagnose(stack, plane, known, glance=glance)
             for stack in stacks
             if (plane := middle_plane(stack, c)) is not None
         ]

@@ -89,10 +89,10 @@ def train_events(
     device, asked = choose_device(settings.device), find_task(task)
     saved = read_saved_run(checkpoint, stacks, task) if resume else None
     if saved is None:
-        plan = make_plan(stacks, settings, device.type == "cpu", asked)
-        stacks = [inspect(stack) for stack in stacks]
         try:
-            yield from first_pictures(stacks, plan, settings, device, asked, live)
+            yield from first_pictures(stacks, settings, device, asked, live)
+            plan = make_plan(stacks, settings, device.type == "cpu", asked)
+            stacks = [inspect(stack) for stack in stacks]
             check = measure_scan_noise if asked.fills else confirm_noise
             plan = check(plan, stacks, settings, device)
             run = Run(stacks, settings, plan, device, began, follows, asked)
