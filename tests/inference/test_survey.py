@@ -79,6 +79,27 @@ def test_a_movie_is_looked_at_once_and_always_says_the_same() -> None:
     assert made(tiny_movie(6)) == first
 
 
+def test_frames_of_a_small_movie_are_predicted_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[int] = []
+    predict = surveying.predict
+
+    def each_alone(
+        blind: Any, stack: Any, series: Any, scaler: Any, frames: Any
+    ) -> Any:
+        asked.extend(frames)
+        found = {}
+        for t in frames:
+            found |= yield from predict(blind, stack, series, scaler, [t])
+        return found
+
+    expected = made(tiny_movie(9))
+    monkeypatch.setattr(surveying, "predict", each_alone)
+    assert made(tiny_movie(9)) == expected
+    assert sorted(asked) == list(range(9))
+
+
 @pytest.mark.parametrize("edge", [16, 256])
 def test_no_more_is_looked_at_than_needed(
     edge: int, monkeypatch: pytest.MonkeyPatch

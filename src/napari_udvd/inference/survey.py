@@ -215,17 +215,20 @@ def survey(
     scaler = Scaler([calibrations[channel]], place.device)
     stack = inspect(stack)
     places = _places(stack, channel) if request.events else []
+    seen: _Seen | None = None
     for t, z, rows, columns in places[:most]:
         part = stack.crop(slice(0, stack.n_frames), rows, columns)
         series = Series((channel,), z)
         around = window(t, 1, stack.n_frames, missing_frames(stack, series))
-        predicted = yield from predict(
-            BlockDenoiser(net, calibrations, part, blind),
-            part,
-            series,
-            scaler,
-            sorted(set(around)),
-        )
+        # small frames are looked at as a whole, and their neighbours next; what a
+        # recurrent network says of a frame depends on what it is asked for beside it
+        if seen is None or seen.at != (rows, columns) or net.geometry.recurrent:
+            inner = BlockDenoiser(net, calibrations, part, blind)
+            seen = _Seen((rows, columns), inner, {})
+        wanted = sorted(set(around) - seen.frames.keys())
+        new = yield from predict(seen.inner, part, series, scaler, wanted)
+        predicted = seen.frames | new
+        seen = seen._replace(frames={k: predicted[k] for k in around})
         before, own, after = (predicted[k] for k in around)
         samples.append(_sampled(before, own, after, scaler))
     found = judged(samples)
@@ -242,6 +245,14 @@ def survey(
         most=most,
     )
     return replace(found, share=share)
+
+
+class _Seen(NamedTuple):
+    """A part of all frames, what predicts it, and what it has said of some frames."""
+
+    at: tuple[slice, slice]
+    inner: BlockDenoiser
+    frames: dict[int, Predicted]
 
 
 def can_refine(net: Network, request: Request) -> bool:
