@@ -22,6 +22,7 @@ from napari_udvd.filters import adaptive_filter
 from napari_udvd.inference.restorer import Denoiser
 from napari_udvd.inference.scaling import Calibration, Scaler
 from napari_udvd.models import UDVD, CenterBlind, Clip, Network
+from napari_udvd.models.catalogue import find
 from napari_udvd.motion import implied_motion
 from napari_udvd.noise import NoiseModel
 
@@ -63,7 +64,8 @@ def main() -> None:
     torch.manual_seed(0)
     noise = NoiseModel(gain=2.0, offset=100.0, read_noise=3.0)
     rows = []
-    networks: dict[str, Network] = {"fast": CenterBlind(), "UDVD": UDVD()}
+    fast = CenterBlind(**find(CenterBlind.name).settings().model_dump())
+    networks: dict[str, Network] = {"fast": fast, "UDVD": UDVD()}
     for name, net in networks.items():
         net.eval().requires_grad_(False)
         denoiser = Denoiser(net, (Calibration(150.0, 100.0, noise),))
