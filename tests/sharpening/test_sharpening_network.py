@@ -131,6 +131,11 @@ class Watch(TorchDispatchMode):
         super().__init__()
         self.live, self.most = 0, 0
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # or torch loads its compiler, whose LLVM crashes beside that of a driver
+        return False
+
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
