@@ -9,14 +9,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from napari_udvd.models.precision import convolve, like
+from napari_udvd.models.precision import convolve, like, pack
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = [
+    "POOLING",
     "Residual",
     "apply",
+    "as_channels",
     "blur",
     "chosen",
     "convolution",
@@ -25,6 +27,9 @@ __all__ = [
     "rows_of",
     "weave_filter",
 ]
+
+POOLING = 8
+"""Largest pixel of the open branch."""
 
 
 class Residual(nn.Module):
@@ -83,6 +88,17 @@ def weave_filter(channels: int) -> Tensor:
     weight = torch.outer(smooth, smooth) - torch.outer(either, either)
     weight[2, 2] += 1
     return weight.expand(channels, 1, 5, 5).contiguous()
+
+
+def as_channels(frames: Tensor, precision: torch.dtype) -> Tensor:
+    """Make channels of frames ``(N, F, C, H, W)``, as the convolutions take them.
+
+    Rows and columns of zeros are added until pooling leaves none over.
+    """
+    down, right = (-n % POOLING for n in frames.shape[-2:])
+    if down or right:
+        frames = F.pad(frames, (0, right, 0, down))
+    return pack(frames.to(precision).flatten(1, 2))
 
 
 def cropped(x: Tensor, height: int, width: int) -> Tensor:

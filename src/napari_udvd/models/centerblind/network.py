@@ -41,8 +41,10 @@ from napari_udvd.models.centerblind.branches import (
     Preset,
 )
 from napari_udvd.models.centerblind.layers import (
+    POOLING,
     Residual,
     apply,
+    as_channels,
     blur,
     chosen,
     convolution,
@@ -60,13 +62,10 @@ if TYPE_CHECKING:
     Features = Callable[[slice], Tensor]
     """Makes features ``(N, full, rows, W)`` of a range of rows."""
 
-__all__ = ["PRESETS", "CenterBlind", "Preset", "as_channels"]
+__all__ = ["PRESETS", "CenterBlind", "Preset"]
 
 REACH = 2
 """Pixels that the masked convolution sees around a pixel, at least."""
-
-POOLING = 8
-"""Largest pixel of the open branch."""
 
 BLUR = 7
 """Rows and columns of the blurred average that frames are relative to."""
@@ -449,14 +448,3 @@ class CenterBlind(OpenBranch, LatticeBranch, Network):
                 if isinstance(module, Residual):  # begin near the identity
                     module.b.weight *= 0.3
             self.join_c.weight *= 0.1
-
-
-def as_channels(frames: Tensor, precision: torch.dtype) -> Tensor:
-    """Make channels of frames ``(N, F, C, H, W)``, as the convolutions take them.
-
-    Rows and columns of zeros are added until pooling leaves none over.
-    """
-    down, right = (-n % POOLING for n in frames.shape[-2:])
-    if down or right:
-        frames = F.pad(frames, (0, right, 0, down))
-    return pack(frames.to(precision).flatten(1, 2))

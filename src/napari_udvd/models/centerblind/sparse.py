@@ -44,8 +44,8 @@ from napari_udvd.models.averaging import (
 )
 from napari_udvd.models.camera import stabilise
 from napari_udvd.models.centerblind.branches import PRESETS
-from napari_udvd.models.centerblind.layers import apply, rows_of
-from napari_udvd.models.centerblind.network import BLUR, CenterBlind, as_channels
+from napari_udvd.models.centerblind.layers import apply, as_channels, rows_of
+from napari_udvd.models.centerblind.network import BLUR, CenterBlind
 from napari_udvd.models.centerblind.window import Window
 from napari_udvd.models.precision import pack
 
