@@ -29,7 +29,7 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -81,6 +81,12 @@ def main() -> None:
         "--typical", type=float, default=60.0, help="median of a facility's movies, s"
     )
     parser.add_argument("--turns", type=int, default=1, help="the best of so many")
+    parser.add_argument(
+        "--precision",
+        choices=("float32", "auto"),
+        default="float32",
+        help="of the long movie: auto is what users get",
+    )
     parser.add_argument("--folder", type=Path, help="where movies are written")
     parser.add_argument("--one", type=json.loads, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -178,7 +184,8 @@ def long(options: argparse.Namespace, folder: Path) -> str:
     with create(movie, like=like, dtype=block.dtype, record={}) as sink:
         for start in range(0, options.frames, len(block)):
             sink.write(block[: options.frames - start], start)
-    found = apart([movie], folder / "long-result.ome.zarr", WORKERS)
+    result = folder / "long-result.ome.zarr"
+    found = apart([movie], result, WORKERS, options.precision)
     rate = options.frames / found["seconds"]
     header = (
         "Zarr to Zarr on 2 workers",
@@ -316,12 +323,14 @@ def simulated(
 # --- processes of their own -----------------------------------------------------------
 
 
-def apart(files: Sequence[Path], output: Path, workers: int) -> dict[str, float]:
+def apart(
+    files: Sequence[Path], output: Path, workers: int, precision: str = "float32"
+) -> dict[str, float]:
     """Restore movies in a fresh process, whose memory is then its own."""
-    asked = {"files": [str(f) for f in files], "output": str(output)}
+    asked: dict[str, Any] = {"files": [str(f) for f in files], "output": str(output)}
     progress(f"{len(files)} movies, {workers or 'no'} workers")
     environment = {**os.environ, "OMP_NUM_THREADS": "1" if workers else str(WORKERS)}
-    words = ["--one", json.dumps({**asked, "workers": workers})]
+    words = ["--one", json.dumps({**asked, "workers": workers, "precision": precision})]
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.scale", *words],
         env=environment,
@@ -333,10 +342,14 @@ def apart(files: Sequence[Path], output: Path, workers: int) -> dict[str, float]
     return found
 
 
-def coordinate(files: list[str], output: str, workers: int) -> dict[str, float]:
+def coordinate(
+    files: list[str], output: str, workers: int, precision: str
+) -> dict[str, float]:
     """Restore movies here; return seconds without the start, and memory."""
     set_up(1 if workers else WORKERS)
-    job = ApplyModel(denoiser=model(), request=REQUEST)
+    chosen: Any = torch.float32 if precision == "float32" else "auto"
+    request = replace(REQUEST, precision=chosen)
+    job = ApplyModel(denoiser=model(), request=request)
     with computing_on(workers=workers or None) as client:
         if client is not None:
             client.run(_warm_up)
