@@ -190,9 +190,9 @@ class SecondStage:
                 finish, [[predicted[k] for k in around[t]] for t in together]
             )
             for t, (own_mean, own_std, found) in zip(together, results, strict=True):
-                mean[t - start] = own_mean.cpu()
+                mean[t - start] = own_mean.cpu().numpy()
                 if std is not None:
-                    std[t - start] = own_std.cpu()
+                    std[t - start] = own_std.cpu().numpy()
                 self._found[series, t] = tuple(
                     Flash(
                         frame=t,
