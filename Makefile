@@ -93,10 +93,12 @@ engines: $(ENGINES)/.installed ## check engines/ with the tools of the engines: 
 
 # Which tests: PYTEST_ARGS="-k stack"; by default all.
 bounds-lowest: ## run the tests with the lowest versions that pyproject.toml allows
+	@sh tools/apt_install.sh $(NO_SCREEN) $(QT_LIBRARIES)
 	sh tools/bounds.sh lowest $(LOWEST) $(PYTHON)
 	$(LOWEST)/bin/python -m pytest $(PYTEST_ARGS)
 
 bounds-newest: ## run the tests with the newest versions that there are
+	@sh tools/apt_install.sh $(NO_SCREEN) $(QT_LIBRARIES)
 	sh tools/bounds.sh newest $(NEWEST) $(PYTHON)
 	$(NEWEST)/bin/python -m pytest $(PYTEST_ARGS)
 
