@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import platform
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,6 +81,28 @@ def real_movie(name: str, folder: Path) -> Path:
             "or use a simulated movie where the benchmark offers one"
         )
     return path
+
+
+def chart(path: str) -> Path:
+    """Return where a chart is to go: for ``type=`` of an option, before hours of work.
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        If it cannot be drawn, or not be written there.
+    """
+    if find_spec("matplotlib") is None:
+        raise argparse.ArgumentTypeError(
+            "matplotlib is not installed, which draws it: "
+            "pip install --group benchmark, or leave this option out"
+        )
+    parent = Path(path).absolute().parent
+    if not parent.is_dir():
+        raise argparse.ArgumentTypeError(
+            f"{path!r} is to be written into {parent}, which is no folder: make it "
+            "first, or name another one"
+        )
+    return Path(path)
 
 
 def progress(text: str) -> None:

@@ -18,20 +18,20 @@ from __future__ import annotations
 
 import argparse
 from itertools import product
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
 import napari_udvd as nu
 from benchmarks import quality
-from benchmarks.common import DATA, machine, progress, set_up, table
+from benchmarks.common import DATA, chart, machine, progress, set_up, table
 from benchmarks.movies import MOVIES, Frames, KnownMovie, scene
 from napari_udvd.formats import ArraySink
 from napari_udvd.inference.request import Request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from matplotlib.axes import Axes
 
@@ -316,7 +316,7 @@ def main() -> None:
     )
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument(
-        "--picture", type=Path, metavar="FILE", help="gets the curves, as PNG"
+        "--picture", type=chart, metavar="FILE", help="gets the curves, as PNG"
     )
     options = parser.parse_args()
     set_up(options.threads)

@@ -5,8 +5,8 @@
 
 Writes movies as OME-Zarr, chunk by chunk, saves a network and runs ``napari-udvd
 apply`` on each movie in a fresh process. *Fast* has the shipped weights; others are
-untrained (memory does not depend on what they have learned). The last line is what the
-program needs before it reads anything.
+untrained (memory does not depend on what they have learned). The last line is a movie
+of next to nothing, :data:`LEAST`: what the program needs by itself.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import torch
 import zarr
 
 from benchmarks.builds import Build, Failed
-from benchmarks.common import REPOSITORY, machine, progress, table
+from benchmarks.common import REPOSITORY, chart, machine, progress, table
 from benchmarks.watching import PeakMemory
 from napari_udvd.inference.restorer import Denoiser
 from napari_udvd.models import STBN, UDVD
@@ -32,6 +32,9 @@ from napari_udvd.training.warm_start import warm_start
 
 SOURCES = 16
 """Noise frames that a movie repeats, each time shifted by one row more."""
+
+LEAST = 2, 32
+"""Frames, and rows and columns, of a movie that takes no memory."""
 
 SUFFIXES = ("ome.zarr", "ome.tif")
 
@@ -118,7 +121,7 @@ def main() -> None:
     parser.add_argument("--network", choices=networks, default=networks[0])
     parser.add_argument("--width", type=int, help="of the network, or features")
     parser.add_argument("--output", choices=SUFFIXES, default=SUFFIXES[0])
-    parser.add_argument("--curve", type=Path, help="gets memory over time, as PNG")
+    parser.add_argument("--curve", type=chart, help="gets memory over time, as PNG")
     options = parser.parse_args()
     rows, runs = [], {}
     with tempfile.TemporaryDirectory() as name:
@@ -126,28 +129,25 @@ def main() -> None:
         model = folder / "model.safetensors"
         denoiser = network(options.network, options.width)
         denoiser.save(model)
-        for frames in options.frames:
-            movie = folder / f"{frames}.zarr"
-            result = folder / f"result-{frames}.{options.output}"
-            progress(f"writing {frames} frames")
-            write_movie(movie, frames, options.size)
+        for frames, size in [*((n, options.size) for n in options.frames), LEAST]:
+            what = f"{frames:,} frames of {size} x {size}"
+            progress(what)
+            movie = folder / f"{frames}x{size}.zarr"
+            result = folder / f"result-{frames}x{size}.{options.output}"
+            write_movie(movie, frames, size)
             arguments = [str(model), str(movie), "-o", str(result), "--axes", "TYX"]
-            found = runs[f"{frames:,} frames"] = run(["apply", *arguments])
-            bytes_in = 2 * frames * options.size**2
+            found = runs[what] = run(["apply", *arguments])
             rows.append(
                 (
-                    f"{frames:,} frames",
-                    f"{bytes_in / 1e6:,.0f}",
+                    what,
+                    f"{2 * frames * size**2 / 1e6:,.0f}",
                     f"{found.peak:,.0f}",
                     f"{found.seconds:.0f}",
                 )
             )
             progress(" ".join(rows[-1]))
-        found = run(["apply", "--help"])
-        rows.append(("nothing", "0", f"{found.peak:,.0f}", f"{found.seconds:.0f}"))
     print(machine())
-    size = f"{options.size} x {options.size}"
-    print(f"\n### {size}, {options.network}, {denoiser.net.size}\n")
+    print(f"\n### {options.network}, {denoiser.net.size}\n")
     print(table(("", "movie, MB", "peak memory, MB", "s"), rows))
     if options.curve:
         draw(runs, options.curve)

@@ -41,7 +41,7 @@ from skimage.metrics import structural_similarity
 
 import napari_udvd as nu
 from benchmarks import baselines
-from benchmarks.common import DATA, machine, progress, set_up
+from benchmarks.common import DATA, chart, machine, progress, set_up
 from benchmarks.movies import MOVIES, Frames, KnownMovie
 from benchmarks.peers import PEERS, Peer, PeerError
 from benchmarks.quality_tables import (
@@ -263,7 +263,7 @@ def main() -> None:
     )
     parser.add_argument(
         "--curve",
-        type=Path,
+        type=chart,
         metavar="FILE",
         help="gets a picture of PSNR against time (more budgets unless --seconds says)",
     )

@@ -10,20 +10,21 @@ from __future__ import annotations
 
 import argparse
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 import napari_udvd as nu
-from benchmarks.common import DATA, machine, progress, set_up, table
+from benchmarks.common import DATA, chart, machine, progress, set_up, table
 from benchmarks.movies import Frames, KnownMovie, scene
 from napari_udvd.formats import ArraySink
 from napari_udvd.inference.request import Request
 from napari_udvd.simulation import KINDS
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from napari_udvd import Denoiser
 
 DECILES = 10
@@ -147,7 +148,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the training")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument(
-        "--picture", type=Path, metavar="FILE", help="gets the curves, as PNG"
+        "--picture", type=chart, metavar="FILE", help="gets the curves, as PNG"
     )
     options = parser.parse_args()
     set_up(options.threads)
