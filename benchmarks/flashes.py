@@ -331,7 +331,7 @@ def main() -> None:
         hole = "x".join(map(str, denoiser.net.hole))
         print(
             f"\n### {name}\n\n{denoiser.net.title}, hole {hole}, "
-            f"{denoiser.record['steps']} steps in {denoiser.record['seconds']:.0f} s\n"
+            f"{denoiser.record['steps']} steps\n"
         )
         print(curve_table(found[name]))
     print("\n### Goals\n")
