@@ -33,7 +33,7 @@ from napari_udvd.training.warm_start import warm_start
 SOURCES = 16
 """Noise frames that a movie repeats, each time shifted by one row more."""
 
-LEAST = 2, 32
+LEAST = 8, 32
 """Frames, and rows and columns, of a movie that takes no memory."""
 
 SUFFIXES = ("ome.zarr", "ome.tif")

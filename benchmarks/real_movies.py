@@ -301,6 +301,7 @@ def main() -> None:
             shown = [runs[source.name, hole] for hole in SUBJECTS[name].holes]
             picture = draw(name, shown)
             picture.save(options.docs / "images" / f"{name}.png", optimize=True)
+    print(machine())
     texts = [machine() + "\n", *(run.text for run in runs.values())]
     (options.docs / "real-movies.txt").write_text("\n".join(texts), encoding="utf-8")
 

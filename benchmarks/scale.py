@@ -29,6 +29,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -106,7 +107,7 @@ def main() -> None:
 def speed(options: argparse.Namespace, folder: Path) -> str:
     """Compare a batch on two workers with one in this process."""
     rows = []
-    for count in sorted({max(options.movies // 2, 1), options.movies}):
+    for count in sorted({max(options.movies // 2, 2), max(options.movies, 2)}):
         files = movies(folder / f"speed-{count}", count, options)
         best: dict[int, dict[str, float]] = {}
         for turn in range(options.turns):
@@ -353,24 +354,32 @@ def coordinate(
     with computing_on(workers=workers or None) as client:
         if client is not None:
             client.run(_warm_up)
-        largest, done = [0.0], threading.Event()
-        watching = threading.Thread(target=_watch, args=(client, largest, done))
-        watching.start()
-        began = time.perf_counter()
-        paths = [Path(name) for name in files]
-        for _ in restore_files(paths, Path(output), job, None, client):
-            pass
-        seconds = time.perf_counter() - began
-        done.set()
-        watching.join()
+        with _watched() as largest:
+            began = time.perf_counter()
+            paths = [Path(name) for name in files]
+            for _ in restore_files(paths, Path(output), job, None, client):
+                pass
+            seconds = time.perf_counter() - began
         worker_mb = max(client.run(_peak).values()) if client is not None else 0.0
     return {"seconds": seconds, "mb": largest[0], "worker_mb": worker_mb}
 
 
-def _watch(client: Any, largest: list[float], done: threading.Event) -> None:
-    """Follow the memory of this process."""
-    while not done.wait(0.05):
-        largest[0] = max(largest[0], _resident())
+@contextmanager
+def _watched() -> Iterator[list[float]]:
+    """Follow the memory of this process; the only entry is its peak, MB."""
+    largest, done = [0.0], threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.05):
+            largest[0] = max(largest[0], _resident())
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    try:
+        yield largest
+    finally:  # the process would wait for it forever
+        done.set()
+        watching.join()
 
 
 def _resident() -> float:

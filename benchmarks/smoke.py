@@ -15,6 +15,7 @@ import argparse
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -87,6 +88,9 @@ RUNS = {
 """How each script is run; None where it cannot be small: `flow_pictures` needs a flow
 that training found useful, `since` installs the libraries of an earlier commit."""
 
+LONGEST = 300.0
+"""Seconds after which a script hangs."""
+
 RECORDED = {"filter_pictures", "real_movies", "sharpen_pictures"}
 """Those that need recorded movies."""
 
@@ -106,6 +110,36 @@ class Ran(NamedTuple):
     seconds: float
 
 
+class Done(NamedTuple):
+    """A command that was carried out; no code if it did not end by itself."""
+
+    returncode: int | None
+    said: str
+
+
+def carried_out(command: list[str], *, cwd: Path, env: dict[str, str]) -> Done:
+    """Wait for a command, for :data:`LONGEST` at most, and end all that it started."""
+    process = subprocess.Popen(
+        command,
+        cwd=cwd,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    with process:
+        try:
+            said, _ = process.communicate(timeout=LONGEST)
+        except BaseException as error:
+            # also those that it waits for, which would keep the pipe open
+            os.killpg(process.pid, signal.SIGKILL)
+            if isinstance(error, subprocess.TimeoutExpired):
+                return Done(None, process.communicate()[0])
+            raise
+    return Done(process.returncode, said)
+
+
 def run(name: str, folder: Path) -> Ran:
     """Run a script; what it printed goes to stderr if it fails."""
     arguments = RUNS[name]
@@ -120,22 +154,21 @@ def run(name: str, folder: Path) -> Ran:
         screen = ["xvfb-run", "-a"]
     words = arguments.format(folder=folder, repository=REPOSITORY).split()
     began = time.perf_counter()
-    done = subprocess.run(
+    done = carried_out(
         [*screen, sys.executable, "-m", f"benchmarks.{name}", *words],
         cwd=REPOSITORY,
         env={**os.environ, LIMIT: SMALL},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
     )
     took = time.perf_counter() - began
     state = "ran"
-    if done.returncode:
+    if done.returncode is None:
+        state = f"FAILED to end in {LONGEST:g} s"
+    elif done.returncode:
         state = f"FAILED with code {done.returncode}"
-    elif name not in SILENT and platform.python_version() not in done.stdout:
+    elif name not in SILENT and platform.python_version() not in done.said:
         state = "FAILED to say what it ran on"
     if state != "ran":
-        print(f"--- {name} {' '.join(words)}\n{done.stdout}", file=sys.stderr)
+        print(f"--- {name} {' '.join(words)}\n{done.said}", file=sys.stderr)
     return Ran(name, state, took)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
+import os
+import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,11 +53,11 @@ def test_arguments_do_not_depend_on_where_it_is_started(
 ) -> None:
     seen: dict[str, Any] = {}
 
-    def fake(command: list[str], **how: Any) -> subprocess.CompletedProcess[str]:
+    def fake(command: list[str], **how: Any) -> Any:
         seen.update(command=command, **how)
-        return subprocess.CompletedProcess(command, 0, smoke.machine(), "")
+        return smoke.Done(0, smoke.machine())
 
-    monkeypatch.setattr(smoke.subprocess, "run", fake)
+    monkeypatch.setattr(smoke, "carried_out", fake)
     monkeypatch.chdir(tmp_path)
     assert smoke.run("old_files", tmp_path).state == "ran"
     assert str(tmp_path / "old") in seen["command"]
@@ -66,13 +68,46 @@ def test_arguments_do_not_depend_on_where_it_is_started(
 def test_a_script_that_does_not_say_what_it_ran_on_has_failed(
     smoke: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fake(command: list[str], **how: Any) -> subprocess.CompletedProcess[str]:
-        return subprocess.CompletedProcess(command, 0, "12 frames per second", "")
+    def fake(command: list[str], **how: Any) -> Any:
+        return smoke.Done(0, "12 frames per second")
 
-    monkeypatch.setattr(smoke.subprocess, "run", fake)
+    monkeypatch.setattr(smoke, "carried_out", fake)
     assert smoke.run("weave", tmp_path).state == "FAILED to say what it ran on"
     # its numbers go to another script
     assert smoke.run("probe", tmp_path).state == "ran"
+
+
+def test_a_script_that_waits_for_another_one_is_ended_with_it(
+    smoke: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(smoke, "LONGEST", 2.0)
+    command = (
+        "import subprocess, sys\n"
+        "sleep = [sys.executable, '-c', 'import time; time.sleep(60)']\n"
+        "other = subprocess.Popen(sleep)\n"
+        "print('begun', flush=True)\nother.wait()"
+    )
+    began = time.monotonic()
+    done = smoke.carried_out(
+        [sys.executable, "-c", command], cwd=tmp_path, env=dict(os.environ)
+    )
+    assert done.returncode is None
+    assert done.said == "begun\n"
+    # the other one has the pipe as well: it is read to the end once both are gone
+    assert time.monotonic() - began < 30
+
+
+def test_a_script_that_does_not_end_has_failed(
+    smoke: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(
+        smoke, "carried_out", lambda command, **how: smoke.Done(None, "turn 1")
+    )
+    assert smoke.run("weave", tmp_path).state == "FAILED to end in 300 s"
+    assert "turn 1" in capsys.readouterr().err
 
 
 def test_a_window_needs_a_screen_or_something_in_its_place(

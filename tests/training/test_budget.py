@@ -96,8 +96,8 @@ def test_minutes_on_the_clock(clock: SimpleNamespace) -> None:
     timed.resumed_at = 30.0  # by a run before this one
     assert timed.progress == 0.75
     timed.step_seconds, timed.validation_seconds = 5.0, 4.0
-    assert timed.has_time(0, 7.0) and not timed.has_time(0, 7.1)
-    assert not timed.has_time(2)
+    assert timed.has_time(0, 3.0) and not timed.has_time(0, 3.1)
+    assert not timed.has_time(1)
     assert timed.spare(0.05) == 3.0
     clock.time += 3
     assert not timed.is_over(is_good=False)  # one step is taken always

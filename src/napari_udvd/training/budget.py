@@ -279,9 +279,10 @@ class Budget:
     def ending(self) -> float:
         """Seconds of what ends a training.
 
-        The last weights are measured, and then what speaks against the best ones.
+        The last weights are measured, then what speaks against the best ones, and then
+        whether their standard deviations are to be doubted.
         """
-        return (2 + self.judgements) * self.validation_seconds
+        return (3 + self.judgements) * self.validation_seconds
 
     def has_time(self, validations: float, seconds: float = 0.0) -> bool:
         """Whether there is time for some work, and for what ends a training."""
@@ -318,5 +319,5 @@ class Budget:
 
     def spare(self, share: float) -> float:
         """Seconds of a share of the whole that are left, and not needed at the end."""
-        left = self.seconds - self.elapsed - 2 * self.validation_seconds
+        left = self.seconds - self.elapsed - self.ending
         return max(min(share * self.whole, left), 0.0)

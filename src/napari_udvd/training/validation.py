@@ -9,7 +9,7 @@ that follows the noise would flatter the loss, so it is given the prediction ins
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from napari_udvd.runtime.parallel import run_parts, threads_on
 from napari_udvd.tasks import Judged
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import numpy.typing as npt
 
@@ -35,6 +35,7 @@ __all__ = ["Residual", "Share", "Validation", "affordable"]
 
 Doubles: TypeAlias = "npt.NDArray[np.float64]"
 Frames: TypeAlias = "npt.NDArray[np.float32]"
+Found = TypeVar("Found")
 
 EDGE = 160
 """Rows and columns of a validation window: enough context, little time."""
@@ -172,15 +173,7 @@ class Validation:
 
     def loss(self, net: Network) -> float:
         """Loss per pixel, averaged over all windows."""
-        count = min(threads_on(self._device), len(self._windows))
-        shares = [self._windows[k::count] for k in range(count)]
-        found = run_parts(
-            lambda share: [float(self._losses(w, net).mean()) for w in share], shares
-        )
-        in_order = [0.0] * len(self._windows)
-        for k, losses in enumerate(found):
-            in_order[k::count] = losses
-        return float(np.mean(in_order))
+        return float(np.mean(self._each(lambda w: self._losses(w, net).mean())))
 
     def advantage(self, net: Network, other: Network) -> tuple[float, float]:
         """Tell what one network has over another, by loss per pixel.
@@ -193,8 +186,9 @@ class Validation:
             Standard error of that. The noise of neighbouring pixels is nearly
             independent and so are the differences.
         """
-        gains = [self._losses(w, other) - self._losses(w, net) for w in self._windows]
-        gain = np.concatenate(gains)
+        gain = np.concatenate(
+            self._each(lambda w: self._losses(w, other) - self._losses(w, net))
+        )
         return float(gain.mean()), float(gain.std() / np.sqrt(gain.size))
 
     def error(self, net: Network) -> float:
@@ -203,15 +197,15 @@ class Validation:
         What is left over of the pixels held out, less their noise: negative where the
         noise is thought too large.
         """
-        found = []
-        for seen in self._windows:
-            with torch.inference_mode():
-                prediction, batch, _ = self._judged(seen, net)
-                noise = batch.clip.noise.variance(prediction.mean)
-                left = (batch.targets - prediction.mean).square() / noise
-                learned = batch.learned.expand_as(left[:, :, 0])
-                found.append(float(left.mean(dim=2)[learned].mean()))
-        return float(np.mean(found)) - 1
+
+        def of(seen: _Window) -> float:
+            prediction, batch, _ = self._judged(seen, net)
+            noise = batch.clip.noise.variance(prediction.mean)
+            left = (batch.targets - prediction.mean).square() / noise
+            learned = batch.learned.expand_as(left[:, :, 0])
+            return float(left.mean(dim=2)[learned].mean())
+
+        return float(np.mean(self._each(of))) - 1
 
     def shares(self, net: Network, other: Network) -> tuple[Share, Share]:
         """Find the best mean of what two networks predict.
@@ -225,22 +219,27 @@ class Validation:
             they count in grey levels: then most of all what is bright says. Zero where
             both networks predict the same.
         """
-        sums = np.zeros((2, 3))
-        for seen in self._windows:
-            with torch.inference_mode():
-                ours, batch, _ = self._judged(seen, net)
-                theirs, *_ = self._judged(seen, other)
-                noise = batch.clip.noise.variance(theirs.mean)
-                apart = ours.mean - theirs.mean
-                left = batch.targets - theirs.mean
-                learned = batch.learned.expand_as(apart[:, :, 0])
-                for row, weight in enumerate((1 / noise, torch.ones_like(noise))):
-                    terms = (
-                        weight * apart * left,
-                        weight * apart.square(),
-                        weight.square() * apart.square() * noise,
-                    )
-                    sums[row] += [float(t.sum(dim=2)[learned].sum()) for t in terms]
+
+        def of(seen: _Window) -> Doubles:
+            ours, batch, _ = self._judged(seen, net)
+            theirs, *_ = self._judged(seen, other)
+            noise = batch.clip.noise.variance(theirs.mean)
+            apart = ours.mean - theirs.mean
+            left = batch.targets - theirs.mean
+            learned = batch.learned.expand_as(apart[:, :, 0])
+            rows = [
+                (
+                    weight * apart * left,
+                    weight * apart.square(),
+                    weight.square() * apart.square() * noise,
+                )
+                for weight in (1 / noise, torch.ones_like(noise))
+            ]
+            return np.array(
+                [[float(t.sum(dim=2)[learned].sum()) for t in row] for row in rows]
+            )
+
+        sums = np.sum(self._each(of), axis=0)
         found = []
         for agreement, size, variance in sums:
             is_same = not size > 0
@@ -257,16 +256,16 @@ class Validation:
         Small where the noisy pixel adds little to what is known without it, because
         there is little to see or because it is known well.
         """
-        shares = []
-        for seen in self._windows:
-            with torch.inference_mode():
-                prediction, batch, _ = self._judged(seen, net)
-                noise = batch.clip.noise.variance(prediction.mean)
-                std = prediction.std
-                prior = torch.zeros_like(noise) if std is None else std.square()
-                share = (prior / (prior + noise))[0, 0].cpu().numpy()
-            shares.append(float(share[:, seen.measured].mean()))
-        return float(np.mean(shares))
+
+        def of(seen: _Window) -> float:
+            prediction, batch, _ = self._judged(seen, net)
+            noise = batch.clip.noise.variance(prediction.mean)
+            std = prediction.std
+            prior = torch.zeros_like(noise) if std is None else std.square()
+            share = (prior / (prior + noise))[0, 0].cpu().numpy()
+            return float(share[:, seen.measured].mean())
+
+        return float(np.mean(self._each(of)))
 
     def clips(self) -> list[torch.Tensor]:
         """Frames of all windows, ``(1, T, C, h, w)`` each, in network units."""
@@ -280,8 +279,8 @@ class Validation:
         Verdict
             See :meth:`~napari_udvd.tasks.Task.verdict`.
         """
+        judged = self._each(lambda window: self._judged(window, net))
         with torch.inference_mode():
-            judged = [self._judged(window, net) for window in self._windows]
             return self._task.verdict(judged)
 
     def preview(self, net: Network) -> tuple[Frames, Frames]:
@@ -309,10 +308,9 @@ class Validation:
         list of Residual
             One for each window.
         """
-        found = []
-        for seen in self._windows:
-            with torch.inference_mode():
-                prediction, _, around = self._judged(seen, net)
+
+        def of(seen: _Window) -> Residual:
+            prediction, _, around = self._judged(seen, net)
             noisy = seen.scaler.restore(around[:, 1])
             mean = seen.scaler.restore(prediction.mean[:, 0])
             std = prediction.std
@@ -326,24 +324,33 @@ class Validation:
                 np.asarray(part[0, 0].cpu().double())
                 for part in (mean, noisy - mean, own, unit * noise, unit * assumed)
             ]
-            found.append(
-                Residual(
-                    mean=parts[0],
-                    left=parts[1],
-                    expected=parts[2],
-                    measured=seen.measured,
-                    noise=parts[3],
-                    assumed=parts[4],
-                )
+            return Residual(
+                mean=parts[0],
+                left=parts[1],
+                expected=parts[2],
+                measured=seen.measured,
+                noise=parts[3],
+                assumed=parts[4],
             )
-        return found
+
+        return self._each(of)
+
+    def _each(self, of: Callable[[_Window], Found]) -> list[Found]:
+        """Measure every window, as many at once as there are cores; in order."""
+        count = min(threads_on(self._device), len(self._windows))
+
+        def of_share(windows: Sequence[_Window]) -> list[Found]:
+            with torch.inference_mode():
+                return [of(window) for window in windows]
+
+        found = run_parts(of_share, [self._windows[k::count] for k in range(count)])
+        return [found[k % count][k // count] for k in range(len(self._windows))]
 
     def _losses(self, window: _Window, net: Network) -> npt.NDArray[np.float64]:
         """Loss of every entry that counts."""
-        with torch.inference_mode():
-            prediction, batch, _ = self._judged(window, net)
-            loss = self._task.loss(prediction, batch)
-            counted = loss[batch.learned.expand_as(loss)]
+        prediction, batch, _ = self._judged(window, net)
+        loss = self._task.loss(prediction, batch)
+        counted = loss[batch.learned.expand_as(loss)]
         return np.asarray(counted.cpu().double())  # not all devices know it
 
     def _judged(self, window: _Window, net: Network) -> Judged:
