@@ -182,20 +182,22 @@ def ndsafir(
     """
     from ndsafir import denoise_poisson_gaussian
 
-    # variance = gain * grey level + this
-    constant = read_noise**2 - gain * offset
+    # in photons: with a gain other than one its mean is off, see findings
+    photons = np.ascontiguousarray(noisy / gain, np.float32)
+    # variance = photons + this
+    constant = (read_noise / gain) ** 2 - offset / gain
 
     def denoise(p: float, iterations: int) -> Frames:
         found = denoise_poisson_gaussian(
-            np.ascontiguousarray(noisy, np.float32),
+            photons,
             axes="TYX",
-            gains=[gain],
+            gains=[1.0],
             offsets=[constant],
             pvalue=p,
             max_iter=iterations,
             nthreads=threads,
         )
-        return np.asarray(found, np.float32)
+        return np.asarray(gain * found, np.float32)
 
     best = min(P_VALUES, key=lambda p: _error(truth, denoise(p, ITERATIONS - 1)))
     return denoise(best, ITERATIONS)
