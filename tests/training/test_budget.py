@@ -99,6 +99,10 @@ def test_minutes_on_the_clock(clock: SimpleNamespace) -> None:
     assert timed.has_time(0, 3.0) and not timed.has_time(0, 3.1)
     assert not timed.has_time(1)
     assert timed.spare(0.05) == 3.0
+    timed.closing = 2.0
+    assert timed.has_time(0, 1.0) and not timed.has_time(0, 1.1)
+    assert timed.spare(0.05) == 1.0
+    timed.closing = 0.0
     clock.time += 3
     assert not timed.is_over(is_good=False)  # one step is taken always
     assert timed.is_over(is_good=True)

@@ -225,6 +225,8 @@ class Budget:
         What a step and a measurement of the validation loss take, as seen last.
     judgements
         Measurements that the end of the training needs besides.
+    closing
+        Seconds that it needs besides.
     """
 
     def __init__(self, minutes: float, steps: int | None, began: float) -> None:
@@ -232,7 +234,7 @@ class Budget:
         self.step = 0
         self.resumed_at = self.reserve = 0.0
         self.step_seconds = self.validation_seconds = 0.0
-        self.judgements = 0
+        self.judgements, self.closing = 0, 0.0
 
     @property
     def is_timed(self) -> bool:
@@ -282,7 +284,7 @@ class Budget:
         The last weights are measured, then what speaks against the best ones, and then
         whether their standard deviations are to be doubted.
         """
-        return (3 + self.judgements) * self.validation_seconds
+        return self.closing + (3 + self.judgements) * self.validation_seconds
 
     def has_time(self, validations: float, seconds: float = 0.0) -> bool:
         """Whether there is time for some work, and for what ends a training."""

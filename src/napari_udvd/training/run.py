@@ -116,15 +116,17 @@ class Run:
             movies, plan, settings, recipe, self._learner, device
         )
         self._losses = LossCurve()
-        self._budget = Budget(settings.minutes, settings.steps, began)
+        self._budget = budget = Budget(settings.minutes, settings.steps, began)
+        if task.fills and budget.is_timed:
+            budget.closing = budget.share(STD_SHARE)
         self._afterwards = Afterwards(
-            self._learner, plan, stacks, follows, settings.self_ensemble, self._budget
+            self._learner, plan, stacks, follows, settings.self_ensemble, budget
         )
         pace = self._afterwards.pace
         # fairly, with and without its noise
         looks = 2 if net.geometry.recurrent else 1
         per_pixel = 0.0 if pace is None else looks * pace.first
-        edge, most = affordable(per_pixel, self._budget.share(VALIDATION_COST))
+        edge, most = affordable(per_pixel, budget.share(VALIDATION_COST))
         self._validation = Validation(
             movies,
             plan.calibrations,
