@@ -273,7 +273,6 @@ def draw(found: dict[str, Curves], path: Path) -> None:
     panels[0].set_ylabel("share of the amplitude that is kept")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center",
                   ncols=3, fontsize="small")  # fmt: skip
-    path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=100)
 
 

@@ -205,5 +205,4 @@ def draw_curves(scores: Scores, budgets: Sequence[float], path: Path) -> None:
     axes.set_title(f"ours{other}")
     axes.grid(alpha=0.3)
     figure.legend(loc="outside right upper")
-    path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=100)

@@ -132,7 +132,6 @@ def draw(found: dict[str, Coverage], path: Path) -> None:
     deciles.legend()
     for axes in (widths, deciles):
         axes.grid(alpha=0.3)
-    path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=100)
 
 

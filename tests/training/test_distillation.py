@@ -109,7 +109,7 @@ def test_teacher_and_student_each_have_a_whole_course() -> None:
     assert (step, progress) == (60, pytest.approx(0.5))
     without, _ = considered(distil=False)
     assert without.course(40, 0.2) == (40, 0.2)
-    assert budget.judgements == 0
+    assert budget.judgements == 1
 
 
 def state_with(found: Distillation, **what: Any) -> dict[str, Any]:

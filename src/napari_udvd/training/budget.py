@@ -224,7 +224,9 @@ class Budget:
     step_seconds, validation_seconds
         What a step and a measurement of the validation loss take, as seen last.
     judgements
-        Measurements that the end of the training needs besides.
+        Measurements of frames held out that the end of the training needs besides that
+        of the last weights and of what speaks against the best ones; with one it is
+        known whether their standard deviations are to be doubted.
     closing
         Seconds that it needs besides.
     """
@@ -234,7 +236,7 @@ class Budget:
         self.step = 0
         self.resumed_at = self.reserve = 0.0
         self.step_seconds = self.validation_seconds = 0.0
-        self.judgements, self.closing = 0, 0.0
+        self.judgements, self.closing = 1, 0.0
 
     @property
     def is_timed(self) -> bool:
@@ -279,12 +281,8 @@ class Budget:
 
     @property
     def ending(self) -> float:
-        """Seconds of what ends a training.
-
-        The last weights are measured, then what speaks against the best ones, and then
-        whether their standard deviations are to be doubted.
-        """
-        return self.closing + (3 + self.judgements) * self.validation_seconds
+        """Seconds of what ends a training."""
+        return self.closing + (2 + self.judgements) * self.validation_seconds
 
     def has_time(self, validations: float, seconds: float = 0.0) -> bool:
         """Whether there is time for some work, and for what ends a training."""

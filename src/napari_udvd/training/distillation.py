@@ -208,7 +208,7 @@ class Distillation:
         )
         if self._began is None:
             self._began = budget.step, budget.progress
-        budget.judgements = 2  # teacher and student
+        budget.judgements += 2  # teacher and student
         return student, batches
 
     def course(self, step: int, progress: float) -> tuple[int, float]:

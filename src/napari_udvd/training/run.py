@@ -30,7 +30,7 @@ from napari_udvd.training.learner import Learner
 from napari_udvd.training.looking import look
 from napari_udvd.training.losses import LossCurve
 from napari_udvd.training.optimiser import rate_at
-from napari_udvd.training.plain import begin_plainly, end_plainly
+from napari_udvd.training.plain import MEASUREMENTS, begin_plainly, end_plainly
 from napari_udvd.training.record import course, started, trained
 from napari_udvd.training.short import doubted
 from napari_udvd.training.start import Start, begin
@@ -117,8 +117,9 @@ class Run:
         )
         self._losses = LossCurve()
         self._budget = budget = Budget(settings.minutes, settings.steps, began)
-        if task.fills and budget.is_timed:
-            budget.closing = budget.share(STD_SHARE)
+        if task.fills:
+            budget.judgements = MEASUREMENTS
+            budget.closing = budget.share(STD_SHARE) if budget.is_timed else 0.0
         self._afterwards = Afterwards(
             self._learner, plan, stacks, follows, settings.self_ensemble, budget
         )
